@@ -1,0 +1,302 @@
+"""TrialConfig: everything that determines the numbers of one trial, addressed by public dotted paths.
+
+Owns the schema, its defaults (the protocol that MVR and XTREME share) and the reading and setting of dotted paths.
+Knows nothing of studies, arms or search spaces.
+"""
+
+from __future__ import annotations
+
+import difflib
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from trainables.errors import InputError
+
+ENGLISH = "en"
+
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+Weight = Annotated[float, Field(ge=0.0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Frozen(BaseModel):
+    """A configuration that cannot change after it was validated and refuses keys that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DropoutConfig(Frozen):
+    """Dropout rates of the encoder; null keeps the rate of the model's own configuration."""
+
+    hidden: Fraction | None = Field(None, description="dropout on embeddings and sub-layer outputs (fraction)")
+    attention: Fraction | None = Field(None, description="dropout on attention probabilities (fraction)")
+    classifier: Fraction | None = Field(None, description="dropout before the classifier (fraction)")
+
+
+class ModelConfig(Frozen):
+    """The pretrained encoder; the classification head is newly initialised from the trial's seed."""
+
+    name: str = Field("bert-base-multilingual-cased", min_length=1, description='hub id, folder, or "mini" (bundled)')
+    revision: str | None = Field(None, description="commit or tag on the hub")
+    num_hidden_layers: Count | None = Field(None, description="keep the first k encoder layers; null keeps all")
+    dropout: DropoutConfig = Field(DropoutConfig(), description="dropout rates")
+
+
+class DataConfig(Frozen):
+    """Which examples a trial sees. Drawn by ``seed``, which all trials of a study share."""
+
+    name: Literal["xnli", "pawsx", "inference", "paraphrase"] = Field("xnli", description="the task")
+    source: str = Field("hub", min_length=1, description='"hub", "bundled", or a folder of {train,dev}-LANG.tsv')
+    languages: tuple[str, ...] = Field(("de", "es", "zh"), description="target languages, English excluded")
+    train_examples: Count | None = Field(20_000, description="English training examples; null takes all")
+    stage2_examples: int = Field(0, ge=0, description="target-language examples of the second stage; 0: no such stage")
+    validation_examples: Count | None = Field(None, description="validation examples a language; null takes all")
+    split: Literal["random", "file_order"] = Field("random", description="how stage-2 and validation rows are drawn")
+    max_length: int = Field(128, ge=8, description="pieces of an encoded example, special tokens included")
+    seed: int = Field(0, ge=0, description="seed of the draw of examples, apart from the trial's seed")
+
+    @model_validator(mode="after")
+    def _target_languages_are_distinct(self) -> DataConfig:
+        if ENGLISH in self.languages or len(set(self.languages)) != len(self.languages):
+            raise ValueError(
+                f"data.languages takes distinct target languages without {ENGLISH!r}, got {','.join(self.languages)}"
+            )
+        return self
+
+
+class OptimizerConfig(Frozen):
+    """AdamW with linear decay to zero."""
+
+    learning_rate: float = Field(2e-5, gt=0.0, description="peak learning rate")
+    weight_decay: Weight = Field(0.0, description="decoupled weight decay, biases and LayerNorm exempt")
+    epsilon: float = Field(1e-8, gt=0.0, description="AdamW's epsilon")
+    warmup: Fraction = Field(0.0, description="linear warm-up (fraction of all steps)")
+
+
+class ViewConfig(Frozen):
+    """A perturbation of the input."""
+
+    kind: Literal["subword", "embedding_gaussian"] = Field(description="the augmentation")
+    strength: float | None = Field(None, ge=0.0, description="the augmentation's own unit; null takes its default")
+
+
+class ConsistencyConfig(Frozen):
+    """A divergence between the prediction on the clean input and on a view of it."""
+
+    preset: Literal["mvr"] = Field("mvr", description="published method that fixes view, divergence and cross-entropy")
+    weight: Weight = Field(0.6, description="weight of the divergence (nats, mean over examples)")
+    dropout: Literal["independent", "shared", "off"] = Field("independent", description="dropout of the two passes")
+    view: ViewConfig = Field(ViewConfig(kind="subword", strength=None), description="the perturbation")
+
+
+class FisherPenaltyConfig(Frozen):
+    """The squared norm of the mean score at labels sampled from the model (Jastrzebski et al. 2021)."""
+
+    weight: Weight = Field(0.01, description="weight of the unscaled penalty, which is Tr(F)/B in expectation")
+    every: Count = Field(1, description="acts on each k-th step with k times the weight")
+
+
+class L2Config(Frozen):
+    """0.5 times the sum of squares of all parameters, in the loss."""
+
+    weight: Weight = Field(1e-4, description="weight of 0.5 * sum theta^2")
+
+
+class PenaltiesConfig(Frozen):
+    """Penalties on the parameters; absent is null."""
+
+    fisher: FisherPenaltyConfig | None = Field(None, description="Fisher penalty")
+    l2: L2Config | None = Field(None, description="L2 to zero")
+
+
+class StageConfig(Frozen):
+    """One stage of fine-tuning."""
+
+    epochs: Count = Field(5, description="passes over the training examples")
+    batch_size: Count = Field(32, description="examples of an optimiser step")
+    accumulation: Count = Field(1, description="micro-batches of an optimiser step")
+    clip: float | None = Field(1.0, gt=0.0, description="gradient norm is clipped to this; null: not clipped")
+    selection: Literal["last", "best_english"] = Field("last", description="which epoch's weights are kept")
+    label_smoothing: Fraction = Field(0.0, description="label smoothing of the cross-entropy (fraction)")
+    optimizer: OptimizerConfig = Field(OptimizerConfig(), description="optimiser and schedule")
+    consistency: ConsistencyConfig | None = Field(None, description="consistency loss; null: none")
+    noise: ViewConfig | None = Field(None, description="a view without a consistency term; null: none")
+    penalties: PenaltiesConfig = Field(PenaltiesConfig(), description="penalties on the parameters")
+
+    @model_validator(mode="after")
+    def _batches_divide(self) -> StageConfig:
+        if self.batch_size % self.accumulation:
+            raise ValueError(
+                f"accumulation must divide batch_size, got batch_size={self.batch_size} accumulation={self.accumulation}"
+            )
+        return self
+
+
+class MeasureConfig(Frozen):
+    """What is measured besides accuracy."""
+
+    trace_examples: Count = Field(500, description="English validation examples for Tr(F), one fixed draw")
+    trace_train: bool = Field(True, description="also on as many stage-0 training examples")
+    trace_languages: tuple[str, ...] = Field((), description="further languages for Tr(F)")
+    trace_every: Count | None = Field(None, description="also every k-th step of stage 0, into the curves; null: not")
+
+
+class TrialConfig(Frozen):
+    """Everything that determines the numbers of one trial.
+
+    ``stages.0`` is English; ``stages.1``, in effect when ``data.stage2_examples`` is above 0, starts from stage 0's
+    weights once for each target language.
+    """
+
+    seed: int = Field(0, ge=0, description="seed of initialisation, data order, dropout, views and sampled labels")
+    model: ModelConfig = Field(ModelConfig(), description="the encoder")
+    data: DataConfig = Field(DataConfig(), description="the examples")
+    stages: tuple[StageConfig, StageConfig] = Field(
+        (StageConfig(), StageConfig(epochs=3)), description="English stage, target-language stage"
+    )
+    measure: MeasureConfig = Field(MeasureConfig(), description="what is measured besides accuracy")
+
+
+def _sub_models(annotation: Any) -> list[type[BaseModel]]:
+    """The configuration classes inside an annotation such as ``L2Config | None`` or a tuple of stages."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return [model for part in typing.get_args(annotation) for model in _sub_models(part)]
+    return []
+
+
+def _leaves(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str]]:
+    for name, field in model.model_fields.items():
+        path = f"{prefix}{name}"
+        annotation = field.annotation
+        if typing.get_origin(annotation) is tuple and _sub_models(typing.get_args(annotation)[0]):
+            for index, part in enumerate(typing.get_args(annotation)):
+                yield from _leaves(part, f"{path}.{index}.")
+        elif sub := _sub_models(annotation):
+            yield from _leaves(sub[0], f"{path}.")
+        else:
+            yield path, field.description or ""
+
+
+def paths() -> dict[str, str]:
+    """Every dotted path of a TrialConfig with its description and unit.
+
+    Returns:
+        Path to description, in the order of the schema.
+
+    Example:
+        >>> paths()["stages.0.penalties.l2.weight"]
+        'weight of 0.5 * sum theta^2'
+    """
+    return dict(_leaves(TrialConfig, ""))
+
+
+def flatten(config: TrialConfig) -> dict[str, Any]:
+    """The value at every dotted path; None where a part is absent.
+
+    Args:
+        config: The configuration.
+
+    Returns:
+        Path to plain JSON value, the same keys for every configuration.
+    """
+    data = config.model_dump(mode="json")
+    return {path: _get(data, path) for path in paths()}
+
+
+def _get(data: Any, path: str) -> Any:
+    for key in path.split("."):
+        if data is None:
+            return None
+        data = data[int(key)] if isinstance(data, list) else data[key]
+    return data
+
+
+def check_path(path: str) -> None:
+    """Refuse a path that no TrialConfig has.
+
+    Args:
+        path: A dotted path.
+
+    Raises:
+        InputError: The path is unknown; the message suggests the nearest.
+    """
+    known = paths()
+    if path in known:
+        return
+    near = difflib.get_close_matches(path, known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else "the paths are listed by 'fisher-study run NAME --dry-run'"
+    raise InputError(f"unknown configuration path {path!r}; {hint}")
+
+
+def with_values(config: TrialConfig, values: Mapping[str, Any]) -> TrialConfig:
+    """A copy of a configuration with other values at some dotted paths; absent parts on the way are created.
+
+    Args:
+        config: The configuration to start from.
+        values: Dotted path to value. Text is converted to the field's type, as from the command line; a list may be
+            given as text with commas; "null" removes a value.
+
+    Returns:
+        The validated copy.
+
+    Raises:
+        InputError: A path is unknown or a value does not fit.
+
+    Example:
+        >>> with_values(TrialConfig(), {"stages.0.penalties.l2.weight": "0.001"}).stages[0].penalties.l2
+        L2Config(weight=0.001)
+    """
+    data = config.model_dump(mode="json")
+    for path, value in values.items():
+        check_path(path)
+        *parents, last = path.split(".")
+        part: Any = data
+        for key in parents:
+            if isinstance(part, list):
+                part = part[int(key)]
+            else:
+                if part[key] is None:
+                    part[key] = {}
+                part = part[key]
+        if isinstance(value, str):
+            value = None if value == "null" else value
+            if value is not None and isinstance(_default_at(path), (list, tuple)):
+                value = [item for item in value.split(",") if item]
+        part[last] = value
+    return parse(data)
+
+
+def _default_at(path: str) -> Any:
+    return flatten(TrialConfig())[path]
+
+
+def parse(data: Mapping[str, Any]) -> TrialConfig:
+    """A TrialConfig from plain JSON data.
+
+    Args:
+        data: Nested data, as ``TrialConfig.model_dump(mode="json")`` gives it.
+
+    Returns:
+        The validated configuration.
+
+    Raises:
+        InputError: A key is unknown or a value does not fit; one line a problem.
+    """
+    try:
+        return TrialConfig.model_validate(data)
+    except ValidationError as error:
+        raise InputError("; ".join(_describe(problem) for problem in error.errors())) from None
+
+
+def _describe(problem: Any) -> str:
+    path = ".".join(str(key) for key in problem["loc"])
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "value_error":
+        return str(message)
+    return f"{path}: {message[0].lower()}{message[1:]}, got {problem['input']!r}"

@@ -1,0 +1,9 @@
+"""The errors that users meet. Everything else that is raised is a fault of ours."""
+
+
+class InputError(ValueError):
+    """Wrong input: the message names the value, the rule and what to do. The command line prints it and exits with 2."""
+
+
+class Diverged(ArithmeticError):
+    """A loss or a measurement is no longer a finite number, so the trial ends in the state "diverged"."""

@@ -1,0 +1,88 @@
+"""Every number that a trial reports: its name, unit and definition; the contract between trials, tables and reports."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+DEFINITIONS: dict[str, str] = {
+    "train_accuracy": "accuracy on the stage-0 training examples at the end of stage 0 (fraction)",
+    "train_nll": "mean negative log-likelihood on the stage-0 training examples (nats an example)",
+    "train_majority_share": "share of the most frequent label among the stage-0 training examples (fraction)",
+    "accuracy.LANG": "validation accuracy after stage 0 (fraction)",
+    "nll.LANG": "validation negative log-likelihood after stage 0 (nats an example)",
+    "ece.LANG": "expected calibration error on validation after stage 0, 15 equal-width bins (fraction)",
+    "generalization_gap": "train_accuracy minus accuracy.en (fraction)",
+    "transfer_gap": "accuracy.en minus the mean of accuracy.LANG over target languages (fraction)",
+    "fisher_trace": "Tr(F) on English validation: mean over examples, sum over parameters, exact over the model's own "
+    "labels, evaluation mode (squared nats per squared parameter unit)",
+    "fisher_trace_se": "standard error of fisher_trace over examples (same unit)",
+    "fisher_trace_examples": "examples that fisher_trace is a mean of (count)",
+    "fisher_trace.train": "Tr(F) on stage-0 training examples (same unit)",
+    "fisher_trace_se.train": "its standard error",
+    "fisher_trace_examples.train": "its examples (count)",
+    "fisher_trace.LANG": "Tr(F) on that language's validation examples (same unit)",
+    "fisher_trace_se.LANG": "its standard error",
+    "fisher_trace_examples.LANG": "its examples (count)",
+    "fisher_trace_layers.NAME": "part of fisher_trace that a layer group's parameters hold; the parts sum to it",
+    "measure.label_variance": "mean over English validation of 1 - sum_y p(y|x)^2 (fraction)",
+    "measure.parameter_norm": "L2 norm of all parameters after stage 0",
+    "measure.distance_from_pretrained": "L2 norm of the change of the encoder's parameters in stage 0",
+    "stage2.LANG.accuracy_before": "validation accuracy in LANG before the second stage (fraction)",
+    "stage2.LANG.accuracy_after": "validation accuracy in LANG after it (fraction)",
+    "stage2.LANG.gain": "accuracy_after minus accuracy_before (fraction)",
+    "stage2.LANG.nll_before": "validation negative log-likelihood in LANG before (nats an example)",
+    "stage2.LANG.nll_after": "validation negative log-likelihood in LANG after (nats an example)",
+    "stage2.LANG.distance": "L2 norm of the change of all parameters in the second stage",
+    "stage2.LANG.accuracy_en_after": "English validation accuracy after the second stage (fraction)",
+    "penalty.NAME": "mean of the unweighted penalty over the last epoch of stage 0",
+    "weight_in_trace_units": "Fisher penalty weight divided by the batch size: the weight on Tr(F) itself",
+}
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """One row of the curves table.
+
+    Attributes:
+        stage: 0 or 1.
+        language: Language that the stage trains on.
+        step: Optimiser steps done in the stage.
+        epoch: Epochs done in the stage (may be fractional).
+        name: What is measured: ``train_loss``, ``accuracy.en``, ``penalty.NAME``, ``fisher_trace``.
+        value: The value; the unit is that of the measurement of the same name.
+        x: A second coordinate where there is one, else None.
+        standard_error: Of the value where there is one, else None.
+    """
+
+    stage: int
+    language: str
+    step: int
+    epoch: float
+    name: str
+    value: float
+    x: float | None = None
+    standard_error: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The row as plain data.
+
+        Returns:
+            Column to value.
+        """
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """What a finished trial found.
+
+    Attributes:
+        values: Column of the trials table to finite number; what was not measured is absent.
+        curves: Rows of the curves table.
+        steps: Optimiser steps of all stages.
+    """
+
+    values: dict[str, float]
+    curves: list[CurvePoint] = field(default_factory=list)
+    steps: int = 0
