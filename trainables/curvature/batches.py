@@ -1,0 +1,129 @@
+"""From batches as a tokenizer makes them to single examples, and from examples to chunks of nearly equal length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainables.errors import InputError
+
+Example = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Single examples in the order of the input.
+
+    Attributes:
+        inputs: For each example its model inputs, every tensor ``[1, ...]``, as they were given.
+        labels: Observed label of each example, or None where a batch had none.
+        max_rows: Examples of the largest batch.
+        max_positions: Examples times length of the largest batch.
+    """
+
+    inputs: list[Example]
+    labels: list[Tensor | None]
+    max_rows: int
+    max_positions: int
+
+
+def read_examples(batches: Iterable[Mapping[str, Any]]) -> Examples:
+    """Take batches apart, checking their form.
+
+    Args:
+        batches: Mappings from the model's argument names to tensors ``[batch, ...]``; ``labels`` is kept apart.
+
+    Returns:
+        The examples.
+
+    Raises:
+        InputError: There is no example, a value is not a tensor, batch sizes differ inside a batch, or an example
+            attends to nothing.
+    """
+    inputs: list[Example] = []
+    labels: list[Tensor | None] = []
+    max_rows = max_positions = 0
+    for number, batch in enumerate(batches):
+        for key, value in batch.items():
+            if not isinstance(value, Tensor) or value.ndim == 0:
+                raise InputError(f"batch {number}: {key!r} must be a tensor with one row an example, got {value!r:.60}")
+        rows = {key: value.shape[0] for key, value in batch.items()}
+        if len(set(rows.values())) != 1:
+            raise InputError(f"batch {number}: every tensor needs the same number of rows, got {rows}")
+        size = next(iter(rows.values()))
+        mask = batch.get("attention_mask")
+        if mask is not None and mask.ndim == 2 and not bool(mask.bool().any(1).all()):
+            empty = len(inputs) + int((~mask.bool().any(1)).nonzero()[0])
+            raise InputError(f"example {empty} (counting from 0) attends to no token: its attention_mask is all 0")
+        for row in range(size):
+            inputs.append({key: value[row : row + 1] for key, value in batch.items() if key != "labels"})
+            labels.append(batch["labels"][row] if "labels" in batch else None)
+        width = max(value.shape[1] if value.ndim > 1 else 1 for value in batch.values())
+        max_rows, max_positions = max(max_rows, size), max(max_positions, size * width)
+    if not inputs:
+        raise InputError("no examples: the batches are empty")
+    return Examples(inputs, labels, max_rows, max_positions)
+
+
+def attended_length(example: Example) -> int:
+    """Positions up to the last attended one; what follows has no influence on a masked encoder.
+
+    Args:
+        example: Model inputs ``[1, length]``.
+
+    Returns:
+        At least 1.
+    """
+    mask = example.get("attention_mask")
+    if mask is None:
+        return example["input_ids"].shape[1]
+    return int(mask[0].nonzero()[-1]) + 1
+
+
+def chunks(examples: Examples, pad_token: int) -> Iterator[tuple[list[int], Example]]:
+    """Batches of examples of nearly equal length, longest first, without padding that all of them share.
+
+    Longest first, because then memory that is not enough shows at once. No chunk has more examples or positions than
+    the largest batch of the input. A chunk ends early when the next example would be padded by more than an eighth
+    of its width, unless the chunk is too small to keep a matrix product busy.
+
+    Args:
+        examples: What to batch; every input ``[1, length]``.
+        pad_token: Token that fills up ``input_ids``; it is not attended to.
+
+    Yields:
+        Example numbers, and the inputs ``[chunk, width]``.
+    """
+    lengths = [attended_length(example) for example in examples.inputs]
+    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+    chunk: list[int] = []
+    for i in order:
+        if chunk:
+            width, size = lengths[chunk[0]], len(chunk) + 1
+            full = size > examples.max_rows or size * width > examples.max_positions
+            if full or (lengths[i] < width - width // 8 and len(chunk) * width >= _BUSY):
+                yield chunk, _stack(examples, chunk, lengths, pad_token)
+                chunk = []
+        chunk.append(i)
+    yield chunk, _stack(examples, chunk, lengths, pad_token)
+
+
+_BUSY = 512  # positions; below this a chunk's matrix products run far from full speed
+
+
+def _stack(examples: Examples, chunk: list[int], lengths: list[int], pad_token: int) -> Example:
+    """Pad the rows of a chunk to its longest."""
+    width = lengths[chunk[0]]
+    keys = examples.inputs[chunk[0]].keys()
+    fill = {"input_ids": pad_token}
+    out = {}
+    for key in keys:
+        first = examples.inputs[chunk[0]][key]
+        out[key] = torch.full((len(chunk), width), fill.get(key, 0), dtype=first.dtype, device=first.device)
+        for row, i in enumerate(chunk):
+            out[key][row, : lengths[i]] = examples.inputs[i][key][0, : lengths[i]]
+    return out

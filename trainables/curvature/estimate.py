@@ -1,0 +1,173 @@
+"""What a measurement of the Fisher trace returns, and how parameters are grouped into layers."""
+
+from __future__ import annotations
+
+import enum
+import math
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from trainables.errors import Diverged, InputError
+
+
+class Estimator(enum.StrEnum):
+    """Which labels the squared scores are taken at. Costs are backward passes of a batch, after one forward.
+
+    Attributes:
+        EXACT: Expectation over the model's own labels: Tr(F) without label noise; num_classes - 1 passes.
+        MONTE_CARLO: Labels sampled from the model: unbiased for Tr(F); one pass a sample.
+        EMPIRICAL: Observed labels: the trace of the empirical Fisher, another quantity, never Tr(F); one pass.
+    """
+
+    EXACT = "exact"
+    MONTE_CARLO = "monte-carlo"
+    EMPIRICAL = "empirical"
+
+
+class SlowPathWarning(UserWarning):
+    """The per-example loop measures this model: right, but several times slower. The message says why."""
+
+
+class NonFiniteLogits(InputError, Diverged):
+    """The model's output is not finite, so no curvature is defined: broken input for a command, divergence in a trial.
+
+    Attributes:
+        example: Number of the first such example, from 0, in the order of the input.
+    """
+
+    def __init__(self, example: int) -> None:
+        super().__init__(f"the model's logits are not finite at example {example} (counting from 0): it has diverged")
+        self.example = example
+
+
+@dataclass(frozen=True)
+class TraceEstimate:
+    """Mean over examples of the sum over parameters of squared scores.
+
+    Attributes:
+        value: The mean over examples (squared nats per squared parameter unit). Tr(F) for the estimators ``exact``
+            and ``monte-carlo``; for ``empirical`` the trace of the empirical Fisher.
+        standard_error: Of ``value`` over examples, the sampling of labels included; NaN for a single example.
+        per_example: float64 ``[num_examples]`` on the CPU, in the order of the input.
+        num_examples: Examples that ``value`` is a mean of.
+        num_classes: Labels of the model.
+        num_parameters: Entries of the parameters that require a gradient; the others do not count.
+        per_layer: Parts of ``value`` by layer group, in the order of the network: ``embeddings``, ``layer.0`` ...,
+            ``pooler``, ``classifier``, and ``other`` for what no name assigns. They sum to ``value``.
+        estimator: Which labels were used.
+        path: ``fast`` (ghost norms) or ``slow`` (a loop over examples).
+        seconds: Wall-clock time.
+        note: Why the slow path was taken and what it costs; None on the fast path.
+    """
+
+    value: float
+    standard_error: float
+    per_example: Tensor
+    num_examples: int
+    num_classes: int
+    num_parameters: int
+    per_layer: dict[str, float]
+    estimator: Estimator
+    path: Literal["fast", "slow"]
+    seconds: float
+    note: str | None = None
+
+
+def summarize(
+    parts: dict[str, Tensor],
+    *,
+    num_classes: int,
+    num_parameters: int,
+    estimator: Estimator,
+    path: Literal["fast", "slow"],
+    seconds: float,
+    note: str | None,
+) -> TraceEstimate:
+    """Reduce per-example parts to a :class:`TraceEstimate`.
+
+    Args:
+        parts: Layer group to float64 ``[num_examples]``.
+        num_classes: Labels of the model.
+        num_parameters: Entries of the parameters that require a gradient.
+        estimator: Which labels were used.
+        path: Which path was taken.
+        seconds: Wall-clock time.
+        note: Reason for the slow path, or None.
+
+    Returns:
+        Mean, standard error (n - 1 in the variance) and the means of the parts.
+
+    Example:
+        >>> parts = {"classifier": torch.tensor([1.0, 3.0], dtype=torch.float64)}
+        >>> estimate = summarize(parts, num_classes=2, num_parameters=4, estimator=Estimator.EXACT, path="fast",
+        ...                      seconds=0.0, note=None)
+        >>> estimate.value, estimate.standard_error
+        (2.0, 1.0)
+    """
+    table = torch.stack(list(parts.values()))
+    per_example = table.sum(0)
+    count = per_example.numel()
+    error = float(per_example.std()) / math.sqrt(count) if count > 1 else math.nan
+    return TraceEstimate(
+        value=float(per_example.mean()),
+        standard_error=error,
+        per_example=per_example,
+        num_examples=count,
+        num_classes=num_classes,
+        num_parameters=num_parameters,
+        per_layer=dict(zip(parts, table.mean(1).tolist(), strict=True)),
+        estimator=estimator,
+        path=path,
+        seconds=seconds,
+        note=note,
+    )
+
+
+_LAYER = re.compile(r"(?:^|\.)(?:layers?|block|blocks|h)\.(\d+)\.")
+_GROUPS = (("embeddings", r"embed|wte|wpe"), ("pooler", r"pooler"), ("classifier", r"classif|score|head|out_proj"))
+
+
+def layer_group(name: str) -> str:
+    """The layer group that a parameter belongs to, by its name.
+
+    Args:
+        name: Dotted name inside the model.
+
+    Returns:
+        ``embeddings``, ``layer.N``, ``pooler``, ``classifier`` or ``other``.
+
+    Example:
+        >>> [layer_group(f"bert.{n}.weight") for n in ("embeddings.LayerNorm", "encoder.layer.3.output.dense")]
+        ['embeddings', 'layer.3']
+        >>> [layer_group(n) for n in ("bert.pooler.dense.bias", "classifier.out_proj.weight", "gate")]
+        ['pooler', 'classifier', 'other']
+    """
+    if layer := _LAYER.search(name):
+        return f"layer.{layer[1]}"
+    return next((group for group, words in _GROUPS if re.search(words, name)), "other")
+
+
+def ordered_groups(names: list[str]) -> list[str]:
+    """The layer groups that parameters belong to, in the order of the network.
+
+    Args:
+        names: Dotted parameter names, in any order.
+
+    Returns:
+        Distinct groups: embeddings, layers by number, pooler, classifier, other.
+
+    Example:
+        >>> ordered_groups(["classifier.bias", "encoder.layer.10.bias", "encoder.layer.9.bias", "embeddings.weight"])
+        ['embeddings', 'layer.9', 'layer.10', 'classifier']
+    """
+    rank = {"embeddings": -1.0, "pooler": math.inf, "classifier": math.inf, "other": math.inf}
+    late = {"pooler": 0, "classifier": 1, "other": 2}
+
+    def place(group: str) -> tuple[float, int]:
+        return (rank[group] if group in rank else float(group.split(".")[1]), late.get(group, 0))
+
+    return sorted({layer_group(name) for name in names}, key=place)

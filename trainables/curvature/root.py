@@ -1,0 +1,86 @@
+"""Cotangents of the logits whose backward passes give the Fisher information: all of it, or one label's score.
+
+Owns the arithmetic in logit space, where the Fisher information of a softmax is ``diag(p) - p p^T``. Knows nothing of
+parameters.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def softmax_root(logits: Tensor) -> Tensor:
+    """A square root of ``diag(p) - p p^T`` with one column fewer than there are classes.
+
+    With ``u = sqrt(p)`` and ``m`` the likeliest class, the Householder reflector ``H = I - v v^T / (1 + u_m)``,
+    ``v = u + e_m``, maps ``e_m`` to ``-u``; its other columns are an orthonormal basis of the complement of ``u``, so
+    ``S = diag(u) H`` without column ``m`` has ``S S^T = diag(p) - p p^T``. Pivoting on the likeliest class keeps every
+    entry a product of positive numbers: float32 is good to 1e-6 at any logit gap, where a fixed pivot loses the
+    whole matrix at a gap of 18.
+
+    Args:
+        logits: Finite logits ``[batch, num_classes]``, float32 or better, at least two classes.
+
+    Returns:
+        ``S`` as ``[batch, num_classes, num_classes - 1]``. Its columns belong to the classes other than the
+        likeliest, in cyclic order after it.
+
+    Example:
+        >>> logits = torch.tensor([[0.0, 18.0, 1.0]], dtype=torch.float64)
+        >>> p, root = logits.softmax(-1), softmax_root(logits)
+        >>> torch.allclose(root @ root.mT, torch.diag_embed(p) - p.unsqueeze(2) * p.unsqueeze(1), rtol=1e-12)
+        True
+    """
+    num_classes = logits.shape[-1]
+    # Not the root of softmax: half the log keeps classes whose p itself underflows.
+    u = (0.5 * logits.log_softmax(-1)).exp()
+    likeliest = logits.argmax(-1, keepdim=True)
+    top = u.gather(-1, likeliest).unsqueeze(-1)
+    rest = (likeliest + torch.arange(1, num_classes, device=logits.device)) % num_classes
+    u_rest = u.gather(-1, rest).unsqueeze(-2)
+    columns = -u.square().unsqueeze(-1) * u_rest / (1 + top)
+    columns.scatter_add_(-2, rest.unsqueeze(-2), u_rest)
+    columns.scatter_(-2, likeliest.unsqueeze(-1).expand_as(u_rest), -top * u_rest)
+    return columns
+
+
+def label_score(logits: Tensor, labels: Tensor) -> Tensor:
+    """Gradient of ``log p(label)`` with respect to the logits: ``e_label - p``.
+
+    The label's entry is the sum of the other probabilities, not ``1 - p``: a confident float32 model would lose it.
+
+    Args:
+        logits: ``[batch, num_classes]``, float32 or better.
+        labels: Class numbers ``[batch]``.
+
+    Returns:
+        ``[batch, num_classes]``.
+
+    Example:
+        >>> label_score(torch.zeros(1, 2), torch.tensor([1]))
+        tensor([[-0.5000,  0.5000]])
+    """
+    score = -logits.softmax(-1)
+    index = labels.unsqueeze(-1)
+    others = score.scatter(-1, index, 0.0).sum(-1, keepdim=True)
+    return score.scatter(-1, index, -others)
+
+
+def labels_at(logits: Tensor, uniforms: Tensor) -> Tensor:
+    """Labels drawn from ``softmax(logits)`` by inverting its distribution function at given uniform numbers.
+
+    Args:
+        logits: ``[batch, num_classes]``.
+        uniforms: Numbers in [0, 1), ``[batch, draws]``, on the same device.
+
+    Returns:
+        Class numbers ``[batch, draws]``.
+
+    Example:
+        >>> labels_at(torch.zeros(1, 4), torch.tensor([[0.1, 0.6, 0.99]]))
+        tensor([[0, 2, 3]])
+    """
+    edges = logits.detach().double().softmax(-1).cumsum(-1)
+    last = logits.shape[-1] - 1
+    return torch.searchsorted(edges, uniforms.to(edges.dtype), right=True).clamp(max=last)

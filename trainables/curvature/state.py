@@ -1,0 +1,48 @@
+"""Leave the model and the process as they were found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import torch
+from torch import nn
+
+
+@contextmanager
+def measuring(model: nn.Module, *, frozen: bool) -> Iterator[None]:
+    """Evaluation mode, gradients on, full precision; everything restored at the end, also after an exception.
+
+    Restored are each module's mode, each parameter's ``requires_grad``, torch's random generators and the precision of
+    float32 products. Gradients in ``.grad`` and attention implementations are not touched.
+
+    Args:
+        model: The model to measure.
+        frozen: Whether parameters stop requiring a gradient, so that a backward pass carries activations' gradients
+            only.
+
+    Yields:
+        Nothing.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    requires_grad = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    precision = torch.get_float32_matmul_precision()
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(torch.autocast(device.type, enabled=False))
+        stack.enter_context(torch.random.fork_rng([device] if device.type == "cuda" else []))
+        try:
+            # TF32 keeps ten bits of a product: too few for sums of squares.
+            torch.set_float32_matmul_precision("highest")
+            model.eval()
+            if frozen:
+                model.requires_grad_(False)
+            yield
+        finally:
+            torch.set_float32_matmul_precision(precision)
+            for module, training in modes:
+                module.training = training
+            for parameter, required in requires_grad:
+                parameter.requires_grad_(required)
