@@ -1,9 +1,19 @@
-"""Curvature of a classifier: the trace of the Fisher information, the Fisher penalty, and the KL expansion.
-
->>> from trainables.curvature import fisher_trace
-"""
+"""Curvature of a classifier: the trace of the Fisher information, the Fisher penalty, and the KL expansion."""
 
 from trainables.curvature.estimate import Estimator, NonFiniteLogits, SlowPathWarning, TraceEstimate
+from trainables.curvature.penalty import fisher_penalty, sample_labels, squared_mean_score, unique_embedding_rows
+from trainables.curvature.second_derivatives import require_second_derivatives
 from trainables.curvature.trace import fisher_trace
 
-__all__ = ["Estimator", "NonFiniteLogits", "SlowPathWarning", "TraceEstimate", "fisher_trace"]
+__all__ = [
+    "Estimator",
+    "NonFiniteLogits",
+    "SlowPathWarning",
+    "TraceEstimate",
+    "fisher_penalty",
+    "fisher_trace",
+    "require_second_derivatives",
+    "sample_labels",
+    "squared_mean_score",
+    "unique_embedding_rows",
+]
