@@ -10,23 +10,18 @@ import difflib
 import types
 import typing
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from trainables.augmentations.view import ViewConfig
 from trainables.errors import InputError
+from trainables.regularizers.consistency import ConsistencyConfig
+from trainables.regularizers.fisher_penalty import FisherPenaltyConfig
+from trainables.regularizers.l2 import L2Config
+from trainables.schema import Count, Fraction, Frozen, Weight
 
 ENGLISH = "en"
-
-Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
-Weight = Annotated[float, Field(ge=0.0)]
-Count = Annotated[int, Field(ge=1)]
-
-
-class Frozen(BaseModel):
-    """A configuration that cannot change after it was validated and refuses keys that it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class DropoutConfig(Frozen):
@@ -77,35 +72,6 @@ class OptimizerConfig(Frozen):
     warmup: Fraction = Field(0.0, description="linear warm-up (fraction of all steps)")
 
 
-class ViewConfig(Frozen):
-    """A perturbation of the input."""
-
-    kind: Literal["subword", "embedding_gaussian"] = Field(description="the augmentation")
-    strength: float | None = Field(None, ge=0.0, description="the augmentation's own unit; null takes its default")
-
-
-class ConsistencyConfig(Frozen):
-    """A divergence between the prediction on the clean input and on a view of it."""
-
-    preset: Literal["mvr"] = Field("mvr", description="published method that fixes view, divergence and cross-entropy")
-    weight: Weight = Field(0.6, description="weight of the divergence (nats, mean over examples)")
-    dropout: Literal["independent", "shared", "off"] = Field("independent", description="dropout of the two passes")
-    view: ViewConfig = Field(ViewConfig(kind="subword", strength=None), description="the perturbation")
-
-
-class FisherPenaltyConfig(Frozen):
-    """The squared norm of the mean score at labels sampled from the model (Jastrzebski et al. 2021)."""
-
-    weight: Weight = Field(0.01, description="weight of the unscaled penalty, which is Tr(F)/B in expectation")
-    every: Count = Field(1, description="acts on each k-th step with k times the weight")
-
-
-class L2Config(Frozen):
-    """0.5 times the sum of squares of all parameters, in the loss."""
-
-    weight: Weight = Field(1e-4, description="weight of 0.5 * sum theta^2")
-
-
 class PenaltiesConfig(Frozen):
     """Penalties on the parameters; absent is null."""
 
@@ -131,7 +97,8 @@ class StageConfig(Frozen):
     def _batches_divide(self) -> StageConfig:
         if self.batch_size % self.accumulation:
             raise ValueError(
-                f"accumulation must divide batch_size, got batch_size={self.batch_size} accumulation={self.accumulation}"
+                "accumulation must divide batch_size, "
+                f"got batch_size={self.batch_size}, accumulation={self.accumulation}"
             )
         return self
 
@@ -159,6 +126,12 @@ class TrialConfig(Frozen):
         (StageConfig(), StageConfig(epochs=3)), description="English stage, target-language stage"
     )
     measure: MeasureConfig = Field(MeasureConfig(), description="what is measured besides accuracy")
+
+    @model_validator(mode="after")
+    def _trace_languages_are_loaded(self) -> TrialConfig:
+        if missing := set(self.measure.trace_languages) - set(self.data.languages):
+            raise ValueError(f"measure.trace_languages must be among data.languages, got {','.join(sorted(missing))}")
+        return self
 
 
 def _sub_models(annotation: Any) -> list[type[BaseModel]]:

@@ -2,7 +2,7 @@
 
 
 class InputError(ValueError):
-    """Wrong input: the message names the value, the rule and what to do. The command line prints it and exits with 2."""
+    """Wrong input: the message names the value, the rule and what to do. The command line exits with 2."""
 
 
 class Diverged(ArithmeticError):

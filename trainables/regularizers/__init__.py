@@ -1,1 +1,1 @@
-"""Regularisers: one file each, a frozen configuration with ``penalty(step)``; the objective applies the weight, once."""
+"""Regularisers: one file each, a frozen configuration with ``penalty(step)``; the objective applies the weight."""

@@ -1,0 +1,77 @@
+"""Which rows a trial uses: drawn once by data.seed, the same row numbers in every language."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+
+from trainables.config import ENGLISH, DataConfig
+from trainables.errors import InputError
+
+
+def _generator(seed: int, purpose: str) -> np.random.Generator:
+    return np.random.default_rng([seed, zlib.crc32(purpose.encode())])
+
+
+def draw_train(available: int, wanted: int | None, seed: int) -> list[int]:
+    """Row numbers of the English training examples.
+
+    A larger draw begins with the smaller one of the same seed.
+
+    Args:
+        available: Rows in the training file.
+        wanted: How many to draw; None takes all.
+        seed: The data seed.
+
+    Returns:
+        Distinct row numbers in drawn order.
+
+    Raises:
+        InputError: More are wanted than there are.
+    """
+    if wanted is not None and wanted > available:
+        raise InputError(f"data.train_examples={wanted}, but the English training set has {available} rows")
+    return [int(i) for i in _generator(seed, "train").permutation(available)[:wanted]]
+
+
+def draw_validation(first_english: list[str], config: DataConfig) -> tuple[list[int], list[int]]:
+    """Row numbers of the second stage's training examples and of the validation examples, without a common group.
+
+    Rows with the same first English sentence form a group (XNLI's premises come three times), and a group is never
+    divided between the two. ``split="file_order"`` is the paper's half and half: the first rows of the file train.
+
+    Args:
+        first_english: First English sentence of each row of the validation file.
+        config: Numbers of examples, split and seed.
+
+    Returns:
+        Row numbers of the second stage, row numbers of validation.
+
+    Raises:
+        InputError: More rows are wanted than there are.
+    """
+    total, stage2 = len(first_english), config.stage2_examples
+    groups: dict[str, list[int]] = {}
+    for row, sentence in enumerate(first_english):
+        groups.setdefault(sentence, []).append(row)
+    if config.split == "file_order":
+        train, rest = list(range(min(stage2, total))), list(range(stage2, total))
+    else:
+        keys = list(groups)
+        order = [groups[keys[i]] for i in _generator(config.seed, "validation").permutation(len(keys))]
+        train, used = [], 0
+        while len(train) < stage2 and used < len(order):
+            train.extend(order[used])
+            used += 1
+        train = train[:stage2]
+        rest = [row for group in order[used:] for row in group]
+    if len(train) < stage2:
+        raise InputError(f"data.stage2_examples={stage2}, but the validation file has {total} rows")
+    wanted = config.validation_examples
+    if not rest or (wanted is not None and wanted > len(rest)):
+        raise InputError(
+            f"data.validation_examples={wanted if wanted is not None else 'all'}, but {len(rest)} of the {total} rows "
+            f"of the {ENGLISH} validation file are left beside the second stage's {stage2}"
+        )
+    return train, rest[:wanted]

@@ -1,0 +1,15 @@
+"""The bundled inference task, of XNLI's shape; its data card is in ``trainables/data/bundled``."""
+
+from pathlib import Path
+
+from trainables.data.contract import Task
+from trainables.data.xnli import INFERENCE_LABELS
+
+TASK = Task(
+    name="inference",
+    labels=INFERENCE_LABELS,
+    aliases={},
+    hub_id=None,
+    hub_columns=("", "", ""),
+    bundled=Path(__file__).parent / "bundled" / "inference",
+)

@@ -1,0 +1,90 @@
+"""Predictions on a split and what is read off them: accuracy, likelihood, calibration, uncertainty."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn.functional import cross_entropy
+from transformers import PreTrainedModel
+
+from trainables.examples import Examples
+
+BATCH_SIZE = 64
+CALIBRATION_BINS = 15
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Quality of the predictions on a split.
+
+    Attributes:
+        accuracy: Share of right predictions.
+        nll: Mean negative log-likelihood (nats an example).
+        ece: Expected calibration error, 15 equal-width bins of the predicted class's probability (fraction).
+        label_variance: Mean of 1 - sum_y p(y|x)^2.
+    """
+
+    accuracy: float
+    nll: float
+    ece: float
+    label_variance: float
+
+
+def predict(model: PreTrainedModel, examples: Examples) -> torch.Tensor:
+    """Logits in evaluation mode.
+
+    Args:
+        model: The model.
+        examples: The split.
+
+    Returns:
+        float32 logits ``[examples, num_classes]`` on the CPU, in the order of the rows.
+    """
+    model.eval()
+    logits = torch.empty(len(examples), model.config.num_labels)
+    with torch.no_grad():
+        for indices in examples.by_length(BATCH_SIZE):
+            logits[indices] = model(**examples.inputs(indices, model.device)).logits.float().cpu()
+    return logits
+
+
+def evaluate(model: PreTrainedModel, examples: Examples) -> Evaluation:
+    """Evaluate a model on a split.
+
+    Args:
+        model: The model.
+        examples: The split.
+
+    Returns:
+        Its quality.
+    """
+    return score(predict(model, examples), examples.labels)
+
+
+def score(logits: torch.Tensor, labels: torch.Tensor) -> Evaluation:
+    """Quality of given predictions.
+
+    Args:
+        logits: ``[examples, num_classes]``.
+        labels: ``[examples]``.
+
+    Returns:
+        Accuracy, likelihood, calibration (Naeini et al. 2015) and uncertainty.
+
+    Example:
+        >>> score(torch.tensor([[9.0, 0.0], [0.0, 9.0]]), torch.tensor([0, 0])).accuracy
+        0.5
+    """
+    logits = logits.double()
+    probabilities = logits.softmax(-1)
+    confidence, predicted = probabilities.max(-1)
+    right = (predicted == labels).double()
+    bins = (confidence * CALIBRATION_BINS).ceil().long().clamp(1, CALIBRATION_BINS) - 1
+    difference = torch.zeros(CALIBRATION_BINS, dtype=torch.float64).index_add(0, bins, right - confidence)
+    return Evaluation(
+        accuracy=right.mean().item(),
+        nll=cross_entropy(logits, labels).item(),
+        ece=(difference.abs().sum() / len(labels)).item(),
+        label_variance=(1 - probabilities.square().sum(-1)).mean().item(),
+    )

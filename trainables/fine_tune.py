@@ -1,0 +1,216 @@
+"""One trial: fine-tune on English, measure, then fine-tune on each target language. Reads like a method section."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import torch
+from transformers import PreTrainedModel
+
+from trainables.assets import Assets
+from trainables.config import ENGLISH, StageConfig, TrialConfig
+from trainables.curvature import TraceEstimate, fisher_trace
+from trainables.errors import Diverged
+from trainables.evaluation import Evaluation, evaluate
+from trainables.examples import Examples
+from trainables.measurements import CurvePoint, Measurements
+from trainables.models.build import build_model
+from trainables.seeding import Streams
+from trainables.stage import StageResult, train_stage
+from trainables.tokenization.encoding import Encoder
+
+TRACE_BATCH = 32
+Report = Callable[[CurvePoint], None]
+State = dict[str, torch.Tensor]
+
+
+def fine_tune(config: TrialConfig, assets: Assets, report: Report) -> Measurements:
+    """Run one trial.
+
+    Args:
+        config: The trial.
+        assets: Its model and data.
+        report: Receives every curve point as it is measured.
+
+    Returns:
+        All measurements; what does not apply is absent.
+
+    Raises:
+        Diverged: A loss, gradient or measurement is not finite.
+    """
+    data = assets.rows(config)
+    streams = Streams(config.seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = build_model(assets.model(config), config.model, len(data.labels), streams).to(device)
+    encoder = Encoder(assets.model(config).tokenizer, config.data.max_length)
+    train = Examples(data.train, encoder)
+    validation = {language: Examples(rows, encoder) for language, rows in data.validation.items()}
+
+    curves: list[CurvePoint] = []
+
+    def record(point: CurvePoint) -> None:
+        curves.append(point)
+        report(point)
+
+    pretrained = _copy(model)
+    first = train_stage(
+        model,
+        train,
+        validation[ENGLISH],
+        config.stages[0],
+        streams,
+        0,
+        ENGLISH,
+        record,
+        _trace_through_training(
+            model, validation[ENGLISH], config, record, math.ceil(len(train) / config.stages[0].batch_size)
+        ),
+    )
+    values = _after_first_stage(model, train, validation, config, first, pretrained)
+    steps = first.steps
+    english_state = _copy(model)
+    for language, rows in data.stage2.items():
+        model.load_state_dict(english_state)
+        target = Examples(rows, encoder)
+        second = train_stage(model, target, validation[ENGLISH], config.stages[1], streams, 1, language, record)
+        steps += second.steps
+        values |= _after_second_stage(model, language, validation, values, english_state)
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise Diverged(f"{name} is {value}")
+    return Measurements(values, curves, steps)
+
+
+def trace(model: PreTrainedModel, examples: Examples, limit: int) -> TraceEstimate:
+    """Tr(F) on the first rows of a split, whose order is one fixed draw.
+
+    Args:
+        model: The model.
+        examples: The split.
+        limit: Rows at the most.
+
+    Returns:
+        The estimate.
+    """
+    return fisher_trace(model, _trace_batches(model, examples, limit))
+
+
+def _trace_batches(model: PreTrainedModel, examples: Examples, limit: int) -> Iterator[dict[str, torch.Tensor]]:
+    for indices in examples.by_length(TRACE_BATCH, limit):
+        yield examples.inputs(indices, model.device)
+
+
+def _trace_through_training(
+    model: PreTrainedModel, english: Examples, config: TrialConfig, record: Report, steps_per_epoch: int
+) -> Callable[[int], None] | None:
+    every = config.measure.trace_every
+    if every is None:
+        return None
+
+    def measure(step: int) -> None:
+        if step % every == 0:
+            found = trace(model, english, config.measure.trace_examples)
+            epoch = step / steps_per_epoch
+            record(
+                CurvePoint(0, ENGLISH, step, epoch, "fisher_trace", found.value, standard_error=found.standard_error)
+            )
+
+    return measure
+
+
+def _after_first_stage(
+    model: PreTrainedModel,
+    train: Examples,
+    validation: dict[str, Examples],
+    config: TrialConfig,
+    stage: StageResult,
+    pretrained: State,
+) -> dict[str, float]:
+    """Everything that is measured at the end of stage 0."""
+    on_train = evaluate(model, train)
+    scores = {language: evaluate(model, examples) for language, examples in validation.items()}
+    majority = Counter(train.rows.labels).most_common(1)[0][1]
+    values = {
+        "train_accuracy": on_train.accuracy,
+        "train_nll": on_train.nll,
+        "train_majority_share": majority / len(train),
+    }
+    for language, found in scores.items():
+        values |= {f"accuracy.{language}": found.accuracy, f"nll.{language}": found.nll, f"ece.{language}": found.ece}
+    values["generalization_gap"] = on_train.accuracy - scores[ENGLISH].accuracy
+    targets = [found.accuracy for language, found in scores.items() if language != ENGLISH]
+    if targets:
+        values["transfer_gap"] = scores[ENGLISH].accuracy - sum(targets) / len(targets)
+    values |= _traces(model, train, validation, config)
+    values |= _measures(model, scores[ENGLISH], pretrained)
+    values |= stage.penalties
+    values |= _weight_in_trace_units(config.stages[0])
+    return values
+
+
+def _traces(
+    model: PreTrainedModel, train: Examples, validation: dict[str, Examples], config: TrialConfig
+) -> dict[str, float]:
+    splits = {"": validation[ENGLISH]}
+    if config.measure.trace_train:
+        splits[".train"] = train
+    splits |= {f".{language}": validation[language] for language in config.measure.trace_languages}
+    values: dict[str, float] = {}
+    for suffix, examples in splits.items():
+        found = trace(model, examples, config.measure.trace_examples)
+        values[f"fisher_trace{suffix}"] = found.value
+        if found.num_examples > 1:
+            values[f"fisher_trace_se{suffix}"] = found.standard_error
+        values[f"fisher_trace_examples{suffix}"] = found.num_examples
+        if not suffix:
+            values |= {f"fisher_trace_layers.{name}": part for name, part in found.per_layer.items()}
+    return values
+
+
+def _measures(model: PreTrainedModel, english: Evaluation, pretrained: State) -> dict[str, float]:
+    encoder = f"{model.base_model_prefix}."
+    now = {name: parameter.detach() for name, parameter in model.named_parameters()}
+    return {
+        "measure.label_variance": english.label_variance,
+        "measure.parameter_norm": _norm(list(now.values())),
+        "measure.distance_from_pretrained": _norm(
+            [parameter - pretrained[name] for name, parameter in now.items() if name.startswith(encoder)]
+        ),
+    }
+
+
+def _weight_in_trace_units(stage: StageConfig) -> dict[str, float]:
+    fisher = stage.penalties.fisher
+    return {} if fisher is None else {"weight_in_trace_units": fisher.weight / stage.batch_size}
+
+
+def _after_second_stage(
+    model: PreTrainedModel,
+    language: str,
+    validation: dict[str, Examples],
+    values: dict[str, float],
+    english_state: State,
+) -> dict[str, float]:
+    """Everything that is measured at the end of stage 1 in one language."""
+    found = evaluate(model, validation[language])
+    before = values[f"accuracy.{language}"]
+    moved = [parameter.detach() - english_state[name] for name, parameter in model.named_parameters()]
+    return {
+        f"stage2.{language}.accuracy_before": before,
+        f"stage2.{language}.accuracy_after": found.accuracy,
+        f"stage2.{language}.gain": found.accuracy - before,
+        f"stage2.{language}.nll_before": values[f"nll.{language}"],
+        f"stage2.{language}.nll_after": found.nll,
+        f"stage2.{language}.distance": _norm(moved),
+        f"stage2.{language}.accuracy_en_after": evaluate(model, validation[ENGLISH]).accuracy,
+    }
+
+
+def _copy(model: PreTrainedModel) -> State:
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+
+def _norm(tensors: list[torch.Tensor]) -> float:
+    return math.sqrt(sum(tensor.double().square().sum().item() for tensor in tensors))

@@ -1,0 +1,116 @@
+"""Building the classifier that a trial trains, from files in memory."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoConfig, PreTrainedModel
+from transformers.utils import logging
+
+from trainables.config import ModelConfig
+from trainables.errors import InputError
+from trainables.models.files import ModelFiles
+from trainables.seeding import Streams
+
+# Each kind of dropout under the names that the encoders' configurations give it.
+DROPOUT_FIELDS = {
+    "hidden": ("hidden_dropout_prob", "dropout"),
+    "attention": ("attention_probs_dropout_prob", "attention_dropout"),
+    "classifier": ("classifier_dropout", "seq_classif_dropout"),
+}
+LAYER_FIELDS = ("num_hidden_layers", "n_layers")
+
+
+def build_model(files: ModelFiles, config: ModelConfig, num_labels: int, streams: Streams) -> PreTrainedModel:
+    """The pretrained encoder in float32 with a newly initialised classification head, in evaluation mode.
+
+    Attention is the eager implementation, whose second derivative exists everywhere: a trial with a Fisher penalty
+    and one without differ in nothing else.
+
+    Args:
+        files: The encoder.
+        config: Layers to keep and dropout rates.
+        num_labels: Number of classes.
+        streams: The head is initialised from these.
+
+    Returns:
+        The model.
+
+    Raises:
+        InputError: The encoder has no sequence classifier, or fewer layers than asked for, or no such dropout.
+    """
+    settings = copy.deepcopy(files.config)
+    _set_layers(settings, config, files.name)
+    _set_dropout(settings, config, files.name)
+    settings["num_labels"] = num_labels
+    for key in ("id2label", "label2id", "dtype", "torch_dtype"):
+        settings.pop(key, None)
+    model_type = settings.pop("model_type")
+    try:
+        model_config = AutoConfig.for_model(model_type, **settings)
+        architecture = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(model_config)]
+    except (KeyError, ValueError):
+        raise InputError(
+            f"model.name={files.name}: transformers has no sequence classifier for the model type {model_type!r}"
+        ) from None
+    weights = {name: torch.from_numpy(array.copy()) for name, array in files.weights.items()}
+    try:
+        with _quiet(), streams.forked("initialization"):
+            model, info = architecture.from_pretrained(
+                None,
+                config=model_config,
+                state_dict=weights,
+                attn_implementation="eager",
+                dtype=torch.float32,
+                output_loading_info=True,
+            )
+    except RuntimeError as error:
+        raise InputError(
+            f"model.name={files.name}: weights do not fit config.json ({str(error).splitlines()[0]})"
+        ) from None
+    encoder = f"{model.base_model_prefix}."
+    missing = sorted(key for key in info["missing_keys"] if key.startswith(encoder) and ".pooler." not in key)
+    if missing:
+        raise InputError(
+            f"model.name={files.name}: the weights lack {len(missing)} of the encoder's tensors, {missing[0]} first"
+        )
+    return model.eval()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' progress bar and its warning that the head is new, which is meant."""
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _set_layers(settings: dict[str, Any], config: ModelConfig, name: str) -> None:
+    if config.num_hidden_layers is None:
+        return
+    field = next((field for field in LAYER_FIELDS if field in settings), None)
+    if field is None or config.num_hidden_layers > settings[field]:
+        raise InputError(
+            f"model.num_hidden_layers={config.num_hidden_layers}, but {name} has "
+            f"{settings[field] if field else 'an unknown number of'} layers"
+        )
+    settings[field] = config.num_hidden_layers
+
+
+def _set_dropout(settings: dict[str, Any], config: ModelConfig, name: str) -> None:
+    for kind, fields in DROPOUT_FIELDS.items():
+        rate = getattr(config.dropout, kind)
+        if rate is None:
+            continue
+        field = next((field for field in fields if field in settings), fields[0])
+        settings[field] = rate

@@ -1,0 +1,152 @@
+"""What the driver reads of a pretrained encoder, so that a trial needs neither network nor disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trainables.config import ModelConfig
+from trainables.errors import InputError
+from trainables.hub import require_hub
+from trainables.tokenization.encoding import TokenizerFiles
+
+MINI = "mini"
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+PATTERNS = ["config.json", "*.safetensors", "model.safetensors.index.json", "tokenizer*", "vocab*", "*.model", "spec*"]
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """A pretrained encoder in memory.
+
+    Attributes:
+        name: Hub id, folder or "mini", as the configuration names it.
+        config: Content of config.json.
+        weights: Parameter name to array, as stored.
+        tokenizer: What encoding needs.
+        fingerprint: Hash of configuration, weights and tokenizer.
+    """
+
+    name: str
+    config: dict[str, Any]
+    weights: dict[str, npt.NDArray[Any]]
+    tokenizer: TokenizerFiles
+    fingerprint: str
+
+
+def load_model_files(config: ModelConfig) -> ModelFiles:
+    """Read an encoder from a folder, the hub or the package.
+
+    Args:
+        config: Names the model.
+
+    Returns:
+        Its configuration, weights, tokenizer and fingerprint.
+
+    Raises:
+        InputError: There is no such model, it is no encoder, or its weights are not safetensors.
+    """
+    folder = _folder(config)
+    config_file = folder / "config.json"
+    if not config_file.is_file():
+        raise InputError(f"model.name={config.name}: no config.json there, so it is not a Hugging Face model folder")
+    try:
+        settings = json.loads(config_file.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"model.name={config.name}: config.json is not valid JSON ({error})") from None
+    if not isinstance(settings, dict) or "model_type" not in settings:
+        raise InputError(
+            f"model.name={config.name}: config.json has no model_type, so it is not known which encoder it is"
+        )
+    weights, weight_hash = _read_weights(folder, config.name)
+    tokenizer = _read_tokenizer(folder, config.name)
+    digest = hashlib.sha256()
+    for part in (json.dumps(settings, sort_keys=True), weight_hash, tokenizer.backend):
+        digest.update(part.encode())
+    return ModelFiles(config.name, settings, weights, tokenizer, digest.hexdigest()[:16])
+
+
+def _folder(config: ModelConfig) -> Path:
+    if config.name == MINI:
+        from trainables.models.mini import FOLDER
+
+        return FOLDER
+    folder = Path(config.name).expanduser()
+    if folder.is_dir():
+        return folder
+    if config.name.count("/") > 1 or config.name.startswith((".", "/", "~")):
+        raise InputError(f"model.name={config.name}: no such folder (nor a hub id, nor 'mini')")
+    require_hub(
+        f"model {config.name}",
+        f"fetch it on a machine with a network by 'hf download {config.name}', or set model.name to a folder that "
+        "holds config.json, model.safetensors and the tokenizer's files",
+        cached_repo=("model", config.name),
+    )
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(huggingface_hub.snapshot_download(config.name, revision=config.revision, allow_patterns=PATTERNS))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise InputError(f"model.name={config.name}: {str(error).splitlines()[0]}") from None
+
+
+def _read_weights(folder: Path, name: str) -> tuple[dict[str, npt.NDArray[Any]], str]:
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    single, index = (folder / file for file in WEIGHTS)
+    if single.is_file():
+        files = [single]
+    elif index.is_file():
+        shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+        files = [folder / shard for shard in sorted(set(shards))]
+    else:
+        pickled = sorted(path.name for path in folder.glob("*.bin"))
+        raise InputError(
+            f"model.name={name}: no model.safetensors there"
+            + (
+                f"; {', '.join(pickled)} is a pickle, which can run code when it is opened: convert it"
+                if pickled
+                else ""
+            )
+        )
+    weights: dict[str, npt.NDArray[Any]] = {}
+    digest = hashlib.sha256()
+    for file in files:
+        if not file.is_file():
+            raise InputError(f"model.name={name}: {file.name} is missing")
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+        try:
+            tensors = load_file(file)
+        except SafetensorError as error:
+            raise InputError(f"model.name={name}: {file.name} is damaged ({error})") from None
+        for key, tensor in tensors.items():
+            # NumPy has no bfloat16; float32 holds its every value.
+            weights[key] = np.asarray(tensor.float() if tensor.dtype == torch.bfloat16 else tensor)
+    return weights, digest.hexdigest()
+
+
+def _read_tokenizer(folder: Path, name: str) -> TokenizerFiles:
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"model.name={name}: its tokenizer cannot be read ({str(error).splitlines()[0]})") from None
+    if not tokenizer.is_fast or tokenizer.pad_token_id is None:
+        raise InputError(f"model.name={name}: needs a fast tokenizer with a padding token")
+    return TokenizerFiles(
+        backend=tokenizer.backend_tokenizer.to_str(),
+        pad_id=int(tokenizer.pad_token_id),
+        uses_token_types="token_type_ids" in tokenizer.model_input_names,
+        special_ids=tuple(sorted(int(i) for i in tokenizer.all_special_ids)),
+    )

@@ -1,0 +1,156 @@
+"""The objective of one step: cross-entropy plus the sum of weight times penalty. Weights are applied here, once."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch.nn.functional import cross_entropy
+from transformers import PreTrainedModel
+
+from trainables.augmentations.embedding_noise import gaussian_embedding_noise
+from trainables.augmentations.view import ViewConfig
+from trainables.config import StageConfig
+from trainables.curvature import unique_embedding_rows
+from trainables.examples import Examples, to_device
+from trainables.seeding import Streams
+
+
+class Step:
+    """One micro-batch of one optimiser step. It remembers its forward passes, so that no term makes one twice.
+
+    Args:
+        model: The model.
+        examples: The stage's examples.
+        indices: Row numbers of the micro-batch.
+        config: The stage.
+        streams: The trial's random streams.
+        stage: Stage and language, such as ``1.de``.
+        index: Optimiser steps done in the stage.
+        micro_batch: Number of the micro-batch within the step.
+
+    Attributes:
+        batch_size: Rows of a full optimiser step.
+        main_view: The view that the cross-entropy sees: the stage's noise, or None for the clean input.
+        differentiable: What the Fisher penalty differentiates with respect to; set by the main pass.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        examples: Examples,
+        indices: list[int],
+        config: StageConfig,
+        streams: Streams,
+        stage: str,
+        index: int,
+        micro_batch: int,
+    ) -> None:
+        self.model = model
+        self.streams = streams
+        self.stage = stage
+        self.index = index
+        self.micro_batch = micro_batch
+        self.batch_size = config.batch_size
+        self.main_view = config.noise
+        self.differentiable: list[torch.Tensor] = []
+        self.labels = examples.labels[indices].to(model.device)
+        self._examples = examples
+        self._indices = indices
+        fisher = config.penalties.fisher
+        self.fisher_acts = fisher is not None and fisher.acts_on(index)
+        self._passes: dict[tuple[ViewConfig | None, int | None], torch.Tensor] = {}
+
+    def logits(self, view: ViewConfig | None, mask: int | None) -> torch.Tensor:
+        """The model's prediction.
+
+        Args:
+            view: Which view of the micro-batch; None is the clean input.
+            mask: Number of the dropout mask of this step: equal numbers drop alike; None is evaluation mode.
+
+        Returns:
+            Logits ``[micro-batch, num_classes]``.
+        """
+        key = (view, mask)
+        if key not in self._passes:
+            self._passes[key] = self._forward(view, mask)
+        return self._passes[key]
+
+    def _forward(self, view: ViewConfig | None, mask: int | None) -> torch.Tensor:
+        inputs, perturbation = self._perturbed(view)
+        main = self.fisher_acts and (view, mask) == (self.main_view, 0)
+        self.model.train(mask is not None)
+        with ExitStack() as stack:
+            stack.enter_context(perturbation)
+            if main:
+                self.differentiable = stack.enter_context(unique_embedding_rows(self.model, inputs["input_ids"]))
+            # Two numbers a micro-batch are enough for its masks: no term asks for a third.
+            part = 2 * self.micro_batch + (mask or 0)
+            stack.enter_context(self.streams.forked("dropout", self.stage, self.index, part))
+            logits: torch.Tensor = self.model(**inputs).logits
+        return logits
+
+    def _perturbed(self, view: ViewConfig | None) -> tuple[dict[str, torch.Tensor], AbstractContextManager[None]]:
+        device = self.model.device
+        if view is None:
+            return self._examples.inputs(self._indices, device), nullcontext()
+        if view.kind == "embedding_gaussian":
+            generator = self.streams.generator("view", self.stage, self.index, self.micro_batch)
+            noise = gaussian_embedding_noise(self.model, view.strength, generator)
+            return self._examples.inputs(self._indices, device), noise
+        seed = self.streams.derive("view", self.stage, self.index, self.micro_batch)
+        encoded = self._examples.subword_views.view(self._indices, view.strength, seed)
+        return to_device(self._examples.encoder.batch(encoded), device), nullcontext()
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The objective of a micro-batch.
+
+    Attributes:
+        total: What is differentiated.
+        cross_entropy: The cross-entropy part, detached (nats, mean over examples).
+        penalties: Name to unweighted penalty, detached; only those that were computed.
+    """
+
+    total: torch.Tensor
+    cross_entropy: torch.Tensor
+    penalties: dict[str, torch.Tensor]
+
+
+def objective(step: Step, config: StageConfig) -> Loss:
+    """Cross-entropy plus the weighted penalties of a stage.
+
+    A consistency loss of weight 0 is still reported, without gradient, so that the run equals bit for bit the same
+    preset without its divergence.
+
+    Args:
+        step: The micro-batch.
+        config: The stage.
+
+    Returns:
+        The loss and its parts.
+    """
+    total = cross_entropy(step.logits(step.main_view, mask=0), step.labels, label_smoothing=config.label_smoothing)
+    penalties: dict[str, torch.Tensor] = {}
+    if config.consistency is not None:
+        consistency = config.consistency
+        if share := consistency.view_share:
+            view_loss = cross_entropy(
+                consistency.view_logits(step), step.labels, label_smoothing=config.label_smoothing
+            )
+            total = (1 - share) * total + share * view_loss
+    clean = total.detach()
+    if config.consistency is not None:
+        with torch.set_grad_enabled(consistency.weight > 0):
+            penalties["consistency"] = consistency.penalty(step)
+        if consistency.weight > 0:
+            total = total + consistency.weight * penalties["consistency"]
+    if config.penalties.l2 is not None and config.penalties.l2.weight > 0:
+        penalties["l2"] = config.penalties.l2.penalty(step)
+        total = total + config.penalties.l2.weight * penalties["l2"]
+    if config.penalties.fisher is not None and step.fisher_acts:
+        penalties["fisher"] = config.penalties.fisher.penalty(step)
+        total = total + config.penalties.fisher.every * config.penalties.fisher.weight * penalties["fisher"]
+    return Loss(total, clean, {name: value.detach() for name, value in penalties.items()})

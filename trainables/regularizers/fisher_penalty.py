@@ -1,0 +1,55 @@
+"""The Fisher penalty of Jastrzebski et al. (2021, section 4), the paper's ``fpen``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from trainables.schema import Count, Frozen, Weight
+
+if TYPE_CHECKING:
+    import torch
+
+    from trainables.objective import Step
+
+
+class FisherPenaltyConfig(Frozen):
+    """``|| (1/B) sum_i grad log p(yhat_i | x_i) ||^2`` with ``yhat_i`` sampled from the model's own prediction.
+
+    The prediction is the one that the cross-entropy sees (dropout on) and the labels are constants, so this is not
+    the gradient of Tr(F) itself. Over labels its expectation is Tr(F)/B: half a batch doubles it. Two scalings keep a
+    weight comparable: a micro-batch of b rows counts (b/B) times its own penalty, and with ``every=k`` the penalty
+    acts on each k-th step with k times the weight. hf-sharpness, the later public code of the paper's first author,
+    divides once more by B: its weight w is w/B here.
+    """
+
+    weight: Weight = Field(0.01, description="weight of the unscaled penalty, which is Tr(F)/B in expectation")
+    every: Count = Field(1, description="acts on each k-th step with k times the weight")
+
+    def acts_on(self, index: int) -> bool:
+        """Whether the penalty is part of a step's loss.
+
+        Args:
+            index: Steps done in this stage.
+
+        Returns:
+            True on each k-th step, unless the weight is 0: a penalty of weight 0 leaves the run as it is.
+        """
+        return self.weight > 0 and index % self.every == 0
+
+    def penalty(self, step: Step) -> torch.Tensor:
+        """The unweighted penalty, scaled to the full batch.
+
+        Args:
+            step: The current step; its main pass must have been made with ``acts_on`` true.
+
+        Returns:
+            Scalar, squared nats per squared parameter unit; Tr(F)/B in expectation over labels.
+        """
+        from trainables.curvature import sample_labels, squared_mean_score
+
+        logits = step.logits(step.main_view, mask=0)
+        labels = sample_labels(logits, step.streams.generator("labels", step.stage, step.index, step.micro_batch))
+        share = len(labels) / step.batch_size
+        return share * squared_mean_score(logits, labels, step.differentiable)

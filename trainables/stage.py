@@ -1,0 +1,142 @@
+"""The one optimisation loop, for both stages."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedModel, get_linear_schedule_with_warmup
+
+from trainables.config import StageConfig
+from trainables.errors import Diverged
+from trainables.evaluation import evaluate
+from trainables.examples import Examples
+from trainables.measurements import CurvePoint
+from trainables.objective import Loss, Step, objective
+from trainables.seeding import Streams
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What the loop itself saw.
+
+    Attributes:
+        steps: Optimiser steps done.
+        penalties: Name to mean unweighted penalty over the last epoch.
+    """
+
+    steps: int
+    penalties: dict[str, float]
+
+
+def train_stage(
+    model: PreTrainedModel,
+    examples: Examples,
+    english: Examples,
+    config: StageConfig,
+    streams: Streams,
+    number: int,
+    language: str,
+    report: Callable[[CurvePoint], None],
+    on_step: Callable[[int], None] | None = None,
+) -> StageResult:
+    """Train in place with AdamW, linear warm-up and decay, and clipping.
+
+    Args:
+        model: The model.
+        examples: Training examples.
+        english: English validation examples, evaluated after each epoch where the stage is English or selects by them.
+        config: The stage.
+        streams: The trial's random streams.
+        number: 0 or 1.
+        language: Language that the stage trains on.
+        report: Receives the curves.
+        on_step: Called after each optimiser step with the steps done, in evaluation mode.
+
+    Returns:
+        Steps and penalties.
+
+    Raises:
+        Diverged: The loss or a gradient is not finite; names the step.
+    """
+    stage = f"{number}.{language}"
+    batches = math.ceil(len(examples) / config.batch_size)
+    optimizer, schedule = _optimizer(model, config, batches * config.epochs)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    watch_english = number == 0 or config.selection == "best_english"
+    best: tuple[float, dict[str, torch.Tensor]] | None = None
+    steps, means = 0, {}
+    for epoch in range(1, config.epochs + 1):
+        order = torch.randperm(len(examples), generator=streams.generator("order", stage, epoch)).tolist()
+        sums: dict[str, float] = defaultdict(float)
+        counts: dict[str, int] = defaultdict(int)
+        for start in range(0, len(order), config.batch_size):
+            losses = _accumulate(
+                model, examples, order[start : start + config.batch_size], config, streams, stage, steps
+            )
+            norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+            if not torch.isfinite(norm):
+                raise Diverged(f"gradient is not finite at stage {stage}, step {steps}")
+            if config.clip is not None:
+                torch.nn.utils.clip_grads_with_norm_(parameters, config.clip, norm)
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
+            steps += 1
+            for name, value in losses.items():
+                sums[name] += value
+                counts[name] += 1
+            if on_step is not None:
+                on_step(steps)
+        means = {name: sums[name] / counts[name] for name in sums}
+        for name, value in means.items():
+            report(CurvePoint(number, language, steps, epoch, name, value))
+        if watch_english:
+            accuracy = evaluate(model, english).accuracy
+            report(CurvePoint(number, language, steps, epoch, "accuracy.en", accuracy))
+            if config.selection == "best_english" and (best is None or accuracy > best[0]):
+                best = accuracy, {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    if best is not None:
+        model.load_state_dict(best[1])
+    return StageResult(steps, {name: value for name, value in means.items() if name.startswith("penalty.")})
+
+
+def _accumulate(
+    model: PreTrainedModel,
+    examples: Examples,
+    indices: list[int],
+    config: StageConfig,
+    streams: Streams,
+    stage: str,
+    index: int,
+) -> dict[str, float]:
+    """Gradients of one optimiser step over its micro-batches; the parts of its loss."""
+    size = config.batch_size // config.accumulation
+    parts: dict[str, float] = defaultdict(float)
+    for number, start in enumerate(range(0, len(indices), size)):
+        chunk = indices[start : start + size]
+        loss: Loss = objective(Step(model, examples, chunk, config, streams, stage, index, number), config)
+        if not torch.isfinite(loss.total):
+            raise Diverged(f"loss is {loss.total.item()} at stage {stage}, step {index}")
+        share = len(chunk) / len(indices)
+        (share * loss.total).backward()  # type: ignore[no-untyped-call]
+        parts["train_loss"] += share * loss.cross_entropy.item()
+        for name, value in loss.penalties.items():
+            parts[f"penalty.{name}"] += share * value.item()
+    return parts
+
+
+def _optimizer(
+    model: PreTrainedModel, config: StageConfig, total_steps: int
+) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LambdaLR]:
+    """AdamW with decay on matrices only, and its schedule."""
+    settings = config.optimizer
+    decayed = [p for p in model.parameters() if p.requires_grad and p.dim() > 1]
+    exempt = [p for p in model.parameters() if p.requires_grad and p.dim() <= 1]
+    groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": exempt, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, eps=settings.epsilon, fused=True)
+    warmup = round(settings.warmup * total_steps)
+    return optimizer, get_linear_schedule_with_warmup(optimizer, warmup, total_steps)

@@ -1,0 +1,1 @@
+"""Text to ids: the tokenizer's own encoding, and sampled segmentations for WordPiece and Unigram vocabularies."""

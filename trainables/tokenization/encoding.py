@@ -1,0 +1,162 @@
+"""Deterministic encoding, and the assembly of given pieces into the same form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from tokenizers import Tokenizer
+
+from trainables.data.contract import Rows
+
+
+@dataclass(frozen=True)
+class TokenizerFiles:
+    """What encoding needs of a tokenizer.
+
+    Attributes:
+        backend: The tokenizer's JSON (``tokenizer.json``).
+        pad_id: Id of the padding token.
+        uses_token_types: Whether the model takes ``token_type_ids``.
+        special_ids: Ids of the special tokens.
+    """
+
+    backend: str
+    pad_id: int
+    uses_token_types: bool
+    special_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One encoded example: piece ids and token types, special tokens included."""
+
+    ids: list[int]
+    types: list[int]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def longest_first(lengths: tuple[int, int], room: int) -> tuple[int, int]:
+    """How many pieces of each sentence stay, as the ``longest_first`` strategy of ``tokenizers`` has it.
+
+    Args:
+        lengths: Pieces of both sentences.
+        room: Pieces that fit, special tokens not counted.
+
+    Returns:
+        Pieces of both sentences that stay.
+
+    Example:
+        >>> longest_first((10, 4), 9), longest_first((10, 9), 9), longest_first((3, 4), 9)
+        ((5, 4), (4, 5), (3, 4))
+    """
+    if sum(lengths) <= room:
+        return lengths
+    short, long = sorted(lengths)
+    long = max(short, room - short)
+    if short + long > room:
+        short, long = room // 2, room - room // 2
+    return (long, short) if lengths[0] > lengths[1] else (short, long)
+
+
+class Encoder:
+    """Encodes sentences or pairs, and assembles pieces that were segmented elsewhere.
+
+    Args:
+        files: The tokenizer.
+        max_length: Pieces of an example at the most, special tokens included.
+    """
+
+    def __init__(self, files: TokenizerFiles, max_length: int) -> None:
+        self.files = files
+        self.max_length = max_length
+        self._plain = Tokenizer.from_str(files.backend)
+        self._plain.no_padding()
+        self._plain.no_truncation()
+        self._cut = Tokenizer.from_str(files.backend)
+        self._cut.no_padding()
+        self._cut.enable_truncation(max_length, strategy="longest_first")
+        self._templates = {False: self._template(pair=False), True: self._template(pair=True)}
+
+    def _template(self, pair: bool) -> list[tuple[int, int]]:
+        """Special ids and places of the sentences, as (id, type); id -1 and -2 stand for the sentences."""
+        encoding = self._plain.encode("a", "a") if pair else self._plain.encode("a")
+        template: list[tuple[int, int]] = []
+        for piece, kind, special, sequence in zip(
+            encoding.ids, encoding.type_ids, encoding.special_tokens_mask, encoding.sequence_ids, strict=True
+        ):
+            place = (piece if special else -1 - (sequence or 0), kind)
+            if special or place not in template:
+                template.append(place)
+        return template
+
+    def encode(self, rows: Rows) -> list[Encoded]:
+        """The tokenizer's own encoding of every row, truncated to ``max_length``.
+
+        Args:
+            rows: The rows.
+
+        Returns:
+            One Encoded a row.
+        """
+        inputs = rows.first if rows.second is None else list(zip(rows.first, rows.second, strict=True))
+        return [Encoded(e.ids, e.type_ids) for e in self._cut.encode_batch(inputs)]
+
+    def words(self, text: str) -> list[str]:
+        """A sentence as the normalised words that the tokenizer's model segments one by one.
+
+        Args:
+            text: The sentence.
+
+        Returns:
+            Its words; with a SentencePiece vocabulary each begins with the meta symbol.
+        """
+        tokenizer = self._plain
+        normal = tokenizer.normalizer.normalize_str(text) if tokenizer.normalizer else text
+        if tokenizer.pre_tokenizer is None:
+            return [normal]
+        return [word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normal)]
+
+    def assemble(self, first: Sequence[int], second: Sequence[int] | None) -> Encoded:
+        """Pieces of one or two sentences with special tokens and truncation, as the tokenizer would put them.
+
+        Args:
+            first: Pieces of the first sentence.
+            second: Pieces of the second sentence, or None.
+
+        Returns:
+            The encoded example.
+        """
+        template = self._templates[second is not None]
+        special = sum(piece >= 0 for piece, _ in template)
+        kept = longest_first((len(first), len(second or ())), self.max_length - special)
+        ids: list[int] = []
+        types: list[int] = []
+        for piece, kind in template:
+            part = [piece] if piece >= 0 else list(first[: kept[0]] if piece == -1 else (second or ())[: kept[1]])
+            ids.extend(part)
+            types.extend([kind] * len(part))
+        return Encoded(ids, types)
+
+    def batch(self, examples: Sequence[Encoded]) -> dict[str, torch.Tensor]:
+        """Padded model inputs.
+
+        Args:
+            examples: Encoded examples.
+
+        Returns:
+            ``input_ids``, ``attention_mask`` and, where the model takes them, ``token_type_ids``: each
+            ``[batch, longest]`` int64.
+        """
+        longest = max(len(example) for example in examples)
+        pads = [longest - len(example) for example in examples]
+        inputs = {
+            "input_ids": torch.tensor([e.ids + [self.files.pad_id] * p for e, p in zip(examples, pads, strict=True)]),
+            "attention_mask": torch.tensor([[1] * len(e) + [0] * p for e, p in zip(examples, pads, strict=True)]),
+        }
+        if self.files.uses_token_types:
+            inputs["token_type_ids"] = torch.tensor([e.types + [0] * p for e, p in zip(examples, pads, strict=True)])
+        return inputs

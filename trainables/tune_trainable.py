@@ -1,0 +1,163 @@
+"""The thin adapter between a trial and Ray Tune: a plain configuration comes in, one last report goes out.
+
+The last report carries the measurements as scalars, for TensorBoard, and the whole outcome as one JSON string under
+``OUTCOME``, from which the driver writes the trial's record. A report without that string means: not finished.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import json
+import math
+import platform
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ray import tune
+
+from trainables.config import parse
+from trainables.errors import Diverged
+from trainables.measurements import CurvePoint, Measurements
+
+if TYPE_CHECKING:
+    from trainables.assets import Assets
+
+OUTCOME = "outcome"
+DISTRIBUTIONS = ("fisher-study", "torch", "ray", "transformers", "tokenizers", "optuna")
+PACKAGE = Path(__file__).resolve().parent
+
+
+def run_trial(config: dict[str, Any], assets: Assets) -> None:
+    """Run one trial inside a Tune actor and report what it found.
+
+    Args:
+        config: ``trial`` is the TrialConfig as plain JSON.
+        assets: The models and the data of the study.
+    """
+    import torch
+
+    from trainables.fine_tune import fine_tune
+
+    trial = parse(config["trial"])
+    resources = tune.get_context().get_trial_resources().required_resources
+    torch.set_num_threads(max(1, int(resources.get("CPU", 1))))
+    memory = PeakMemory()
+    started = time.perf_counter()
+    points: list[CurvePoint] = []
+
+    def report(point: CurvePoint) -> None:
+        if math.isfinite(point.value):
+            points.append(point)
+            tune.report({f"stage{point.stage}/{point.language}/{point.name}": point.value, "epoch": point.epoch})
+
+    try:
+        found = fine_tune(trial, assets, report)
+        state, reason = "complete", None
+    except Diverged as error:
+        found = Measurements({})
+        state, reason = "diverged", str(error)
+    model, data = assets.fingerprints(trial)
+    provenance = {
+        "seconds": time.perf_counter() - started,
+        "steps": found.steps,
+        "peak_memory_mib": memory.mib(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "host": socket.gethostname(),
+        "data_fingerprint": data,
+        "model_fingerprint": model,
+        **software(),
+    }
+    outcome = {
+        "state": state,
+        "reason": reason,
+        "measurements": found.values,
+        "curves": [point.as_dict() for point in points],
+        "provenance": provenance,
+    }
+    tune.report({**found.values, OUTCOME: json.dumps(outcome, allow_nan=False)})
+
+
+class PeakMemory:
+    """The largest memory that this process used since the object was made: of the GPU, else of the process.
+
+    Actors run one trial after another, so the mark has to be reset; where it cannot be, the peak is unknown.
+    """
+
+    def __init__(self) -> None:
+        import torch
+
+        self._cuda = torch.cuda.is_available()
+        self._reset = True
+        if self._cuda:
+            torch.cuda.reset_peak_memory_stats()
+            return
+        try:
+            Path("/proc/self/clear_refs").write_text("5")  # resets VmHWM, see proc(5)
+        except OSError:
+            self._reset = False
+
+    def mib(self) -> float | None:
+        """The peak (MiB), or None when the mark could not be reset."""
+        import torch
+
+        if self._cuda:
+            return float(torch.cuda.max_memory_allocated()) / 2**20
+        if not self._reset:
+            return None
+        status = Path("/proc/self/status").read_text()
+        return next(float(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
+
+
+@functools.cache
+def software() -> dict[str, str | bool | None]:
+    """The software that makes the numbers, looked up once in a process.
+
+    Returns:
+        ``version.NAME`` of Python and of each distribution that matters, ``version.code`` (a hash of this package's
+        sources), and ``commit`` with ``dirty`` when the package lies in a git checkout, else null.
+    """
+    versions = {f"version.{name}": _version(name) for name in DISTRIBUTIONS}
+    tracked = _git("ls-files", "--error-unmatch", Path(__file__).name) is not None  # else the checkout is another's
+    commit = _git("rev-parse", "HEAD") if tracked else None
+    changes = _git("status", "--porcelain", "--untracked-files=no") if tracked else None
+    return {
+        **versions,
+        "version.python": platform.python_version(),
+        "version.code": code_fingerprint(),
+        "commit": commit,
+        "dirty": None if changes is None else bool(changes),
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None  # optuna is not needed by a grid, and the package itself may be used from its folder
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(PACKAGE), *arguments], capture_output=True, text=True, check=True, timeout=10
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def code_fingerprint() -> str:
+    """Content of the sources that decide what a trial's numbers are.
+
+    Returns:
+        Twelve hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
