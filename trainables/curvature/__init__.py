@@ -1,17 +1,20 @@
 """Curvature of a classifier: the trace of the Fisher information, the Fisher penalty, and the KL expansion."""
 
 from trainables.curvature.estimate import Estimator, NonFiniteLogits, SlowPathWarning, TraceEstimate
+from trainables.curvature.kl_expansion import KlExpansion, kl_expansion
 from trainables.curvature.penalty import fisher_penalty, sample_labels, squared_mean_score, unique_embedding_rows
 from trainables.curvature.second_derivatives import require_second_derivatives
 from trainables.curvature.trace import fisher_trace
 
 __all__ = [
     "Estimator",
+    "KlExpansion",
     "NonFiniteLogits",
     "SlowPathWarning",
     "TraceEstimate",
     "fisher_penalty",
     "fisher_trace",
+    "kl_expansion",
     "require_second_derivatives",
     "sample_labels",
     "squared_mean_score",
