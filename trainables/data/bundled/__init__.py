@@ -1,0 +1,11 @@
+"""The data set that was written for this project: two tasks in four languages from one small grammar.
+
+``FOLDER/TASK/SPLIT-LANGUAGE.tsv`` holds the rows, in the form of XTREME's files: sentence1, sentence2, label.
+DATA_CARD.md says what they are and what they are not; ``python -m trainables.data.bundled`` writes them again.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
