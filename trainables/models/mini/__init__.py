@@ -1,0 +1,11 @@
+"""The mini multilingual BERT that was written for this project: its files, and the code that pretrains it.
+
+``FOLDER`` is an ordinary Hugging Face model folder. MODEL_CARD.md says what the model is and what it is not;
+``python -m trainables.models.mini --out FOLDER`` trains it again.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "files"
