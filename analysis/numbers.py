@@ -1,0 +1,274 @@
+"""The numbers that the report quotes: each with its n, interval, unit and method, and the one way to put it into text.
+
+``numbers.json`` is this table. Text names a number as ``{id}`` or ``{id:field}``; only :class:`Numbers` writes digits.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal
+
+from analysis.association import Association
+
+Style = Literal["correlation", "count", "points", "percent", "ratio", "general"]
+CONFIGURATION = "configuration (mean over its seeds)"
+_REFERENCE = re.compile(r"\{\{|\{([A-Za-z][\w.=-]*)(?::([a-z_]+))?\}")
+
+
+@dataclass(frozen=True)
+class Number:
+    """One number with what a referee asks about it.
+
+    Attributes:
+        value: The estimate; None where it is not defined.
+        style: How it is written.
+        low: Lower end of the interval.
+        high: Upper end.
+        level: Of the interval.
+        p: Two-sided p, unadjusted.
+        p_adjusted: p after Holm over H1 to H4, for the hypotheses only.
+        n: Units that it rests on.
+        families: Families that they belong to.
+        unit: What one unit is; the unit that is permuted or resampled.
+        method: How estimate, interval and p were made.
+        reason: Why there is no value.
+        needed: Units that would decide, where the verdict is "undecided".
+    """
+
+    value: float | None
+    style: Style
+    low: float | None = None
+    high: float | None = None
+    level: float | None = None
+    p: float | None = None
+    p_adjusted: float | None = None
+    n: int | None = None
+    families: int | None = None
+    unit: str | None = None
+    method: str | None = None
+    reason: str | None = None
+    needed: int | None = None
+
+
+def from_association(found: Association, unit: str = CONFIGURATION) -> Number:
+    """A correlation as a number of the report.
+
+    Args:
+        found: The correlation.
+        unit: What one row was.
+
+    Returns:
+        The number.
+    """
+    level = None if found.low is None else 0.95
+    return Number(
+        found.r, "correlation", found.low, found.high, level, found.p, None, found.n, found.families, unit,
+        found.method, found.reason,
+    )  # fmt: skip
+
+
+def count(value: int) -> Number:
+    """A plain count.
+
+    Args:
+        value: The count.
+
+    Returns:
+        The number.
+    """
+    return Number(float(value), "count")
+
+
+_WRITE: dict[str, Callable[[float], str]] = {
+    "correlation": lambda v: f"{v:.2f}",
+    "count": lambda v: f"{v:,.0f}",
+    "points": lambda v: f"{100 * v:.2f}",
+    "percent": lambda v: f"{100 * v:.1f} %",
+    "ratio": lambda v: f"{v:.3f}",
+    "general": lambda v: f"{v:.3g}",
+}
+
+
+def write_value(value: float, style: str) -> str:
+    """A value in the way of its style, without a minus before zero.
+
+    Args:
+        value: A finite number.
+        style: One of :data:`Style`; "points" are percentage points.
+
+    Returns:
+        The text.
+
+    Example:
+        >>> write_value(-0.001, "correlation"), write_value(0.0123, "points")
+        ('0.00', '1.23')
+    """
+    text = _WRITE[style](value)
+    return text[1:] if text.startswith("-") and not text.strip("-0. %") else text
+
+
+def write_p(p: float) -> str:
+    """A p-value in words.
+
+    Args:
+        p: Between 0 and 1.
+
+    Returns:
+        The text.
+
+    Example:
+        >>> write_p(0.00004), write_p(0.0312), write_p(0.4)
+        ('p < 0.001', 'p = 0.031', 'p = 0.40')
+    """
+    if p < 0.001:
+        return "p < 0.001"
+    return f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+
+
+class Numbers(Mapping[str, Number]):
+    """All numbers of a report by their id."""
+
+    def __init__(self, items: Mapping[str, Number]) -> None:
+        self._items = dict(items)
+
+    def __getitem__(self, key: str) -> Number:
+        return self._items[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def quote(self, key: str, field: str | None = None) -> str:
+        """One number, or one field of it, as text.
+
+        Args:
+            key: Its id.
+            field: None for the value with its interval; "value", "interval", "p", "p_adjusted", "n", "families",
+                "needed" or "reason".
+
+        Returns:
+            The text.
+        """
+        number = self._items[key]
+        if field is None:
+            return self.quote(key, "value") + (f" {self.quote(key, 'interval')}" if number.low is not None else "")
+        if field == "value":
+            return "not defined" if number.value is None else write_value(number.value, number.style)
+        if field == "interval":
+            if number.low is None or number.high is None:
+                return "no interval"
+            return f"[{write_value(number.low, number.style)}, {write_value(number.high, number.style)}]"
+        found = getattr(number, field)
+        if field in ("p", "p_adjusted"):
+            return "no p" if found is None else write_p(found)
+        return f"{found:,}" if isinstance(found, int) else str(found)
+
+    def text(self, template: str, mark: Callable[[str, str], str] | None = None) -> str:
+        """A text with its numbers filled in.
+
+        Args:
+            template: Text with references ``{id}`` or ``{id:field}``.
+            mark: Called with id and digits to wrap them, for a page that shows where a number comes from.
+
+        Returns:
+            The text.
+
+        Example:
+            >>> Numbers({"account.planned": count(24)}).text("{account.planned} trials")
+            '24 trials'
+        """
+
+        def fill(match: re.Match[str]) -> str:
+            if match[1] is None:
+                return "{"
+            digits = self.quote(match[1], match[2])
+            return mark(match[1], digits) if mark else digits
+
+        return _REFERENCE.sub(fill, template)
+
+    def explain(self, key: str) -> str:
+        """What a number rests on, in one line.
+
+        Args:
+            key: Its id.
+
+        Returns:
+            Number of units, families, method and id.
+        """
+        number = self._items[key]
+        parts = [f"n = {number.n:,}" if number.n is not None else "", f"unit: {number.unit}" if number.unit else ""]
+        parts += [f"{number.families} families" if number.families else "", number.method or "", f"numbers.json: {key}"]
+        return "; ".join(part for part in parts if part)
+
+    def adjusted(self, p_values: Mapping[str, float]) -> Numbers:
+        """The same numbers with adjusted p-values at some of them.
+
+        Args:
+            p_values: Id to adjusted p.
+
+        Returns:
+            A copy.
+        """
+        return Numbers(self._items | {key: replace(self._items[key], p_adjusted=p) for key, p in p_values.items()})
+
+    def as_json(self) -> dict[str, dict[str, Any]]:
+        """Plain data; what is absent is left out.
+
+        Returns:
+            Id to fields.
+        """
+        return {
+            key: {name: value for name, value in asdict(number).items() if value is not None}
+            for key, number in self._items.items()
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Mapping[str, Any]]) -> Numbers:
+        """The numbers of a numbers.json.
+
+        Args:
+            data: Its "numbers".
+
+        Returns:
+            The numbers.
+        """
+        names = {field.name for field in fields(Number)}
+        return cls(
+            {
+                key: Number(**({"value": None} | {name: value for name, value in item.items() if name in names}))
+                for key, item in data.items()
+            }
+        )
+
+
+def plain(text: str) -> str:
+    """Any text as a template that says just that.
+
+    Args:
+        text: Text from a record or a user.
+
+    Returns:
+        The template.
+
+    Example:
+        >>> Numbers({}).text(plain("KeyError: {x}"))
+        'KeyError: {x}'
+    """
+    return text.replace("{", "{{")
+
+
+def finite(value: float) -> float | None:
+    """A float, or None where it is not finite, so that JSON can hold it.
+
+    Args:
+        value: Any float.
+
+    Returns:
+        The value or None.
+    """
+    return float(value) if math.isfinite(value) else None

@@ -1,0 +1,106 @@
+// Draws the figures from the page's own data and makes tables sortable. No address outside this file is used.
+const { charts, rows } = JSON.parse(document.getElementById("data").textContent);
+
+const records = {};
+for (const [name, table] of Object.entries(rows)) {
+  records[name] = table.values.map((row) => Object.fromEntries(table.columns.map((c, i) => [c, row[i]])));
+}
+
+window.views = {};
+const renderer = (records.models ?? []).length > 600 ? "canvas" : "svg";
+for (const element of document.querySelectorAll("[data-chart]")) {
+  const { spec, data } = charts[element.dataset.chart];
+  spec.datasets = Object.fromEntries(data.map((name) => [name, records[name]]));
+  const options = { mode: "vega-lite", renderer, actions: { export: true, source: false, compiled: false, editor: false } };
+  const { view } = await window.vegaEmbed(element, spec, options);
+  window.views[element.dataset.chart] = view;
+}
+
+const text = (value) => {
+  if (value === null || value === undefined) return "";
+  return typeof value === "number" && !Number.isInteger(value) ? String(Number(value.toPrecision(4))) : String(value);
+};
+
+function compare(a, b) {
+  if (a === b) return 0;
+  if (a === null || a === "") return 1; // absent values stay last
+  if (b === null || b === "") return -1;
+  return typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), undefined, { numeric: true });
+}
+
+function headings(table, names, onSort) {
+  names.forEach((cell, index) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = cell.textContent;
+    cell.replaceChildren(button);
+    button.addEventListener("click", () => {
+      const direction = cell.getAttribute("aria-sort") === "ascending" ? -1 : 1;
+      names.forEach((other) => other.removeAttribute("aria-sort"));
+      cell.setAttribute("aria-sort", direction === 1 ? "ascending" : "descending");
+      onSort(index, direction);
+    });
+  });
+}
+
+const number = (value) => (value.trim() !== "" && !Number.isNaN(Number(value.replaceAll(",", ""))) ? Number(value.replaceAll(",", "")) : value);
+for (const table of document.querySelectorAll("table[data-sortable]")) {
+  headings(table, [...table.tHead.rows[0].cells], (index, direction) => {
+    const body = table.tBodies[0];
+    const key = (row) => number(row.cells[index].textContent);
+    body.append(...[...body.rows].sort((a, b) => direction * compare(key(a), key(b))));
+  });
+}
+
+for (const table of document.querySelectorAll("table[data-rows]")) {
+  const name = table.dataset.rows;
+  const { columns, titles, values } = rows[name];
+  const filter = document.querySelector(`[data-filter="${name}"]`);
+  const counter = document.querySelector(`[data-count="${name}"]`);
+  const more = document.querySelector(`[data-more="${name}"]`);
+  let order = [...values];
+  let shown = 100;
+  const head = table.createTHead().insertRow();
+  const cells = (titles ?? columns).map((title) => {
+    const cell = document.createElement("th");
+    cell.scope = "col";
+    cell.textContent = title;
+    head.append(cell);
+    return cell;
+  });
+  const body = table.createTBody();
+  const draw = () => {
+    const wanted = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const hits = order.filter((row) => {
+      const line = row.map(text).join(" ").toLowerCase();
+      return wanted.every((word) => line.includes(word));
+    });
+    body.replaceChildren(
+      ...hits.slice(0, shown).map((row) => {
+        const line = document.createElement("tr");
+        for (const value of row) {
+          const cell = line.insertCell();
+          cell.textContent = text(value);
+          if (typeof value === "number") cell.className = "n";
+        }
+        return line;
+      }),
+    );
+    counter.textContent = `${Math.min(shown, hits.length)} of ${hits.length} rows`;
+    more.hidden = hits.length <= shown;
+  };
+  headings(table, cells, (index, direction) => {
+    order = [...values].sort((a, b) => {
+      const missing = (a[index] === null) - (b[index] === null);
+      return missing || direction * compare(a[index], b[index]);
+    });
+    draw();
+  });
+  filter.addEventListener("input", draw);
+  more.addEventListener("click", () => {
+    shown += 500;
+    draw();
+  });
+  draw();
+}
+document.documentElement.dataset.ready = "true";

@@ -1,0 +1,97 @@
+"""What a planned design can find, before anything runs. Standard library only: ``run --dry-run`` prints it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from statistics import NormalDist
+
+EFFECTS = (0.4, 0.6, 0.8)
+ALPHA = 0.05
+NO_ASSOCIATION = 0.3  # an interval inside -+ this is called "no association"
+
+
+def degrees_of_freedom(groups: Iterable[int]) -> int:
+    """Degrees of the Fisher-z interval given family: n - (families - 1) - 3 over families of two or more.
+
+    Args:
+        groups: Number of configurations of each family.
+
+    Returns:
+        The degrees; below 1 there is no interval.
+
+    Example:
+        >>> degrees_of_freedom([4, 4, 4, 4, 4, 4, 1])
+        16
+    """
+    counted = [size for size in groups if size > 1]
+    return sum(counted) - (len(counted) - 1) - 3
+
+
+def power_at(r: float, degrees: int, alpha: float = ALPHA) -> float:
+    """Power of the two-sided test of a within-family correlation, by Fisher's z.
+
+    Args:
+        r: The true correlation of configuration means within families.
+        degrees: From :func:`degrees_of_freedom`.
+        alpha: Level of the test.
+
+    Returns:
+        Probability of rejection; 0 without a degree of freedom.
+
+    Example:
+        >>> round(power_at(0.6, 16), 2)
+        0.79
+    """
+    if degrees < 1:
+        return 0.0
+    shift = math.atanh(abs(r)) * math.sqrt(degrees)
+    return NormalDist().cdf(shift - _critical(alpha)) + NormalDist().cdf(-shift - _critical(alpha))
+
+
+def planned_power(groups: list[int]) -> dict[float, float]:
+    """Power of the headline test of a plan at within-family correlations of .4, .6 and .8, before adjustment.
+
+    Args:
+        groups: Number of configurations of each family (seeds do not count).
+
+    Returns:
+        Correlation to power.
+
+    Example:
+        >>> {r: round(power, 2) for r, power in planned_power([6] * 6).items()}
+        {0.4: 0.61, 0.6: 0.96, 0.8: 1.0}
+    """
+    degrees = degrees_of_freedom(groups)
+    return {r: power_at(r, degrees) for r in EFFECTS}
+
+
+def configurations_to_decide(r: float, families: int, tests: int = 1) -> int:
+    """Configurations with which the same estimate would no longer be "undecided".
+
+    The smaller of two numbers: that with which the test rejects 0 at .05 / tests (Holm's first step), and that with
+    which the 95 % interval lies inside -+.3. Counts configurations in as many families; an estimate, not a promise:
+    r itself will move.
+
+    Args:
+        r: The correlation found.
+        families: Families of two or more configurations.
+        tests: Hypotheses that share the error rate.
+
+    Returns:
+        Configurations in all.
+
+    Example:
+        >>> configurations_to_decide(-0.4, 4), configurations_to_decide(0.05, 4)
+        (28, 64)
+    """
+    degrees = []
+    if r:
+        degrees.append((_critical(ALPHA / tests) / math.atanh(min(abs(r), 0.999))) ** 2)
+    if abs(r) < NO_ASSOCIATION:
+        degrees.append((_critical(ALPHA) / (math.atanh(NO_ASSOCIATION) - math.atanh(abs(r)))) ** 2)
+    return max(math.ceil(min(degrees)), 1) + (families - 1) + 3
+
+
+def _critical(alpha: float) -> float:
+    return NormalDist().inv_cdf(1 - alpha / 2)

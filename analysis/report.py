@@ -1,0 +1,192 @@
+"""A study folder -> the report: numbers first, then verdicts, then figures, page and files, written as a whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import fs
+
+from analysis import pictures, render, statements
+from analysis.configurations import StudyTables, tables
+from analysis.document import Block, Figure, Missing, Paragraph
+from analysis.export import table_files
+from analysis.numbers import Number, Numbers
+from analysis.sections import SECTIONS, account
+from study.results import load
+from trainables.errors import InputError
+
+SCHEMA_VERSION = 1
+READING = (
+    "How to read this: a configuration (mean over its seeds) is one unit, and families are compared only within "
+    "themselves. Within a family the correlation runs over doses of one regulariser, so it cannot separate Tr(F) from "
+    "the dose; only the correlation over seeds within configurations can."
+)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a report says and where it is.
+
+    Attributes:
+        sentences: One a hypothesis, as far as measured; the first is the answer.
+        answer: The first sentence.
+        account: The account of trials in one line.
+        page: Path or URI of report.html.
+    """
+
+    sentences: list[str]
+    answer: str
+    account: str
+    page: str
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything computed, before anything is drawn.
+
+    Attributes:
+        results: Section to its result or what is missing.
+        numbers: All numbers, adjusted.
+        verdicts: One a hypothesis.
+    """
+
+    results: dict[str, Any]
+    numbers: Numbers
+    verdicts: list[statements.Verdict]
+
+    def sentences(self) -> list[str]:
+        """One sentence a hypothesis, as far as measured; H1 always.
+
+        Returns:
+            The sentences.
+        """
+        told = [v for v in self.verdicts if v.word != "not measured" or v.hypothesis == "H1"]
+        return [statements.sentence(verdict, self.numbers) for verdict in told]
+
+
+def compute(study: StudyTables) -> Findings:
+    """All numbers of a report.
+
+    Args:
+        study: The study.
+
+    Returns:
+        The findings.
+    """
+    results = {key: section.compute(study) for key, section in SECTIONS.items()}
+    merged: dict[str, Number] = {}
+    for result in results.values():
+        merged |= result.numbers
+    numbers = statements.adjust(Numbers(merged))
+    return Findings(results, numbers, statements.verdicts(numbers))
+
+
+def write_report(folder: str, out: str | None = None) -> Report:
+    """Write the report of a study: page, Markdown, numbers, tables and figures.
+
+    Args:
+        folder: The study's folder: a local path or a URI.
+        out: Where to write; null writes to ``report`` inside the study's folder.
+
+    Returns:
+        The sentences and the page's address.
+    """
+    study = tables(load(folder))
+    found = compute(study)
+    target = out if out is not None else f"{folder.rstrip('/')}/report"
+    document = _document(study, found)
+    figures = [block for _, _, blocks in document.sections for block in blocks if isinstance(block, Figure)]
+    files: dict[str, bytes] = {}
+    for figure in figures:
+        for ending, content in pictures.draw(figure, found.numbers).items():
+            files[f"figures/{figure.name}.{ending}"] = content
+    files["report.md"] = render.markdown(document, {f.name: f"figures/{f.name}.png" for f in figures}).encode()
+    files["numbers.json"] = _numbers_json(study, found)
+    files |= table_files(study.trials, study.curves)
+    files["report.html"] = render.page(document, pictures.library()).encode()
+    _write(target, files)
+    sentences = found.sentences()
+    return Report(sentences, sentences[0], document.account, f"{target.rstrip('/')}/report.html")
+
+
+def _document(study: StudyTables, found: Findings) -> render.Document:
+    sections: list[tuple[str, str, list[Block]]] = []
+    absent: list[Block] = []
+    for key, section in SECTIONS.items():
+        result = found.results[key]
+        if isinstance(result, Missing):
+            absent.append(Paragraph(f"{section.title}: {result.reason}"))
+        else:
+            sections.append((key, section.title, section.draw(result, found.numbers)))
+    if absent:
+        sections.append(("absent", "Not in this report", absent))
+    return render.Document(
+        study=study.name,
+        running=study.running,
+        answer=found.verdicts[0].template,
+        verdicts=found.verdicts,
+        reading=READING,
+        account=account.line(found.numbers, study.running),
+        sections=sections,
+        numbers=found.numbers,
+    )
+
+
+def _numbers_json(study: StudyTables, found: Findings) -> bytes:
+    data = {
+        "schema_version": SCHEMA_VERSION,
+        "study": study.name,
+        "hypotheses": {
+            v.hypothesis: {
+                "declared": v.declared, "word": v.word, "sentence": statements.sentence(v, found.numbers)
+            } for v in found.verdicts
+        },
+        "numbers": found.numbers.as_json(),
+    }  # fmt: skip
+    return (json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
+
+
+def _write(target: str, files: Mapping[str, bytes]) -> None:
+    """Write all files aside, then move them into place one by one; figures of an earlier report go.
+
+    Args:
+        target: Local folder or URI.
+        files: Relative path to content.
+
+    Raises:
+        InputError: The folder cannot be written.
+    """
+    try:
+        if "://" in target:
+            filesystem, path = fs.FileSystem.from_uri(target)
+            with tempfile.TemporaryDirectory() as aside:
+                _fill(Path(aside), files)
+                filesystem.create_dir(path, recursive=True)
+                fs.copy_files(aside, path, destination_filesystem=filesystem)
+            return
+        folder = Path(target).expanduser()
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".report-", dir=folder) as aside:
+            _fill(Path(aside), files)
+            shutil.rmtree(folder / "figures", ignore_errors=True)
+            (folder / "figures").mkdir(exist_ok=True)
+            for name in files:
+                os.replace(Path(aside) / name, folder / name)
+    except (OSError, pa.ArrowInvalid) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"cannot write the report to {target}: {reason}; choose another folder with --out") from None
+
+
+def _fill(folder: Path, files: Mapping[str, bytes]) -> None:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)

@@ -1,0 +1,150 @@
+"""The rows that figures and the page's table draw from: one row a model, short field names, rounded numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+SIGNIFICANT = 5
+_IDENTITY = ("id", "label", "family", "configuration", "seed", "collapsed", "dose", "settings")
+_DRAWN_WHOLE = ("transfer_gap", "generalization_gap", "gain", "train_accuracy", "train_nll")
+_DRAWN = ("accuracy.", "fisher_trace", "stage2.", "measure.", "penalty.")
+_NOT_DRAWN = ("_examples", ".nll_before", ".nll_after")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A table for a figure.
+
+    Attributes:
+        columns: Field names; letters, digits and underscores only, as Vega reads a dot as a path.
+        values: One list a row; None where absent.
+    """
+
+    columns: list[str]
+    values: list[list[Any]]
+
+    def records(self, fields: Iterable[str] | None = None) -> list[dict[str, Any]]:
+        """The rows as one mapping each.
+
+        Args:
+            fields: Only these; None takes all.
+
+        Returns:
+            The rows.
+        """
+        wanted = set(self.columns if fields is None else fields)
+        kept = [(index, name) for index, name in enumerate(self.columns) if name in wanted]
+        return [{name: row[index] for index, name in kept} for row in self.values]
+
+    def column(self, name: str) -> list[Any]:
+        """The present values of one field.
+
+        Args:
+            name: The field.
+
+        Returns:
+            Its values without the absent ones.
+        """
+        index = self.columns.index(name)
+        return [row[index] for row in self.values if row[index] is not None]
+
+
+def field_name(column: str) -> str:
+    """A column of a table as a field of a figure.
+
+    Args:
+        column: The column.
+
+    Returns:
+        The field.
+
+    Example:
+        >>> field_name("stage2.de.gain")
+        'stage2_de_gain'
+    """
+    return "".join(c if c.isalnum() else "_" for c in column)
+
+
+def rows(table: pd.DataFrame, columns: Sequence[str]) -> Rows:
+    """Some columns of a table as rows for a figure.
+
+    Args:
+        table: The table.
+        columns: Columns; those that do not exist are left out.
+
+    Returns:
+        The rows; numbers with five significant digits, non-finite ones absent.
+    """
+    present = [column for column in columns if column in table]
+    cells = [_cells(table[column]) for column in present]
+    return Rows([field_name(column) for column in present], [list(row) for row in zip(*cells, strict=True)])
+
+
+def _cells(series: pd.Series[Any]) -> list[Any]:
+    if pd.api.types.is_bool_dtype(series.dtype):
+        return [int(value) for value in series.tolist()]
+    if pd.api.types.is_integer_dtype(series.dtype) and not series.hasnans:
+        return [int(value) for value in series.tolist()]
+    if pd.api.types.is_numeric_dtype(series.dtype):
+        return [_rounded(value) for value in series.to_numpy(dtype=np.float64, na_value=np.nan).tolist()]
+    return [None if value is None or value is pd.NA or value != value else value for value in series.tolist()]
+
+
+def _rounded(value: float) -> float | None:
+    return float(f"{value:.{SIGNIFICANT}g}") if math.isfinite(value) else None
+
+
+def model_rows(models: pd.DataFrame, searched: Mapping[str, Sequence[str]]) -> Rows:
+    """One row a model with everything that a figure draws.
+
+    Args:
+        models: Complete trials with their derived columns.
+        searched: Family to the configuration paths that it searches.
+
+    Returns:
+        The rows.
+    """
+    identity = pd.DataFrame({
+        "id": models["trial_id"], "label": models["label"], "family": models["family"],
+        "configuration": models["configuration"], "seed": models["seed"], "collapsed": models["collapsed"].astype(bool),
+        "dose": models["dose_rank"].fillna(0.5), "settings": _settings(models, searched),
+    })  # fmt: skip
+    drawn = [c for c in models.columns if c in _DRAWN_WHOLE or (c.startswith(_DRAWN) and not c.endswith(_NOT_DRAWN))]
+    return rows(pd.concat([identity, models[drawn]], axis=1), [*_IDENTITY, *drawn])
+
+
+def _settings(models: pd.DataFrame, searched: Mapping[str, Sequence[str]]) -> list[str]:
+    """The searched values of each model, as its mark tells them."""
+    columns = {family: [f"config.{path}" for path in paths] for family, paths in searched.items()}
+    needed = sorted({column for paths in columns.values() for column in paths if column in models})
+    out = []
+    for family, values in zip(models["family"], models[needed].to_dict("records"), strict=True):
+        parts = [f"{short_path(column)} = {_value(values.get(column))}" for column in columns.get(family, [])]
+        out.append(", ".join(parts) or "nothing searched")
+    return out
+
+
+def _value(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def short_path(column: str) -> str:
+    """A configuration path as a reader's label: without the parts that every path shares.
+
+    Args:
+        column: ``config.PATH`` or a path.
+
+    Returns:
+        The label.
+
+    Example:
+        >>> short_path("config.stages.0.penalties.fisher.weight")
+        'penalties.fisher.weight'
+    """
+    return column.removeprefix("config.").removeprefix("stages.0.")

@@ -1,0 +1,134 @@
+"""Account of trials: planned = complete + diverged + failed + unfinished + unreadable, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.configurations import StudyTables
+from analysis.document import Block, Paragraph, Section, Table
+from analysis.numbers import Number, Numbers, count, plain
+
+STATES = ("complete", "diverged", "failed", "unfinished", "unreadable")
+SHIFT_GRID = 2  # METHODS: more than two collapsed weights of a family ask for another grid
+
+
+@dataclass(frozen=True)
+class Account:
+    """Where every planned trial went.
+
+    Attributes:
+        numbers: The counts.
+        rows: A row a family: name, configurations, then trials planned and in each state.
+        reasons: (trial, state, reason) of the trials that are neither complete nor unfinished.
+        excluded: What complete trials lack for Figure 1, one sentence each.
+        shift: Families in which more than two configurations collapsed.
+        running: The study is still running.
+    """
+
+    numbers: dict[str, Number]
+    rows: list[list[str]]
+    reasons: list[tuple[str, str, str]]
+    excluded: list[str]
+    shift: list[str]
+    running: bool
+
+
+def compute(tables: StudyTables) -> Account:
+    """Count.
+
+    Args:
+        tables: The study.
+
+    Returns:
+        The account.
+    """
+    trials, models = tables.trials, tables.models
+    unreadable = tables.account.get("unreadable", 0)
+    numbers = {f"account.{state}": count(tables.account.get(state, 0)) for state in ("planned", *STATES)}
+    collapsed = models["collapsed"].to_numpy(dtype=bool)
+    numbers["account.collapsed"] = count(int(collapsed.sum()))
+    numbers["account.configurations"] = count(int(models["configuration"].nunique()))
+    numbers["account.families"] = count(len(tables.families))
+    rows, shift = [], []
+    for family in tables.families:
+        planned = trials.loc[trials["arm"] == family]
+        mine = models.loc[models["family"] == family]
+        fallen = int(mine.loc[mine["collapsed"].to_numpy(dtype=bool), "configuration"].nunique())
+        if fallen > SHIFT_GRID:
+            shift.append(family)
+        cells = [family, str(planned["label"].nunique()), str(len(planned))]
+        cells += [str(int((planned["state"] == state).sum())) for state in STATES[: 5 if unreadable else 4]]
+        rows.append([*cells, str(int(mine["collapsed"].sum()))])
+    ended = trials.loc[trials["state"].isin(["diverged", "failed"])] if len(trials) else trials
+    reasons = [
+        (str(r.trial_id), f"{r.state}, {r.label}, seed {r.seed}", str(r.reason or "no reason recorded"))
+        for r in ended.itertuples()
+    ]
+    reasons += [(name, "unreadable", reason) for name, reason in tables.unreadable]
+    return Account(numbers, rows, reasons, _excluded(tables, numbers), shift, tables.running)
+
+
+def _excluded(tables: StudyTables, numbers: dict[str, Number]) -> list[str]:
+    """Complete trials that no headline can use, by what they lack."""
+    out = []
+    for column, what in (("accuracy.en", "English validation accuracy"), ("ln_trace", "a positive Tr(F)")):
+        values = tables.models[column].to_numpy(dtype=np.float64, na_value=np.nan)
+        lacking = int((~np.isfinite(values)).sum())
+        if lacking:
+            key = f"account.without.{column}"
+            numbers[key] = count(lacking)
+            out.append(f"{{{key}}} complete trials have no finite value of {what} and are in no figure that needs it.")
+    return out
+
+
+def line(numbers: Numbers, running: bool) -> str:
+    """The account in one line.
+
+    Args:
+        numbers: All numbers.
+        running: The study is still running.
+
+    Returns:
+        The line.
+    """
+    states = ", ".join(
+        f"{{account.{state}}} {state}" for state in STATES if state == "complete" or numbers[f"account.{state}"].value
+    )
+    end = "; the study is still running" if running else ""
+    return numbers.text(f"{{account.planned}} trials planned: {states}{end}.")
+
+
+def draw(result: Account, numbers: Numbers) -> list[Block]:
+    """Sentences and two tables.
+
+    Args:
+        result: The account.
+        numbers: All numbers.
+
+    Returns:
+        The blocks.
+    """
+    blocks: list[Block] = [
+        Paragraph(
+            f"{line(numbers, result.running)} Complete trials make {{account.configurations}} configurations in "
+            "{account.families} families. {account.collapsed} complete models collapsed: their training accuracy is "
+            "below the majority share plus five points; they are hollow marks and outside the headline numbers."
+        ),
+        *(Paragraph(text) for text in result.excluded),
+    ]
+    if result.shift:
+        names = ", ".join(result.shift)
+        blocks.append(Paragraph(f"More than two configurations collapsed in {names}: shift that grid by a decade."))
+    states = STATES if numbers["account.unreadable"].value else STATES[:4]
+    headings = ["family", "configurations", "planned", *states, "collapsed"]
+    blocks.append(Table(headings, result.rows, "Trials by family and state.", sortable=True))
+    if result.reasons:
+        shown = [[plain(cell) for cell in reason] for reason in result.reasons[:50]]
+        more = f" The first 50 of {len(result.reasons):,}." if len(result.reasons) > 50 else ""
+        blocks.append(Table(["trial or file", "state", "reason"], shown, f"Why trials are not complete.{more}"))
+    return blocks
+
+
+SECTION = Section("Account of trials", compute, draw)

@@ -1,0 +1,96 @@
+"""Figure 1 and H1: English validation accuracy against Tr(F)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from analysis import figures
+from analysis.association import headline
+from analysis.configurations import StudyTables
+from analysis.document import Block, Figure, Missing, Paragraph, Section
+from analysis.figures import Families, Links, Tip
+from analysis.numbers import Number, Numbers, from_association
+from analysis.rows import Rows
+from analysis.sections import figure_two, shared
+
+ACCURACY = Tip("accuracy_en", "English accuracy", ".4f")
+TRACE_ERROR = Tip("fisher_trace_se", "its standard error", ".2g")
+
+
+@dataclass(frozen=True)
+class FigureOne:
+    """The headline of H1 and the marks.
+
+    Attributes:
+        numbers: H1 and H1.with_collapsed.
+        rows: The models.
+        families: Their families.
+        gains: Languages of Figure 2, which the page draws below with linked selections.
+    """
+
+    numbers: dict[str, Number]
+    rows: Rows
+    families: Families
+    gains: list[str]
+
+
+def compute(tables: StudyTables) -> FigureOne | Missing:
+    """Correlate English accuracy with ln Tr(F) over configurations, given family.
+
+    Args:
+        tables: The study.
+
+    Returns:
+        The numbers and marks, or what is missing.
+    """
+    if not tables.has("accuracy.en", "ln_trace"):
+        return Missing("no complete trial has both an English validation accuracy and a positive Tr(F).")
+    numbers = {}
+    for key, collapsed in (("H1", False), ("H1.with_collapsed", True)):
+        means = tables.means("accuracy.en", "ln_trace", collapsed=collapsed)
+        numbers[key] = from_association(headline(means["ln_trace"], means["accuracy.en"], means["family"]))
+    return FigureOne(numbers, tables.figure_rows, shared.families(tables), figure_two.languages_with_gain(tables))
+
+
+def _chart(result: FigureOne, links: Links | None = None) -> object:
+    x = shared.value_axis(result.rows, "fisher_trace", shared.TRACE_TITLE, log=True)
+    y = shared.value_axis(result.rows, "accuracy.en", "English validation accuracy", number=".0%")
+    tips = shared.tips(ACCURACY, shared.TRACE, TRACE_ERROR)
+    title = "Figure 1" if links else ""
+    return figures.models("models", x, y, result.families, tips, size=(520, 340), links=links, title=title)
+
+
+def draw(result: FigureOne, numbers: Numbers) -> list[Block]:
+    """The figure and its headline.
+
+    Args:
+        result: Numbers and marks.
+        numbers: All numbers.
+
+    Returns:
+        The blocks.
+    """
+    links = Links.new()
+    charts = [_chart(result, links)]
+    if result.gains:
+        charts.append(figure_two.chart(result.rows, result.families, result.gains, links))
+    page = figures.finish(figures.column(charts, links))
+    spec = figures.finish(_chart(result))
+    caption = (
+        "Figure 1. English validation accuracy against Tr(F) after English fine-tuning; each mark is one model. "
+        "Colour and shape: family, its weights in the legend; larger marks: larger weights; thin lines join the seeds "
+        "of one configuration; hollow marks: collapsed models. A family of one configuration is drawn, not counted."
+    )
+    alternative = (
+        "Scatter plot of English validation accuracy against the trace of the Fisher information on a logarithmic "
+        "axis, one mark a model. Within families the correlation is {H1} over {H1:n} configurations."
+    )
+    text = (
+        "Headline, H1: within families the partial correlation of English accuracy and ln Tr(F) is {H1}, {H1:p} "
+        "({H1:n} configurations, {H1:families} families); with collapsed models {H1.with_collapsed}, "
+        "{H1.with_collapsed:p} ({H1.with_collapsed:n} configurations)."
+    )
+    return [Paragraph(text), Figure("figure-1", spec, {"models": result.rows}, caption, alternative, page)]
+
+
+SECTION = Section("Figure 1: accuracy and Tr(F)", compute, draw)

@@ -1,0 +1,139 @@
+"""Figure 2 and H4: the gain of the second stage against Tr(F), a panel a language."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from analysis import figures
+from analysis.association import headline
+from analysis.configurations import StudyTables
+from analysis.document import Block, Figure, Missing, Paragraph, Section
+from analysis.figures import Families, Links, Tip
+from analysis.numbers import Number, Numbers, from_association
+from analysis.rows import Rows, field_name
+from analysis.sections import shared
+
+
+@dataclass(frozen=True)
+class FigureTwo:
+    """The headline of H4 and the marks.
+
+    Attributes:
+        numbers: H4, H4.with_collapsed and H4.LANGUAGE.
+        rows: The models.
+        families: Their families.
+        languages: Languages with a gain.
+        linked: The page draws it together with Figure 1.
+    """
+
+    numbers: dict[str, Number]
+    rows: Rows
+    families: Families
+    languages: list[str]
+    linked: bool
+
+
+def gain_column(language: str) -> str:
+    """The column of a language's gain.
+
+    Args:
+        language: Target language.
+
+    Returns:
+        The column.
+    """
+    return f"stage2.{language}.gain"
+
+
+def languages_with_gain(tables: StudyTables) -> list[str]:
+    """Target languages in which some model has both a gain and Tr(F).
+
+    Args:
+        tables: The study.
+
+    Returns:
+        The languages in the configuration's order.
+    """
+    return [language for language in tables.languages if tables.has(gain_column(language), "ln_trace")]
+
+
+def compute(tables: StudyTables) -> FigureTwo | Missing:
+    """Correlate the gain (mean over languages, and each) with ln Tr(F) over configurations, given family.
+
+    Args:
+        tables: The study.
+
+    Returns:
+        The numbers and marks, or what is missing.
+    """
+    languages = languages_with_gain(tables)
+    if not languages:
+        return Missing("no complete trial has a second stage (data.stage2_examples is 0) and a positive Tr(F).")
+    numbers = {}
+    for key, column, collapsed in (
+        ("H4", "gain", False),
+        ("H4.with_collapsed", "gain", True),
+        *((f"H4.{language}", gain_column(language), False) for language in languages),
+    ):
+        means = tables.means(column, "ln_trace", collapsed=collapsed)
+        numbers[key] = from_association(headline(means["ln_trace"], means[column], means["family"]))
+    linked = tables.has("accuracy.en", "ln_trace")
+    return FigureTwo(numbers, tables.figure_rows, shared.families(tables), languages, linked)
+
+
+def chart(rows: Rows, families: Families, languages: list[str], links: Links | None = None) -> object:
+    """The panels of Figure 2.
+
+    Args:
+        rows: The models.
+        families: Their families.
+        languages: One panel each.
+        links: Selections, on the page.
+
+    Returns:
+        The chart.
+    """
+    columns = [gain_column(language) for language in languages]
+    x = shared.value_axis(rows, "fisher_trace", "Tr(F) (log scale)", log=True)
+    y = shared.shared_axis(rows, columns, "gain of the second stage (accuracy)", number=".0%")
+    panels = []
+    for place, language in enumerate(languages):
+        own = replace(y, field=field_name(columns[place]), title=y.title if place == 0 else "")
+        tips = shared.tips(Tip(own.field, f"gain, {language}", ".4f"), shared.TRACE)
+        title = f"Figure 2: {language}" if links and place == 0 else language
+        panels.append(
+            figures.models("models", x, own, families, tips, title=title, size=(220, 220), zero=True, links=links)
+        )
+    return figures.row(panels)
+
+
+def draw(result: FigureTwo, numbers: Numbers) -> list[Block]:
+    """The figure, on the page together with Figure 1 so that their selections are linked.
+
+    Args:
+        result: Numbers and marks.
+        numbers: All numbers.
+
+    Returns:
+        The blocks.
+    """
+    each = ", ".join(f"{language} {{H4.{language}}}" for language in result.languages)
+    caption = (
+        "Figure 2. Gain in accuracy from a second stage of fine-tuning in the target language, against Tr(F) before "
+        "it (English validation); one panel a language, marks as in Figure 1."
+    )
+    alternative = (
+        "Scatter plots of the gain of the second stage against the trace of the Fisher information, one panel a "
+        "language. Within families the correlation of the mean gain is {H4} over {H4:n} configurations."
+    )
+    text = (
+        "Headline, H4: within families the partial correlation of the gain (mean over languages) and ln Tr(F) is "
+        "{H4}, {H4:p} ({H4:n} configurations, {H4:families} families); with collapsed models {H4.with_collapsed}, "
+        f"{{H4.with_collapsed:p}}. By language: {each}."
+    )
+    spec = figures.finish(chart(result.rows, result.families, result.languages))
+    page: dict[str, object] | None = {} if result.linked else None
+    return [Paragraph(text), Figure("figure-2", spec, {"models": result.rows}, caption, alternative, page)]
+
+
+SECTION = Section("Figure 2: second-stage gain and Tr(F)", compute, draw)

@@ -1,0 +1,80 @@
+"""The trials table, sortable: every planned trial with what identifies it and its main measurements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from analysis.configurations import StudyTables
+from analysis.document import Block, Missing, Section, Table
+from analysis.numbers import Number, Numbers
+from analysis.rows import Rows, rows
+
+_SHOWN = {
+    "arm": "family",
+    "label": "model",
+    "seed": "seed",
+    "state": "state",
+    "train_accuracy": "training accuracy",
+    "accuracy.en": "accuracy en",
+    "fisher_trace": "Tr(F)",
+    "fisher_trace_se": "its s.e.",
+    "transfer_gap": "transfer gap",
+}
+
+
+@dataclass(frozen=True)
+class Trials:
+    """The rows of the table.
+
+    Attributes:
+        rows: A row a planned trial.
+        titles: Headings.
+        numbers: None.
+    """
+
+    rows: Rows
+    titles: list[str]
+    numbers: dict[str, Number] = field(default_factory=dict)
+
+
+def compute(tables: StudyTables) -> Trials | Missing:
+    """Pick the columns.
+
+    Args:
+        tables: The study.
+
+    Returns:
+        The rows, or that the plan is empty.
+    """
+    if tables.trials.empty:
+        return Missing("the plan has no trials.")
+    shown = dict(_SHOWN)
+    for language in tables.languages:
+        shown[f"accuracy.{language}"] = f"accuracy {language}"
+        shown[f"stage2.{language}.gain"] = f"gain {language}"
+    shown |= {"seconds": "seconds", "trial_id": "trial", "reason": "reason"}
+    shown = {column: title for column, title in shown.items() if _any(tables.trials, column)}
+    return Trials(rows(tables.trials, list(shown)), list(shown.values()))
+
+
+def _any(trials: pd.DataFrame, column: str) -> bool:
+    return column in trials and bool(trials[column].notna().any())
+
+
+def draw(result: Trials, numbers: Numbers) -> list[Block]:
+    """The table.
+
+    Args:
+        result: The rows.
+        numbers: All numbers.
+
+    Returns:
+        One block.
+    """
+    caption = "Every planned trial; all columns are in trials.csv and trials.parquet, their meaning in columns.csv."
+    return [Table(result.titles, [], caption, sortable=True, rows_of=("trials", result.rows))]
+
+
+SECTION = Section("Trials", compute, draw)
