@@ -1,0 +1,161 @@
+"""The commands. Each only reads its options and calls what does the work, imported when it is called."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+app = typer.Typer(
+    name="fisher-study",
+    help="Fine-tune a multilingual encoder under many regularisers, measure how curved each minimum is, "
+    "and say whether flatness went with generalisation.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+Storage = Annotated[str, typer.Option(help="Folder or URI that holds the studies.")]
+Address = Annotated[str, typer.Option(help="Ray cluster to join; 'local' starts Ray on this machine.")]
+Concurrency = Annotated[int | None, typer.Option(min=1, help="Trials at a time; default: as many as fit.")]
+Cpus = Annotated[float, typer.Option(min=0.01, help="CPUs, and so threads, of one trial.")]
+Gpus = Annotated[float | None, typer.Option(min=0.0, help="GPUs of one trial; default: 1 where there are any.")]
+Failures = Annotated[int, typer.Option(min=0, help="Further tries of a trial that raised or whose worker died.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the study.")]
+
+
+def _console() -> Console:
+    """Where tables go: as wide as the terminal, and wide enough for whole rows in a file or a pipe."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 200)
+
+
+@app.command()
+def run(
+    study: Annotated[str, typer.Argument(metavar="NAME|FILE.py:FUNCTION", help="A named study, or one of your own.")],
+    name: Annotated[str | None, typer.Option(help="Another name for this run of the study.")] = None,
+    arms: Annotated[
+        str | None, typer.Option(help='Arms to run, or single values: "baseline,kl=0.6,fpen=0.01".')
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Repeats of every configuration.")] = None,
+    languages: Annotated[str | None, typer.Option(help="Target languages: de,es,zh.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change the base of every arm; repeatable.")
+    ] = None,
+    storage: Storage = "./studies",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and check the input; run nothing.")] = False,
+    address: Address = "local",
+    concurrency: Concurrency = None,
+    cpus_per_trial: Cpus = 1.0,
+    gpus_per_trial: Gpus = None,
+    max_failures: Failures = 1,
+) -> None:
+    """Run a study, or what is left of it, and write its report."""
+    from study import launch
+    from study.catalog import load_study
+    from study.plan import narrow, parse_settings
+    from study.resources import Resources
+    from study.storage import open_store
+
+    settings = [*(set_ or []), *([] if languages is None else [f"data.languages={languages}"])]
+    chosen = narrow(load_study(study), name=name, arms=arms, seeds=seeds, values=parse_settings(settings))
+    console = _console()
+    if dry_run:
+        launch.preview(chosen, open_store(storage), console)
+        return
+    resources = Resources(address, concurrency, cpus_per_trial, gpus_per_trial, max_failures)
+    raise typer.Exit(launch.run(chosen, open_store(storage), resources, console))
+
+
+@app.command()
+def resume(
+    name: Name,
+    retry: Annotated[
+        str | None, typer.Option(metavar="failed,diverged", help="Also run again the trials in these states.")
+    ] = None,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="Go on although code, data or weights changed.")
+    ] = False,
+    storage: Storage = "./studies",
+    address: Address = "local",
+    concurrency: Concurrency = None,
+    cpus_per_trial: Cpus = 1.0,
+    gpus_per_trial: Gpus = None,
+    max_failures: Failures = 1,
+) -> None:
+    """Run the planned trials that have no result yet."""
+    from study import launch
+    from study.resources import Resources
+    from study.storage import open_store
+
+    resources = Resources(address, concurrency, cpus_per_trial, gpus_per_trial, max_failures)
+    states = launch.parse_retry(retry)
+    code = launch.resume(name, open_store(storage), resources, _console(), retry=states, accept_changes=accept_changes)
+    raise typer.Exit(code)
+
+
+@app.command(name="list")
+def list_(storage: Storage = "./studies") -> None:
+    """List the studies of a storage."""
+    from study.browse import studies_table
+    from study.storage import open_store
+
+    _console().print(studies_table(open_store(storage)))
+
+
+@app.command()
+def show(
+    name: Name,
+    trial: Annotated[str | None, typer.Argument(metavar="TRIAL", help="A trial's id or label.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="The whole trials table as JSON.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="The whole trials table as CSV.")] = False,
+    storage: Storage = "./studies",
+) -> None:
+    """Show the trials of a study, or one trial."""
+    from study import browse
+    from study.account import account_line
+    from study.records import read_trials, study_folder
+    from study.results import load_store
+    from study.storage import open_store
+
+    folder = study_folder(open_store(storage), name)
+    results = load_store(folder)
+    console = _console()
+    if trial is not None:
+        trial_id = browse.find_trial(results, trial)
+        for table in browse.trial_tables(results, trial_id, read_trials(folder)[0].get(trial_id)):
+            console.print(table)
+            console.print()
+    elif json:
+        typer.echo(browse.trials_json(results))
+    elif csv:
+        typer.echo(results.trials.to_csv(index=False), nl=False)
+    else:
+        console.print(browse.trials_table(results))
+        console.print(account_line(results.account))
+        for file, reason in results.unreadable:
+            console.print(f"unreadable: trials/{file}: {reason}", markup=False)
+
+
+@app.command()
+def report(
+    study: Annotated[str, typer.Argument(metavar="NAME|FOLDER", help="Name of a study, or any study's folder.")],
+    out: Annotated[str | None, typer.Option(help="Folder to write to; default: report/ in the study's folder.")] = None,
+    storage: Storage = "./studies",
+) -> None:
+    """Write the report of a study from its records, also while it runs."""
+    from analysis.report import write_report
+    from study.records import STUDY_FILE, study_folder
+    from study.storage import open_store
+
+    is_folder = "/" in study or open_store(study).exists(STUDY_FILE)
+    written = write_report(study if is_folder else study_folder(open_store(storage), study).location, out)
+    for line in written.sentences:
+        typer.echo(line)
+    typer.echo(f"report: {written.page}")

@@ -1,0 +1,330 @@
+"""What ``run`` and ``resume`` do, in order: plan, refuse what cannot work, sweep, report.
+
+Nothing is written before the configuration, the model, the data and the resources were found good. Torch and Ray are
+imported when they are needed, so that a study that is complete answers at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+import signal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from study.account import UNFINISHED, UNREADABLE, account, account_line, trial_states
+from study.browse import plan_tables
+from study.config import StudyConfig
+from study.interruption import Interruption
+from study.lock import DriverLock, refuse_second_driver
+from study.plan import PlannedTrial, differences, draft, plan
+from study.progress import SweepProgress
+from study.records import (
+    REPORT_PAGE,
+    STUDY_FILE,
+    StudyRecord,
+    TrialRecord,
+    new_study,
+    next_run,
+    read_study,
+    read_trials,
+    study_folder,
+    write_study,
+    write_trial,
+)
+from study.resources import Resources, prepare_ray
+from study.storage import Store
+from trainables.errors import InputError
+
+if TYPE_CHECKING:
+    from trainables.assets import Assets
+
+COMPLETE, FAULT, INCOMPLETE = 0, 1, 3
+"""Exit codes: every planned trial complete; something stopped the sweep; some trials failed or diverged."""
+
+RETRIED = frozenset({"failed", "diverged"})
+
+SOFTWARE = ("version.code", "version.torch", "version.transformers", "version.tokenizers")
+"""Software that a resume wants unchanged, since it may change the numbers."""
+
+
+def run(study: StudyConfig, storage: Store, resources: Resources, console: Console) -> int:
+    """Run a study, or what is left of it.
+
+    Args:
+        study: What to run.
+        storage: Where studies are kept.
+        resources: Where trials run and what each gets.
+        console: Where to show it.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        InputError: The name is taken, or something that the study needs is not as it must be.
+    """
+    folder = storage.child(study.name)
+    if folder.exists(STUDY_FILE):
+        record = read_study(folder)
+        if changes := differences(record.study_config(), study):
+            raise InputError(
+                f"study {study.name} exists with another configuration (there -> asked): {'; '.join(changes)}. "
+                f"Give the new one a name with --name, or continue the old one: {resume_command(folder)}"
+            )
+        return _continue(record, folder, resources, console)
+    if folder.names():
+        raise InputError(f"{folder.location} exists and is no study; choose another name with --name")
+    folder.require_writable()
+    prepare_ray(resources.address)
+    with Interruption() as interruption:
+        assets = resolve(draft(study))
+        trials = plan(study, assets.fingerprints)
+        _drive(folder, study, trials, trials, assets, resources, console, interruption)
+    return _finish(folder, console, interruption)
+
+
+def resume(
+    name: str,
+    storage: Store,
+    resources: Resources,
+    console: Console,
+    *,
+    retry: frozenset[str] = frozenset(),
+    accept_changes: bool = False,
+) -> int:
+    """Run the planned trials of a study that have no final record.
+
+    Args:
+        name: The study's name.
+        storage: Where studies are kept.
+        resources: Where trials run and what each gets.
+        console: Where to show it.
+        retry: States whose trials run again: ``failed``, ``diverged``.
+        accept_changes: Go on although code, data or weights changed since the study began.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        InputError: There is no such study, another driver runs it, or code, data or weights changed.
+    """
+    folder = study_folder(storage, name)
+    return _continue(read_study(folder), folder, resources, console, retry, accept_changes)
+
+
+def _continue(
+    record: StudyRecord,
+    folder: Store,
+    resources: Resources,
+    console: Console,
+    retry: frozenset[str] = frozenset(),
+    accept_changes: bool = False,
+) -> int:
+    refuse_second_driver(folder)
+    records, _ = read_trials(folder)
+    planned = record.planned()
+    pending = [t for t in planned if t.trial_id not in records or records[t.trial_id].state in retry]
+    if not pending:
+        return _answer_again(record, folder, console)
+    console.print(f"{record.study}: {len(planned) - len(pending)} of {len(planned)} trials are finished")
+    prepare_ray(resources.address)
+    with Interruption() as interruption:
+        assets = resolve(pending)
+        if not accept_changes:
+            _refuse_changes(record, pending, assets)
+        _drive(folder, None, planned, pending, assets, resources, console, interruption)
+    return _finish(folder, console, interruption)
+
+
+def preview(study: StudyConfig, storage: Store, console: Console) -> None:
+    """Show what a study would run, then read its model and data, so that wrong input is found without running.
+
+    Args:
+        study: The study.
+        storage: Where it would be kept.
+        console: Where to show it.
+    """
+    for table in plan_tables(study):
+        console.print(table)
+        console.print()
+    folder = storage.child(study.name)
+    folder.require_writable()
+    assets = resolve(draft(study))
+    trials = plan(study, assets.fingerprints)
+    for kind, found in _fingerprints(trials, assets).items():
+        for name, fingerprint in found.items():
+            console.print(f"{kind}: {name}: {fingerprint}", markup=False, soft_wrap=True)
+    exists = folder.exists(STUDY_FILE)
+    console.print(f"{folder.location}: {'exists already' if exists else 'nothing was run or written'}", soft_wrap=True)
+
+
+def parse_retry(text: str | None) -> frozenset[str]:
+    """The states of ``--retry failed,diverged``.
+
+    Args:
+        text: The option as typed, or None when it was not.
+
+    Returns:
+        The states.
+
+    Raises:
+        InputError: A state is not one that can be tried again.
+    """
+    states = frozenset() if text is None else frozenset(text.split(","))
+    if unknown := states - RETRIED:
+        raise InputError(f"--retry takes failed, diverged or both with a comma, got {', '.join(sorted(unknown))!r}")
+    return states
+
+
+def resolve(trials: Sequence[PlannedTrial]) -> Assets:
+    """Read the models and the data of some trials.
+
+    Args:
+        trials: The trials.
+
+    Returns:
+        Their assets.
+    """
+    from trainables.assets import Assets
+
+    return Assets.resolve(trial.config for trial in trials)
+
+
+def _drive(
+    folder: Store,
+    new: StudyConfig | None,
+    planned: Sequence[PlannedTrial],
+    pending: Sequence[PlannedTrial],
+    assets: Assets,
+    resources: Resources,
+    console: Console,
+    interruption: Interruption,
+) -> None:
+    """Run the pending trials while holding the study's lock, after creating the study when it is new."""
+    from study.sweep import session, sweep
+    from trainables.tune_trainable import software
+
+    def write(record: TrialRecord) -> None:
+        write_trial(folder, record)
+
+    console.print("starting Ray")
+    with session(resources) as decided:
+        lock = DriverLock(folder, on_loss=lambda: interruption.request("another driver took the study over"))
+        try:
+            lock.acquire()
+            if new is not None:
+                write_study(folder, new_study(new, planned, _fingerprints(planned, assets), software()))
+            name = next_run(folder)
+        except OSError as error:
+            if new is not None:
+                folder.delete()
+            raise InputError(f"cannot write to {folder.location}: {error}; choose another --storage") from None
+        try:
+            with SweepProgress(console, pending, done=len(planned) - len(pending)) as progress:
+                sweep(pending, assets, decided, folder, name, write, progress, interruption)
+        finally:
+            lock.release()
+
+
+def _fingerprints(trials: Sequence[PlannedTrial], assets: Assets) -> dict[str, dict[str, str]]:
+    """Content of every model and data set that some trials name."""
+    found: dict[str, dict[str, str]] = {"models": {}, "data": {}}
+    for trial in trials:
+        model, data = assets.fingerprints(trial.config)
+        named = trial.config.model
+        found["models"][named.name if named.revision is None else f"{named.name} at {named.revision}"] = model
+        draw = hashlib.sha256(trial.config.data.model_dump_json().encode()).hexdigest()[:8]
+        found["data"][f"{trial.config.data.name} from {trial.config.data.source}, draw {draw}"] = data
+    return found
+
+
+def _refuse_changes(record: StudyRecord, pending: Sequence[PlannedTrial], assets: Assets) -> None:
+    from trainables.tune_trainable import software
+
+    now = software()
+    changed = [
+        f"{name}: {record.versions.get(name)} -> {now[name]}"
+        for name in SOFTWARE
+        if record.versions.get(name) != now[name]
+    ]
+    for kind, found in _fingerprints(pending, assets).items():
+        before = record.fingerprints[kind]
+        changed += [f"{kind} {key}: {before.get(key)} -> {new}" for key, new in found.items() if before.get(key) != new]
+    if changed:
+        raise InputError(
+            f"since study {record.study} began, this changed: {'; '.join(changed)}. Trials of both would be mixed: "
+            f"bring the old state back, start a new study with --name, or go on with --accept-changes"
+        )
+
+
+def resume_command(folder: Store, options: str = "") -> str:
+    """What to type to go on with a study.
+
+    Args:
+        folder: The study's folder.
+        options: Further options.
+
+    Returns:
+        A shell command.
+    """
+    storage, _, name = folder.location.rpartition("/")
+    return shlex.join(["fisher-study", "resume", name, "--storage", storage or "/", *options.split()])
+
+
+def _finish(folder: Store, console: Console, interruption: Interruption) -> int:
+    """Say what came out and what to do next."""
+    if interruption.reason is not None and not folder.exists(STUDY_FILE):
+        console.print("interrupted before anything was written")
+        return 128 + int(interruption.reason)
+    record = read_study(folder)
+    records, unreadable = read_trials(folder)
+    counts = account(trial_states(record, records, unreadable).values())
+    if interruption.reason is not None:
+        reason = interruption.reason
+        why = signal.Signals(reason).name if isinstance(reason, int) else reason
+        console.print(f"interrupted ({why}). {account_line(counts)}", soft_wrap=True)
+        console.print(f"go on with: {resume_command(folder)}", soft_wrap=True)
+        return 128 + reason if isinstance(reason, int) else FAULT
+    _report(folder, counts, console)
+    return _exit_code(counts, folder, console)
+
+
+def _answer_again(record: StudyRecord, folder: Store, console: Console) -> int:
+    """The study was finished before: no trial runs, and the report is written only when it is missing or old."""
+    records, unreadable = read_trials(folder)
+    counts = account(trial_states(record, records, unreadable).values())
+    trials = folder.child("trials")
+    newest = max((trials.modified(f"{trial_id}.json") or 0.0 for trial_id in records), default=0.0)
+    written = folder.modified(REPORT_PAGE)
+    if written is None or written < newest:
+        _report(folder, counts, console)
+    else:
+        console.print(f"{record.study} is finished. {account_line(counts)}", soft_wrap=True)
+        console.print(f"report: {folder.location}/{REPORT_PAGE}", soft_wrap=True)
+    return _exit_code(counts, folder, console)
+
+
+def _report(folder: Store, counts: Mapping[str, int], console: Console) -> None:
+    if not counts["complete"]:
+        console.print(account_line(counts), soft_wrap=True)
+        return
+    from analysis.report import write_report
+
+    report = write_report(folder.location, None)
+    for line in report.sentences:
+        console.print(line, soft_wrap=True, markup=False)
+    console.print(account_line(counts), soft_wrap=True)
+    console.print(f"report: {report.page}", soft_wrap=True)
+
+
+def _exit_code(counts: Mapping[str, int], folder: Store, console: Console) -> int:
+    if counts[UNFINISHED] or counts[UNREADABLE]:
+        console.print(f"the sweep ended early; go on with: {resume_command(folder)}", soft_wrap=True)
+        return FAULT
+    if again := [state for state in ("failed", "diverged") if counts[state]]:
+        command = resume_command(folder, f"--retry {','.join(again)}")
+        console.print(f"'fisher-study show' gives the reasons; try them again with: {command}", soft_wrap=True)
+        return INCOMPLETE
+    return COMPLETE

@@ -1,0 +1,233 @@
+"""From a study to its planned trials: what the command line changes, then arm x point x seed, then ids by content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from study.config import Arm, StudyConfig, describe
+from study.search_space import Grid, Value
+from trainables.config import TrialConfig, flatten, with_values
+from trainables.errors import InputError
+
+RESERVED = ("mini", "bundled", "hub")  # names that mean no folder, even where a folder is called so
+
+Fingerprints = Callable[[TrialConfig], tuple[str, str]]
+"""Content of the model and of the data that a configuration names."""
+
+
+@dataclass(frozen=True)
+class PlannedTrial:
+    """One row of the plan.
+
+    Attributes:
+        trial_id: Hash of what determines the trial's numbers; empty before the model and the data were read.
+        arm: The family.
+        label: Arm and value, such as ``kl=0.6``; the same for all seeds.
+        seed: The trial's seed, also in its configuration.
+        config: The configuration.
+    """
+
+    trial_id: str
+    arm: str
+    label: str
+    seed: int
+    config: TrialConfig
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, str]:
+    """Path and value of every ``--set PATH=VALUE``.
+
+    Args:
+        settings: The options as typed.
+
+    Returns:
+        Path to value, both text.
+
+    Raises:
+        InputError: There is no equals sign, or a path occurs twice.
+    """
+    values: dict[str, str] = {}
+    for setting in settings:
+        path, equals, value = setting.partition("=")
+        if not equals:
+            raise InputError(f"--set takes PATH=VALUE, got {setting!r}")
+        if path in values:
+            raise InputError(f"{path} is set twice, to {values[path]!r} and to {value!r}")
+        values[path] = value
+    return values
+
+
+def narrow(
+    study: StudyConfig,
+    *,
+    name: str | None = None,
+    arms: str | None = None,
+    seeds: int | None = None,
+    values: Mapping[str, str] | None = None,
+) -> StudyConfig:
+    """A study as the command line changes it.
+
+    Args:
+        study: The study of the catalog.
+        name: Another name.
+        arms: Arms to keep, with commas; ``kl=0.6`` keeps that arm with this value alone, and may be repeated.
+        seeds: Another number of repeats.
+        values: Dotted path to text, for the base of every arm.
+
+    Returns:
+        The changed study.
+
+    Raises:
+        InputError: An arm or a path is unknown, a value does not fit, or a path belongs to an arm.
+    """
+    base = with_values(study.base, values or {})
+    kept = study.arms if arms is None else _select(study, base, arms)
+    for arm in kept:
+        for path in values or {}:
+            if path in arm.searched:
+                raise InputError(
+                    f"{path} is searched by arm {arm.name}; choose its value with --arms {arm.name}=VALUE, "
+                    f"or leave the arm out"
+                )
+            if path in arm.set:
+                raise InputError(f"{path} is fixed by arm {arm.name}; leave the arm out to set it")
+    changed: dict[str, Any] = {
+        "name": study.name if name is None else name,
+        "description": study.description,
+        "base": absolute_folders(base),
+        "seeds": study.seeds if seeds is None else seeds,
+        "arms": kept,
+    }
+    try:
+        return StudyConfig(**changed)
+    except ValidationError as error:
+        raise InputError(describe(error)) from None
+
+
+def absolute_folders(config: TrialConfig) -> TrialConfig:
+    """The configuration with absolute paths for folders, so that a study resumes from any working directory."""
+    names = {"model.name": config.model.name, "data.source": config.data.source}
+    folders = {path: Path(name).expanduser() for path, name in names.items() if name not in RESERVED}
+    return with_values(config, {path: str(folder.resolve()) for path, folder in folders.items() if folder.is_dir()})
+
+
+def _select(study: StudyConfig, base: TrialConfig, text: str) -> tuple[Arm, ...]:
+    known = {arm.name: arm for arm in study.arms}
+    whole: set[str] = set()
+    chosen: dict[str, list[Value]] = {}
+    for item in text.split(","):
+        name, equals, value = item.strip().partition("=")
+        if name not in known:
+            raise InputError(f"study {study.name} has no arm {name!r}; its arms are {', '.join(known)}")
+        if equals:
+            chosen.setdefault(name, []).append(known[name].convert(base, value))
+        else:
+            whole.add(name)
+    if both := sorted(whole & set(chosen)):
+        raise InputError(f"--arms takes arm {both[0]} either whole or with values")
+    return tuple(
+        _with_grid(arm, tuple(chosen[arm.name])) if arm.name in chosen else arm
+        for arm in study.arms
+        if arm.name in whole or arm.name in chosen
+    )
+
+
+def _with_grid(arm: Arm, values: tuple[Value, ...]) -> Arm:
+    """The arm with its only searched path on a grid of these values."""
+    ((path, space),) = arm.search.items()
+    if len(set(values)) != len(values):
+        raise InputError(f"--arms names a value of arm {arm.name} twice")
+    return arm.model_copy(update={"search": {path: Grid(values=values, also=space.also)}})
+
+
+def draft(study: StudyConfig) -> list[PlannedTrial]:
+    """The planned trials without their ids, which need the model and the data.
+
+    Args:
+        study: The study.
+
+    Returns:
+        Arm by arm, point by point, seed by seed.
+    """
+    return [
+        PlannedTrial("", arm.name, label, seed, config.model_copy(update={"seed": seed}))
+        for arm in study.arms
+        for label, config in arm.points(study.base)
+        for seed in range(study.base.seed, study.base.seed + study.seeds)
+    ]
+
+
+def plan(study: StudyConfig, fingerprints: Fingerprints) -> list[PlannedTrial]:
+    """The planned trials.
+
+    Args:
+        study: The study.
+        fingerprints: Gives the content of the model and of the data that a configuration names.
+
+    Returns:
+        The trials in plan order, each with its id.
+
+    Raises:
+        InputError: Two rows of the plan are the same trial, which would count one result twice.
+    """
+    trials: dict[str, PlannedTrial] = {}
+    for row in draft(study):
+        trial_id = identify(row.config, *fingerprints(row.config))
+        if (other := trials.get(trial_id)) is not None:
+            raise InputError(
+                f"{other.label} and {row.label} are the same trial (seed {row.seed}), "
+                f"so the study would count one result twice; leave one of them out"
+            )
+        trials[trial_id] = PlannedTrial(trial_id, row.arm, row.label, row.seed, row.config)
+    return list(trials.values())
+
+
+def identify(config: TrialConfig, model: str, data: str) -> str:
+    """The id of a trial: equal for equal content wherever it lies, different for anything that may change a number.
+
+    Args:
+        config: The configuration.
+        model: Fingerprint of configuration, weights and tokenizer.
+        data: Fingerprint of the decoded rows that the trial uses.
+
+    Returns:
+        Twelve hexadecimal digits.
+    """
+    content = config.model_dump(mode="json")
+    content["model"] |= {"name": model, "revision": None}
+    content["data"]["source"] = data
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def differences(old: StudyConfig, new: StudyConfig) -> list[str]:
+    """What two studies would do differently; their descriptions do not count.
+
+    Args:
+        old: One study.
+        new: Another.
+
+    Returns:
+        One line for each difference, none when the plans agree.
+    """
+    before, after = flatten(old.base), flatten(new.base)
+    lines = [f"{path}: {before[path]} -> {after[path]}" for path in before if before[path] != after[path]]
+    if old.seeds != new.seeds:
+        lines.append(f"seeds: {old.seeds} -> {new.seeds}")
+    arms_before, arms_after = ({arm.name: arm for arm in study.arms} for study in (old, new))
+    for name in dict.fromkeys([*arms_before, *arms_after]):
+        if arms_before.get(name) != arms_after.get(name):
+            lines.append(f"arm {name}: {_arm_text(arms_before.get(name))} -> {_arm_text(arms_after.get(name))}")
+    if not lines and list(arms_before) != list(arms_after):
+        lines.append(f"order of arms: {', '.join(arms_before)} -> {', '.join(arms_after)}")
+    return lines
+
+
+def _arm_text(arm: Arm | None) -> str:
+    return "absent" if arm is None else json.dumps(arm.model_dump(mode="json", include={"set", "search"}))

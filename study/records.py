@@ -1,0 +1,247 @@
+"""What a study writes: study.json before the first trial, and one record for each trial that ended.
+
+A study's folder holds ``study.json``, ``trials/TRIAL_ID.json``, ``runs/NNNN`` (one Tune experiment for each run or
+resume), ``report/`` and, while it runs, the driver's lock. Every file is whole or absent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from study.config import StudyConfig, describe
+from study.plan import PlannedTrial
+from study.storage import Store
+from trainables.config import parse
+from trainables.errors import InputError
+
+STUDY_FILE = "study.json"
+REPORT_PAGE = "report/report.html"
+
+State = Literal["complete", "diverged", "failed"]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Recorded(BaseModel):
+    """The base of what is read back from a file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PlanRow(Recorded):
+    """One planned trial."""
+
+    trial_id: str
+    arm: str
+    label: str
+    seed: int
+    config: dict[str, Any]
+
+
+class StudyRecord(Recorded):
+    """The content of study.json."""
+
+    schema_version: Literal[1] = 1
+    study: str
+    created: str
+    description: str
+    config: dict[str, Any]
+    plan: tuple[PlanRow, ...]
+    fingerprints: dict[str, dict[str, str]]
+    versions: dict[str, str | bool | None]
+
+    def planned(self) -> list[PlannedTrial]:
+        """The plan.
+
+        Returns:
+            The planned trials in plan order.
+        """
+        return [PlannedTrial(r.trial_id, r.arm, r.label, r.seed, parse(r.config)) for r in self.plan]
+
+    def study_config(self) -> StudyConfig:
+        """The study's configuration.
+
+        Returns:
+            It, with its description.
+
+        Raises:
+            InputError: This version of the program does not know what the file holds.
+        """
+        try:
+            return StudyConfig.model_validate(self.config)
+        except ValidationError as error:
+            raise InputError(f"study {self.study} was written by another version: {describe(error)}") from None
+
+
+class TrialError(Recorded):
+    """Why a trial failed."""
+
+    type: str
+    message: str
+    log_tail: str
+
+
+class TrialRecord(Recorded):
+    """The content of trials/TRIAL_ID.json."""
+
+    schema_version: Literal[1] = 1
+    study: str
+    trial_id: str
+    arm: str
+    label: str
+    seed: int
+    state: State
+    reason: str | None = None
+    config: dict[str, Any]
+    measurements: dict[str, Finite] = {}
+    curves: list[dict[str, Finite | str | None]] = []
+    provenance: dict[str, Any] = {}
+    error: TrialError | None = None
+
+
+def new_study(
+    config: StudyConfig,
+    trials: Sequence[PlannedTrial],
+    fingerprints: Mapping[str, Mapping[str, str]],
+    versions: Mapping[str, str | bool | None],
+) -> StudyRecord:
+    """The record of a study that starts now.
+
+    Args:
+        config: Its configuration.
+        trials: Its plan.
+        fingerprints: ``models`` and ``data``, each name to fingerprint.
+        versions: Versions of the software.
+
+    Returns:
+        The content of study.json.
+    """
+    plan = tuple(
+        PlanRow(trial_id=t.trial_id, arm=t.arm, label=t.label, seed=t.seed, config=t.config.model_dump(mode="json"))
+        for t in trials
+    )
+    return StudyRecord(
+        study=config.name,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        description=config.description,
+        config=config.model_dump(mode="json"),
+        plan=plan,
+        fingerprints={kind: dict(found) for kind, found in fingerprints.items()},
+        versions=dict(versions),
+    )
+
+
+def write_study(folder: Store, record: StudyRecord) -> None:
+    """Write study.json.
+
+    Args:
+        folder: The study's folder.
+        record: Its content.
+    """
+    folder.write(STUDY_FILE, (json.dumps(record.model_dump(mode="json"), indent=1) + "\n").encode())
+
+
+def read_study(folder: Store) -> StudyRecord:
+    """Read study.json.
+
+    Args:
+        folder: The study's folder.
+
+    Returns:
+        Its content.
+
+    Raises:
+        InputError: There is none, or it is damaged.
+    """
+    try:
+        return StudyRecord.model_validate_json(folder.read(STUDY_FILE))
+    except FileNotFoundError:
+        raise InputError(f"{folder.location} is no study: it has no {STUDY_FILE}") from None
+    except ValidationError as error:
+        raise InputError(
+            f"{folder.location}/{STUDY_FILE} is damaged ({describe(error)}); restore it from a copy, "
+            f"or delete the folder and run the study again"
+        ) from None
+
+
+def write_trial(folder: Store, record: TrialRecord) -> None:
+    """Write the record of a trial that ended.
+
+    Args:
+        folder: The study's folder.
+        record: The record; a number that is not finite is refused by its type.
+    """
+    content = json.dumps(record.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
+    folder.child("trials").write(f"{record.trial_id}.json", content.encode())
+
+
+def read_trials(folder: Store) -> tuple[dict[str, TrialRecord], dict[str, str]]:
+    """Read the records of a study.
+
+    Args:
+        folder: The study's folder.
+
+    Returns:
+        Trial id to record, and trial id to the reason why its record cannot be read.
+    """
+    records: dict[str, TrialRecord] = {}
+    unreadable: dict[str, str] = {}
+    trials = folder.child("trials")
+    for name in trials.names():
+        if name.startswith(".") or not name.endswith(".json"):
+            continue  # a record that was being written when its driver died
+        trial_id = name.removesuffix(".json")
+        try:
+            records[trial_id] = TrialRecord.model_validate_json(trials.read(name))
+        except ValidationError as error:
+            unreadable[trial_id] = describe(error)
+    return records, unreadable
+
+
+def next_run(folder: Store) -> str:
+    """The name of the next Tune experiment: ``0001``, ``0002``, ...
+
+    Args:
+        folder: The study's folder.
+
+    Returns:
+        The name.
+    """
+    numbers = [int(name) for name in folder.child("runs").names() if name.isdigit()]
+    return f"{max(numbers, default=0) + 1:04d}"
+
+
+def study_folder(storage: Store, name: str) -> Store:
+    """The folder of a study that must exist.
+
+    Args:
+        storage: The storage.
+        name: The study's name.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: The storage holds no such study; the message lists those that it holds.
+    """
+    known = studies(storage)
+    if name not in known:
+        held = f"it holds {', '.join(known)}" if known else "it holds no study yet; start one with 'fisher-study run'"
+        raise InputError(f"{storage.location} holds no study {name!r}; {held}")
+    return storage.child(name)
+
+
+def studies(storage: Store) -> list[str]:
+    """Names of the studies in a storage, sorted.
+
+    Args:
+        storage: The storage.
+
+    Returns:
+        The names; none when the storage does not exist.
+    """
+    return [name for name in storage.names() if storage.child(name).exists(STUDY_FILE)]

@@ -1,0 +1,55 @@
+"""Where trials run and what each gets; what Ray must find in the environment before it is imported."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from dataclasses import dataclass
+
+LOCAL = "local"
+
+ENVIRONMENT = {
+    "RAY_AIR_NEW_OUTPUT": "0",  # with verbose=0 the only way to silence Tune
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths keep their meaning
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the two that are wanted are passed to Tune
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Where trials run and what each gets.
+
+    Attributes:
+        address: ``local`` starts Ray on this machine; else a cluster as Ray names it.
+        concurrency: Trials at a time; None fills the cluster.
+        cpus_per_trial: CPUs, and so threads, of one trial.
+        gpus_per_trial: GPUs of one trial, fractions allowed; None is one where the cluster has any.
+        max_failures: How often a trial whose worker died or that raised is tried again.
+    """
+
+    address: str = LOCAL
+    concurrency: int | None = None
+    cpus_per_trial: float = 1.0
+    gpus_per_trial: float | None = None
+    max_failures: int = 1
+
+
+def prepare_ray(address: str) -> None:
+    """Set what Ray reads from the environment. A value that the user has set stays.
+
+    A local Ray listens on all interfaces, so it gets a token of its own, which keeps others out and is never written
+    to disk. Ray reads the mode of authentication when it is imported: afterwards it is left alone.
+
+    Args:
+        address: Where Ray will run.
+    """
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    if address == LOCAL and "RAY_AUTH_MODE" not in os.environ and "ray" not in sys.modules:
+        os.environ["RAY_AUTH_MODE"] = "token"
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)

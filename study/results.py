@@ -1,0 +1,142 @@
+"""A study folder as tables: one row for each planned trial, one row for each point of a curve.
+
+Reads study.json and trials/ only, from any file system that pyarrow knows, also while the study runs.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from study.account import account, trial_states
+from study.lock import live_holder
+from study.records import PlanRow, StudyRecord, TrialRecord, read_study, read_trials
+from study.storage import Store, open_store
+from trainables.config import ENGLISH, flatten, parse
+from trainables.measurements import DEFINITIONS
+
+IDENTITY = ["study", "trial_id", "arm", "label", "seed", "state", "reason"]
+PROVENANCE = ["run", "seconds", "steps", "peak_memory_mib", "device", "host"]
+CURVES = ["trial_id", "stage", "language", "step", "epoch", "name", "x", "value", "standard_error"]
+
+
+@dataclass(frozen=True)
+class StudyResults:
+    """What a study found so far.
+
+    Attributes:
+        study: Content of study.json.
+        trials: One row for each planned trial, in plan order; what was not measured is missing.
+        curves: One row for each point of a curve.
+        account: Planned trials, and how many of them are in each state; the states sum to ``planned``.
+        unreadable: File name of each record that cannot be used, with the reason.
+        running: Whether a driver runs the study now.
+    """
+
+    study: dict[str, Any]
+    trials: pd.DataFrame
+    curves: pd.DataFrame
+    account: dict[str, int]
+    unreadable: list[tuple[str, str]]
+    running: bool
+
+
+def load(folder: str) -> StudyResults:
+    """Read a study.
+
+    Args:
+        folder: Its folder: a local path or a URI.
+
+    Returns:
+        Its tables.
+
+    Raises:
+        InputError: The folder is no study.
+    """
+    return load_store(open_store(folder))
+
+
+def load_store(folder: Store) -> StudyResults:
+    """Read a study from an opened folder.
+
+    Args:
+        folder: Its folder.
+
+    Returns:
+        Its tables.
+
+    Raises:
+        InputError: The folder is no study.
+    """
+    study = read_study(folder)
+    records, damaged = read_trials(folder)
+    planned = {row.trial_id for row in study.plan}
+    unreadable = [(f"{trial_id}.json", reason) for trial_id, reason in damaged.items()]
+    unreadable += [(f"{trial_id}.json", "not in the plan") for trial_id in records if trial_id not in planned]
+    states = trial_states(study, records, damaged)
+    rows = [
+        _row(study, row, states[row.trial_id], records.get(row.trial_id), damaged.get(row.trial_id))
+        for row in study.plan
+    ]
+    trials = pd.DataFrame(rows, columns=_columns(rows))
+    curves = pd.DataFrame(
+        [
+            {"trial_id": row.trial_id, **point}
+            for row in study.plan
+            if row.trial_id in records
+            for point in records[row.trial_id].curves
+        ],
+        columns=CURVES,
+    )
+    return StudyResults(
+        study=study.model_dump(mode="json"),
+        trials=trials,
+        curves=curves,
+        account=account(states.values()),
+        unreadable=unreadable,
+        running=live_holder(folder) is not None,
+    )
+
+
+def _row(
+    study: StudyRecord, planned: PlanRow, state: str, record: TrialRecord | None, damage: str | None
+) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "study": study.study,
+        "trial_id": planned.trial_id,
+        "arm": planned.arm,
+        "label": planned.label,
+        "seed": planned.seed,
+        "state": state,
+        "reason": None if damage is None else f"its record cannot be read: {damage}",
+    }
+    config = planned.config if record is None else record.config
+    for path, value in flatten(parse(config)).items():
+        row[f"config.{path}"] = ",".join(value) if isinstance(value, list) else value
+    if record is not None:
+        row |= {"reason": record.reason} | record.measurements | record.provenance
+    return row
+
+
+def _columns(rows: list[dict[str, Any]]) -> list[str]:
+    """Identity, configuration, measurements in the order of their definitions, provenance."""
+    found = list(dict.fromkeys(name for row in rows for name in row))
+    config = [name for name in found if name.startswith("config.")]
+    measured = [name for name in found if _position(name) is not None]
+    measured.sort(key=lambda name: (_position(name), not name.endswith(f".{ENGLISH}")))
+    taken = {*IDENTITY, *config, *measured, *PROVENANCE}
+    return [*IDENTITY, *config, *measured, *PROVENANCE, *(name for name in found if name not in taken)]
+
+
+_TEMPLATES = [
+    re.compile(re.escape(name).replace("LANG", "[A-Za-z]{2,3}([-_][A-Za-z]+)?").replace("NAME", ".+"))
+    for name in DEFINITIONS
+]
+
+
+def _position(name: str) -> int | None:
+    """The place of a column among the definitions; None when it is no measurement."""
+    return next((i for i, template in enumerate(_TEMPLATES) if template.fullmatch(name)), None)

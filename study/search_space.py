@@ -1,0 +1,159 @@
+"""The distributions of a search space, their grid expansion and their seeded draws.
+
+Knows nothing of what the values mean: paths are checked by ``study.config``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+import random
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from trainables.errors import InputError
+from trainables.schema import Count, Frozen
+
+Value = bool | int | float | str | None
+Point = dict[str, Value]
+
+
+class Searched(Frozen):
+    """What every distribution has."""
+
+    also: tuple[str, ...] = Field((), description="further paths that take the same value")
+
+
+class Grid(Searched):
+    """Every value of a list."""
+
+    kind: Literal["grid"] = "grid"
+    values: tuple[Value, ...] = Field(min_length=1, description="the values, in the order of the plan")
+
+    @model_validator(mode="after")
+    def _values_are_distinct(self) -> Grid:
+        if len(set(self.values)) != len(self.values):
+            raise ValueError(f"a grid takes distinct values, got {', '.join(map(str, self.values))}")
+        return self
+
+
+class Choice(Searched):
+    """Draws from a list with replacement."""
+
+    kind: Literal["choice"] = "choice"
+    values: tuple[Value, ...] = Field(min_length=1, description="the values")
+    samples: Count = Field(description="number of draws")
+
+    def quantile(self, u: float) -> Value:
+        """The value at a uniform number, each value equally likely."""
+        return self.values[int(u * len(self.values))]
+
+
+class Uniform(Searched):
+    """Draws uniform between two bounds."""
+
+    kind: Literal["uniform"] = "uniform"
+    low: float = Field(description="lower bound")
+    high: float = Field(description="upper bound")
+    samples: Count = Field(description="number of draws")
+
+    @model_validator(mode="after")
+    def _bounds_are_ordered(self) -> Uniform:
+        if not self.low < self.high:
+            raise ValueError(f"low < high must hold, got low={self.low:g} high={self.high:g}")
+        return self
+
+    def quantile(self, u: float) -> Value:
+        """The value at a uniform number."""
+        return _six_digits(self.low + u * (self.high - self.low), self.low, self.high)
+
+
+class LogUniform(Searched):
+    """Draws whose logarithm is uniform between those of two bounds."""
+
+    kind: Literal["log_uniform"] = "log_uniform"
+    low: float = Field(gt=0.0, description="lower bound")
+    high: float = Field(description="upper bound")
+    samples: Count = Field(description="number of draws")
+
+    @model_validator(mode="after")
+    def _bounds_are_ordered(self) -> LogUniform:
+        if not self.low < self.high:
+            raise ValueError(f"low < high must hold, got low={self.low:g} high={self.high:g}")
+        return self
+
+    def quantile(self, u: float) -> Value:
+        """The value at a uniform number."""
+        return _six_digits(self.low * math.exp(u * math.log(self.high / self.low)), self.low, self.high)
+
+
+Distribution = Annotated[Grid | Choice | Uniform | LogUniform, Field(discriminator="kind")]
+
+
+def _six_digits(value: float, low: float, high: float) -> float:
+    """Six significant digits, so that a label shows the whole value, without leaving the bounds."""
+    return min(max(float(f"{value:.6g}"), low), high)
+
+
+def log_grid(low: float, high: float, count: int) -> tuple[float, ...]:
+    """Evenly spaced on a logarithmic scale, both ends included, to two significant digits.
+
+    Args:
+        low: First value.
+        high: Last value.
+        count: Number of values, at least two.
+
+    Returns:
+        The values in rising order.
+
+    Example:
+        >>> log_grid(0.05, 5, 5)
+        (0.05, 0.16, 0.5, 1.6, 5.0)
+    """
+    ratio = (high / low) ** (1 / (count - 1))
+    return tuple(float(f"{low * ratio**i:.2g}") for i in range(count))
+
+
+def expand(search: Mapping[str, Distribution], seed: str) -> list[Point]:
+    """The points of a search space: the product of its grids, with the joint draws of its other distributions.
+
+    Each drawn value depends on the seed, its own path and its own index alone, so that adding a path, or raising the
+    number of draws, leaves the other draws unchanged.
+
+    Args:
+        search: Path to distribution.
+        seed: Text that names the study's seed and the arm.
+
+    Returns:
+        One dictionary of path to value for each point; a single empty one for an empty space.
+
+    Raises:
+        InputError: The drawn distributions disagree on the number of draws.
+
+    Example:
+        >>> expand({"a": Grid(values=(1, 2)), "b": Grid(values=(0.1,), also=("c",))}, seed="")
+        [{'a': 1, 'b': 0.1, 'c': 0.1}, {'a': 2, 'b': 0.1, 'c': 0.1}]
+    """
+    grids = {path: space for path, space in search.items() if isinstance(space, Grid)}
+    drawn = {path: space for path, space in search.items() if not isinstance(space, Grid)}
+    counts = {space.samples for space in drawn.values()}
+    if len(counts) > 1:
+        raise InputError(f"what is drawn together takes one number of samples, got {sorted(counts)}")
+    draws = [
+        {path: space.quantile(_uniform(f"{seed}/{path}/{index}")) for path, space in drawn.items()}
+        for index in range(max(counts, default=1))
+    ]
+    points = []
+    for combination in itertools.product(*(space.values for space in grids.values())):
+        for draw in draws:
+            values = dict(zip(grids, combination, strict=True)) | draw
+            points.append({p: values[path] for path, space in search.items() for p in (path, *space.also)})
+    return points
+
+
+def _uniform(name: str) -> float:
+    """A number in [0, 1) that is a function of a name."""
+    return random.Random(hashlib.sha256(name.encode()).digest()).random()

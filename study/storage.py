@@ -1,0 +1,133 @@
+"""A folder on any pyarrow file system, local or object storage, with files that are whole or absent."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import fs
+
+from trainables.errors import InputError
+
+
+class Store:
+    """One folder of a file system.
+
+    Args:
+        filesystem: The pyarrow file system.
+        path: The folder's path on it; it need not exist.
+        location: The folder as people write it.
+    """
+
+    def __init__(self, filesystem: fs.FileSystem, path: str, location: str) -> None:
+        self.filesystem = filesystem
+        self.path = path.rstrip("/") or "/"
+        self.location = location.rstrip("/") or "/"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the folder is on this machine's own file system."""
+        return isinstance(self.filesystem, fs.LocalFileSystem)
+
+    def child(self, name: str) -> Store:
+        """The folder of that name inside this one."""
+        return Store(self.filesystem, f"{self.path}/{name}", f"{self.location}/{name}")
+
+    def exists(self, name: str = "") -> bool:
+        """Whether a file or folder of that name exists; without a name, whether the folder itself does."""
+        return bool(self.filesystem.get_file_info(self._at(name)).type != fs.FileType.NotFound)
+
+    def names(self) -> list[str]:
+        """The files and folders inside.
+
+        Returns:
+            Their names, sorted; none when the folder does not exist.
+
+        Raises:
+            InputError: It is a file.
+        """
+        selector = fs.FileSelector(self.path, allow_not_found=True)
+        try:
+            return sorted(info.base_name for info in self.filesystem.get_file_info(selector))
+        except NotADirectoryError:
+            raise InputError(f"{self.location} is a file, not a folder") from None
+
+    def read(self, name: str) -> bytes:
+        """The content of a file.
+
+        Args:
+            name: Its name.
+
+        Returns:
+            Its bytes.
+        """
+        with self.filesystem.open_input_stream(self._at(name)) as stream:
+            return bytes(stream.read())
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file aside, then rename it, so that no reader ever sees a part of it.
+
+        Args:
+            name: Its name.
+            content: Its bytes.
+        """
+        aside = self._at(f".{name}.{os.getpid()}.part")
+        self.filesystem.create_dir(self.path, recursive=True)
+        with self.filesystem.open_output_stream(aside) as stream:
+            stream.write(content)
+        self.filesystem.move(aside, self._at(name))
+
+    def delete(self, name: str = "") -> None:
+        """Delete a file, or, without a name, the folder with all that is in it. What is not there is no error.
+
+        Args:
+            name: Name of the file.
+        """
+        if not self.exists(name):
+            return
+        if name:
+            self.filesystem.delete_file(self._at(name))
+        else:
+            self.filesystem.delete_dir(self.path)
+
+    def modified(self, name: str) -> float | None:
+        """When a file was last written (seconds since 1970), or None when there is none."""
+        info = self.filesystem.get_file_info(self._at(name))
+        return None if info.mtime is None else float(info.mtime.timestamp())
+
+    def require_writable(self) -> None:
+        """Refuse a local folder that surely cannot be written, before anything long begins.
+
+        Raises:
+            InputError: The nearest folder that exists is no folder, or does not let this user write.
+        """
+        if not self.is_local:
+            return
+        nearest = next(path for path in (Path(self.path), *Path(self.path).parents) if path.exists())
+        if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+            raise InputError(f"cannot write to the storage {self.location}: choose another with --storage")
+
+    def _at(self, name: str) -> str:
+        return f"{self.path}/{name}" if name else self.path
+
+
+def open_store(location: str) -> Store:
+    """The folder at a local path or a URI.
+
+    Args:
+        location: Path, or URI of a file system that pyarrow knows (``s3://bucket/folder``).
+
+    Returns:
+        The folder, whether it exists or not.
+
+    Raises:
+        InputError: The URI is not understood, or its file system cannot be reached.
+    """
+    if "://" not in location:
+        return Store(fs.LocalFileSystem(), str(Path(location).expanduser().absolute()), location)
+    try:
+        filesystem, path = fs.FileSystem.from_uri(location)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"cannot use the storage {location}: {error}") from None
+    return Store(filesystem, path, location)
