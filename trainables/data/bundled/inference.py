@@ -18,6 +18,7 @@ from trainables.data.bundled.meanings import (
     Conjunction,
     Journey,
     Meaning,
+    Negatable,
     Position,
     Quantity,
     Style,
@@ -43,8 +44,7 @@ def draw(label: int, sampler: Sampler) -> Row:
     pairs = {"entailment": _entailed, "neutral": _neutral, "contradiction": _contradicting}[LABELS[label]]
     while True:
         meaning = sampler.meaning()
-        negatable = not isinstance(meaning, Transfer | Conjunction | Arrival)
-        negates = negatable and sampler.rng.random() < 0.35
+        negates = isinstance(meaning, Negatable) and sampler.rng.random() < 0.35
         pair = pairs(meaning, negates, sampler.rng)
         if pair is not None:
             first_style, second_style = _styles(sampler)
@@ -79,8 +79,8 @@ def _neutral(meaning: Meaning, negates: bool, rng: random.Random) -> Pair | None
         # What denies the stronger statement leaves the weaker one open.
         return replace(meaning, negated=True), replace(weaker, negated=rng.random() < 0.5)
     # The hypothesis adds what the premise leaves open.
-    negatable = not isinstance(meaning, Transfer | Conjunction | Arrival)
-    hypothesis = replace(meaning, negated=True) if negatable and rng.random() < 0.15 else meaning
+    negates = isinstance(meaning, Negatable) and rng.random() < 0.15
+    hypothesis = replace(meaning, negated=True) if negates else meaning
     # All that a comparison or a position can leave out is its date, which is no good test: see the other relations.
     return None if isinstance(meaning, Comparison | Position) else (weaker, hypothesis)
 

@@ -175,6 +175,7 @@ class Arrival(Relation):
 
 
 Meaning = Action | Transfer | Conjunction | Journey | Comparison | Position | Arrival
+Negatable = Action | Journey | Comparison | Position
 AnyMeaning = TypeVar("AnyMeaning", bound=Meaning)
 
 

@@ -7,6 +7,7 @@ one thread too, the same machine gives the same bytes each time.
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from rich.progress import Progress as Bar
 from rich.progress import TextColumn, TimeElapsedColumn
 
 from trainables.models.mini.objective import Figures
-from trainables.models.mini.training import NUM_STEPS, SEED, Progress, pretrain
+from trainables.models.mini.training import NUM_RECORDS, NUM_STEPS, SEED, Progress, pretrain
 
 STEPS_PER_LINE = 100
 
@@ -39,7 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"--out takes a folder that can be written to: {error}")
     torch.set_num_threads(1)
     console = Console()
-    console.print("Writing 30,000 meanings in four languages, and encoding them: about half a minute.")
+    console.print(
+        f"Saying {NUM_RECORDS:,} meanings in four languages, and encoding them: half a minute", soft_wrap=True
+    )
     with _watching(console, options.steps) as report:
         pretrain(options.out, seed=options.seed, num_steps=options.steps, report=report)
     console.print(f"The model is in {options.out}", soft_wrap=True)
@@ -53,7 +56,7 @@ def _watching(console: Console, num_steps: int) -> Iterator[Callable[[Progress],
     def mean_figures(progress: Progress) -> str:
         recent.append(progress.figures)
         del recent[:-STEPS_PER_LINE]
-        loss, masked, pair, tag = (sum(column) / len(recent) for column in zip(*recent, strict=True))
+        loss, masked, pair, tag = (_mean(column) for column in zip(*recent, strict=True))
         return f"masked loss {loss:.2f}, accuracy: masked {masked:.2f}, pair {pair:.2f}, tag {tag:.2f}"
 
     if not console.is_terminal:
@@ -69,6 +72,12 @@ def _watching(console: Console, num_steps: int) -> Iterator[Callable[[Progress],
     with Bar(*columns, console=console) as bar:
         task = bar.add_task("pretraining", total=num_steps, figures="")
         yield lambda progress: bar.update(task, completed=progress.step, figures=mean_figures(progress))
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Mean of the numbers among the values; a batch of short pairs may ask for nothing."""
+    numbers = [value for value in values if not math.isnan(value)]
+    return sum(numbers) / len(numbers) if numbers else math.nan
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from tokenizers import Tokenizer
 from trainables.data.bundled import lexicon
 from trainables.data.bundled.changes import replaced, swapped
 from trainables.data.bundled.grammar import LANGUAGES, in_all_languages
-from trainables.data.bundled.meanings import Arrival, Conjunction, Meaning, Quantity, Transfer, with_slots
+from trainables.data.bundled.meanings import Conjunction, Meaning, Negatable, Quantity, with_slots
 from trainables.data.bundled.sampling import Sampler
 
 NUM_WORDINGS = 3
@@ -65,7 +65,7 @@ def _shortened(meaning: Meaning, rng: random.Random) -> Meaning:
         quantity = getattr(meaning, slot, None)
         if quantity is not None:
             meaning = with_slots(meaning, {slot: _blurred(quantity, rng)})
-    if not isinstance(meaning, Transfer | Conjunction | Arrival) and rng.random() < 0.12:
+    if isinstance(meaning, Negatable) and rng.random() < 0.12:
         meaning = replace(meaning, negated=True)
     return meaning
 
