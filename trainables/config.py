@@ -230,19 +230,39 @@ def with_values(config: TrialConfig, values: Mapping[str, Any]) -> TrialConfig:
         check_path(path)
         *parents, last = path.split(".")
         part: Any = data
+        kind: type[BaseModel] = TrialConfig
         for key in parents:
             if isinstance(part, list):
                 part = part[int(key)]
-            else:
-                if part[key] is None:
-                    part[key] = {}
-                part = part[key]
+                continue
+            kind = _part_class(kind, key)
+            if part[key] is None:
+                part[key] = _defaults(kind)
+            part = part[key]
         if isinstance(value, str):
             value = None if value == "null" else value
             if value is not None and isinstance(_default_at(path), (list, tuple)):
                 value = [item for item in value.split(",") if item]
         part[last] = value
     return parse(data)
+
+
+def _part_class(parent: type[BaseModel], key: str) -> type[BaseModel]:
+    annotation = parent.model_fields[key].annotation
+    if typing.get_origin(annotation) is tuple:
+        annotation = typing.get_args(annotation)[0]
+    return _sub_models(annotation)[0]
+
+
+def _defaults(kind: type[BaseModel]) -> dict[str, Any]:
+    """What a newly switched on part holds before the given values; a required field has to be among those."""
+    return {
+        name: field.get_default().model_dump(mode="json")
+        if isinstance(field.get_default(), BaseModel)
+        else field.default
+        for name, field in kind.model_fields.items()
+        if not field.is_required()
+    }
 
 
 def _default_at(path: str) -> Any:

@@ -11,6 +11,7 @@ import torch
 from transformers import PreTrainedModel, get_linear_schedule_with_warmup
 
 from trainables.config import StageConfig
+from trainables.curvature import require_second_derivatives
 from trainables.errors import Diverged
 from trainables.evaluation import evaluate
 from trainables.examples import Examples
@@ -64,6 +65,8 @@ def train_stage(
     """
     stage = f"{number}.{language}"
     batches = math.ceil(len(examples) / config.batch_size)
+    if config.penalties.fisher is not None:
+        require_second_derivatives(model)
     optimizer, schedule = _optimizer(model, config, batches * config.epochs)
     parameters = [p for p in model.parameters() if p.requires_grad]
     watch_english = number == 0 or config.selection == "best_english"

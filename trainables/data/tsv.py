@@ -39,6 +39,8 @@ def read_tsv(path: Path, task: Task) -> Rows:
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start})") from None
+    if not text:
+        raise InputError(f"{path} is empty")
     index = {label: i for i, label in enumerate(task.labels)}
     rows = Rows([], [], [])
     assert rows.second is not None

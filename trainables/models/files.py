@@ -144,6 +144,9 @@ def _read_tokenizer(folder: Path, name: str) -> TokenizerFiles:
         raise InputError(f"model.name={name}: its tokenizer cannot be read ({str(error).splitlines()[0]})") from None
     if not tokenizer.is_fast or tokenizer.pad_token_id is None:
         raise InputError(f"model.name={name}: needs a fast tokenizer with a padding token")
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        # transformers 5 builds an all-[UNK] tokenizer, without a word, where the vocabulary is missing.
+        raise InputError(f"model.name={name}: no tokenizer there (tokenizer.json, or a vocabulary)")
     return TokenizerFiles(
         backend=tokenizer.backend_tokenizer.to_str(),
         pad_id=int(tokenizer.pad_token_id),

@@ -1,0 +1,130 @@
+import json
+import shutil
+
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification
+
+from trainables.config import DropoutConfig, ModelConfig
+from trainables.errors import InputError
+from trainables.models.build import build_model
+from trainables.models.files import load_model_files
+from trainables.seeding import Streams
+
+
+def build(folder, labels=3, seed=0, **changes):
+    config = ModelConfig(name=str(folder), **changes)
+    return build_model(load_model_files(config), config, labels, Streams(seed))
+
+
+def test_the_encoder_is_the_folders_and_the_head_is_the_seeds(tiny_model):
+    first, again, other = build(tiny_model), build(tiny_model), build(tiny_model, seed=1)
+    stored = AutoModelForSequenceClassification.from_pretrained(tiny_model, num_labels=3).base_model.state_dict()
+    for name, tensor in first.base_model.state_dict().items():
+        assert torch.equal(tensor, stored[name])
+        assert torch.equal(tensor, other.base_model.state_dict()[name])
+    assert torch.equal(first.classifier.weight, again.classifier.weight)
+    assert not torch.equal(first.classifier.weight, other.classifier.weight)
+    assert first.config._attn_implementation == "eager"
+    assert not first.training
+
+
+def test_the_first_k_layers_are_kept_and_dropout_is_set(tiny_model):
+    model = build(tiny_model, num_hidden_layers=1, dropout=DropoutConfig(hidden=0.3, attention=0.2, classifier=0.1))
+    assert len(model.bert.encoder.layer) == 1
+    whole = build(tiny_model)
+    assert torch.equal(model.bert.encoder.layer[0].output.dense.weight, whole.bert.encoder.layer[0].output.dense.weight)
+    assert model.bert.embeddings.dropout.p == 0.3
+    assert model.bert.encoder.layer[0].attention.self.dropout.p == 0.2
+    assert model.dropout.p == 0.1
+
+
+def test_more_layers_than_there_are(tiny_model):
+    with pytest.raises(InputError, match="model.num_hidden_layers=3, but .* has 2 layers"):
+        build(tiny_model, num_hidden_layers=3)
+
+
+def copy_of(folder, tmp_path):
+    target = tmp_path / "model"
+    shutil.copytree(folder, target)
+    return target
+
+
+def test_the_fingerprint_is_of_the_content(tiny_model, tmp_path):
+    fingerprint = load_model_files(ModelConfig(name=str(tiny_model))).fingerprint
+    moved = copy_of(tiny_model, tmp_path)
+    assert load_model_files(ModelConfig(name=str(moved))).fingerprint == fingerprint
+    config = json.loads((moved / "config.json").read_text())
+    (moved / "config.json").write_text(json.dumps(config | {"hidden_dropout_prob": 0.0}))
+    assert load_model_files(ModelConfig(name=str(moved))).fingerprint != fingerprint
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda f: (f / "config.json").unlink(), "no config.json there, so it is not a Hugging Face model folder"),
+        (lambda f: (f / "config.json").write_text("{"), "config.json is not valid JSON"),
+        (lambda f: (f / "config.json").write_text("{}"), "config.json has no model_type"),
+        (lambda f: (f / "model.safetensors").write_bytes(b"x" * 100), "model.safetensors is damaged"),
+        (lambda f: (f / "model.safetensors").unlink(), "no model.safetensors there$"),
+        (
+            lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"),
+            "no model.safetensors there; pytorch_model.bin is a pickle, which can run code",
+        ),
+        (
+            lambda f: (
+                (f / "model.safetensors").rename(f / "x.safetensors")
+                and (f / "model.safetensors.index.json").write_text('{"weight_map": {"a": "shard.safetensors"}}')
+            ),
+            "shard.safetensors is missing",
+        ),
+        (lambda f: [path.unlink() for path in f.glob("*token*")], "no tokenizer there"),
+    ],
+)
+def test_damaged_folders_are_one_clear_error(tiny_model, tmp_path, damage, message):
+    folder = copy_of(tiny_model, tmp_path)
+    (folder / "vocab.txt").unlink()
+    damage(folder)
+    with pytest.raises(InputError, match=message):
+        load_model_files(ModelConfig(name=str(folder)))
+
+
+def edit(folder, **changes):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | changes))
+
+
+def test_weights_that_do_not_fit_the_configuration(tiny_model, tmp_path):
+    folder = copy_of(tiny_model, tmp_path)
+    edit(folder, intermediate_size=48)
+    with pytest.raises(InputError, match="weights do not fit config.json"):
+        build(folder)
+    edit(folder, intermediate_size=32, num_hidden_layers=4)
+    with pytest.raises(InputError, match="the weights lack .* of the encoder's tensors, bert.encoder.layer.2"):
+        build(folder)
+
+
+def test_a_model_type_without_a_classifier(tiny_model, tmp_path):
+    folder = copy_of(tiny_model, tmp_path)
+    config = ModelConfig(name=str(folder))
+    files = load_model_files(config)
+    files.config["model_type"] = "clip"
+    with pytest.raises(InputError, match="transformers has no sequence classifier for the model type 'clip'"):
+        build_model(files, config, 2, Streams(0))
+
+
+@pytest.mark.parametrize(("name", "message"), [("./nowhere", "no such folder"), ("a/b/c", "no such folder")])
+def test_missing_folders(name, message):
+    with pytest.raises(InputError, match=message):
+        load_model_files(ModelConfig(name=name))
+
+
+def test_a_hub_id_without_a_network_says_what_to_fetch(monkeypatch):
+    monkeypatch.setattr("trainables.hub._reachable", lambda endpoint: False)
+    with pytest.raises(InputError, match="model some/model is not in the local cache.*hf download some/model"):
+        load_model_files(ModelConfig(name="some/model"))
+
+
+def test_the_real_encoder_builds(shared):
+    model = build(shared / "models" / "multilingual-e5-small-pruned", num_hidden_layers=2)
+    assert sum(p.numel() for p in model.parameters()) > 20_000_000

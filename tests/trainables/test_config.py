@@ -1,0 +1,57 @@
+import pytest
+
+from trainables.config import TrialConfig, flatten, parse, paths, with_values
+from trainables.errors import InputError
+
+
+def test_every_path_has_a_description():
+    assert all(paths().values())
+    assert {"stages.0.consistency.weight", "stages.1.epochs", "data.languages", "measure.trace_every"} <= set(paths())
+
+
+def test_flatten_has_the_same_keys_for_every_configuration_and_null_where_a_part_is_absent():
+    config = with_values(TrialConfig(), {"stages.0.penalties.l2.weight": 0.5})
+    assert list(flatten(config)) == list(flatten(TrialConfig())) == list(paths())
+    assert flatten(config)["stages.0.penalties.l2.weight"] == 0.5
+    assert flatten(TrialConfig())["stages.0.penalties.l2.weight"] is None
+
+
+def test_round_trip_through_json_is_exact():
+    config = with_values(TrialConfig(), {"stages.0.noise.kind": "embedding_gaussian", "stages.0.noise.strength": 0.1})
+    assert parse(config.model_dump(mode="json")) == config
+
+
+def test_text_values_are_converted_as_from_the_command_line():
+    config = with_values(
+        TrialConfig(), {"data.languages": "de,zh", "stages.0.epochs": "7", "data.train_examples": "null"}
+    )
+    assert config.data.languages == ("de", "zh")
+    assert config.stages[0].epochs == 7
+    assert config.data.train_examples is None
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"stages.0.epocs": 1}, "unknown configuration path 'stages.0.epocs'; did you mean stages.0.epochs"),
+        ({"zzz": 1}, "unknown configuration path 'zzz'; the paths are listed"),
+        ({"stages.0.epochs": "many"}, "stages.0.epochs: input should be a valid integer.*'many'"),
+        ({"stages.0.epochs": 0}, "stages.0.epochs: input should be greater than or equal to 1, got 0"),
+        ({"data.name": "snli"}, "data.name: input should be 'xnli', 'pawsx'.*got 'snli'"),
+        ({"data.languages": "de,en"}, "data.languages takes distinct target languages without 'en', got de,en"),
+        ({"data.languages": "de,de"}, "data.languages takes distinct target languages"),
+        ({"stages.0.accumulation": 5}, "accumulation must divide batch_size, got batch_size=32, accumulation=5"),
+        ({"stages.0.consistency.dropout": "shared"}, "needs a view that keeps the tokens in place, and 'subword'"),
+        ({"measure.trace_languages": "fr"}, "measure.trace_languages must be among data.languages, got fr"),
+        ({"stages.0.optimizer.learning_rate": "nan"}, "stages.0.optimizer.learning_rate: input should be"),
+    ],
+)
+def test_bad_values_are_one_clear_error(values, message):
+    with pytest.raises(InputError, match=message) as caught:
+        with_values(TrialConfig(), values)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_keys_are_refused():
+    with pytest.raises(InputError, match="model.nmae: extra inputs are not permitted"):
+        parse({"model": {"nmae": "x"}})

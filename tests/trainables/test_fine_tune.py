@@ -1,0 +1,139 @@
+import math
+
+import pytest
+import torch
+
+from tests.reference import fisher_trace_by_loop
+from trainables import fine_tune as module
+from trainables.config import with_values
+from trainables.errors import Diverged
+from trainables.fine_tune import fine_tune
+from trainables.measurements import DEFINITIONS
+
+
+def run(config, assets, **values):
+    return fine_tune(
+        with_values(config, {key.replace("__", "."): value for key, value in values.items()}),
+        assets,
+        lambda point: None,
+    )
+
+
+def test_every_number_of_the_table_is_there_finite_and_defined(tiny_config, tiny_assets):
+    points = []
+    found = fine_tune(with_values(tiny_config, {"measure.trace_languages": "de"}), tiny_assets, points.append)
+    values = found.values
+    assert points == found.curves
+    assert all(math.isfinite(value) for value in values.values())
+    generic = {name.replace("LANG", language) for name in DEFINITIONS for language in ("en", "de", "zh")}
+    layers = {f"fisher_trace_layers.{name}" for name in ("embeddings", "layer.0", "layer.1", "pooler", "classifier")}
+    assert set(values) <= generic | layers
+    assert layers <= set(values)
+    assert sum(values[name] for name in layers) == pytest.approx(values["fisher_trace"], rel=1e-9)
+    for language in ("de", "zh"):
+        gain = values[f"stage2.{language}.accuracy_after"] - values[f"stage2.{language}.accuracy_before"]
+        assert values[f"stage2.{language}.gain"] == gain
+        assert values[f"stage2.{language}.accuracy_before"] == values[f"accuracy.{language}"]
+        assert values[f"stage2.{language}.distance"] > 0
+    assert values["transfer_gap"] == pytest.approx(
+        values["accuracy.en"] - (values["accuracy.de"] + values["accuracy.zh"]) / 2
+    )
+    assert values["generalization_gap"] == values["train_accuracy"] - values["accuracy.en"]
+    assert values["fisher_trace_examples"] == values["fisher_trace_examples.train"] == 6
+    assert "fisher_trace.de" in values
+    assert "fisher_trace.zh" not in values
+    assert found.steps == 2 * 5 + 2 * 2
+
+
+def test_the_same_trial_twice_is_bitwise_equal_and_another_seed_differs(tiny_config, tiny_assets):
+    first, again, other = (run(tiny_config, tiny_assets, seed=seed) for seed in (0, 0, 1))
+    assert first == again
+    assert first.values["fisher_trace"] != other.values["fisher_trace"]
+
+
+def test_the_global_generator_does_not_matter(tiny_config, tiny_assets):
+    torch.manual_seed(1)
+    first = run(tiny_config, tiny_assets)
+    torch.manual_seed(2)
+    assert run(tiny_config, tiny_assets) == first
+
+
+def test_tr_f_is_the_definition_on_the_first_validation_rows(tiny_config, tiny_assets, monkeypatch):
+    models = []
+    original = module._after_first_stage
+
+    def spy(model, train, validation, *rest):
+        models.append((model, {name: p.detach().clone() for name, p in model.named_parameters()}, validation["en"]))
+        return original(model, train, validation, *rest)
+
+    monkeypatch.setattr(module, "_after_first_stage", spy)
+    found = run(tiny_config, tiny_assets, data__languages="de,zh")
+    model, state, english = models[0]
+    model.load_state_dict(state, strict=False)
+    expected = fisher_trace_by_loop(model, english.inputs(list(range(6)), torch.device("cpu")))
+    assert found.values["fisher_trace"] == pytest.approx(float(expected.mean()), rel=1e-4)
+
+
+def test_without_a_second_stage_its_columns_are_absent(tiny_config, tiny_assets):
+    config = with_values(tiny_config, {"data.stage2_examples": 0})
+    assets = type(tiny_assets).resolve([config])
+    values = run(config, assets).values
+    assert not [name for name in values if name.startswith("stage2.")]
+    assert "accuracy.zh" in values
+
+
+def test_each_language_starts_from_the_english_weights(tiny_config, tiny_assets):
+    both = run(tiny_config, tiny_assets).values
+    config = with_values(tiny_config, {"data.languages": "zh"})
+    alone = run(config, type(tiny_assets).resolve([config])).values
+    shared = {name for name in alone if ".zh" in name}
+    assert {name: both[name] for name in shared} == {name: alone[name] for name in shared}
+
+
+def test_the_trace_through_training_goes_into_the_curves(tiny_config, tiny_assets):
+    found = run(tiny_config, tiny_assets, measure__trace_every=4)
+    points = [point for point in found.curves if point.name == "fisher_trace"]
+    assert [point.step for point in points] == [4, 8]
+    assert all(point.standard_error > 0 for point in points)
+    without = run(tiny_config, tiny_assets)
+    assert found.values == without.values
+
+
+def test_the_fisher_penalty_reports_its_weight_in_trace_units(tiny_config, tiny_assets):
+    values = run(tiny_config, tiny_assets, stages__0__penalties__fisher__weight=0.8).values
+    assert values["weight_in_trace_units"] == pytest.approx(0.1)
+    assert values["penalty.fisher"] > 0
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"stages__0__consistency__weight": 0.5},
+        {"stages__0__consistency__weight": 0.5, "stages__0__consistency__dropout": "off"},
+        {"stages__0__noise__kind": "embedding_gaussian", "stages__0__noise__strength": 0.1},
+        {"stages__0__penalties__l2__weight": 0.01},
+        {"model__dropout__hidden": 0.3, "model__dropout__attention": 0.3},
+        {"stages__0__label_smoothing": 0.1},
+        {"stages__0__accumulation": 2},
+        {"stages__0__clip": 0.001},
+    ],
+)
+def test_every_arm_trains_and_differs_from_the_baseline(tiny_config, tiny_assets, values):
+    assert run(tiny_config, tiny_assets, **values).values["nll.en"] != run(tiny_config, tiny_assets).values["nll.en"]
+
+
+def test_best_english_keeps_the_best_epoch(tiny_config, tiny_assets):
+    found = run(tiny_config, tiny_assets, stages__0__selection="best_english", stages__0__epochs=4)
+    best = max(point.value for point in found.curves if point.name == "accuracy.en")
+    assert found.values["accuracy.en"] == best
+
+
+def test_a_run_away_learning_rate_is_diverged_with_the_step(tiny_config, tiny_assets):
+    with pytest.raises(Diverged, match=r"(loss|gradient) is .* at stage 0.en, step \d+"):
+        run(tiny_config, tiny_assets, stages__0__optimizer__learning_rate=1e30)
+
+
+def test_a_measurement_that_is_not_finite_is_diverged(tiny_config, tiny_assets, monkeypatch):
+    monkeypatch.setattr(module, "_norm", lambda tensors: math.nan)
+    with pytest.raises(Diverged, match="measure.parameter_norm is nan"):
+        run(tiny_config, tiny_assets)
