@@ -1,0 +1,43 @@
+# Each target works alone from a fresh clone with Python 3.11 and make.
+PYTHON ?= python3.11
+BIN := .venv/bin
+INSTALLED := .venv/installed
+EXTRAS ?= dev,dashboards
+
+.PHONY: help install study test lint benchmark tensorboard clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(INSTALLED)  ## the virtual environment .venv with everything pinned
+
+# The marker is written last: an interrupted installation starts again and finds what pip has already fetched.
+$(INSTALLED): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "needs $(PYTHON): set PYTHON=/path/to/python (3.11 or later)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing into .venv (about 2 GB, 2 to 4 minutes) ..."
+	@# torch first and alone: a plain version pin may find a smaller CPU build.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[$(EXTRAS)]"
+	@touch $(INSTALLED)
+
+study: $(INSTALLED)  ## the quick study on the bundled model and data, and its report
+	@$(BIN)/fisher-study run quick
+
+lint: $(INSTALLED)  ## style and types
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+
+test: lint  ## style, types and all tests
+	@OMP_NUM_THREADS=1 $(BIN)/pytest --quiet
+
+benchmark: $(INSTALLED)  ## side-by-side timings, into benchmarks/results (on an idle machine)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[benchmark]"
+	@for file in benchmarks/*.py; do echo "== $$file"; OMP_NUM_THREADS=1 $(BIN)/python $$file || exit 1; done
+
+tensorboard: $(INSTALLED)  ## TensorBoard on the studies folder
+	@$(BIN)/tensorboard --logdir studies
+
+clean:  ## remove the environment and caches, keep studies
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache build *.egg-info
