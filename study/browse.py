@@ -33,15 +33,17 @@ def _table(*columns: str, title: str | None = None, left: Sequence[str] = ()) ->
     return table
 
 
-def studies_table(storage: Store) -> Table:
+def studies_table(storage: Store) -> Table | str:
     """The studies of a storage.
 
     Args:
         storage: The storage.
 
     Returns:
-        One row for each study: its account, its age, its best English accuracy.
+        One row for each study: its account, its age, its best English accuracy; a sentence when there is none.
     """
+    if not studies(storage):
+        return f"{storage.location} holds no study yet; start one with 'fisher-study run'"
     table = _table("study", "planned", *STATES[:4], "running", "age", "best accuracy en", left=("study",))
     for name in studies(storage):
         folder = storage.child(name)
@@ -154,6 +156,7 @@ def trial_tables(results: StudyResults, trial_id: str, record: TrialRecord | Non
     """
     row = results.trials.set_index("trial_id").loc[trial_id]
     head = _table("", "", title=f"trial {trial_id}", left=("",))
+    head.show_header = False
     for name in ("label", "seed", "state", "reason"):
         head.add_row(name, "" if row[name] is None else str(row[name]))
     tables = [head]

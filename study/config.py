@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from study.search_space import Distribution, Point, Value, expand
 from trainables.config import TrialConfig, check_path, flatten, with_values
 from trainables.errors import InputError
 from trainables.schema import Count, Frozen
 
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+def _check_name(name: str) -> str:
+    """Names become folder names and parts of what people type with commas and equals signs."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise ValueError(
+            f"a name takes letters, digits, '.', '_' and '-', begins with a letter or digit and has at most 100 of "
+            f"them, got {name!r}"
+        )
+    return name
+
+
+Name = Annotated[str, AfterValidator(_check_name)]
 
 
 class Arm(Frozen):
     """A family of the paper's figures: what it changes in the base trial, and the space searched around it."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="the family's name in tables and figures")
+    name: Name = Field(description="the family's name in tables and figures")
     set: dict[str, Any] = Field({}, description="dotted path to value, for every trial of the arm")
     search: dict[str, Distribution] = Field({}, description="dotted path to distribution")
 

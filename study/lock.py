@@ -116,19 +116,22 @@ class DriverLock:
         """Give the lock back, unless another driver took it over."""
         self._stop.set()
         self._thread.join()
-        if self._is_ours():
+        if not self._is_anothers():
             self._study.delete(LOCK_FILE)
 
     def _beat(self) -> None:
         while not self._stop.wait(HEARTBEAT_SECONDS):
-            if not self._is_ours():
-                self._on_loss()
-                return
-            self._write()
+            try:
+                if self._is_anothers():
+                    self._on_loss()
+                    return
+                self._write()
+            except OSError:
+                continue  # the storage may be back at the next beat; a minute without one makes the lock stale
 
-    def _is_ours(self) -> bool:
+    def _is_anothers(self) -> bool:
         holder = _read(self._study)
-        return holder is not None and holder.token == self._token
+        return holder is not None and holder.token != self._token
 
     def _write(self) -> None:
         holder = Holder(socket.gethostname(), os.getpid(), self._started, time.time(), self._token)

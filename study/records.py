@@ -77,6 +77,19 @@ class StudyRecord(Recorded):
             raise InputError(f"study {self.study} was written by another version: {describe(error)}") from None
 
 
+class CurveRow(Recorded):
+    """One point of a curve."""
+
+    stage: int
+    language: str
+    step: int
+    epoch: Finite
+    name: str
+    value: Finite
+    x: Finite | None = None
+    standard_error: Finite | None = None
+
+
 class TrialError(Recorded):
     """Why a trial failed."""
 
@@ -98,7 +111,7 @@ class TrialRecord(Recorded):
     reason: str | None = None
     config: dict[str, Any]
     measurements: dict[str, Finite] = {}
-    curves: list[dict[str, Finite | str | None]] = []
+    curves: list[CurveRow] = []
     provenance: dict[str, Any] = {}
     error: TrialError | None = None
 

@@ -84,7 +84,7 @@ def load_store(folder: Store) -> StudyResults:
     trials = pd.DataFrame(rows, columns=_columns(rows))
     curves = pd.DataFrame(
         [
-            {"trial_id": row.trial_id, **point}
+            {"trial_id": row.trial_id, **point.model_dump()}
             for row in study.plan
             if row.trial_id in records
             for point in records[row.trial_id].curves
