@@ -75,7 +75,7 @@ class Streams:
         Yields:
             Nothing.
         """
-        devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+        devices = range(torch.cuda.device_count())
         with torch.random.fork_rng(devices=list(devices)):
             torch.manual_seed(self.derive(purpose, stage, step, part))
             yield

@@ -70,9 +70,9 @@ def step_view(build):
 
 
 def test_consistency_of_weight_zero_is_the_same_preset_without_its_divergence(build):
-    loss, step, model = loss_of(build, stages__0__consistency__weight=0)
+    loss, _, model = loss_of(build, stages__0__consistency__weight=0)
     config, _, _ = build(stages__0__consistency__weight=0)
-    plain, other, twin = loss_of(build, stages__0__consistency__weight=0)
+    _, other, twin = loss_of(build, stages__0__consistency__weight=0)
     view = config.stages[0].consistency.view
     expected = 0.5 * cross_entropy(other.logits(None, 0), other.labels) + 0.5 * cross_entropy(
         other.logits(view, 1), other.labels

@@ -31,8 +31,8 @@ class L2Config(Frozen):
         Returns:
             Scalar, 0.5 * sum theta^2.
         """
-        squares = [p.square().sum() for p in step.model.parameters() if p.requires_grad]
-        total = squares[0]
-        for square in squares[1:]:
-            total = total + square
+        parameters: list[torch.Tensor] = [p for p in step.model.parameters() if p.requires_grad]
+        total = parameters[0].square().sum()
+        for parameter in parameters[1:]:
+            total = total + parameter.square().sum()
         return 0.5 * total
