@@ -2,7 +2,13 @@
 
 from trainables.curvature.estimate import Estimator, NonFiniteLogits, SlowPathWarning, TraceEstimate
 from trainables.curvature.kl_expansion import KlExpansion, kl_expansion
-from trainables.curvature.penalty import fisher_penalty, sample_labels, squared_mean_score, unique_embedding_rows
+from trainables.curvature.penalty import (
+    fisher_penalty,
+    penalty_forward,
+    sample_labels,
+    squared_mean_score,
+    unique_embedding_rows,
+)
 from trainables.curvature.second_derivatives import require_second_derivatives
 from trainables.curvature.trace import fisher_trace
 
@@ -15,6 +21,7 @@ __all__ = [
     "fisher_penalty",
     "fisher_trace",
     "kl_expansion",
+    "penalty_forward",
     "require_second_derivatives",
     "sample_labels",
     "squared_mean_score",

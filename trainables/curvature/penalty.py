@@ -7,7 +7,7 @@ the labels E has the mean Tr(F) / B, whatever the size B of the batch. Owns the 
 builds loss and penalty on one forward pass:
 
     require_second_derivatives(model)                              # once, before the first step
-    with unique_embedding_rows(model, batch["input_ids"]) as wrt:
+    with penalty_forward(model, batch["input_ids"]) as wrt:
         logits = model(**batch).logits
     labels = sample_labels(logits, generator)
     penalty = squared_mean_score(logits, labels, wrt)
@@ -31,6 +31,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from trainables.curvature.lean import SumOfSquares, lean_gelu
 from trainables.curvature.loop import logits_of
 from trainables.curvature.root import labels_at
 from trainables.curvature.second_derivatives import refuse_first_derivatives_only, refuse_wrappers
@@ -69,9 +70,24 @@ def fisher_penalty(
     refuse_wrappers(model)
     inputs = {key: value for key, value in batch.items() if key != "labels"}
     # The fused kernels have no second derivative; eager attention does not notice.
-    with unique_embedding_rows(model, batch.get("input_ids")) as wrt, sdpa_kernel(SDPBackend.MATH):
+    with penalty_forward(model, batch.get("input_ids")) as wrt, sdpa_kernel(SDPBackend.MATH):
         logits = logits_of(model(**inputs))
     return squared_mean_score(logits, sample_labels(logits, generator), wrt, create_graph=create_graph)
+
+
+@contextmanager
+def penalty_forward(model: nn.Module, input_ids: Tensor | None) -> Iterator[list[Tensor]]:
+    """Within the context, a forward pass has the same values and a cheaper second derivative.
+
+    Args:
+        model: The model.
+        input_ids: The token ids ``[B, length]`` of every forward pass inside the context.
+
+    Yields:
+        What :func:`unique_embedding_rows` yields, for :func:`squared_mean_score`.
+    """
+    with lean_gelu(model), unique_embedding_rows(model, input_ids) as wrt:
+        yield wrt
 
 
 @contextmanager
@@ -177,5 +193,6 @@ def squared_mean_score(logits: Tensor, labels: Tensor, wrt: list[Tensor], *, cre
     loss = nn.functional.cross_entropy(wide, labels)
     # autograd.grad, never backward() and .grad: that would make the penalty a constant.
     gradients = torch.autograd.grad(loss, wrt, create_graph=create_graph, retain_graph=True, allow_unused=True)
-    flat = [gradient.reshape(-1) for gradient in gradients if gradient is not None]
-    return torch.stack([torch.dot(gradient, gradient) for gradient in flat]).sum()
+    used = [gradient for gradient in gradients if gradient is not None]
+    total: Tensor = SumOfSquares.apply(*used)  # type: ignore[no-untyped-call]
+    return total
