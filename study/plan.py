@@ -222,12 +222,20 @@ def differences(old: StudyConfig, new: StudyConfig) -> list[str]:
         lines.append(f"seeds: {old.seeds} -> {new.seeds}")
     arms_before, arms_after = ({arm.name: arm for arm in study.arms} for study in (old, new))
     for name in dict.fromkeys([*arms_before, *arms_after]):
-        if arms_before.get(name) != arms_after.get(name):
-            lines.append(f"arm {name}: {_arm_text(arms_before.get(name))} -> {_arm_text(arms_after.get(name))}")
+        one, other = arms_before.get(name), arms_after.get(name)
+        if one != other:
+            texts = _arm_text(one, old.base), _arm_text(other, new.base)
+            if texts[0] == texts[1]:  # the same labels, so what differs is fixed or not shown: give all of it
+                texts = _arm_json(one), _arm_json(other)
+            lines.append(f"arm {name}: {texts[0]} -> {texts[1]}")
     if not lines and list(arms_before) != list(arms_after):
         lines.append(f"order of arms: {', '.join(arms_before)} -> {', '.join(arms_after)}")
     return lines
 
 
-def _arm_text(arm: Arm | None) -> str:
-    return "absent" if arm is None else json.dumps(arm.model_dump(mode="json", include={"set", "search"}))
+def _arm_text(arm: Arm | None, base: TrialConfig) -> str:
+    return "absent" if arm is None else " ".join(label for label, _ in arm.points(base))
+
+
+def _arm_json(arm: Arm | None) -> str:
+    return "absent" if arm is None else json.dumps(arm.model_dump(mode="json", exclude={"name"}))

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from study.catalog import CATALOG, load_study
+from study.plan import draft, narrow
+from study.results import parse as parse_trial
+from trainables.errors import InputError
+
+GOOD = '''
+from study.config import Arm, StudyConfig
+
+def mine() -> StudyConfig:
+    """What I ask."""
+    return StudyConfig(name="mine", arms=(Arm(name="baseline"),))
+
+def raises():
+    text = "two\\nlines"
+    raise RuntimeError(text)
+
+def wrong_path():
+    return StudyConfig(name="mine", arms=(Arm(name="a", set={"stages.0.epoch": 1}),))
+
+def wrong_type():
+    return 3
+'''
+
+
+@pytest.mark.parametrize("name", CATALOG)
+def test_every_study_explains_itself(name: str) -> None:
+    study = load_study(name)
+    assert study.name == name
+    for word in ("ypothes", "Protocol:", "Deviations", "Cost:"):
+        assert word in study.description
+
+
+def test_quick_is_24_configurations_of_one_seed() -> None:
+    rows = draft(load_study("quick"))
+    counts = {arm: sum(row.arm == arm for row in rows) for arm in dict.fromkeys(row.arm for row in rows)}
+    assert counts == {"baseline": 1, "kl": 6, "fpen": 6, "l2": 6, "noise": 5}
+    assert rows[1].label == "kl=0"
+    assert {row.config.model.dropout.hidden for row in rows} == {0.0}
+
+
+@pytest.mark.parametrize("name", ["xnli", "pawsx"])
+def test_the_papers_studies_have_six_weights_an_arm_and_three_seeds(name: str) -> None:
+    rows = draft(load_study(name))
+    assert len(rows) == 3 * (1 + 5 * 6)
+    assert {row.config.stages[0].optimizer.learning_rate for row in rows} == {2e-5}
+    strong = [row.config.model.dropout for row in rows if row.label == "dropout=0.4"]
+    assert {(dropout.hidden, dropout.attention) for dropout in strong} == {(0.4, 0.4)}
+
+
+def test_the_readmes_selection_works() -> None:
+    study = narrow(load_study("xnli"), arms="baseline,kl=0.6,fpen=0.01,l2=0.0001", seeds=1)
+    assert [row.label for row in draft(study)] == ["baseline", "kl=0.6", "fpen=0.01", "l2=0.0001"]
+    assert parse_trial(draft(study)[3].config.model_dump(mode="json")).stages[0].penalties.l2 is not None
+
+
+def test_unknown_studies_are_answered_with_the_known() -> None:
+    with pytest.raises(InputError, match=r"unknown study 'nope'; known are quick, xnli, pawsx, and FILE\.py:FUNCTION"):
+        load_study("nope")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "my_study.py"
+    path.write_text(GOOD)
+    return path
+
+
+def test_a_users_file_is_a_study(file: Path) -> None:
+    study = load_study(f"{file}:mine")
+    assert study.name == "mine"
+    assert study.description == "What I ask."
+
+
+def test_a_users_file_may_import_its_neighbour(file: Path) -> None:
+    (file.parent / "my_neighbour.py").write_text("ARMS = ('a', 'b')\n")
+    file.write_text(
+        "from my_neighbour import ARMS\nfrom study.config import Arm, StudyConfig\n"
+        "def mine():\n    return StudyConfig(name='mine', arms=tuple(Arm(name=n) for n in ARMS))\n"
+    )
+    assert len(load_study(f"{file}:mine").arms) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("raises", r"my_study\.py, line 10: RuntimeError: two$"),
+        ("wrong_path", r"my_study\.py, line 13: unknown configuration path 'stages\.0\.epoch'"),
+        ("wrong_type", "returned int, not a StudyConfig"),
+        ("nothing", "has no function 'nothing'; it has mine, raises, wrong_path, wrong_type"),
+    ],
+)
+def test_a_users_mistake_is_one_line(file: Path, name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        load_study(f"{file}:{name}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def f(:\n", r"my_study\.py, line 1: SyntaxError"),
+        ("x = 1\nimport no_such_module_at_all\n", r"line 2: ModuleNotFoundError: No module named"),
+        ("raise ValueError\n", "line 1: ValueError: no message"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_one_line(file: Path, text: str, message: str) -> None:
+    file.write_text(text)
+    with pytest.raises(InputError, match=message):
+        load_study(f"{file}:mine")
+
+
+def test_a_missing_file_or_function_is_named(tmp_path: Path, file: Path) -> None:
+    with pytest.raises(InputError, match="there is no file .*absent.py"):
+        load_study(f"{tmp_path}/absent.py:f")
+    with pytest.raises(InputError, match=r"which study of .*my_study\.py\? name its function"):
+        load_study(str(file))
+    other = tmp_path / "study.txt"
+    other.write_text("")
+    with pytest.raises(InputError, match="is not a Python file"):
+        load_study(f"{other}:f")

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from study.config import Arm, StudyConfig, describe, format_value
+from study.search_space import Grid, LogUniform
+from trainables.config import TrialConfig
+from trainables.errors import InputError
+
+L2 = "stages.0.penalties.l2.weight"
+FISHER = "stages.0.penalties.fisher.weight"
+
+
+def test_a_study_survives_json() -> None:
+    study = StudyConfig(
+        name="s",
+        arms=(
+            Arm(name="baseline"),
+            Arm(name="noise", set={"stages.0.noise.kind": "embedding_gaussian"}),
+            Arm(name="l2", search={L2: Grid(values=(0, 0.1))}),
+            Arm(
+                name="dropout", search={"model.dropout.hidden": Grid(values=(0.2,), also=("model.dropout.attention",))}
+            ),
+            Arm(name="drawn", search={L2: LogUniform(low=1e-4, high=1.0, samples=2)}),
+        ),
+    )
+    again = StudyConfig.model_validate_json(study.model_dump_json())
+    assert again == study
+    assert again.model_dump_json() == study.model_dump_json()
+
+
+def test_points_take_label_and_values() -> None:
+    arm = Arm(name="both", set={"stages.0.epochs": 2}, search={L2: Grid(values=(0.1, 1e-6)), FISHER: Grid(values=(3,))})
+    points = dict(arm.points(TrialConfig()))
+    assert list(points) == ["both=0.1/3", "both=1e-06/3"]
+    config = points["both=1e-06/3"]
+    assert config.stages[0].penalties.l2 is not None
+    assert config.stages[0].penalties.l2.weight == 1e-6
+    assert config.stages[0].epochs == 2
+
+
+def test_draws_of_an_arm_follow_the_base_seed() -> None:
+    arm = Arm(name="drawn", search={L2: LogUniform(low=1e-4, high=1.0, samples=2)})
+    labels = [[label for label, _ in arm.points(TrialConfig(seed=seed))] for seed in (0, 0, 1)]
+    assert labels[0] == labels[1] != labels[2]
+
+
+def test_convert_takes_the_type_of_the_path() -> None:
+    arm = Arm(name="l2", search={L2: Grid(values=(0.1,))})
+    assert arm.convert(TrialConfig(), "1e-3") == 0.001
+    with pytest.raises(InputError, match=r"l2\.weight: .*got 'much'"):
+        arm.convert(TrialConfig(), "much")
+
+
+@pytest.mark.parametrize("search", [{}, {L2: Grid(values=(1,)), FISHER: Grid(values=(1,))}])
+def test_convert_needs_one_searched_path(search: dict[str, Grid]) -> None:
+    with pytest.raises(InputError, match=rf"arm a searches {len(search)} paths.*--arms a"):
+        Arm(name="a", search=search).convert(TrialConfig(), "1")
+
+
+def test_an_arm_refuses_a_misspelt_path() -> None:
+    with pytest.raises(
+        ValidationError, match=r"unknown configuration path 'stages\.0\.epoch'; did you mean stages\.0\.epochs"
+    ):
+        Arm(name="a", set={"stages.0.epoch": 3})
+
+
+def test_an_arm_refuses_a_path_twice() -> None:
+    with pytest.raises(ValidationError, match=r"arm a gives a value to stages\.0\.penalties\.l2\.weight twice"):
+        Arm(name="a", set={L2: 1.0}, search={L2: Grid(values=(1,))})
+
+
+def test_an_arm_leaves_the_seed_to_the_study() -> None:
+    with pytest.raises(ValidationError, match="arm a changes seed; repeats are the study's field seeds"):
+        Arm(name="a", search={"seed": Grid(values=(1, 2))})
+
+
+def test_a_study_refuses_values_that_do_not_fit() -> None:
+    with pytest.raises(ValidationError, match=r"l2\.weight: .*greater than or equal to 0, got -1"):
+        StudyConfig(name="s", arms=(Arm(name="l2", search={L2: Grid(values=(-1,))}),))
+
+
+def test_a_study_refuses_two_arms_of_one_name() -> None:
+    with pytest.raises(ValidationError, match="arms take distinct names, got a, a"):
+        StudyConfig(name="s", arms=(Arm(name="a"), Arm(name="a")))
+
+
+@pytest.mark.parametrize("name", ["../../x", "", ".hidden", "a/b", "a b", "x" * 101, "a=b", "a,b"])
+def test_names_cannot_leave_a_folder(name: str) -> None:
+    with pytest.raises(ValidationError, match="a name takes letters, digits"):
+        StudyConfig(name=name, arms=(Arm(name="a"),))
+
+
+def test_describe_is_one_line() -> None:
+    with pytest.raises(ValidationError) as caught:
+        StudyConfig.model_validate({"name": "s", "arms": [{"name": "a"}], "seeds": 0, "colour": "blue"})
+    text = describe(caught.value)
+    assert "\n" not in text
+    assert "seeds: Input should be greater than or equal to 1, got 0" in text
+    assert "colour: Extra inputs are not permitted, got 'blue'" in text
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_label_holds_the_whole_value(value: float) -> None:
+    assert float(format_value(value)) == value

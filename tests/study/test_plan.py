@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from study.config import Arm, StudyConfig
+from study.plan import differences, draft, identify, narrow, parse_settings, plan
+from study.search_space import Grid
+from trainables.config import ModelConfig, TrialConfig, with_values
+from trainables.errors import InputError
+
+KL = "stages.0.consistency.weight"
+L2 = "stages.0.penalties.l2.weight"
+HIDDEN, ATTENTION = "model.dropout.hidden", "model.dropout.attention"
+
+STUDY = StudyConfig(
+    name="s",
+    base=TrialConfig(seed=5),
+    seeds=2,
+    arms=(
+        Arm(name="baseline"),
+        Arm(name="kl", search={KL: Grid(values=(0.0, 0.5, 1.0))}),
+        Arm(name="l2", search={L2: Grid(values=(0.1, 0.2))}),
+        Arm(name="dropout", search={HIDDEN: Grid(values=(0.2,), also=(ATTENTION,))}),
+        Arm(name="both", set={"stages.0.epochs": 1}, search={KL: Grid(values=(1,)), L2: Grid(values=(1,))}),
+    ),
+)
+
+
+def content(config: TrialConfig) -> tuple[str, str]:
+    """A model and a data set that are the same wherever they lie."""
+    return "the model", "the data"
+
+
+def labels(study: StudyConfig) -> list[str]:
+    return list(dict.fromkeys(trial.label for trial in draft(study)))
+
+
+def test_the_plan_is_arm_then_point_then_seed() -> None:
+    rows = plan(STUDY, content)
+    assert [(row.label, row.seed) for row in rows[:5]] == [
+        ("baseline", 5), ("baseline", 6), ("kl=0", 5), ("kl=0", 6), ("kl=0.5", 5),
+    ]  # fmt: skip
+    assert len(rows) == len({row.trial_id for row in rows}) == 2 * (1 + 3 + 2 + 1 + 1)
+    assert all(row.config.seed == row.seed for row in rows)
+
+
+def test_arms_select_whole_arms_and_values() -> None:
+    assert labels(narrow(STUDY, arms="l2,baseline")) == ["baseline", "l2=0.1", "l2=0.2"]
+    chosen = narrow(STUDY, arms="baseline, kl=0.6,kl=2,dropout=0.3")
+    assert labels(chosen) == ["baseline", "kl=0.6", "kl=2", "dropout=0.3"]
+    dropout = draft(chosen)[-1].config.model.dropout
+    assert (dropout.hidden, dropout.attention) == (0.3, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("arms", "message"),
+    [
+        ("baseline,kll=1", "study s has no arm 'kll'; its arms are baseline, kl, l2, dropout, both"),
+        ("", "study s has no arm ''"),
+        ("kl,kl=1", "takes arm kl either whole or with values"),
+        ("kl=1,kl=1.0", "names a value of arm kl twice"),
+        ("baseline=3", "arm baseline searches 0 paths, so it cannot be narrowed to baseline=3"),
+        ("both=1", "arm both searches 2 paths"),
+        ("kl=much", r"consistency\.weight: .*, got 'much'"),
+        ("kl=-1", r"consistency\.weight: .*greater than or equal to 0"),
+    ],
+)
+def test_arms_that_make_no_sense_are_refused(arms: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        narrow(STUDY, arms=arms)
+
+
+def test_set_changes_the_base_of_every_arm() -> None:
+    study = narrow(STUDY, values={"stages.1.epochs": "7", "data.languages": "de,es"})
+    assert {row.config.stages[1].epochs for row in draft(study)} == {7}
+    assert {row.config.data.languages for row in draft(study)} == {("de", "es")}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({KL: "1"}, r"consistency\.weight is searched by arm kl; choose its value with --arms kl=VALUE"),
+        ({ATTENTION: "0.1"}, r"attention is searched by arm dropout"),
+        ({"stages.0.epochs": "3"}, r"stages\.0\.epochs is fixed by arm both; leave the arm out"),
+        ({"stages.0.epoch": "3"}, r"did you mean stages\.0\.epochs\?"),
+        ({"stages.1.epochs": "three"}, r"stages\.1\.epochs: .*, got 'three'"),
+    ],
+)
+def test_set_is_checked(values: dict[str, str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        narrow(STUDY, values=values)
+
+
+def test_a_path_is_free_when_its_arm_is_left_out() -> None:
+    study = narrow(STUDY, arms="baseline,l2", values={KL: "2"})
+    assert all(row.config.stages[0].consistency is not None for row in draft(study))
+
+
+def test_seeds_and_name() -> None:
+    study = narrow(STUDY, seeds=1, name="other")
+    assert study.name == "other"
+    assert {row.seed for row in draft(study)} == {5}
+    with pytest.raises(InputError, match=r"a name takes letters.*'\.\./\.\./x'"):
+        narrow(STUDY, name="../../x")
+
+
+def test_settings_are_path_and_value() -> None:
+    assert parse_settings(["a=1", "b=x=y", "c="]) == {"a": "1", "b": "x=y", "c": ""}
+    with pytest.raises(InputError, match="--set takes PATH=VALUE, got 'a'"):
+        parse_settings(["a"])
+    with pytest.raises(InputError, match="a is set twice, to '1' and to '2'"):
+        parse_settings(["a=1", "a=2"])
+
+
+def test_the_same_content_elsewhere_gives_the_same_ids(tmp_path: Path) -> None:
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    ids = []
+    for name in ("here", "there"):
+        values = {"model.name": str(tmp_path / name), "data.source": str(tmp_path / name)}
+        ids.append([row.trial_id for row in plan(narrow(STUDY, values=values), content)])
+    assert ids[0] == ids[1]
+
+
+def test_other_content_or_another_number_gives_another_id() -> None:
+    config = TrialConfig()
+    first = identify(config, "m", "d")
+    assert identify(config, "m", "d") == first
+    assert identify(config, "n", "d") != first
+    assert identify(config, "m", "e") != first
+    assert identify(config.model_copy(update={"seed": 1}), "m", "d") != first
+    assert identify(with_values(config, {L2: 0.0}), "m", "d") != first
+    assert identify(config.model_copy(update={"model": ModelConfig(revision="v2")}), "m", "d") == first
+
+
+def test_arm_and_label_are_not_in_the_id() -> None:
+    other = StudyConfig(name="t", base=STUDY.base, arms=(Arm(name="renamed", search={L2: Grid(values=(0.2,))}),))
+    ids = {row.trial_id for row in plan(STUDY, content)}
+    assert {row.trial_id for row in plan(other, content)} <= ids
+
+
+def test_one_trial_twice_is_refused() -> None:
+    study = StudyConfig(name="s", arms=(Arm(name="baseline"), Arm(name="few", set={"stages.0.epochs": 5})))
+    with pytest.raises(InputError, match=r"baseline and few are the same trial \(seed 0\)"):
+        plan(study, content)
+
+
+def test_folders_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("model", "mini"):
+        Path(name).mkdir()
+    study = narrow(STUDY, values={"model.name": "model"})
+    assert study.base.model.name == str(tmp_path / "model")
+    assert narrow(STUDY, values={"model.name": "mini"}).base.model.name == "mini"
+    assert narrow(STUDY, values={"model.name": "org/model"}).base.model.name == "org/model"
+
+
+def test_differences_name_what_changed() -> None:
+    assert differences(STUDY, STUDY.model_copy(update={"description": "other words"})) == []
+    changed = narrow(STUDY, seeds=3, arms="baseline,kl=0.5,l2", values={"stages.1.epochs": "7"})
+    assert differences(STUDY, changed) == [
+        "stages.1.epochs: 3 -> 7",
+        "seeds: 2 -> 3",
+        "arm kl: kl=0 kl=0.5 kl=1 -> kl=0.5",
+        "arm dropout: dropout=0.2 -> absent",
+        "arm both: both=1/1 -> absent",
+    ]
+    fixed = STUDY.model_copy(update={"arms": (*STUDY.arms[1:], Arm(name="baseline", set={"stages.1.epochs": 4}))})
+    assert differences(STUDY, fixed) == [
+        'arm baseline: {"set": {}, "search": {}} -> {"set": {"stages.1.epochs": 4}, "search": {}}'
+    ]
+    reordered = STUDY.model_copy(update={"arms": STUDY.arms[::-1]})
+    assert differences(STUDY, reordered) == [
+        "order of arms: baseline, kl, l2, dropout, both -> both, dropout, l2, kl, baseline"
+    ]
