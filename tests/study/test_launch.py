@@ -1,0 +1,310 @@
+"""``run`` and ``resume`` without Ray and without training: the sweep is a stand-in that writes records."""
+
+from __future__ import annotations
+
+import io
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+import analysis.report
+import study.sweep
+import trainables.tune_trainable
+from study import launch
+from study.config import StudyConfig
+from study.lock import LOCK_FILE, DriverLock
+from study.plan import PlannedTrial, narrow
+from study.records import TrialRecord, read_study, read_trials
+from study.resources import Resources
+from study.storage import Store, open_store
+from trainables.config import TrialConfig
+from trainables.errors import InputError
+
+Make = Callable[..., TrialRecord]
+VERSIONS = {"version.code": "c0de", "version.torch": "2", "version.transformers": "5", "version.tokenizers": "0"}
+
+
+class FakeAssets:
+    weights = "weights"
+
+    def fingerprints(self, config: TrialConfig) -> tuple[str, str]:
+        return self.weights, "rows"
+
+
+class World:
+    """What the tests look at and turn."""
+
+    def __init__(self, storage: Store, make_record: Make) -> None:
+        self.storage = storage
+        self.output = io.StringIO()
+        self.console = Console(file=self.output, width=200)
+        self.make_record = make_record
+        self.assets = FakeAssets()
+        self.ran: list[list[str]] = []
+        self.reports: list[str] = []
+        self.states: dict[str, str] = {}
+        self.after: Callable[[Any, int], None] = lambda interruption, count: None
+
+    def sweep(
+        self,
+        trials: Sequence[PlannedTrial],
+        assets: Any,
+        resources: Resources,
+        folder: Store,
+        run: str,
+        write: Callable[[TrialRecord], None],
+        progress: Any,
+        interruption: Any,
+    ) -> None:
+        folder.child("runs").child(run).write("tuner.pkl", b"")
+        self.ran.append([])
+        for trial in trials:
+            if interruption.reason is not None:
+                return
+            self.ran[-1].append(trial.label)
+            state = self.states.get(trial.label, "complete")
+            write(self.make_record(trial, state=state, reason=None if state == "complete" else "why"))
+            self.after(interruption, len(self.ran[-1]))
+
+    def report(self, folder: str, out: str | None) -> Any:
+        self.reports.append(folder)
+        open_store(folder).child("report").write("report.html", b"")
+        return SimpleNamespace(sentences=["H1 undecided."], page=f"{folder}/report/report.html")
+
+    def run(self, study: StudyConfig) -> int:
+        return launch.run(study, self.storage, Resources(), self.console)
+
+    def resume(self, name: str = "small", **options: Any) -> int:
+        return launch.resume(name, self.storage, Resources(), self.console, **options)
+
+    @property
+    def folder(self) -> Store:
+        return self.storage.child("small")
+
+    def said(self) -> str:
+        text = self.output.getvalue()
+        self.output.seek(0)
+        self.output.truncate()
+        return text
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_record: Make) -> World:
+    world = World(open_store(str(tmp_path / "st")), make_record)
+    monkeypatch.setattr(launch, "resolve", lambda trials: world.assets)
+    monkeypatch.setattr(study.sweep, "session", lambda resources: nullcontext(resources))
+    monkeypatch.setattr(study.sweep, "sweep", world.sweep)
+    monkeypatch.setattr(trainables.tune_trainable, "software", lambda: VERSIONS)
+    monkeypatch.setattr(analysis.report, "write_report", world.report)
+    return world
+
+
+def test_a_study_runs_and_answers(world: World, small_study: StudyConfig) -> None:
+    assert world.run(small_study) == 0
+    assert world.ran == [["baseline", "baseline", "kl=0", "kl=0", "kl=0.5", "kl=0.5"]]
+    assert world.said().splitlines()[-3:] == [
+        "H1 undecided.",
+        "6 trials planned: 6 complete",
+        f"report: {world.folder.location}/report/report.html",
+    ]
+    record = read_study(world.folder)
+    assert record.fingerprints["models"] == {"bert-base-multilingual-cased": "weights"}
+    assert [key.split(",")[0] for key in record.fingerprints["data"]] == ["xnli from hub"]
+    assert world.folder.names() == ["report", "runs", "study.json", "trials"]
+
+
+def test_a_complete_study_answers_at_once(world: World, small_study: StudyConfig) -> None:
+    world.run(small_study)
+    world.said()
+    assert world.run(small_study.model_copy(update={"description": "reworded"})) == 0
+    assert world.resume() == 0
+    assert len(world.ran) == len(world.reports) == 1
+    assert world.said().splitlines()[:2] == [
+        "small is finished. 6 trials planned: 6 complete",
+        f"report: {world.folder.location}/report/report.html",
+    ]
+
+
+def test_a_missing_report_is_written_without_running(world: World, small_study: StudyConfig) -> None:
+    world.run(small_study)
+    world.folder.child("report").delete("report.html")
+    assert world.run(small_study) == 0
+    assert len(world.ran) == 1
+    assert len(world.reports) == 2
+
+
+def test_another_configuration_is_refused_with_the_difference(world: World, small_study: StudyConfig) -> None:
+    world.run(small_study)
+    before = world.folder.read("study.json")
+    other = narrow(small_study, seeds=3, values={"stages.1.epochs": "9"})
+    with pytest.raises(
+        InputError, match=r"\(there -> asked\): stages\.1\.epochs: 3 -> 9; seeds: 2 -> 3\. Give the new"
+    ):
+        world.run(other)
+    assert world.folder.read("study.json") == before
+
+
+def test_a_folder_that_is_no_study_is_left_alone(world: World, small_study: StudyConfig) -> None:
+    world.folder.write("thesis.txt", b"mine")
+    with pytest.raises(InputError, match="exists and is no study; choose another name with --name"):
+        world.run(small_study)
+    assert world.folder.names() == ["thesis.txt"]
+
+
+def test_run_and_resume_go_on_where_it_stopped(world: World, small_study: StudyConfig) -> None:
+    world.after = lambda interruption, count: interruption.request(signal.SIGTERM) if count == 2 else None
+    assert world.run(small_study) == 143
+    assert world.said().splitlines()[-2:] == [
+        "interrupted (SIGTERM). 6 trials planned: 2 complete, 4 unfinished",
+        f"go on with: fisher-study resume small --storage {world.storage.location}",
+    ]
+    assert world.reports == []
+    world.after = lambda interruption, count: interruption.request(signal.SIGINT) if count == 1 else None
+    assert world.run(small_study) == 130
+    world.after = lambda interruption, count: None
+    assert world.resume() == 0
+    assert world.ran == [["baseline", "baseline"], ["kl=0"], ["kl=0", "kl=0.5", "kl=0.5"]]
+    assert world.folder.child("runs").names() == ["0001", "0002", "0003"]
+
+
+def test_an_unreadable_record_is_run_again(world: World, small_study: StudyConfig) -> None:
+    world.run(small_study)
+    trials = world.folder.child("trials")
+    trials.write(read_study(world.folder).plan[3].trial_id + ".json", b"{")
+    assert world.resume() == 0
+    assert world.ran[1] == ["kl=0"]
+
+
+def test_failures_are_3_and_can_be_tried_again(world: World, small_study: StudyConfig) -> None:
+    world.states = {"kl=0": "failed", "kl=0.5": "diverged"}
+    assert world.run(small_study) == 3
+    assert "try them again with: fisher-study resume small --storage" in world.said()
+    assert world.resume() == 3
+    assert len(world.ran) == 1
+    world.states = {"kl=0.5": "diverged"}
+    assert world.resume(retry=frozenset({"failed"})) == 3
+    assert world.ran[1] == ["kl=0", "kl=0"]
+    assert "--retry diverged" in world.said()
+    world.states = {}
+    assert world.resume(retry=frozenset({"failed", "diverged"})) == 0
+    assert world.ran[2] == ["kl=0.5", "kl=0.5"]
+
+
+def test_a_study_without_a_complete_trial_has_no_report(world: World, small_study: StudyConfig) -> None:
+    world.states = dict.fromkeys(["baseline", "kl=0", "kl=0.5"], "failed")
+    assert world.run(small_study) == 3
+    assert world.reports == []
+    assert "6 trials planned: 0 complete, 6 failed" in world.said()
+
+
+def test_a_sweep_that_just_ends_is_1(world: World, small_study: StudyConfig) -> None:
+    world.after = lambda interruption, count: interruption.request("another driver took the study over")
+    assert world.run(small_study) == 1
+    assert "interrupted (another driver took the study over)" in world.said()
+    assert world.storage.child("small").names() == ["runs", "study.json", "trials"]
+
+
+def test_missing_trials_without_an_interruption_are_1(
+    world: World, small_study: StudyConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def first_only(trials: Sequence[PlannedTrial], *rest: Any) -> None:
+        world.sweep(trials[:1], *rest)
+
+    monkeypatch.setattr(study.sweep, "sweep", first_only)
+    assert world.run(small_study) == 1
+    assert "the sweep ended early; go on with: fisher-study resume small" in world.said()
+
+
+def test_an_interruption_while_loading_leaves_nothing(
+    world: World, small_study: StudyConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "resolve", lambda trials: signal.raise_signal(signal.SIGINT))
+    assert world.run(small_study) == 130
+    assert "interrupted before anything was written" in world.said()
+    assert not world.storage.exists()
+
+
+def test_a_second_driver_is_refused_at_once(world: World, small_study: StudyConfig) -> None:
+    world.states = {"baseline": "failed"}
+    world.run(small_study)
+    lock = DriverLock(world.folder, lambda: None)
+    lock.acquire()
+    with pytest.raises(InputError, match="is being run by process"):
+        world.resume(retry=frozenset({"failed"}))
+    lock.release()
+
+
+def test_the_lock_is_held_during_the_sweep_and_given_back(world: World, small_study: StudyConfig) -> None:
+    held: list[bool] = []
+    world.after = lambda interruption, count: held.append(world.folder.exists(LOCK_FILE))
+    world.run(small_study)
+    assert held == [True] * 6
+    assert not world.folder.exists(LOCK_FILE)
+
+
+@pytest.mark.parametrize("change", ["code", "weights"])
+def test_a_change_of_code_or_weights_stops_a_resume(
+    world: World, small_study: StudyConfig, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    world.after = lambda interruption, count: interruption.request(signal.SIGINT)
+    world.run(small_study)
+    world.after = lambda interruption, count: None
+    ids = [row.trial_id for row in read_study(world.folder).plan]
+    if change == "code":
+        monkeypatch.setattr(trainables.tune_trainable, "software", lambda: VERSIONS | {"version.code": "new"})
+        message = "this changed: version.code: c0de -> new. Trials of both would be mixed"
+    else:
+        world.assets.weights = "other"
+        message = "this changed: models bert-base-multilingual-cased: weights -> other"
+    with pytest.raises(InputError, match=message):
+        world.resume()
+    assert world.resume(accept_changes=True) == 0
+    assert list(read_trials(world.folder)[0]) == sorted(ids)
+
+
+def test_a_storage_that_refuses_writing_leaves_nothing(
+    world: World, small_study: StudyConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Store.write
+
+    def full(self: Store, name: str, content: bytes) -> None:
+        if name == "study.json":
+            raise OSError(28, "No space left on device")
+        write(self, name, content)
+
+    monkeypatch.setattr(Store, "write", full)
+    with pytest.raises(
+        InputError, match=r"cannot write to .*small: .*No space left on device; choose another --storage"
+    ):
+        world.run(small_study)
+    assert not world.folder.exists()
+
+
+def test_a_preview_writes_nothing(world: World, small_study: StudyConfig) -> None:
+    launch.preview(small_study, world.storage, world.console)
+    said = world.said()
+    assert "small: 6 trials" in said
+    assert "models: bert-base-multilingual-cased: weights" in said
+    assert "nothing was run or written" in said
+    assert not world.storage.exists()
+    world.run(small_study)
+    launch.preview(small_study, world.storage, world.console)
+    assert "exists already" in world.said()
+
+
+def test_retry_takes_two_words() -> None:
+    assert launch.parse_retry(None) == frozenset()
+    assert launch.parse_retry("failed,diverged") == {"failed", "diverged"}
+    with pytest.raises(InputError, match="--retry takes failed, diverged or both with a comma, got 'complete'"):
+        launch.parse_retry("failed,complete")
+
+
+def test_the_command_to_go_on_can_be_pasted(tmp_path: Path) -> None:
+    folder = open_store(str(tmp_path / "my studies")).child("small")
+    assert launch.resume_command(folder) == f"fisher-study resume small --storage '{tmp_path}/my studies'"

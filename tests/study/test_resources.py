@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from study.resources import ENVIRONMENT, prepare_ray
+
+CHECK = """
+import os
+from study.resources import prepare_ray
+prepare_ray({address!r})
+print(os.environ.get("RAY_AUTH_MODE"), len(os.environ.get("RAY_AUTH_TOKEN", "")))
+"""
+
+
+def auth(address: str, **environment: str) -> str:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    code = CHECK.format(address=address)
+    return subprocess.run(
+        [sys.executable, "-c", code], env=clean | environment, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def test_a_local_ray_has_a_token_of_its_own() -> None:
+    assert auth("local") == "token 64"
+
+
+def test_a_cluster_and_a_choice_of_the_user_are_left_alone() -> None:
+    assert auth("10.0.0.1:6379") == "None 0"
+    assert auth("local", RAY_AUTH_MODE="disabled") == "disabled 0"
+
+
+def test_ray_is_silenced_unless_the_user_wants_it_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ENVIRONMENT:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RAY_AIR_NEW_OUTPUT", "1")
+    prepare_ray("local")
+    assert os.environ["RAY_AIR_NEW_OUTPUT"] == "1"
+    assert os.environ["TUNE_PRINT_ALL_TRIAL_ERRORS"] == "0"
