@@ -79,8 +79,10 @@ class PretrainingModel(nn.Module):
     def _tags(self, hidden: Tensor, batch: Batch) -> tuple[Tensor, float]:
         tags = batch.tags.reshape(-1)
         tagged = tags >= 0
-        logits, wrong = self.tag(hidden[tagged])[:, 0], tags[tagged].float()
-        loss = functional.binary_cross_entropy_with_logits(logits, wrong, pos_weight=torch.tensor(WRONG_PIECE_WEIGHT))
+        logits, wrong = self.tag(hidden[tagged])[:, 0], tags[tagged].to(hidden.dtype)
+        loss = functional.binary_cross_entropy_with_logits(
+            logits, wrong, pos_weight=logits.new_tensor(WRONG_PIECE_WEIGHT)
+        )
         found = (logits[wrong > 0] > 0).float().mean()
         spared = (logits[wrong == 0] <= 0).float().mean()
         return loss, ((found + spared) / 2).item()
