@@ -21,7 +21,12 @@ from study.results import StudyResults
 
 ENGLISH = "en"
 COLLAPSE_MARGIN = 0.05
-DERIVED = ("family", "configuration", "ln_trace", "collapsed", "gain", "accuracy_before", "dose_rank")
+SECOND_STAGE = {  # derived column -> the column of each language whose mean it is
+    "gain": "stage2.{}.gain",
+    "accuracy_before": "stage2.{}.accuracy_before",
+    "distance": "stage2.{}.distance",
+    "english_kept": "stage2.{}.accuracy_en_after",  # minus the English accuracy before the second stage
+}
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,8 @@ class StudyTables:
         keep = np.isfinite(models[list(columns)].to_numpy(dtype=np.float64, na_value=np.nan)).all(axis=1)
         if not collapsed:
             keep &= ~models["collapsed"].to_numpy(dtype=bool)
-        return models.loc[keep]
+        kept: pd.DataFrame = models.loc[keep]
+        return kept
 
     def has(self, *columns: str) -> bool:
         """Whether any model has a finite value in all of some columns.
@@ -175,17 +181,32 @@ def _models(trials: pd.DataFrame, searched: dict[str, list[str]], languages: Seq
         if name not in models:
             models[name] = np.nan
     derived: dict[str, Any] = {"family": models["arm"], "configuration": _configuration(models)}
-    trace = models["fisher_trace"].to_numpy(dtype=np.float64, na_value=np.nan)
-    positive = np.isfinite(trace) & (trace > 0)
-    derived["ln_trace"] = np.where(positive, np.log(np.where(positive, trace, 1.0)), np.nan)
-    floor = models["train_majority_share"].to_numpy(dtype=np.float64, na_value=np.nan) + COLLAPSE_MARGIN
-    derived["collapsed"] = models["train_accuracy"].to_numpy(dtype=np.float64, na_value=np.nan) < floor
-    for name, part in (("gain", "gain"), ("accuracy_before", "accuracy_before")):
-        columns = [f"stage2.{language}.{part}" for language in languages if f"stage2.{language}.{part}" in models]
+    derived["collapsed"] = _floats(models, "train_accuracy") < _floats(models, "train_majority_share") + COLLAPSE_MARGIN
+    derived["ln_trace"] = _logarithm(_floats(models, "fisher_trace"))
+    for name in models.columns:
+        if name.startswith("fisher_trace."):
+            derived[f"ln_trace.{name.removeprefix('fisher_trace.')}"] = _logarithm(_floats(models, name))
+    english = _floats(models, "accuracy.en")
+    for language in languages:
+        derived[f"gap.{language}"] = english - _floats(models, f"accuracy.{language}")
+    for name, column in SECOND_STAGE.items():
+        parts = [column.format(language) for language in languages if column.format(language) in models]
         # A model without one of the languages has no mean: means over different languages do not compare.
-        derived[name] = models[columns].mean(axis=1, skipna=False) if columns else np.nan
+        derived[name] = np.mean([_floats(models, part) for part in parts], axis=0) if parts else math.nan
+    derived["english_kept"] -= english
     derived["dose_rank"] = _dose_rank(models, searched)
     return pd.concat([models, pd.DataFrame(derived, index=models.index)], axis=1)
+
+
+def _floats(table: pd.DataFrame, column: str) -> NDArray[np.float64]:
+    if column not in table:
+        return np.full(len(table), math.nan)
+    return pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64, na_value=math.nan)
+
+
+def _logarithm(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    positive = np.isfinite(values) & (values > 0)
+    return np.log(values, out=np.full(len(values), math.nan), where=positive)
 
 
 def _configuration(models: pd.DataFrame) -> pd.Series[int]:

@@ -1,13 +1,10 @@
-"""How the report draws: one style, a few kinds of chart. The only module that imports altair.
+"""The kinds of chart that the report has. The only module that imports altair.
 
-Colour and shape both name the family, so that a figure survives greyscale and colour blindness (Okabe and Ito 2008,
-ordered by lightness contrast); size names the dose; a hollow mark is a collapsed model. A chart refers to its rows by
-a data name, so that a page holds each table once.
+A chart refers to its rows by a data name, so that a page holds each table once.
 """
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,157 +12,9 @@ from typing import Any
 
 import altair as alt
 
-Spec = dict[str, Any]
+from analysis.style import GREY, INK, POINTS, Axis, Families, Tip
+
 FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
-INK, GREY, PALE = "#1a1a1a", "#6b6b6b", "#d9d9d9"
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#6B6B00")
-SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "triangle-right", "triangle-left")
-STAR = "M0,-1L0.24,-0.32L0.95,-0.31L0.38,0.12L0.59,0.81L0,0.4L-0.59,0.81L-0.38,0.12L-0.95,-0.31L-0.24,-0.32Z"
-BASELINE = "baseline"
-
-
-@dataclass(frozen=True)
-class Families:
-    """The families of a study and how each looks.
-
-    Attributes:
-        names: In plan order.
-        legend: Legend text of each, with its weights.
-    """
-
-    names: tuple[str, ...]
-    legend: tuple[str, ...]
-
-    def colours(self) -> list[str]:
-        """A colour for each family; the baseline is black."""
-        others = iter(range(len(self.names)))
-        return [INK if name == BASELINE else COLOURS[next(others) % len(COLOURS)] for name in self.names]
-
-    def shapes(self) -> list[str]:
-        """A shape for each family; the baseline is a star. Eight colours and seven shapes repeat out of step."""
-        others = iter(range(len(self.names)))
-        return [STAR if name == BASELINE else SHAPES[next(others) % len(SHAPES)] for name in self.names]
-
-
-@dataclass(frozen=True)
-class Axis:
-    """One axis of a chart.
-
-    Attributes:
-        field: Column of the rows.
-        title: With the unit.
-        low: Smallest value shown.
-        high: Largest.
-        log: Logarithmic.
-        number: d3 format of the labels.
-    """
-
-    field: str
-    title: str
-    low: float
-    high: float
-    log: bool = False
-    number: str = "~g"
-
-    @classmethod
-    def over(cls, field: str, title: str, values: Sequence[float], *, log: bool = False, number: str = "~g") -> Axis:
-        """An axis that shows all of some values with a margin.
-
-        Args:
-            field: Column of the rows.
-            title: With the unit.
-            values: Finite numbers, positive for a logarithmic axis; may be empty.
-            log: Logarithmic.
-            number: d3 format of the labels.
-
-        Returns:
-            The axis.
-        """
-        low, high = (min(values), max(values)) if len(values) else ((1.0, 10.0) if log else (0.0, 1.0))
-        if log:
-            margin = max(1.15, (high / low) ** 0.05)
-            return cls(field, title, low / margin, high * margin, True, number)
-        margin = 0.06 * (high - low) or 0.05 * abs(high) or 0.5
-        return cls(field, title, low - margin, high + margin, False, number)
-
-    def ticks(self) -> list[float]:
-        """Tick values of a logarithmic axis: decades, with 2 and 5 between them when there are few."""
-        first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
-        decades = math.log10(self.high / self.low)
-        steps = (1, 2, 5) if decades < 2.5 else (1, 3) if decades < 4 else (1,)
-        stride = 1 if decades < 9 else math.ceil(decades / 8)
-        values = [step * 10.0**power for power in range(first, last + 1, stride) for step in steps]
-        return [float(f"{value:.12g}") for value in values if self.low <= value <= self.high]
-
-    def encoding(self, channel: type[Any]) -> Any:
-        """The axis as an Altair channel.
-
-        Args:
-            channel: ``alt.X`` or ``alt.Y``.
-
-        Returns:
-            The channel.
-        """
-        domain = [self.low, self.high]
-        scale = (
-            alt.Scale(type="log", domain=domain, nice=False)
-            if self.log
-            else alt.Scale(domain=domain, nice=False, zero=False)
-        )
-        axis = (
-            alt.Axis(values=self.ticks(), format=self.number) if self.log else alt.Axis(format=self.number, tickCount=6)
-        )
-        return channel(f"{self.field}:Q", title=self.title, scale=scale, axis=axis)
-
-
-@dataclass(frozen=True)
-class Tip:
-    """One line of what a mark says when pointed at: column, label, d3 format (empty for text)."""
-
-    field: str
-    title: str
-    number: str = ""
-
-
-def _tooltip(tips: Sequence[Tip]) -> list[Any]:
-    return [
-        alt.Tooltip(f"{tip.field}:Q", title=tip.title, format=tip.number)
-        if tip.number
-        else alt.Tooltip(f"{tip.field}:N", title=tip.title)
-        for tip in tips
-    ]
-
-
-def _family_channels(families: Families, legend: bool) -> dict[str, Any]:
-    """Fill, stroke and shape by family, one merged legend whose labels list the weights."""
-    labels = {name: text for name, text in zip(families.names, families.legend, strict=True)}
-    key = (
-        alt.Legend(
-            title="family and its weights",
-            labelExpr=f"({_js(labels)})[datum.value]",
-            symbolOpacity=1,
-            symbolSize=90,
-            labelLimit=260,
-        )  # fmt: skip
-        if legend
-        else None
-    )
-    names = list(families.names)
-    colour = alt.Scale(domain=names, range=families.colours())
-    return {
-        "fill": alt.Fill("family:N", scale=colour, legend=key),
-        "stroke": alt.Stroke("family:N", scale=colour, legend=key),
-        "shape": alt.Shape("family:N", scale=alt.Scale(domain=names, range=families.shapes()), legend=key),
-    }
-
-
-def _js(mapping: dict[str, str]) -> str:
-    quoted = (f"{_quote(key)}:{_quote(value)}" for key, value in mapping.items())
-    return "{" + ",".join(quoted) + "}"
-
-
-def _quote(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 @dataclass(frozen=True)
@@ -186,6 +35,66 @@ class Links:
         )
 
 
+def _channel(axis: Axis, channel: type[Any]) -> Any:
+    domain = [axis.low, axis.high]
+    label = {"labelExpr": "format(100 * datum.value, '~g')"} if axis.number == POINTS else {"format": axis.number}
+    if axis.log:
+        scale, marks = alt.Scale(type="log", domain=domain, nice=False), alt.Axis(values=axis.ticks(), **label)
+    else:
+        scale, marks = alt.Scale(domain=domain, nice=False, zero=False), alt.Axis(tickCount=6, **label)
+    return channel(f"{axis.field}:Q", title=axis.title, scale=scale, axis=marks)
+
+
+def _tooltip(tips: Sequence[Tip]) -> list[Any]:
+    return [
+        alt.Tooltip(f"{tip.field}:{'Q' if tip.number else 'N'}", title=tip.title, format=tip.number or alt.Undefined)
+        for tip in tips
+    ]
+
+
+def _family_channels(families: Families, legend: bool, *names: str) -> dict[str, Any]:
+    """Channels that name the family, with one merged legend whose labels list the weights."""
+    key = None
+    if legend:
+        labels = ",".join(
+            f"{_quoted(n)}:{_quoted(text)}" for n, text in zip(families.names, families.legend, strict=True)
+        )
+        title = "family and its weights"
+        label = f"({{{labels}}})[datum.value]"
+        key = alt.Legend(title=title, labelExpr=label, symbolOpacity=1, symbolSize=90, labelLimit=280)
+    ranges: dict[str, tuple[type[Any], list[Any]]] = {
+        "fill": (alt.Fill, families.colours()),
+        "stroke": (alt.Stroke, families.colours()),
+        "shape": (alt.Shape, families.shapes()),
+        "strokeDash": (alt.StrokeDash, families.dashes()),
+    }
+    return {
+        name: ranges[name][0](
+            "family:N", legend=key, scale=alt.Scale(domain=list(families.names), range=ranges[name][1])
+        )
+        for name in names
+    }
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _chart(data: str, where: str | None = None) -> Any:
+    chart = alt.Chart(alt.NamedData(name=data))
+    return chart.transform_filter(where) if where else chart
+
+
+def _line_at(value: float, channel: type[Any]) -> Any:
+    rule = alt.Chart(alt.InlineData(values=[{"at": value}])).mark_rule(color=GREY, strokeDash=[3, 3])
+    return rule.encode(channel("at:Q"))
+
+
+def _panel(layers: Sequence[Any], size: tuple[int, int], title: str) -> Any:
+    chart = alt.layer(*layers).properties(width=size[0], height=size[1])
+    return chart.properties(title=title) if title else chart
+
+
 def models(
     data: str,
     x: Axis,
@@ -193,13 +102,12 @@ def models(
     families: Families,
     tips: Sequence[Tip],
     *,
-    title: str = "",
-    where: str | None = None,
     size: tuple[int, int] = (460, 320),
+    title: str = "",
     legend: bool = True,
-    joined: bool = True,
     links: Links | None = None,
     zero: bool = False,
+    front: str | None = None,
 ) -> Any:
     """One mark a model: y against x, colour and shape by family, size by dose, hollow when collapsed.
 
@@ -209,112 +117,183 @@ def models(
         y: Vertical axis.
         families: The families.
         tips: What a mark says.
-        title: Of the panel.
-        where: A Vega expression that picks the rows of this panel.
         size: Width and height in pixels.
+        title: Of the panel.
         legend: Draw the legend.
-        joined: Join the seeds of a configuration with a thin line.
         links: Selections to take part in.
         zero: Draw a line at y = 0.
+        front: Name of rows to join by a stepped line.
 
     Returns:
         The chart.
     """
-    base = alt.Chart(alt.NamedData(name=data))
-    if where:
-        base = base.transform_filter(where)
+    base = _chart(data)
     if links:
         base = base.transform_filter(links.family)
-    channels = _family_channels(families, legend)
-    fill_opacity = alt.condition("datum.collapsed == 1", alt.value(0), alt.value(0.65))
-    stroke_width: Any = alt.value(1.1)
-    opacity: Any = alt.value(1)
-    if links:
-        stroke_width = alt.condition(links.trial, alt.value(3.2), alt.value(1.1))
-        opacity = alt.condition(links.region, alt.value(1), alt.value(0.12))
+    place = {"x": _channel(x, alt.X), "y": _channel(y, alt.Y)}
+    channels = _family_channels(families, legend, "fill", "stroke", "shape")
+    seeds = base.mark_line(strokeWidth=1, opacity=0.4).encode(
+        **place, detail="configuration:N", stroke=channels["stroke"]
+    )
     marks = base.mark_point(filled=True).encode(
-        x=x.encoding(alt.X),
-        y=y.encoding(alt.Y),
-        fillOpacity=fill_opacity,
-        strokeWidth=stroke_width,
-        opacity=opacity,
+        **place,
+        **channels,
+        fillOpacity=alt.condition("datum.collapsed == 1", alt.value(0), alt.value(0.65)),
+        strokeWidth=alt.condition(links.trial, alt.value(3.2), alt.value(1.1)) if links else alt.value(1.1),
+        opacity=alt.condition(links.region, alt.value(1), alt.value(0.12)) if links else alt.value(1),
         size=alt.Size("dose:Q", scale=alt.Scale(domain=[0, 1], range=[35, 190]), legend=None),
         tooltip=_tooltip(tips),
-        **channels,
     )
-    layers: list[Any] = [marks]
-    if joined:
-        line = base.mark_line(strokeWidth=1, opacity=0.4).encode(
-            x=x.encoding(alt.X), y=y.encoding(alt.Y), detail="configuration:N", stroke=channels["stroke"]
-        )
-        layers.insert(0, line)
-    if zero:
-        layers.insert(0, _rule_at(0.0, "y"))
-    return alt.layer(*layers).properties(width=size[0], height=size[1], **({"title": title} if title else {}))
+    below = [_line_at(0.0, alt.Y)] if zero else []
+    if front:
+        below.append(_chart(front).mark_line(interpolate="step-after", color=GREY, strokeDash=[5, 3]).encode(**place))
+    return _panel([*below, seeds, marks], size, title)
 
 
-def _rule_at(value: float, channel: str) -> Any:
-    rule = alt.Chart(alt.InlineData(values=[{"at": value}])).mark_rule(color=GREY, strokeDash=[3, 3])
-    return rule.encode(**{channel: alt.Y("at:Q") if channel == "y" else alt.X("at:Q")})
-
-
-def row(charts: Sequence[Any]) -> Any:
-    """Charts side by side with one legend.
+def doses(
+    data: str, order: Sequence[str], y: Axis, families: Families, tips: Sequence[Tip], *, where: str, title: str, x: str
+) -> Any:
+    """One mark a model over its dose, and a line through the geometric means of y; doses are evenly spaced.
 
     Args:
-        charts: The charts.
+        data: Name of the rows, which also have dose_label.
+        order: Dose labels, smallest dose first.
+        y: Vertical axis.
+        families: The families.
+        tips: What a mark says.
+        where: A Vega expression that picks the rows.
+        title: Of the panel.
+        x: Title of the horizontal axis.
 
     Returns:
-        The row.
+        The chart.
     """
-    return alt.hconcat(*charts, spacing=14).resolve_scale(fill="shared", stroke="shared", shape="shared")
+    dose = alt.X("dose_label:O", sort=list(order), title=x, axis=alt.Axis(labelAngle=0))
+    channels = _family_channels(families, False, "fill", "stroke", "shape")
+    means = (
+        _chart(data, where)
+        .transform_calculate(logarithm=f"log(datum.{y.field})")
+        .transform_aggregate(mean="mean(logarithm)", groupby=["dose_label", "family"])
+        .transform_calculate(centre="exp(datum.mean)")
+    )
+    line = means.mark_line(strokeWidth=1.3, opacity=0.7)
+    line = line.encode(x=dose, y=_channel(y.of("centre"), alt.Y), stroke=channels["stroke"])
+    hollow = alt.condition("datum.collapsed == 1", alt.value(0), alt.value(0.65))
+    marks = _chart(data, where).mark_point(filled=True, size=70, strokeWidth=1.1)
+    marks = marks.encode(x=dose, y=_channel(y, alt.Y), **channels, fillOpacity=hollow, tooltip=_tooltip(tips))
+    return _panel([line, marks], (max(110, 38 * len(order)), 190), title)
 
 
-def column(charts: Sequence[Any], links: Links | None = None) -> Any:
-    """Charts one below the other with one legend, and with their selections linked.
+def forest(data: str, x: Axis, *, bands: Sequence[float] = (0.0,), height: int) -> Any:
+    """One estimate a line: a mark with its interval; open marks are for comparison only.
 
     Args:
-        charts: The charts.
-        links: The selections that they share.
+        data: Name of the rows: label, order, value, low, high, open (0 or 1), text.
+        x: Horizontal axis.
+        bands: Values to mark by a vertical line.
+        height: Of a line, in pixels.
 
     Returns:
-        The column.
+        The chart.
     """
-    first, *rest = charts
-    if links:
-        first = first.add_params(links.region)  # the region is drawn in the first chart and dims all of them
-    chart = alt.vconcat(first, *rest, spacing=26).resolve_scale(fill="shared", stroke="shared", shape="shared")
-    if not links:
-        return chart
+    y = alt.Y("label:N", sort=alt.EncodingSortField("order"), title=None, axis=alt.Axis(labelLimit=420, grid=True))
+    interval = _chart(data).mark_rule(strokeWidth=1.6, color=INK)
+    interval = interval.encode(y=y, x=_channel(x.of("low", x.title), alt.X), x2="high:Q")
+    marks = _chart(data).mark_point(filled=True, size=70, stroke=INK, strokeWidth=1.4).encode(
+        y=y, x=_channel(x, alt.X), tooltip=[alt.Tooltip("text:N", title="estimate")],
+        fill=alt.condition("datum.open == 1", alt.value("white"), alt.value(INK)),
+    )  # fmt: skip
+    layers = [*(_line_at(value, alt.X) for value in bands), interval, marks]
+    return alt.layer(*layers).properties(width=420, height=alt.Step(height))
+
+
+def lines(
+    data: str, x: Axis, y: Axis, families: Families, *, where: str, title: str, legend: bool, at: float | None = None,
+    size: tuple[int, int] = (250, 190),
+) -> Any:  # fmt: skip
+    """One line a series, colour and dashes by family, its last point marked by the family's shape.
+
+    Args:
+        data: Name of the rows, which have family, series, label, last (0 or 1).
+        x: Horizontal axis.
+        y: Vertical axis.
+        families: The families.
+        where: A Vega expression that picks the rows.
+        title: Of the panel.
+        legend: Draw the legend.
+        at: A value of y to mark by a line.
+        size: Width and height in pixels.
+
+    Returns:
+        The chart.
+    """
+    place = {"x": _channel(x, alt.X), "y": _channel(y, alt.Y)}
+    look = _family_channels(families, legend, "fill", "stroke", "shape", "strokeDash")
+    dash = look.pop("strokeDash")
+    tips = _tooltip([Tip("label", "model"), Tip(x.field, x.title, ".4g"), Tip(y.field, y.title, ".4g")])
+    line = _chart(data, where).mark_line(strokeWidth=1.3, opacity=0.75)
+    line = line.encode(**place, detail="series:N", stroke=look["stroke"], strokeDash=dash, tooltip=tips)
+    ends = _chart(data, f"({where}) && datum.last == 1").mark_point(filled=True, size=45, strokeWidth=1)
+    below = [] if at is None else [_line_at(at, alt.Y)]
+    return _panel([*below, line, ends.encode(**place, **look, fillOpacity=alt.value(0.65), tooltip=tips)], size, title)
+
+
+def heat(data: str, rows: Sequence[str], columns: Sequence[str], title: str) -> Any:
+    """Shares as a table whose cells are the darker the larger they are, with their value.
+
+    Args:
+        data: Name of the rows: row, column, value (a share).
+        rows: Row labels in order.
+        columns: Column labels in order.
+        title: What a cell shows.
+
+    Returns:
+        The chart.
+    """
+    base = _chart(data).encode(
+        x=alt.X("column:N", sort=list(columns), title=None, axis=alt.Axis(labelAngle=-35, labelLimit=140)),
+        y=alt.Y("row:N", sort=list(rows), title=None, axis=alt.Axis(labelLimit=200)),
+    )
+    shade = alt.Scale(domain=[0, 1], range=["#f4f4f4", "#123a5c"], type="sqrt")
+    cells = base.mark_rect(stroke="white").encode(
+        fill=alt.Fill("value:Q", scale=shade, legend=alt.Legend(title=title, format=".0%", gradientLength=120)),
+        tooltip=_tooltip([Tip("row", "family"), Tip("column", "part"), Tip("value", "share", ".1%")]),
+    )
+    dark = alt.condition("datum.value > 0.3", alt.value("white"), alt.value(INK))
+    text = base.mark_text(fontSize=10).encode(text=alt.Text("value:Q", format=".0%"), color=dark)
+    return alt.layer(cells, text).properties(width=alt.Step(52), height=alt.Step(24))
+
+
+def row(charts: Sequence[Any], columns: int = 4) -> Any:
+    """Charts side by side, a few in each line."""
+    return alt.concat(*charts, columns=columns, spacing=16).resolve_scale(
+        fill="shared", stroke="shared", shape="shared"
+    )
+
+
+def linked(first: Any, rest: Sequence[Any], links: Links) -> Any:
+    """Charts one below the other whose selections act on all of them; legend and region belong to the first."""
     with warnings.catch_warnings():
         # Altair adds a parameter to each chart and warns that it then keeps one: one shared selection is what we want.
         warnings.filterwarnings("ignore", "Automatically deduplicated selection parameter")
-        return chart.add_params(links.family, links.trial)
+        charts = [first.add_params(links.family, links.region), *rest]
+        chart = alt.vconcat(*charts, spacing=26).add_params(links.trial)
+    return chart.resolve_scale(fill="independent", stroke="independent", shape="independent")
 
 
-def finish(chart: Any) -> Spec:
-    """The Vega-Lite specification of a chart in the report's style, without its rows.
-
-    Args:
-        chart: The chart.
-
-    Returns:
-        The specification.
-    """
-    text = {"labelFont": FONT, "titleFont": FONT}
+def finish(chart: Any) -> dict[str, Any]:
+    """The Vega-Lite specification of a chart in the report's style, without its rows."""
+    text = {"labelFont": FONT, "titleFont": FONT, "labelColor": INK, "titleFontWeight": "normal"}
     styled = (
         chart.configure(font=FONT, background="white")
         .configure_view(stroke=None)
         .configure_axis(
-            **text, labelFontSize=11, titleFontSize=12, titleFontWeight="normal", titlePadding=8, labelColor=INK,
-            titleColor=INK, domainColor=GREY, tickColor=GREY, gridColor="#ececec", labelFlush=False,
+            **text, labelFontSize=11, titleFontSize=12, titlePadding=8, titleColor=INK, domainColor=GREY,
+            tickColor=GREY, gridColor="#ececec",
         )
-        .configure_legend(
-            **text, labelFontSize=11, titleFontSize=11, titleFontWeight="normal", titleColor=GREY, labelColor=INK,
-            rowPadding=5,
-        )
+        .configure_legend(**text, labelFontSize=11, titleFontSize=11, titleColor=GREY, rowPadding=5)
         .configure_title(font=FONT, fontSize=12, fontWeight="bold", anchor="start", color=INK, offset=8)
-        .configure_header(labelFont=FONT, labelFontSize=12, labelFontWeight="bold")
     )  # fmt: skip
-    spec: Spec = styled.to_dict()
+    spec: dict[str, Any] = styled.to_dict()
+    spec.pop("$schema")  # an address; the page and the pictures name the version themselves
     return spec

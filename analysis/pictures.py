@@ -22,7 +22,7 @@ def library() -> str:
     Returns:
         The script.
     """
-    return str(vl_convert.javascript_bundle(vl_version=VEGA_LITE))
+    return str(vl_convert.javascript_bundle(None, VEGA_LITE))
 
 
 def draw(figure: Figure, numbers: Numbers) -> dict[str, bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +12,11 @@ import numpy as np
 import pandas as pd
 
 SIGNIFICANT = 5
-_IDENTITY = ("id", "label", "family", "configuration", "seed", "collapsed", "dose", "settings")
-_DRAWN_WHOLE = ("transfer_gap", "generalization_gap", "gain", "train_accuracy", "train_nll")
-_DRAWN = ("accuracy.", "fisher_trace", "stage2.", "measure.", "penalty.")
-_NOT_DRAWN = ("_examples", ".nll_before", ".nll_after")
+_IDENTITY = ("id", "label", "family", "configuration", "seed", "collapsed", "dose", "dose_label", "settings")
+_DRAWN = re.compile(
+    r"accuracy\..+|fisher_trace|fisher_trace_se|fisher_trace\..+|gap\..+|transfer_gap|gain|distance|english_kept"
+    r"|stage2\..+\.gain"
+)
 
 
 @dataclass(frozen=True)
@@ -113,9 +115,10 @@ def model_rows(models: pd.DataFrame, searched: Mapping[str, Sequence[str]]) -> R
     identity = pd.DataFrame({
         "id": models["trial_id"], "label": models["label"], "family": models["family"],
         "configuration": models["configuration"], "seed": models["seed"], "collapsed": models["collapsed"].astype(bool),
-        "dose": models["dose_rank"].fillna(0.5), "settings": _settings(models, searched),
+        "dose": models["dose_rank"].fillna(0.5), "dose_label": [label.partition("=")[2] for label in models["label"]],
+        "settings": _settings(models, searched),
     })  # fmt: skip
-    drawn = [c for c in models.columns if c in _DRAWN_WHOLE or (c.startswith(_DRAWN) and not c.endswith(_NOT_DRAWN))]
+    drawn = [column for column in models.columns if _DRAWN.fullmatch(column)]
     return rows(pd.concat([identity, models[drawn]], axis=1), [*_IDENTITY, *drawn])
 
 

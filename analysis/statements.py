@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from analysis.association import holm
 from analysis.numbers import Number, Numbers
+from analysis.permutation import holm
 from analysis.power import ALPHA, NO_ASSOCIATION, configurations_to_decide
 
 Word = Literal["supported", "contradicted", "no association", "undecided", "not measured"]
@@ -43,25 +43,10 @@ DECLARED = {
     "H4": "the gain of the second stage falls with ln Tr(F)",
     "H5": "the KL ratio of equation 1 is 1 for small noise",
 }
-_PHRASES = {  # what goes with what, as supported / contradicted / neither / undecided
-    "H1": (
-        "English validation accuracy falls as Tr(F) grows",
-        "English validation accuracy rises as Tr(F) grows",
-        "English validation accuracy does not go with Tr(F)",
-        "whether English validation accuracy goes with Tr(F) stays open",
-    ),
-    "H2": (
-        "Tr(F) falls as the consistency weight grows",
-        "Tr(F) rises as the consistency weight grows",
-        "Tr(F) does not go with the consistency weight",
-        "whether Tr(F) goes with the consistency weight stays open",
-    ),
-    "H4": (
-        "the gain of the second stage falls as Tr(F) grows",
-        "the gain of the second stage rises as Tr(F) grows",
-        "the gain of the second stage does not go with Tr(F)",
-        "whether the gain of the second stage goes with Tr(F) stays open",
-    ),
+_GOES = {  # what is declared to fall with what
+    "H1": ("English validation accuracy", "Tr(F)"),
+    "H2": ("Tr(F)", "the consistency weight"),
+    "H4": ("the gain of the second stage", "Tr(F)"),
 }
 
 
@@ -77,7 +62,7 @@ def adjust(numbers: Numbers) -> Numbers:
     found = {key: numbers[key].p for key in ("H1", "H2", "H3", "H4") if key in numbers}
     adjusted = holm(found)
     out = dict(numbers.adjusted(adjusted))
-    for key in _PHRASES:
+    for key in _GOES:
         if key in out and correlation_word(out[key]) == "undecided" and out[key].value is not None:
             out[key] = replace(out[key], needed=_needed(out[key], max(1, len(adjusted))))
     return Numbers(out)
@@ -111,23 +96,27 @@ def correlation_word(number: Number) -> Word:
         return "undecided"
     if number.p_adjusted is not None and number.p_adjusted < ALPHA:
         return "supported" if number.value < 0 else "contradicted"
-    if number.low is not None and number.high is not None:
-        if number.low > -NO_ASSOCIATION and number.high < NO_ASSOCIATION:
-            return "no association"
-    return "undecided"
+    if number.low is None or number.high is None:
+        return "undecided"
+    return "no association" if -NO_ASSOCIATION < number.low <= number.high < NO_ASSOCIATION else "undecided"
 
 
 def _correlation(key: str, number: Number) -> Verdict:
     word = correlation_word(number)
-    if number.value is None:
-        sentence = f"{_PHRASES[key][3]}: {{{key}:reason}} ({{{key}:n}} configurations)."
-        return Verdict(key, DECLARED[key], word, sentence)
-    phrase = _PHRASES[key][("supported", "contradicted", "no association", "undecided").index(word)]
-    families = "family" if number.families == 1 else "families"
-    facts = f"(partial r {{{key}}}, {{{key}:p_adjusted}} after Holm, {{{key}:n}} configurations in {{{key}:families}} {families})"
+    what, other = _GOES[key]
     scope = "within the family" if number.families == 1 else "within families"
+    text = {
+        "supported": f"{scope} {what} falls as {other} grows",
+        "contradicted": f"{scope} {what} rises as {other} grows",
+        "no association": f"{scope} {what} does not go with {other}",
+        "undecided": f"it stays open whether {what} goes with {other} {scope}",
+    }[word]
+    if number.value is None:
+        return Verdict(key, DECLARED[key], word, f"{text}: {{{key}:reason}} ({{{key}:n}} configurations counted).")
+    design = f"{{{key}:n}} configurations in {{{key}:families}} {'family' if number.families == 1 else 'families'}"
+    facts = f"(partial r {{{key}}}, {{{key}:p_adjusted}} after Holm, {design})"
     ending = f"; about {{{key}:needed}} configurations would decide if r stayed" if word == "undecided" else ""
-    return Verdict(key, DECLARED[key], word, f"{scope} {phrase} {facts}{ending}.")
+    return Verdict(key, DECLARED[key], word, f"{text} {facts}{ending}.")
 
 
 def _equivalence(number: Number) -> Verdict:

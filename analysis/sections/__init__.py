@@ -1,11 +1,38 @@
 """The sections of the report, one file each, in the order of the page. A new section is one file and one line here."""
 
 from analysis.document import Section
-from analysis.sections import account, figure_one, figure_two, trials
+from analysis.sections import (
+    account,
+    associations,
+    curves,
+    dose_response,
+    equation_one,
+    figure_one,
+    figure_two,
+    importance,
+    layers,
+    methods,
+    pareto,
+    predictors,
+    second_stage,
+    transfer,
+    trials,
+)
 
 SECTIONS: dict[str, Section] = {
     "account": account.SECTION,
     "figure-1": figure_one.SECTION,
     "figure-2": figure_two.SECTION,
+    "dose-response": dose_response.SECTION,
+    "associations": associations.SECTION,
+    "second-stage": second_stage.SECTION,
+    "transfer": transfer.SECTION,
+    "predictors": predictors.SECTION,
+    "curves": curves.SECTION,
+    "layers": layers.SECTION,
+    "equation-1": equation_one.SECTION,
+    "importance": importance.SECTION,
+    "pareto": pareto.SECTION,
     "trials": trials.SECTION,
+    "methods": methods.SECTION,
 }

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from analysis import figures
-from analysis.association import headline
 from analysis.configurations import StudyTables
 from analysis.document import Block, Figure, Missing, Paragraph, Section
-from analysis.figures import Families, Links, Tip
+from analysis.figures import Links
 from analysis.numbers import Number, Numbers, from_association
+from analysis.permutation import headline
 from analysis.rows import Rows
 from analysis.sections import figure_two, shared
+from analysis.style import Families, Tip
 
 ACCURACY = Tip("accuracy_en", "English accuracy", ".4f")
 TRACE_ERROR = Tip("fisher_trace_se", "its standard error", ".2g")
@@ -35,14 +37,7 @@ class FigureOne:
 
 
 def compute(tables: StudyTables) -> FigureOne | Missing:
-    """Correlate English accuracy with ln Tr(F) over configurations, given family.
-
-    Args:
-        tables: The study.
-
-    Returns:
-        The numbers and marks, or what is missing.
-    """
+    """Correlate English accuracy with ln Tr(F) over configurations, given family."""
     if not tables.has("accuracy.en", "ln_trace"):
         return Missing("no complete trial has both an English validation accuracy and a positive Tr(F).")
     numbers = {}
@@ -52,34 +47,26 @@ def compute(tables: StudyTables) -> FigureOne | Missing:
     return FigureOne(numbers, tables.figure_rows, shared.families(tables), figure_two.languages_with_gain(tables))
 
 
-def _chart(result: FigureOne, links: Links | None = None) -> object:
-    x = shared.value_axis(result.rows, "fisher_trace", shared.TRACE_TITLE, log=True)
-    y = shared.value_axis(result.rows, "accuracy.en", "English validation accuracy", number=".0%")
+def _chart(result: FigureOne, links: Links | None = None) -> Any:
+    x = shared.axis(result.rows, ["fisher_trace"], "Tr(F) on English validation (log scale)", log=True)
+    y = shared.axis(result.rows, ["accuracy.en"], "English validation accuracy", number=".0%")
     tips = shared.tips(ACCURACY, shared.TRACE, TRACE_ERROR)
     title = "Figure 1" if links else ""
     return figures.models("models", x, y, result.families, tips, size=(520, 340), links=links, title=title)
 
 
 def draw(result: FigureOne, numbers: Numbers) -> list[Block]:
-    """The figure and its headline.
-
-    Args:
-        result: Numbers and marks.
-        numbers: All numbers.
-
-    Returns:
-        The blocks.
-    """
+    """The figure and its headline; on the page Figure 2 hangs below it and shares its selections."""
     links = Links.new()
-    charts = [_chart(result, links)]
-    if result.gains:
-        charts.append(figure_two.chart(result.rows, result.families, result.gains, links))
-    page = figures.finish(figures.column(charts, links))
+    below = [figure_two.chart(result.rows, result.families, result.gains, links)] if result.gains else []
+    page = figures.finish(figures.linked(_chart(result, links), below, links))
     spec = figures.finish(_chart(result))
     caption = (
         "Figure 1. English validation accuracy against Tr(F) after English fine-tuning; each mark is one model. "
         "Colour and shape: family, its weights in the legend; larger marks: larger weights; thin lines join the seeds "
-        "of one configuration; hollow marks: collapsed models. A family of one configuration is drawn, not counted."
+        "of one configuration; hollow marks: collapsed models. A family of one configuration is drawn, not counted. "
+        "On the page: click a family in the legend to see it alone (shift-click adds one, double-click shows all), "
+        "drag over Figure 1 to pick models, point at a mark to see its trial in both figures."
     )
     alternative = (
         "Scatter plot of English validation accuracy against the trace of the Fisher information on a logarithmic "

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 from analysis import figures
-from analysis.association import headline
 from analysis.configurations import StudyTables
 from analysis.document import Block, Figure, Missing, Paragraph, Section
-from analysis.figures import Families, Links, Tip
+from analysis.figures import Links
 from analysis.numbers import Number, Numbers, from_association
-from analysis.rows import Rows, field_name
+from analysis.permutation import headline
+from analysis.rows import Rows
 from analysis.sections import shared
+from analysis.style import Families
 
 
 @dataclass(frozen=True)
@@ -33,39 +35,17 @@ class FigureTwo:
     linked: bool
 
 
-def gain_column(language: str) -> str:
-    """The column of a language's gain.
+def languages_with_gain(tables: StudyTables) -> list[str]:
+    """Target languages in which some model has both a gain and Tr(F), in the configuration's order."""
+    return [language for language in tables.languages if tables.has(_column(language), "ln_trace")]
 
-    Args:
-        language: Target language.
 
-    Returns:
-        The column.
-    """
+def _column(language: str) -> str:
     return f"stage2.{language}.gain"
 
 
-def languages_with_gain(tables: StudyTables) -> list[str]:
-    """Target languages in which some model has both a gain and Tr(F).
-
-    Args:
-        tables: The study.
-
-    Returns:
-        The languages in the configuration's order.
-    """
-    return [language for language in tables.languages if tables.has(gain_column(language), "ln_trace")]
-
-
 def compute(tables: StudyTables) -> FigureTwo | Missing:
-    """Correlate the gain (mean over languages, and each) with ln Tr(F) over configurations, given family.
-
-    Args:
-        tables: The study.
-
-    Returns:
-        The numbers and marks, or what is missing.
-    """
+    """Correlate the gain (mean over languages, and each) with ln Tr(F) over configurations, given family."""
     languages = languages_with_gain(tables)
     if not languages:
         return Missing("no complete trial has a second stage (data.stage2_examples is 0) and a positive Tr(F).")
@@ -73,7 +53,7 @@ def compute(tables: StudyTables) -> FigureTwo | Missing:
     for key, column, collapsed in (
         ("H4", "gain", False),
         ("H4.with_collapsed", "gain", True),
-        *((f"H4.{language}", gain_column(language), False) for language in languages),
+        *((f"H4.{language}", _column(language), False) for language in languages),
     ):
         means = tables.means(column, "ln_trace", collapsed=collapsed)
         numbers[key] = from_association(headline(means["ln_trace"], means[column], means["family"]))
@@ -81,42 +61,15 @@ def compute(tables: StudyTables) -> FigureTwo | Missing:
     return FigureTwo(numbers, tables.figure_rows, shared.families(tables), languages, linked)
 
 
-def chart(rows: Rows, families: Families, languages: list[str], links: Links | None = None) -> object:
-    """The panels of Figure 2.
-
-    Args:
-        rows: The models.
-        families: Their families.
-        languages: One panel each.
-        links: Selections, on the page.
-
-    Returns:
-        The chart.
-    """
-    columns = [gain_column(language) for language in languages]
-    x = shared.value_axis(rows, "fisher_trace", "Tr(F) (log scale)", log=True)
-    y = shared.shared_axis(rows, columns, "gain of the second stage (accuracy)", number=".0%")
-    panels = []
-    for place, language in enumerate(languages):
-        own = replace(y, field=field_name(columns[place]), title=y.title if place == 0 else "")
-        tips = shared.tips(Tip(own.field, f"gain, {language}", ".4f"), shared.TRACE)
-        title = f"Figure 2: {language}" if links and place == 0 else language
-        panels.append(
-            figures.models("models", x, own, families, tips, title=title, size=(220, 220), zero=True, links=links)
-        )
-    return figures.row(panels)
+def chart(rows: Rows, families: Families, languages: list[str], links: Links | None = None) -> Any:
+    """The panels of Figure 2; with ``links`` they share the legend and the selections of Figure 1."""
+    panels = [(_column(language), "fisher_trace", language) for language in languages]
+    first = "Figure 2: " if links else ""
+    return shared.against_trace(rows, families, panels, "gain in accuracy (points)", links=links, first=first)
 
 
 def draw(result: FigureTwo, numbers: Numbers) -> list[Block]:
-    """The figure, on the page together with Figure 1 so that their selections are linked.
-
-    Args:
-        result: Numbers and marks.
-        numbers: All numbers.
-
-    Returns:
-        The blocks.
-    """
+    """The figure; on the page Figure 1 draws it, so that their selections are linked."""
     each = ", ".join(f"{language} {{H4.{language}}}" for language in result.languages)
     caption = (
         "Figure 2. Gain in accuracy from a second stage of fine-tuning in the target language, against Tr(F) before "
@@ -132,7 +85,7 @@ def draw(result: FigureTwo, numbers: Numbers) -> list[Block]:
         f"{{H4.with_collapsed:p}}. By language: {each}."
     )
     spec = figures.finish(chart(result.rows, result.families, result.languages))
-    page: dict[str, object] | None = {} if result.linked else None
+    page: dict[str, Any] | None = {} if result.linked else None
     return [Paragraph(text), Figure("figure-2", spec, {"models": result.rows}, caption, alternative, page)]
 
 

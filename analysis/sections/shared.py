@@ -1,29 +1,27 @@
-"""What several sections draw alike: the look of the families, the axes, what a mark says."""
+"""What several sections share: the look of the families, panels against Tr(F), correlations, table lines."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
+from analysis import figures
+from analysis.association import partial_correlation
 from analysis.configurations import StudyTables
-from analysis.figures import Axis, Families, Tip
+from analysis.figures import Links
+from analysis.numbers import Number, Numbers, from_association
 from analysis.rows import Rows, field_name
+from analysis.style import POINTS, Axis, Families, Tip
 
-TRACE_TITLE = "Tr(F) on English validation (log scale)"
 TRACE = Tip("fisher_trace", "Tr(F)", ".4g")
 LISTED_WEIGHTS = 7
+ESTIMATE_COLUMNS = ("", "r [95 % interval]", "p", "n")
 
 
 def families(tables: StudyTables) -> Families:
-    """The families of a study with their weights, as a legend lists them.
-
-    Args:
-        tables: The study.
-
-    Returns:
-        Names and legend texts.
-    """
+    """The families of a study with their weights, as a legend lists them."""
     return Families(tuple(tables.families), tuple(_legend(tables, family) for family in tables.families))
 
 
@@ -38,23 +36,16 @@ def _legend(tables: StudyTables, family: str) -> str:
 
 
 def tips(*measured: Tip) -> list[Tip]:
-    """What a model's mark says when pointed at: trial, configuration, then the figure's own values.
-
-    Args:
-        measured: The figure's values.
-
-    Returns:
-        The lines.
-    """
+    """What a model's mark says when pointed at: trial, configuration, then the figure's own values."""
     return [Tip("label", "model"), Tip("settings", "settings"), Tip("seed", "seed"), Tip("id", "trial"), *measured]
 
 
-def value_axis(models: Rows, column: str, title: str, *, log: bool = False, number: str = "~g") -> Axis:
-    """An axis over all values of a column of the model rows.
+def axis(rows: Rows, columns: Sequence[str], title: str, *, log: bool = False, number: str = "~g") -> Axis:
+    """One axis over all values of some columns of the model rows; it draws the first.
 
     Args:
-        models: The rows.
-        column: Column of the trials table.
+        rows: The models.
+        columns: Columns of the trials table.
         title: With the unit.
         log: Logarithmic; values that are not positive are not shown.
         number: d3 format of the labels.
@@ -62,22 +53,86 @@ def value_axis(models: Rows, column: str, title: str, *, log: bool = False, numb
     Returns:
         The axis.
     """
-    return shared_axis(models, [column], title, log=log, number=number)
+    fields = [field_name(column) for column in columns]
+    values = [float(v) for field in fields for v in rows.column(field) if v > 0 or not log]
+    return Axis.over(fields[0], title, values, log=log, number=number)
 
 
-def shared_axis(models: Rows, columns: Sequence[str], title: str, *, log: bool = False, number: str = "~g") -> Axis:
-    """One axis for several columns, for panels that a reader compares; it draws the first.
+def against_trace(
+    rows: Rows, looks: Families, panels: Sequence[tuple[str, str, str]], title: str, *, links: Links | None = None,
+    same: bool = True, first: str = "", number: str = POINTS, zero: bool = True,
+) -> Any:  # fmt: skip
+    """Panels of a measurement against a trace of the same models, side by side.
 
     Args:
-        models: The rows.
-        columns: Columns of the trials table.
-        title: With the unit.
-        log: Logarithmic.
-        number: d3 format of the labels.
+        rows: The models.
+        looks: Their families.
+        panels: (column, column of the trace, title) of each panel.
+        title: Of the vertical axes.
+        links: Selections to take part in; the legend is then another chart's.
+        same: One vertical axis for all panels, titled once; else each has its own, titled by its panel.
+        first: Put before the title of the first panel.
+        number: d3 format of the vertical labels.
+        zero: Draw a line at 0.
 
     Returns:
-        The axis.
+        The chart.
     """
-    fields = [field_name(column) for column in columns]
-    values = [float(v) for field in fields for v in models.column(field) if v > 0 or not log]
-    return Axis.over(fields[0], title, values, log=log, number=number)
+    x = axis(rows, list(dict.fromkeys(trace for _, trace, _ in panels)), "Tr(F) (log scale)", log=True)
+    y = axis(rows, [column for column, _, _ in panels], title, number=number)
+    charts = []
+    for place, (column, trace, name) in enumerate(panels):
+        own = y.of(field_name(column), title if place == 0 else "")
+        if not same:
+            own = axis(rows, [column], name, number=number)
+        said = tips(Tip(own.field, name, ".4f"), Tip(field_name(trace), "Tr(F)", ".4g"))
+        charts.append(
+            figures.models(
+                "models", x.of(field_name(trace)), own, looks, said, title=first * (place == 0) + name if same else "",
+                size=(220, 220), legend=links is None, links=links, zero=zero,
+            )
+        )  # fmt: skip
+    return figures.row(charts)
+
+
+def correlate(tables: StudyTables, x: str, y: str, *held: str, ranks: bool = False) -> Number:
+    """The partial correlation of two columns over configurations, given family and further columns.
+
+    Args:
+        tables: The study.
+        x: Column of the models.
+        y: Column of the models.
+        held: Columns held fixed.
+        ranks: Spearman's.
+
+    Returns:
+        The number.
+    """
+    means = tables.means(*dict.fromkeys((x, y, *held)))
+    covariates = [means[column] for column in held]
+    return from_association(partial_correlation(means[x], means[y], means["family"], covariates, ranks=ranks))
+
+
+def estimate_line(what: str, key: str, numbers: Numbers) -> list[str]:
+    """A line of a table of correlations: what, r with interval, p, n."""
+    if numbers[key].value is None:
+        return [what, f"{{{key}:reason}}", "", f"{{{key}:n}}"]
+    return [what, f"{{{key}}}", f"{{{key}:p}}", f"{{{key}:n}}"]
+
+
+def forest_rows(lines: Sequence[tuple[str, str, bool]], numbers: Numbers) -> Rows:
+    """Rows of a forest chart.
+
+    Args:
+        lines: (label, id of the number, for comparison only) of each line; undefined numbers are left out.
+        numbers: All numbers.
+
+    Returns:
+        The rows.
+    """
+    values = [
+        [label, place, n.value, n.low, n.high, int(opened), numbers.quote(key)]
+        for place, (label, key, opened) in enumerate(lines)
+        if (n := numbers[key]).value is not None
+    ]
+    return Rows(["label", "order", "value", "low", "high", "open", "text"], values)

@@ -1,0 +1,196 @@
+"""The association table: the headlines beside what a referee asks for next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis import figures
+from analysis.association import centred, leave_one_family_out, partial_correlation, within
+from analysis.comparison import sign_error
+from analysis.configurations import StudyTables
+from analysis.document import Block, Figure, Missing, Paragraph, Section, Table
+from analysis.numbers import Number, Numbers, from_association
+from analysis.rows import Rows
+from analysis.sections import shared
+from analysis.style import POINTS, Axis, Families, Tip
+
+OUTCOMES = {"accuracy": ("accuracy.en", "H1", "English accuracy"), "gain": ("gain", "H4", "the gain")}
+LEARNING_RATE = "config.stages.0.optimizer.learning_rate"
+HELD = {
+    "accuracy_before": ("given the accuracy before the second stage", "gain"),
+    "train_nll": ("given training NLL", ""),
+    "measure.label_variance": ("given label variance (Tr(F) is partly uncertainty)", ""),
+    LEARNING_RATE: ("given the learning rate", ""),
+}
+LARGEST_FAMILY = 1_000  # more configurations than this are thinned evenly for the pairs of the sign error
+TRIAL = "trial (seed within a configuration)"
+
+
+@dataclass(frozen=True)
+class Associations:
+    """The table's numbers and what its figures draw.
+
+    Attributes:
+        numbers: OUTCOME.WHAT for each line.
+        lines: Outcome to (label, id, for comparison only) of its lines.
+        deviations: Configurations as deviations from their family's mean.
+        families: Their families.
+    """
+
+    numbers: dict[str, Number]
+    lines: dict[str, list[tuple[str, str, bool]]]
+    deviations: Rows
+    families: Families
+
+
+def compute(tables: StudyTables) -> Associations | Missing:
+    """Every secondary analysis of METHODS for accuracy and for the gain."""
+    numbers: dict[str, Number] = {}
+    lines = {}
+    for outcome, (column, head, _) in OUTCOMES.items():
+        if tables.has(column, "ln_trace"):
+            lines[outcome] = _lines(tables, outcome, column, head, numbers)
+    if not lines:
+        return Missing("no complete trial has both Tr(F) and an outcome.")
+    return Associations(numbers, lines, _deviations(tables), shared.families(tables))
+
+
+def _lines(
+    tables: StudyTables, outcome: str, column: str, head: str, numbers: dict[str, Number]
+) -> list[tuple[str, str, bool]]:
+    """Fill in the numbers of one outcome; the lines of its table in order."""
+    lines = [("headline: partial Pearson given family", head, False)]
+    lines.append(("headline with collapsed models", f"{head}.with_collapsed", False))
+
+    def add(label: str, name: str, number: Number, compared: bool = False) -> None:
+        numbers[f"{outcome}.{name}"] = number
+        lines.append((label, f"{outcome}.{name}", compared))
+
+    add("Spearman, given family", "spearman", shared.correlate(tables, "ln_trace", column, ranks=True))
+    means = tables.means(column, "ln_trace")
+    pooled = partial_correlation(means["ln_trace"], means[column], np.zeros(len(means)))
+    add("pooled over families (mixes families; for comparison)", "pooled", from_association(pooled), True)
+    for held, (label, only) in HELD.items():
+        if only in ("", outcome) and _varies(tables, held, column):
+            add(label, f"given.{held}", shared.correlate(tables, "ln_trace", column, held))
+    if tables.has("ln_trace.train", column):
+        number = shared.correlate(tables, "ln_trace.train", column)
+        add("Tr(F) on training rows (no example shared with the outcome)", "train_rows", number)
+    for language in tables.languages:
+        own = f"stage2.{language}.gain" if outcome == "gain" else f"accuracy.{language}"
+        if tables.has(own, "ln_trace"):
+            add(f"{'gain' if outcome == 'gain' else 'zero-shot accuracy'} in {language}", language,
+                shared.correlate(tables, "ln_trace", own))  # fmt: skip
+    for family, found in leave_one_family_out(means["ln_trace"], means[column], means["family"]).items():
+        if found.families < means["family"].nunique() or found.families > 1:
+            add(f"without {family}", f"without.{family}", from_association(found))
+    trials = tables.usable(column, "ln_trace")
+    if len(trials) > trials["configuration"].nunique():
+        seeds = pd.get_dummies(trials["seed"], dtype=float)
+        for label, name, held_seeds in (
+            ("over seeds within configurations (apart from dose)", "seeds", []),
+            ("the same, given the seed itself", "seeds_given_seed", [seeds[c] for c in seeds.columns[1:]]),
+        ):
+            found = partial_correlation(trials["ln_trace"], trials[column], trials["configuration"], held_seeds)
+            add(label, name, from_association(found, TRIAL))
+    numbers[f"{outcome}.sign_error"] = _sign_error(tables, means, column)
+    return lines
+
+
+def _varies(tables: StudyTables, held: str, column: str) -> bool:
+    if held not in tables.models or not tables.has(held, column, "ln_trace"):
+        return False
+    means = tables.means(held, column, "ln_trace")
+    return within(means[held], means[column], means["family"]).reason is None
+
+
+def _sign_error(tables: StudyTables, means: pd.DataFrame, column: str) -> Number:
+    left, right = _pairs(tables, means)
+    found = sign_error(means["ln_trace"], means[column], left, right)
+    method = "share of pairs of one family that differ in one hyperparameter and are ranked against the declared sign; "
+    return Number(
+        found.value, "ratio", found.low, found.high, None if found.low is None else 0.95, n=found.n,
+        unit="pair of configurations", method=f"{method}score interval (Esscher)",
+        reason=None if found.n else "no two configurations of a family differ in one hyperparameter only",
+    )  # fmt: skip
+
+
+def _pairs(tables: StudyTables, means: pd.DataFrame) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Row numbers of pairs of one family that differ in exactly one searched hyperparameter."""
+    first = tables.models.drop_duplicates("configuration").set_index("configuration")
+    left, right = [np.zeros(0, np.intp)], [np.zeros(0, np.intp)]
+    for family, rows in means.reset_index(drop=True).groupby("family"):
+        paths = [f"config.{path}" for path in tables.searched.get(str(family), [])]
+        values = first.loc[rows["configuration"], paths].astype(str).reset_index(drop=True)
+        for path in paths:
+            others = [other for other in paths if other != path]
+            groups = values.groupby(others).indices.values() if others else [np.arange(len(values))]
+            for members in groups:
+                kept = members[:: -(-len(members) // LARGEST_FAMILY)]
+                places = rows.index.to_numpy()[kept]
+                i, j = np.triu_indices(len(places), 1)
+                left.append(places[i])
+                right.append(places[j])
+    return np.concatenate(left), np.concatenate(right)
+
+
+def _deviations(tables: StudyTables) -> Rows:
+    """What the headline sees: configurations of families of two or more, each variable minus its family's mean."""
+    means = tables.means("accuracy.en", "ln_trace")
+    means = means.loc[means.groupby("family")["family"].transform("size") > 1]
+    if means.empty:
+        return Rows([], [])
+    moved = centred(means[["ln_trace", "accuracy.en"]].to_numpy(), means["family"].to_numpy())
+    dose = tables.models.drop_duplicates("configuration").set_index("configuration")["dose_rank"].fillna(0.5)
+    names = ["id", "label", "family", "configuration", "collapsed", "dose", "x", "y"]
+    values = [
+        [row.label, row.label, row.family, row.configuration, 0, float(dose[row.configuration]), float(x), float(y)]
+        for row, (x, y) in zip(means.itertuples(), moved, strict=True)
+    ]
+    return Rows(names, values)
+
+
+def draw(result: Associations, numbers: Numbers) -> list[Block]:
+    """The scatter that the headline sees, and for each outcome a forest plot with its table."""
+    blocks: list[Block] = []
+    if result.deviations.values and "accuracy" in result.lines:
+        x = Axis.over("x", "ln Tr(F) minus the family's mean", result.deviations.column("x"))
+        title = "English accuracy minus the family's mean (points)"
+        y = Axis.over("y", title, result.deviations.column("y"), number=POINTS)
+        tips = [Tip("label", "configuration"), Tip("x", "ln Tr(F)", "+.3f"), Tip("y", "accuracy", "+.4f")]
+        chart = figures.models("deviations", x, y, result.families, tips, size=(360, 260), zero=True)
+        caption = (
+            "What the headline of H1 sees: configurations (means over seeds) as deviations from their family's mean."
+        )
+        alternative = "Scatter plot of family-centred accuracy against family-centred log trace; correlation {H1}."
+        blocks.append(
+            Figure("within-families", figures.finish(chart), {"deviations": result.deviations}, caption, alternative)
+        )
+    for outcome, lines in result.lines.items():
+        name = OUTCOMES[outcome][2]
+        rows = shared.forest_rows(lines, numbers)
+        x = Axis("value", "correlation with ln Tr(F) and its 95 % interval", -1.02, 1.02)
+        chart = figures.forest(f"{outcome}_forest", x, bands=(-0.3, 0.0, 0.3), height=19)
+        caption = f'Correlations of {name} with ln Tr(F). Dashed: 0 and the bounds of "no association", -.3 and .3.'
+        alternative = f"Forest plot of the correlations of {name} with ln Tr(F); the table below has the same numbers."
+        spec = figures.finish(chart)
+        blocks.append(Figure(f"associations-{outcome}", spec, {f"{outcome}_forest": rows}, caption, alternative))
+        table = [shared.estimate_line(label, key, numbers) for label, key, _ in lines]
+        caption = f"Associations of {name} with ln Tr(F); p unadjusted, only the headlines are tested for a verdict."
+        blocks.append(Table(shared.ESTIMATE_COLUMNS, table, caption, sortable=True))
+        key = f"{outcome}.sign_error"
+        text = f"Sign error of Tr(F) for {name}: {{{key}:reason}}."
+        if numbers[key].value is not None:
+            text = (
+                f"Sign error: of {{{key}:n}} pairs of configurations that differ in one hyperparameter, a share of "
+                f"{{{key}}} is ranked against the declared sign by Tr(F) (0 perfect, 0.5 a coin)."
+            )
+        blocks.append(Paragraph(text))
+    return blocks
+
+
+SECTION = Section("Association table", compute, draw)

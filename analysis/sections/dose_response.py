@@ -1,0 +1,196 @@
+"""Dose-response, H2 and H3: each family's weights against Tr(F), and the best Fisher penalty against the best
+consistency weight.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtr, stdtrit
+
+from analysis import figures
+from analysis.configurations import StudyTables
+from analysis.document import Block, Figure, Missing, Paragraph, Section, Table
+from analysis.numbers import Number, Numbers, from_association
+from analysis.permutation import headline
+from analysis.power import ALPHA
+from analysis.rows import Rows, short_path
+from analysis.sections import shared
+from analysis.statements import EQUIVALENCE_MARGIN
+from analysis.style import Families
+
+CONSISTENCY = "config.stages.0.consistency.weight"
+FISHER = "config.stages.0.penalties.fisher.weight"
+TRACE_WEIGHT = "weight_in_trace_units"
+
+
+@dataclass(frozen=True)
+class DoseResponse:
+    """Trends and marks.
+
+    Attributes:
+        numbers: H2, H3 and trend.FAMILY.trace / .accuracy.
+        rows: The models.
+        families: Their families.
+        doses: (family, name of its dose, dose labels in order) of each family with one numeric dose.
+        table: A row a configuration: family, weight, weight in Tr(F) units, seeds, accuracy, Tr(F), collapsed.
+    """
+
+    numbers: dict[str, Number]
+    rows: Rows
+    families: Families
+    doses: list[tuple[str, str, list[str]]]
+    table: list[list[str]]
+
+
+def compute(tables: StudyTables) -> DoseResponse | Missing:
+    """Correlate the rank of each family's weight with ln Tr(F) and accuracy; compare the best of two families."""
+    numbers: dict[str, Number] = {}
+    doses = []
+    for family in tables.families:
+        column = tables.dose(family)
+        if column is None or not len(models := tables.models.loc[tables.models["family"] == family]):
+            continue
+        ordered = models.sort_values(column)["label"].drop_duplicates()
+        doses.append((family, short_path(column), [label.partition("=")[2] for label in ordered]))
+        for name, measured in (("trace", "ln_trace"), ("accuracy", "accuracy.en")):
+            numbers[f"trend.{family}.{name}"] = _trend(tables, column, measured, family)
+    if CONSISTENCY in tables.models and tables.has(CONSISTENCY, "ln_trace"):
+        numbers["H2"] = _trend(tables, CONSISTENCY, "ln_trace")
+    if (equal := _equivalence(tables)) is not None:
+        numbers["H3"] = equal
+    if not doses:
+        return Missing("no family searches a single numeric weight.", numbers)
+    return DoseResponse(numbers, tables.figure_rows, shared.families(tables), doses, _table(tables, doses))
+
+
+def _trend(tables: StudyTables, dose: str, measured: str, family: str | None = None) -> Number:
+    """Correlation of a dose's rank within its family with a measurement, given family, p by permutation."""
+    means = tables.means(dose, measured)
+    if family is not None:
+        means = means.loc[means["family"] == family]
+    ranks = means.groupby("family")[dose].rank()
+    return from_association(headline(ranks, means[measured], means["family"]))
+
+
+def _equivalence(tables: StudyTables) -> Number | None:
+    """English accuracy, best Fisher penalty minus best consistency weight, the weight chosen on the other seeds.
+
+    For each seed both weights are those with the best mean over all other seeds; the difference at the seed itself is
+    one unit. Equivalence by two one-sided t tests against a margin of one point; the p of a difference beyond the
+    margin is reported where that is smaller. Seeds share weights that were chosen on overlapping data: with few seeds
+    this is a rough answer, and says so by its interval.
+    """
+    models = tables.usable("accuracy.en", collapsed=True)
+    weights = models.reindex(columns=[CONSISTENCY, FISHER]).apply(pd.to_numeric).fillna(0.0)
+    consistent = models.loc[(weights[CONSISTENCY] > 0) & (weights[FISHER] == 0)]
+    penalised = models.loc[(weights[FISHER] > 0) & (weights[CONSISTENCY] == 0)]
+    if consistent.empty or penalised.empty:
+        return None
+    pivots = [side.pivot_table("accuracy.en", "configuration", "seed") for side in (penalised, consistent)]
+    seeds = sorted(set(pivots[0].columns) & set(pivots[1].columns))
+    method = "weight chosen on the other seeds; two one-sided t tests over seeds, margin 1 point"
+    if len(seeds) < 2:
+        reason = "it takes two seeds or more to choose the weight on other seeds"
+        return Number(None, "points", n=len(seeds), unit="seed", method=method, reason=reason)
+    found = np.array([_chosen(pivots[0], seeds, s) - _chosen(pivots[1], seeds, s) for s in seeds])
+    found = found[np.isfinite(found)]
+    if len(found) < 2:
+        reason = "too few configurations have all seeds"
+        return Number(None, "points", n=len(found), unit="seed", method=method, reason=reason)
+    mean, error = float(found.mean()), float(found.std(ddof=1)) / math.sqrt(len(found))
+    half = float(stdtrit(len(found) - 1, 0.975)) * error
+    p = _margin_p(mean, error, len(found))
+    needed = None if p < ALPHA else _seeds_needed(mean, error * math.sqrt(len(found)), len(found))
+    return Number(
+        mean, "points", mean - half, mean + half, 0.95, p, n=len(found), unit="seed", method=method, needed=needed
+    )
+
+
+def _chosen(pivot: pd.DataFrame, seeds: list[int], seed: int) -> float:
+    """Accuracy at one seed of the configuration that is best on the others."""
+    others = pivot[[s for s in seeds if s != seed]].dropna()
+    return math.nan if others.empty else float(pivot.loc[others.mean(axis=1).idxmax(), seed])
+
+
+def _margin_p(mean: float, error: float, n: int) -> float:
+    """P of "differs by the margin or more" inside the margin, of "differs by at most the margin" outside it."""
+    distance = abs(EQUIVALENCE_MARGIN - abs(mean))
+    if error <= 1e-12:
+        return 0.0 if distance > 0 else 1.0
+    return float(stdtr(n - 1, -distance / error))
+
+
+def _seeds_needed(mean: float, deviation: float, n: int) -> int | None:
+    """Seeds with which the same mean and spread would decide at Holm's first step; None above a thousand."""
+    strict = ALPHA / 4
+    for seeds in range(n + 1, 1001):
+        if stdtr(seeds - 1, -abs(EQUIVALENCE_MARGIN - abs(mean)) * math.sqrt(seeds) / deviation) < strict:
+            return seeds
+    return None
+
+
+def _table(tables: StudyTables, doses: list[tuple[str, str, list[str]]]) -> list[list[str]]:
+    out = []
+    families = {family for family, _, _ in doses}
+    means = tables.means("accuracy.en", "ln_trace", collapsed=True)
+    extra = tables.models.groupby("configuration").agg(
+        collapsed=("collapsed", "sum"),
+        **({TRACE_WEIGHT: (TRACE_WEIGHT, "first")} if TRACE_WEIGHT in tables.models else {}),
+    )
+    for row in means.join(extra, on="configuration").to_dict("records"):
+        if row["family"] in families:
+            unit = row.get(TRACE_WEIGHT, math.nan)
+            cells = [row["family"], row["label"].partition("=")[2], "" if math.isnan(unit) else f"{unit:.3g}"]
+            cells += [str(row["seeds"]), f"{100 * row['accuracy.en']:.2f}", f"{math.exp(row['ln_trace']):.4g}"]
+            out.append([*cells, str(int(row["collapsed"])) if row["collapsed"] else ""])
+    return out
+
+
+def draw(result: DoseResponse, numbers: Numbers) -> list[Block]:
+    """A panel a family, the trends, and the configurations."""
+    y = shared.axis(result.rows, ["fisher_trace"], "Tr(F) (log scale)", log=True)
+    panels = [
+        figures.doses(
+            "models", order, y, result.families, shared.tips(shared.TRACE), title=family, x=name,
+            where=f"datum.family == '{family}'",
+        ) for family, name, order in result.doses
+    ]  # fmt: skip
+    spec = figures.finish(figures.row(panels, columns=3))
+    caption = "Tr(F) over each family's weights; marks are models, the line joins the means over seeds."
+    alternative = "Panels, one a family, of the trace of the Fisher information over the regulariser's weight."
+    trends = [
+        [family, *(f"{{trend.{family}.{name}}}, {{trend.{family}.{name}:p}}" for name in ("trace", "accuracy")),
+         f"{{trend.{family}.trace:n}}"] for family, _, _ in result.doses
+    ]  # fmt: skip
+    blocks: list[Block] = [Figure("dose-response", spec, {"models": result.rows}, caption, alternative)]
+    if "H2" in numbers:
+        text = (
+            "H2: the rank of the consistency weight and ln Tr(F) correlate at {H2}, {H2:p}, over {H2:n} configurations."
+        )
+        blocks.append(Paragraph(text))
+    if "H3" in numbers and numbers["H3"].value is not None:
+        text = (
+            "H3: the best Fisher penalty minus the best consistency weight, each chosen on the other seeds, is {H3} "
+            "points of English accuracy over {H3:n} seeds."
+        )
+        blocks.append(Paragraph(text))
+    headings = [
+        "family",
+        "r of weight's rank and ln Tr(F)",
+        "r of weight's rank and English accuracy",
+        "configurations",
+    ]
+    blocks.append(Table(headings, trends, "Trend tests by family (permutation p, unadjusted)."))
+    headings = ["family", "weight", "weight on Tr(F) itself", "seeds", "English accuracy (%)", "Tr(F)", "collapsed"]
+    text = (
+        "Configurations: mean accuracy and geometric mean of Tr(F) over seeds. The Fisher penalty's weight acts on "
+        "Tr(F) / B; the third column is that weight divided by the batch size B."
+    )
+    return [*blocks, Table(headings, result.table, text, sortable=True)]
+
+
+SECTION = Section("Dose-response", compute, draw)

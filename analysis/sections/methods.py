@@ -1,0 +1,89 @@
+"""Methods and provenance: what was declared, how numbers were made, and with what the trials ran."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from analysis.configurations import StudyTables
+from analysis.document import Block, Paragraph, Section, Table
+from analysis.numbers import Number, Numbers, plain
+from analysis.rows import short_path
+from analysis.statements import DECLARED
+
+PROTOCOL = (
+    "model.name", "model.revision", "data.name", "data.source", "data.train_examples", "data.stage2_examples",
+    "data.validation_examples", "data.split", "stages.0.epochs", "stages.0.batch_size", "stages.0.selection",
+    "stages.0.optimizer.learning_rate", "stages.0.consistency.preset", "stages.1.epochs",
+    "stages.1.optimizer.learning_rate", "measure.trace_examples",
+)  # fmt: skip
+PROVENANCE = ("run", "device", "host", "data_fingerprint", "model_fingerprint", "commit", "dirty")
+UNIT = (
+    "Unit: a configuration, the mean over its seeds of the outcome and of ln Tr(F). A family is an arm; a family of one "
+    "configuration is drawn, not counted. Models that collapsed (training accuracy below the majority share plus five "
+    "points) are hollow marks and outside the headlines, which are repeated with them. Headline: partial Pearson "
+    "correlation given family; two-sided p by permuting configurations within families (all arrangements up to 10,000, "
+    "else 9,999 random ones); 95 % interval by Fisher's z with the variance of r over permutations within families. "
+    "For families that spread alike that is the n - (families - 1) - 3 degrees of the declared method; where one family "
+    "holds most of the spread it is wider, as the declared interval then covers too little (benchmarks/statistics.py). "
+    "Holm over H1 to H4. Everything that is not a headline is secondary, its p unadjusted."
+)
+WORDS = (
+    "Words: supported = adjusted p below .05 and the declared sign (H3: equivalent within one point); contradicted = "
+    "adjusted p below .05 and the other sign (H3: different by more than one point); no association = the interval "
+    "lies inside -.3 to .3; undecided = none of these. H5 is supported when the 95 % interval of the ratio lies within "
+    "a tenth of 1."
+)
+
+
+@dataclass(frozen=True)
+class Methods:
+    """What the section lists.
+
+    Attributes:
+        protocol: (setting, values) over all planned trials.
+        provenance: (what, values) over all ended trials.
+        description: The study's own description.
+        created: When the study was planned.
+        numbers: None.
+    """
+
+    protocol: list[list[str]]
+    provenance: list[list[str]]
+    description: str
+    created: str
+    numbers: dict[str, Number] = field(default_factory=dict)
+
+
+def compute(tables: StudyTables) -> Methods:
+    """Distinct values of settings and of provenance."""
+    trials = tables.trials
+    settings = [f"config.{path}" for path in PROTOCOL if f"config.{path}" in trials]
+    protocol = [[short_path(column), text] for column in settings if (text := _distinct(trials[column]))]
+    columns = [*PROVENANCE, *(c for c in trials.columns if c.startswith("version."))]
+    provenance = [[c, text] for c in columns if c in trials and (text := _distinct(trials[c]))]
+    description = str(tables.study.get("description") or "")
+    return Methods(protocol, provenance, description, str(tables.study.get("created") or ""))
+
+
+def _distinct(values: pd.Series[object]) -> str:
+    found = values.dropna().map(lambda v: f"{v:g}" if isinstance(v, float) else str(v)).value_counts()
+    if len(found) <= 1:
+        return "".join(found.index)
+    listed = ", ".join(f"{value} ({times} trials)" for value, times in found.iloc[:6].items())
+    return listed + (f", and {len(found) - 6} more" if len(found) > 6 else "")
+
+
+def draw(result: Methods, numbers: Numbers) -> list[Block]:
+    """Text and two tables."""
+    declared = "Declared before looking: " + "; ".join(f"{key}: {text}" for key, text in DECLARED.items()) + "."
+    about = [Paragraph(plain(" ".join(result.description.split())))] if result.description else []
+    blocks: list[Block] = [*about, Paragraph(declared), Paragraph(UNIT), Paragraph(WORDS)]
+    protocol = [[plain(cell) for cell in row] for row in result.protocol]
+    provenance = [["planned", result.created], *([plain(cell) for cell in row] for row in result.provenance)]
+    blocks.append(Table(["setting", "value"], protocol, "Protocol; several values where an arm searches the setting."))
+    return [*blocks, Table(["", "value"], provenance, "With what the trials ran.")]
+
+
+SECTION = Section("Methods and provenance", compute, draw)

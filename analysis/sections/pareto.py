@@ -1,0 +1,103 @@
+"""The Pareto front of a search: configurations that no other beats in both accuracy and Tr(F)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis import figures
+from analysis.configurations import StudyTables
+from analysis.document import Block, Figure, Missing, Section, Table
+from analysis.numbers import Number, Numbers, count
+from analysis.rows import Rows
+from analysis.sections import shared
+from analysis.style import Families, Tip
+
+
+@dataclass(frozen=True)
+class Pareto:
+    """The front.
+
+    Attributes:
+        numbers: pareto.size and pareto.configurations.
+        rows: The models.
+        front: Tr(F) and accuracy of the front's configurations, ascending in both.
+        families: The families.
+        table: A row a configuration of the front.
+    """
+
+    numbers: dict[str, Number]
+    rows: Rows
+    front: Rows
+    families: Families
+    table: list[list[str]]
+
+
+def front(traces: NDArray[np.float64], accuracies: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Rows that no other row beats: none has a trace at most as large and an accuracy at least as high, one strictly.
+
+    Args:
+        traces: Smaller is better [n].
+        accuracies: Larger is better [n].
+
+    Returns:
+        Row numbers, ascending in trace; of equal rows the first.
+
+    Example:
+        >>> front(np.array([1.0, 2.0, 3.0]), np.array([0.5, 0.4, 0.7])).tolist()
+        [0, 2]
+    """
+    order = np.lexsort((-accuracies, traces))
+    best = np.maximum.accumulate(np.concatenate([[-np.inf], accuracies[order]]))[:-1]
+    return order[accuracies[order] > best]
+
+
+def compute(tables: StudyTables) -> Pareto | Missing:
+    """The front over configurations, in studies that search two values or more at once."""
+    if not any(len(paths) > 1 for paths in tables.searched.values()):
+        return Missing("no family searches several hyperparameters at once.")
+    means = tables.means("ln_trace", "accuracy.en")
+    if means.empty:
+        return Missing("no complete trial has both an English validation accuracy and a positive Tr(F).")
+    chosen = means.iloc[front(means["ln_trace"].to_numpy(), means["accuracy.en"].to_numpy())]
+    settings = {row[3]: row[8] for row in tables.figure_rows.values}
+    table = [
+        [
+            row.label,
+            settings[row.configuration],
+            f"{math.exp(row.ln_trace):.4g}",
+            f"{100 * row[-1]:.2f}",
+            str(row.seeds),
+        ]
+        for row in chosen[["configuration", "label", "seeds", "ln_trace", "accuracy.en"]].itertuples(index=False)
+    ]
+    points = [[math.exp(x), float(y)] for x, y in zip(chosen["ln_trace"], chosen["accuracy.en"], strict=True)]
+    numbers = {"pareto.size": count(len(chosen)), "pareto.configurations": count(len(means))}
+    return Pareto(
+        numbers, tables.figure_rows, Rows(["fisher_trace", "accuracy_en"], points), shared.families(tables), table
+    )
+
+
+def draw(result: Pareto, numbers: Numbers) -> list[Block]:
+    """The marks with the front, and the front's configurations."""
+    x = shared.axis(result.rows, ["fisher_trace"], "Tr(F) on English validation (log scale)", log=True)
+    y = shared.axis(result.rows, ["accuracy.en"], "English validation accuracy", number=".0%")
+    tips = shared.tips(Tip("accuracy_en", "English accuracy", ".4f"), shared.TRACE)
+    chart = figures.models("models", x, y, result.families, tips, front="front")
+    caption = (
+        "The front: {pareto.size} of {pareto.configurations} configurations (means over seeds) that no other beats in "
+        "both accuracy and Tr(F). Adaptive search favours this front: read it as a result of the search, not a sample."
+    )
+    alternative = "Scatter plot of accuracy against trace with a stepped line through {pareto.size} configurations."
+    spec = figures.finish(chart)
+    headings = ["model", "settings", "Tr(F)", "English accuracy (%)", "seeds"]
+    return [
+        Figure("pareto", spec, {"models": result.rows, "front": result.front}, caption, alternative),
+        Table(headings, result.table, "Configurations on the front.", sortable=True),
+    ]
+
+
+SECTION = Section("Pareto front", compute, draw)

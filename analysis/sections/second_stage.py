@@ -1,0 +1,100 @@
+"""The second stage: gain, distance travelled and English kept, and the gain given the accuracy before it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from analysis import figures
+from analysis.configurations import StudyTables
+from analysis.document import Block, Figure, Missing, Paragraph, Section, Table
+from analysis.numbers import Number, Numbers
+from analysis.rows import Rows
+from analysis.sections import shared
+from analysis.style import Families
+
+_MEASURED = {
+    "distance": "distance travelled (L2 norm of the change of all parameters)",
+    "english_kept": "change of English accuracy (points)",
+}
+
+
+@dataclass(frozen=True)
+class SecondStage:
+    """Numbers and marks.
+
+    Attributes:
+        numbers: stage2.mean.WHAT and stage2.WHAT for gain, distance and English kept.
+        rows: The models.
+        families: Their families.
+        measured: Which of distance and English kept are there.
+        table: A row a language: accuracy before and after, gain, distance, English kept.
+    """
+
+    numbers: dict[str, Number]
+    rows: Rows
+    families: Families
+    measured: list[str]
+    table: list[list[str]]
+
+
+def compute(tables: StudyTables) -> SecondStage | Missing:
+    """Means over models, and correlations with ln Tr(F) over configurations."""
+    if not tables.has("gain"):
+        return Missing("no complete trial has a second stage in every target language.")
+    measured = [name for name in _MEASURED if tables.has(name, "ln_trace")]
+    numbers = {f"stage2.mean.{name}": _mean(tables, name) for name in ("gain", *measured)}
+    for name in measured:
+        numbers[f"stage2.{name}"] = shared.correlate(tables, "ln_trace", name)
+    numbers["stage2.gain_given_before"] = shared.correlate(tables, "ln_trace", "gain", "accuracy_before")
+    parts = ("accuracy_before", "accuracy_after", "gain", "distance", "accuracy_en_after")
+    table = []
+    for language in tables.languages:
+        columns = [f"stage2.{language}.{part}" for part in parts]
+        if tables.has(columns[2]):
+            models = tables.usable(columns[2]).reindex(columns=columns)
+            cells = [models[column].mean() for column in columns]
+            shown = [
+                f"{value:.3g}" if part == "distance" else f"{100 * value:.2f}"
+                for part, value in zip(parts, cells, strict=True)
+            ]
+            table.append([language, str(len(models)), *("" if text == "nan" else text for text in shown)])
+    return SecondStage(numbers, tables.figure_rows, shared.families(tables), measured, table)
+
+
+def _mean(tables: StudyTables, column: str) -> Number:
+    values = tables.usable(column)[column]
+    style = "general" if column == "distance" else "points"
+    unit, method = "trial", "mean over models that did not collapse"
+    return Number(float(values.mean()) if len(values) else None, style, n=len(values), unit=unit, method=method)
+
+
+def draw(result: SecondStage, numbers: Numbers) -> list[Block]:
+    """Sentences, two panels, a table by language."""
+    text = [
+        "The second stage gains {stage2.mean.gain} points on average over languages ({stage2.mean.gain:n} models). "
+        "Given the accuracy before it, the gain and ln Tr(F) correlate at {stage2.gain_given_before}, "
+        "{stage2.gain_given_before:p}: a model that starts lower has more to gain."
+    ]
+    if "distance" in result.measured:
+        text.append("Distance travelled and ln Tr(F): {stage2.distance}, {stage2.distance:p}.")
+    if "english_kept" in result.measured:
+        text.append(
+            "English accuracy changes by {stage2.mean.english_kept} points; with ln Tr(F): {stage2.english_kept}, "
+            "{stage2.english_kept:p}."
+        )
+    blocks: list[Block] = [Paragraph(" ".join(text))]
+    if result.measured:
+        panels = [(name, "fisher_trace", _MEASURED[name]) for name in result.measured]
+        chart = shared.against_trace(result.rows, result.families, panels, "", same=False, zero=False)
+        caption = (
+            "Distance travelled in the second stage and English accuracy lost, against Tr(F); means over languages."
+        )
+        alternative = (
+            "Scatter plots of distance and change of English accuracy against the trace of the Fisher information."
+        )
+        blocks.append(Figure("second-stage", figures.finish(chart), {"models": result.rows}, caption, alternative))
+    headings = ["language", "models", "before (%)", "after (%)", "gain (points)", "distance", "English after (%)"]
+    return [*blocks, Table(headings, result.table, "The second stage by language, means over models.")]
+
+
+SECTION = Section("Second stage", compute, draw)

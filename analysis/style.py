@@ -1,0 +1,128 @@
+"""How a figure looks: the families' colours and shapes, and axes with ticks that can be read. No drawing here.
+
+Colour and shape both name the family, so that a figure survives greyscale and colour blindness (Okabe and Ito 2008);
+size names the dose; a hollow mark is a collapsed model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+INK, GREY = "#1a1a1a", "#6b6b6b"
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#6B6B00")
+SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "triangle-right", "triangle-left")
+DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2], [12, 3], [4, 4])
+STAR = "M0,-1L0.24,-0.32L0.95,-0.31L0.38,0.12L0.59,0.81L0,0.4L-0.59,0.81L-0.38,0.12L-0.95,-0.31L-0.24,-0.32Z"
+BASELINE = "baseline"
+POINTS = "points"  # axis labels that are a hundred times the value
+Mark = TypeVar("Mark")
+
+
+@dataclass(frozen=True)
+class Families:
+    """The families of a study and how each looks.
+
+    Attributes:
+        names: In plan order.
+        legend: Legend text of each, with its weights.
+    """
+
+    names: tuple[str, ...]
+    legend: tuple[str, ...]
+
+    def colours(self) -> list[str]:
+        """A colour for each family; black for the baseline. Eight colours and seven shapes repeat out of step."""
+        return self._each(COLOURS, INK)
+
+    def shapes(self) -> list[str]:
+        """A shape for each family; a star for the baseline."""
+        return self._each(SHAPES, STAR)
+
+    def dashes(self) -> list[list[int]]:
+        """A dash pattern for each family; unbroken for the baseline."""
+        return self._each(DASHES[1:], DASHES[0])
+
+    def _each(self, marks: Sequence[Mark], baseline: Mark) -> list[Mark]:
+        others = iter(range(len(self.names)))
+        return [baseline if name == BASELINE else marks[next(others) % len(marks)] for name in self.names]
+
+
+@dataclass(frozen=True)
+class Tip:
+    """One line of what a mark says when pointed at: column, label, d3 format (empty for text)."""
+
+    field: str
+    title: str
+    number: str = ""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of a chart.
+
+    Attributes:
+        field: Column of the rows.
+        title: With the unit.
+        low: Smallest value shown.
+        high: Largest.
+        log: Logarithmic.
+        number: d3 format of the labels, or POINTS.
+    """
+
+    field: str
+    title: str
+    low: float
+    high: float
+    log: bool = False
+    number: str = "~g"
+
+    @classmethod
+    def over(cls, field: str, title: str, values: Sequence[float], *, log: bool = False, number: str = "~g") -> Axis:
+        """An axis that shows all of some values with a margin.
+
+        Args:
+            field: Column of the rows.
+            title: With the unit.
+            values: Finite numbers, positive for a logarithmic axis; may be empty.
+            log: Logarithmic.
+            number: d3 format of the labels.
+
+        Returns:
+            The axis.
+        """
+        low, high = (min(values), max(values)) if len(values) else (1.0, 10.0)
+        if log:
+            margin = max(1.15, (high / low) ** 0.05)
+            return cls(field, title, low / margin, high * margin, True, number)
+        margin = 0.06 * (high - low) or 0.05 * abs(high) or 0.5
+        return cls(field, title, low - margin, high + margin, False, number)
+
+    def of(self, field: str, title: str | None = None) -> Axis:
+        """The same axis for another column, so that panels compare."""
+        return replace(self, field=field, title=self.title if title is None else title)
+
+    def ticks(self) -> list[float]:
+        """Tick values of a logarithmic axis: decades, with values between them when there are few.
+
+        Returns:
+            The values, ascending.
+
+        Example:
+            >>> Axis("x", "x", 0.8, 60.0, log=True).ticks()
+            [1.0, 2.0, 5.0, 10.0, 20.0, 50.0]
+        """
+        first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
+        decades = math.log10(self.high / self.low)
+        steps: tuple[float, ...] = (1,)
+        if decades < 0.7:
+            steps = (1, 1.5, 2, 3, 4, 5, 6, 8)
+        elif decades < 2.5:
+            steps = (1, 2, 5)
+        elif decades < 4:
+            steps = (1, 3)
+        stride = max(1, math.ceil(decades / 8))
+        values = [step * 10.0**power for power in range(first, last + 1, stride) for step in steps]
+        return [float(f"{value:.12g}") for value in values if self.low <= value <= self.high]

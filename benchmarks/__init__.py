@@ -1,0 +1,1 @@
+"""Measurements of speed and of statistics. Run one as `python -m benchmarks.NAME` from the top of the repository."""
