@@ -17,7 +17,7 @@ from typing import Any
 
 import ray
 from ray import cloudpickle, tune
-from ray.tune.logger import JsonLoggerCallback, TBXLoggerCallback
+from ray.tune.logger import TBXLoggerCallback
 
 from study.interruption import Interruption
 from study.plan import PlannedTrial
@@ -132,7 +132,7 @@ def sweep(
             storage_path=storage.path,
             storage_filesystem=None if storage.is_local else storage.filesystem,
             failure_config=tune.FailureConfig(max_failures=resources.max_failures),
-            callbacks=[recorder, TBXLoggerCallback(), JsonLoggerCallback()],
+            callbacks=[recorder, TBXLoggerCallback()],
             verbose=0,
         ),
     )

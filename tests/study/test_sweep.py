@@ -25,11 +25,6 @@ from study.storage import open_store
 from trainables.config import TrialConfig
 from trainables.errors import InputError
 
-# Ray's logger of result.json leaves its files to the garbage collector when a trial is cut short.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:Exception ignored in.*result.json:pytest.PytestUnraisableExceptionWarning"
-)
-
 prepare_ray("local")
 
 from study.sweep import session, sweep  # noqa: E402 (Ray reads the environment when it is imported)
