@@ -1,0 +1,86 @@
+"""The directions in which packages may import, and what the light commands must not load."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+OURS = ("study", "trainables", "analysis")
+FILES = sorted(path.relative_to(ROOT).as_posix() for package in OURS for path in (ROOT / package).rglob("*.py"))
+
+ONLY_IN = {
+    "ray": {"study/sweep.py", "trainables/tune_trainable.py"},
+    "altair": {"analysis/figures.py"},
+}
+HEAVY = ("torch", "ray", "transformers")
+
+
+def imports(file: str) -> Iterator[str]:
+    """Every module that a file imports, inside functions too."""
+    for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file} imports relatively"
+            assert node.module is not None
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_imports_go_one_way(file: str) -> None:
+    package = file.split("/")[0]
+    ours = {name for name in imports(file) if name.split(".")[0] in OURS and name.split(".")[0] != package}
+    if package == "trainables":
+        assert ours == set()
+    if package == "analysis":
+        assert {name for name in ours if not name.startswith(("study.results", "trainables"))} == set()
+    if package == "study" and file != "study/cli.py" and file != "study/launch.py":
+        assert {name for name in ours if name.startswith("analysis")} == set()
+
+
+@pytest.mark.parametrize("library", ONLY_IN)
+def test_a_library_lives_in_its_place(library: str) -> None:
+    users = {file for file in FILES if any(name.split(".")[0] == library for name in imports(file))}
+    assert users <= ONLY_IN[library]
+
+
+def loaded(code: str) -> list[str]:
+    """Which heavy libraries a program has loaded at its end."""
+    program = (
+        f"import sys\ntry:\n    {code}\nexcept SystemExit as end:\n    assert end.code in (0, 2, None), end.code\n"
+    )
+    program += f"print('loaded:', *[name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[-1].split()[1:]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["run", "--help"], ["list"], ["show", "nothing"], ["report", "nothing"], ["show", "{study}"]],
+)
+def test_light_commands_load_no_heavy_library(arguments: list[str], tmp_path: Path) -> None:
+    study = tmp_path / "light"
+    (study / "trials").mkdir(parents=True)
+    (study / "study.json").write_text(
+        '{"schema_version": 1, "study": "light", "created": "2026-01-01T00:00:00+00:00", "description": "", '
+        '"config": {}, "plan": [], "fingerprints": {}, "versions": {}}'
+    )
+    argv = ["fisher-study", *(word.format(study="light") for word in arguments)]
+    if "--help" not in arguments:
+        argv += ["--storage", str(tmp_path)]
+    assert loaded(f"sys.argv = {argv!r}; from study.__main__ import main; main()") == []
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["study.results", "study.catalog", "study.plan", "study.launch", "trainables.config", "analysis.report"],
+)
+def test_light_modules_load_no_heavy_library(module: str) -> None:
+    assert loaded(f"import {module}") == []

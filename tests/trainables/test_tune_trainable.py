@@ -1,0 +1,166 @@
+"""The adapter with stand-ins for Tune and for the trial itself."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+import trainables.fine_tune
+from trainables import tune_trainable
+from trainables.config import TrialConfig
+from trainables.errors import Diverged
+from trainables.measurements import CurvePoint, Measurements
+from trainables.tune_trainable import OUTCOME, PeakMemory, code_fingerprint, run_trial, software
+
+ASSETS: Any = SimpleNamespace(fingerprints=lambda config: ("weights", "rows"))
+CONFIG = {"trial_id": "abc", "trial": TrialConfig(seed=3).model_dump(mode="json")}
+
+
+@pytest.fixture
+def reports(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    sent: list[dict[str, Any]] = []
+    resources = SimpleNamespace(required_resources={"CPU": 1.0})
+    context = SimpleNamespace(get_trial_resources=lambda: resources)
+    monkeypatch.setattr(tune_trainable, "tune", SimpleNamespace(report=sent.append, get_context=lambda: context))
+    return sent
+
+
+def trial(monkeypatch: pytest.MonkeyPatch, found: Measurements | Exception, *points: CurvePoint) -> None:
+    def fine_tune(config: TrialConfig, assets: Any, report: Any) -> Measurements:
+        assert config.seed == 3
+        for point in points:
+            report(point)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    monkeypatch.setattr(trainables.fine_tune, "fine_tune", fine_tune)
+
+
+LOSS = CurvePoint(stage=0, language="en", step=4, epoch=1.0, name="train_loss", value=0.1 + 0.2)
+
+
+def test_a_complete_trial_reports_everything_once(
+    reports: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = {"accuracy.en": 0.1 + 0.2, "fisher_trace": 1 / 3}
+    trial(monkeypatch, Measurements(values, [LOSS], steps=12), LOSS)
+    run_trial(CONFIG, ASSETS)
+    interim, last = reports
+    assert interim == {"stage0/en/train_loss": 0.1 + 0.2, "epoch": 1.0}
+    outcome = json.loads(last[OUTCOME])
+    assert {name: last[name] for name in values} == values
+    assert outcome["measurements"] == values
+    assert (outcome["state"], outcome["reason"]) == ("complete", None)
+    assert outcome["curves"] == [LOSS.as_dict()]
+    provenance = outcome["provenance"]
+    assert provenance["steps"] == 12
+    assert provenance["seconds"] >= 0
+    assert (provenance["model_fingerprint"], provenance["data_fingerprint"]) == ("weights", "rows")
+    assert provenance["device"] == ("cpu" if not torch.cuda.is_available() else torch.cuda.get_device_name())
+    assert provenance["version.torch"] == torch.__version__
+    for name in ("fisher-study", "python", "ray", "transformers", "tokenizers", "optuna", "code"):
+        assert f"version.{name}" in provenance
+
+
+def test_a_diverged_trial_keeps_its_finite_curve(
+    reports: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = CurvePoint(stage=0, language="en", step=8, epoch=2.0, name="train_loss", value=math.nan)
+    trial(monkeypatch, Diverged("train_loss is nan in step 7"), LOSS, bad)
+    run_trial(CONFIG, ASSETS)
+    assert len(reports) == 2
+    outcome = json.loads(reports[-1][OUTCOME])
+    assert (outcome["state"], outcome["reason"]) == ("diverged", "train_loss is nan in step 7")
+    assert outcome["measurements"] == {}
+    assert outcome["curves"] == [LOSS.as_dict()]
+
+
+def test_a_trial_that_raises_reports_no_outcome(reports: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    trial(monkeypatch, RuntimeError("broken"))
+    with pytest.raises(RuntimeError, match="broken"):
+        run_trial(CONFIG, ASSETS)
+    assert reports == []
+
+
+@pytest.mark.parametrize(("cpus", "threads"), [(2.0, 2), (0.25, 1)])
+def test_threads_are_the_cpus_of_the_trial(
+    reports: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, cpus: float, threads: int
+) -> None:
+    used: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", used.append)
+    tune_trainable.tune.get_context().get_trial_resources().required_resources["CPU"] = cpus
+    trial(monkeypatch, Measurements({}))
+    run_trial(CONFIG, ASSETS)
+    assert used == [threads]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="measures the process, not the GPU")
+def test_peak_memory_is_that_of_one_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    big = PeakMemory()
+    block = bytearray(300 * 2**20)
+    del block
+    first = big.mib()
+    second = PeakMemory().mib()
+    if first is None or second is None:
+        pytest.skip("this system does not let a process reset its peak")
+    assert first - second > 250
+
+    def refuse(self: Path, text: str) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    assert PeakMemory().mib() is None
+
+
+def test_code_is_known_by_its_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fingerprints = []
+    for name, text in (("a", "x = 1\n"), ("b", "x = 1\n"), ("c", "x = 2\n")):
+        (tmp_path / name / "part").mkdir(parents=True)
+        (tmp_path / name / "part" / "module.py").write_text(text)
+        (tmp_path / name / "notes.md").write_text(name)
+        monkeypatch.setattr(tune_trainable, "PACKAGE", tmp_path / name)
+        fingerprints.append(code_fingerprint())
+    assert fingerprints[0] == fingerprints[1] != fingerprints[2]
+
+
+def _software(monkeypatch: pytest.MonkeyPatch, package: Path) -> dict[str, Any]:
+    monkeypatch.setattr(tune_trainable, "PACKAGE", package)
+    software.cache_clear()
+    found = software()
+    software.cache_clear()
+    return found
+
+
+def test_commit_and_changes_of_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def git(*arguments: str) -> str:
+        command = ["git", "-c", "user.name=n", "-c", "user.email=e", "-C", str(tmp_path), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    own = tmp_path / Path(tune_trainable.__file__).name
+    own.write_text("x = 1\n")
+    git("init")
+    untracked = _software(monkeypatch, tmp_path)
+    assert (untracked["commit"], untracked["dirty"]) == (None, None)
+    git("add", ".")
+    git("commit", "-m", "first")
+    clean = _software(monkeypatch, tmp_path)
+    assert (clean["commit"], clean["dirty"]) == (git("rev-parse", "HEAD"), False)
+    own.write_text("x = 2\n")
+    assert _software(monkeypatch, tmp_path)["dirty"] is True
+
+
+def test_without_git_or_installation_the_rest_is_still_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(tune_trainable, "DISTRIBUTIONS", ("torch", "no-such-distribution"))
+    found = _software(monkeypatch, tmp_path)
+    assert found["commit"] is None
+    assert found["version.torch"] == torch.__version__
+    assert found["version.no-such-distribution"] is None
