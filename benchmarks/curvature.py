@@ -1,0 +1,363 @@
+"""What curvature costs: exact Tr(F), its rivals and the Fisher penalty, as ratios to a plain training step.
+
+    python benchmarks/curvature.py [--cases wide-3,small-3] [--rounds 5] [--no-memory]
+
+One thread. The methods of a case take turns, round by round, and a ratio is taken within its round, so that a slower
+spell of the machine hits both sides; the table has the median over rounds and, in brackets, the range. Time is process
+CPU time. Peak memory is measured in a process of its own for each method, above the resident size with model and batch.
+Writes benchmarks/results/curvature.md and .json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import importlib.metadata
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from transformers import BertConfig, BertForSequenceClassification
+
+from trainables.curvature import families, fisher_trace, penalty_forward, sample_labels, squared_mean_score
+
+RESULTS = Path(__file__).parent / "results"
+MBERT_VOCABULARY = 119_547
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model shape, a batch shape, and the methods that are timed on them."""
+
+    layers: int
+    width: int
+    heads: int
+    length: int
+    batch: int
+    classes: int
+    ragged: bool
+    methods: tuple[str, ...]
+    vocabulary: int = 8000
+
+
+FEW = ("plain", "exact", "exact, all of the last layer", "monte carlo, 1 label")
+ALL = (*FEW, "loop", "vmap, chunks of 8", "opacus", "penalty", "penalty, value only")
+CASES = {
+    "wide-2": Case(2, 768, 12, 128, 8, 2, False, FEW),
+    "wide-3": Case(2, 768, 12, 128, 8, 3, False, ALL),
+    "wide-5": Case(2, 768, 12, 128, 8, 5, False, FEW),
+    "small-2": Case(4, 256, 4, 64, 32, 2, True, FEW),
+    "small-3": Case(4, 256, 4, 64, 32, 3, True, ALL),
+    "small-5": Case(4, 256, 4, 64, 32, 5, True, FEW),
+    "wide-3, mBERT's vocabulary": Case(2, 768, 12, 128, 8, 3, False, (*FEW, "penalty"), MBERT_VOCABULARY),
+    "mBERT, 12 layers": Case(12, 768, 12, 128, 8, 3, False, ("plain", "exact", "penalty"), MBERT_VOCABULARY),
+}
+BARS = (
+    ("wide-3", "exact", "time", 1.30),
+    ("small-3", "exact", "time", 1.55),
+    ("wide-2", "exact", "time", 1.0),
+    ("small-2", "exact", "time", 1.0),
+    ("wide-3", "exact", "memory", 1.25),
+    ("small-3", "exact", "memory", 1.25),
+    ("wide-3", "penalty", "time", 3.3),
+    ("wide-3, mBERT's vocabulary", "penalty", "time", 3.3),
+)
+FASTER = (("vmap, chunks of 8", 4.0), ("loop", 2.5))
+
+
+class Bench:
+    """A case's model and batch, with one method a name. Each returns per-example traces, or None where it has none."""
+
+    def __init__(self, case: Case) -> None:
+        torch.manual_seed(0)
+        # No dropout: the random numbers of a training step are not what is compared.
+        config = BertConfig(
+            vocab_size=case.vocabulary,
+            num_labels=case.classes,
+            hidden_size=case.width,
+            num_hidden_layers=case.layers,
+            num_attention_heads=case.heads,
+            intermediate_size=4 * case.width,
+            hidden_dropout_prob=0.0,
+            attention_probs_dropout_prob=0.0,
+        )
+        # Eager throughout: the penalty and vmap need it.
+        config._attn_implementation = "eager"
+        self.model = BertForSequenceClassification(config).train()
+        ids = (torch.rand(case.batch, case.length).pow(3) * (case.vocabulary - 5)).long() + 5
+        lengths = torch.randint(case.length // 4, case.length + 1, (case.batch,)) if case.ragged else case.length
+        lengths = torch.as_tensor(lengths).expand(case.batch).clone()
+        lengths[0] = case.length
+        mask = (torch.arange(case.length) < lengths.unsqueeze(1)).long()
+        self.batch = {"input_ids": ids * mask, "attention_mask": mask, "token_type_ids": torch.zeros_like(ids)}
+        self.targets = torch.randint(case.classes, (case.batch,))
+        self.methods: dict[str, Callable[[], Tensor | None]] = {
+            "plain": self.plain,
+            "exact": lambda: fisher_trace(self.model, [self.batch]).per_example,
+            "exact, all of the last layer": self.exact_unshortened,
+            "monte carlo, 1 label": self.monte_carlo,
+            "loop": self.loop,
+            "vmap, chunks of 8": self.vmap,
+            "opacus": self.opacus,
+            "penalty": self.penalty,
+            "penalty, value only": self.penalty_value,
+        }
+        self._private: Any = None
+
+    def plain(self) -> None:
+        """One forward and backward pass of the mean loss."""
+        self.model.zero_grad()
+        cross_entropy(self.model(**self.batch).logits, self.targets).backward()
+
+    def exact_unshortened(self) -> Tensor:
+        """Exact Tr(F) with the last layer computed at every position, as far as it costs in a very deep model."""
+        with mock.patch.object(families, "last_layer_to_shorten", return_value=None):
+            return fisher_trace(self.model, [self.batch]).per_example
+
+    def monte_carlo(self) -> None:
+        """One sampled label an example: another number each time, so not compared."""
+        fisher_trace(self.model, [self.batch], estimator="monte-carlo")
+
+    def loop(self) -> Tensor:
+        """The definition: one example, one label and one full backward pass at a time."""
+        parameters = list(self.model.parameters())
+        values = []
+        for i in range(len(self.targets)):
+            log_p = self.model(**{key: value[i : i + 1] for key, value in self.batch.items()}).logits[0].log_softmax(-1)
+            value = torch.zeros(())
+            for y in range(len(log_p)):
+                score = torch.autograd.grad(log_p[y], parameters, retain_graph=True)
+                value += log_p[y].detach().exp() * sum(g.square().sum() for g in score)
+            values.append(value)
+        return torch.stack(values)
+
+    def vmap(self) -> Tensor:
+        """torch.func: per-example gradients, once for each class; the mask is made outside, as vmap cannot."""
+        parameters = {name: p.detach() for name, p in self.model.named_parameters()}
+        keep = self.batch["attention_mask"][:, None, None, :].bool()
+        length = keep.shape[-1]
+        mask = torch.zeros(len(keep), 1, length, length).masked_fill(~keep, torch.finfo(torch.float32).min)
+
+        def log_p(theta: dict[str, Tensor], ids: Tensor, types: Tensor, mask: Tensor, y: Tensor) -> Tensor:
+            inputs = {"input_ids": ids[None], "token_type_ids": types[None], "attention_mask": mask[None]}
+            logits = torch.func.functional_call(self.model, theta, kwargs=inputs).logits[0]
+            return logits.log_softmax(-1).gather(0, y[None])[0]
+
+        def weighted_norm(*args: Any) -> Tensor:
+            score, value = torch.func.grad_and_value(log_p)(parameters, *args)
+            return value.exp() * sum(g.square().sum() for g in score.values())
+
+        total = torch.zeros(len(keep))
+        for y in range(self.model.config.num_labels):
+            labels = torch.full((len(keep),), y)
+            inputs = (self.batch["input_ids"], self.batch["token_type_ids"], mask, labels)
+            total += torch.func.vmap(weighted_norm, chunk_size=8)(*inputs)
+        return total
+
+    def opacus(self) -> Tensor:
+        """Ghost norms of Opacus: a forward and backward pass a class, losses weighted by sqrt(p).
+
+        Three workarounds: training mode, position ids for each example, and a copy that it may change.
+        """
+        if self._private is None:
+            from opacus.grad_sample.grad_sample_module_fast_gradient_clipping import (
+                GradSampleModuleFastGradientClipping,
+            )
+
+            self._private = GradSampleModuleFastGradientClipping(copy.deepcopy(self.model), loss_reduction="sum")
+        rows, length = self.batch["input_ids"].shape
+        inputs = {**self.batch, "position_ids": torch.arange(length).repeat(rows, 1)}
+        total = torch.zeros(len(self.targets))
+        for y in range(self.model.config.num_labels):
+            self._private.zero_grad()
+            log_p = self._private(**inputs).logits.log_softmax(-1)[:, y]
+            (-(0.5 * log_p.detach()).exp() * log_p).sum().backward()
+            total += self._private.get_norm_sample().detach().square()
+        return total
+
+    def penalty(self) -> None:
+        """A training step with the Fisher penalty: one forward pass, exact double backward."""
+        self.model.zero_grad()
+        with penalty_forward(self.model, self.batch["input_ids"]) as wrt:
+            logits = self.model(**self.batch).logits
+        labels = sample_labels(logits, torch.Generator().manual_seed(0))
+        (cross_entropy(logits, self.targets) + 0.01 * squared_mean_score(logits, labels, wrt)).backward()
+
+    def penalty_value(self) -> None:
+        """A training step that logs the penalty without acting on it."""
+        self.model.zero_grad()
+        with penalty_forward(self.model, self.batch["input_ids"]) as wrt:
+            logits = self.model(**self.batch).logits
+        labels = sample_labels(logits, torch.Generator().manual_seed(0))
+        squared_mean_score(logits, labels, wrt, create_graph=False)
+        cross_entropy(logits, self.targets).backward()
+
+
+def timings(case: Case, rounds: int) -> dict[str, dict[str, Any]]:
+    """Seconds of each method, by turns, and how far its traces are from those of ``exact``."""
+    bench = Bench(case)
+    seconds: dict[str, list[float]] = {}
+    first: dict[str, Tensor | None] = {}
+    for name in case.methods:
+        try:
+            first[name] = bench.methods[name]()
+            seconds[name] = []
+        except ImportError:
+            print(f"  {name} is not installed, so it is left out: pip install 'fisher-study[benchmark]'")
+    for _ in range(rounds):
+        for name, times in seconds.items():
+            start = time.process_time()
+            bench.methods[name]()
+            times.append(time.process_time() - start)
+    results = {}
+    for name, times in seconds.items():
+        ratios = [a / b for a, b in zip(times, seconds["plain"], strict=True)]
+        found, exact = first[name], first["exact"]
+        assert exact is not None
+        off = None if found is None else float(((found.double() - exact) / exact).abs().max())
+        results[name] = {
+            "seconds": statistics.median(times),
+            "time": statistics.median(ratios),
+            "time_range": [min(ratios), max(ratios)],
+            "worst_example": off,
+        }
+    return results
+
+
+def peak_memory(case: str, method: str) -> float:
+    """Peak resident size of one call above that before it, MiB, in a fresh process."""
+    command = [sys.executable, "-P", __file__, "--peak-memory-of", case, method]
+    out = subprocess.run(command, check=True, capture_output=True, text=True)
+    return float(out.stdout.split()[-1])
+
+
+def print_peak_memory(case: str, method: str) -> None:
+    """Run one method once and print the peak; the second call, since the first loads libraries."""
+    bench = Bench(CASES[case])
+    tiny = Bench(Case(1, 24, 2, 8, 2, 3, False, ()))
+    tiny.methods[method]()
+    # Resets the high-water mark of the resident size (Linux).
+    Path("/proc/self/clear_refs").write_text("5")
+    before = _status("VmRSS")
+    bench.methods[method]()
+    print((_status("VmHWM") - before) / 1024)
+
+
+def _status(field: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(field)).split()[1])
+
+
+def table(results: dict[str, dict[str, dict[str, Any]]]) -> str:
+    """The results as Markdown."""
+    lines = []
+    for name, methods in results.items():
+        case = CASES[name]
+        ragged = f"lengths {case.length // 4} to {case.length}" if case.ragged else "no padding"
+        lines += [
+            f"### {name}",
+            "",
+            f"{case.layers} layers of {case.width}, T = {case.length} ({ragged}), B = {case.batch}, "
+            f"C = {case.classes}, vocabulary {case.vocabulary:,}; plain step {methods['plain']['seconds']:.2f} s",
+            "",
+            "| way | time | range | peak MiB | memory | worst example against exact |",
+            "| --- | --- | --- | --- | --- | --- |",
+        ]
+        for method, row in methods.items():
+            low, high = row["time_range"]
+            peak = f"{row['peak']:.0f} | {row['memory']:.2f}" if "peak" in row else "- | -"
+            off = "-" if row["worst_example"] is None else f"{row['worst_example']:.0e}"
+            lines.append(f"| {method} | {row['time']:.2f} | {low:.2f} to {high:.2f} | {peak} | {off} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def bars(results: dict[str, dict[str, dict[str, Any]]]) -> list[str]:
+    """One line for each bar that was measured."""
+    lines = []
+    for case, method, what, limit in BARS:
+        value = results.get(case, {}).get(method, {}).get(what)
+        if value is not None:
+            verdict = "met" if value <= limit else "NOT MET"
+            lines.append(f"- {case}, {method}, {what}: {value:.2f}, at most {limit:.2f}: {verdict}")
+    for case in ("wide-3", "small-3"):
+        for method, limit in FASTER:
+            if method in results.get(case, {}):
+                value = results[case][method]["time"] / results[case]["exact"]["time"]
+                verdict = "met" if value >= limit else "NOT MET"
+                lines.append(f"- {case}, exact faster than {method}: {value:.1f} times, at least {limit}: {verdict}")
+    return lines
+
+
+def main() -> None:
+    """Time, measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", default=";".join(CASES), help="names separated by ; (default: all)")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--no-memory", action="store_true")
+    parser.add_argument("--peak-memory-of", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    warnings.filterwarnings("ignore", module="opacus")
+    warnings.filterwarnings("ignore", message="Full backward hook is firing")
+    if options.peak_memory_of:
+        print_peak_memory(*options.peak_memory_of)
+        return
+    results: dict[str, dict[str, dict[str, Any]]] = {}
+    for name in options.cases.split(";"):
+        print(f"{name} ...", flush=True)
+        results[name] = timings(CASES[name], options.rounds)
+        if not options.no_memory:
+            for method, row in results[name].items():
+                row["peak"] = peak_memory(name, method)
+                row["memory"] = row["peak"] / results[name]["plain"]["peak"]
+    packages = ("torch", "transformers", "opacus")
+    versions = {p: importlib.metadata.version(p) for p in packages if importlib.util.find_spec(p)}
+    versions |= {"python": platform.python_version(), "machine": platform.machine(), "processor": _processor()}
+    text = "\n".join(
+        [
+            "# Curvature: cost as a ratio to a plain training step",
+            "",
+            "Written by `python benchmarks/curvature.py`. One thread, process CPU time, methods by turns, median of "
+            f"{options.rounds} rounds. Memory: peak resident size above model and batch, as a ratio to plain. No "
+            "dropout, eager attention.",
+            "",
+            ", ".join(f"{key} {value}" for key, value in versions.items()),
+            "",
+            table(results),
+            "### Bars",
+            "",
+            *bars(results),
+            "",
+        ]
+    )
+    print(text)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "curvature.md").write_text(text, encoding="utf-8")
+    cases = {name: asdict(CASES[name]) for name in results}
+    data = {"versions": versions, "rounds": options.rounds, "cases": cases, "results": results}
+    (RESULTS / "curvature.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.processor())
+
+
+if __name__ == "__main__":
+    main()
