@@ -6,7 +6,8 @@ what cannot be checked goes the slow way.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -77,6 +78,8 @@ FAMILIES: dict[str, Family] = {
     ),
 }
 _PREFIX = "transformers.models."
+# Output recorders, and requires_grad on the word embedding for checkpointing.
+_HARMLESS = ("transformers.utils.output_capturing", "transformers.modeling_utils")
 
 
 def family_of(model: nn.Module) -> Family | None:
@@ -128,11 +131,18 @@ def _reason_against_leaf(module: nn.Module) -> str | None:
         return f"is a {type(module).__name__} with parameters of its own, which has no rule"
     if set(dict(module.named_parameters(recurse=False))) - {"weight", "bias"}:
         return "has parameters besides weight and bias"
-    if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks:
+    if _foreign_hooks(module):
         return "has hooks, which may change what the rules see"
     if isinstance(module, nn.Embedding) and (module.max_norm is not None or module.scale_grad_by_freq or module.sparse):
         return "is an embedding with max_norm, scale_grad_by_freq or sparse gradients"
     return None
+
+
+def _foreign_hooks(module: nn.Module) -> bool:
+    """Whether a module has hooks other than transformers' own, which record outputs and never change them."""
+    kinds = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
+    hooks = [hook for kind in kinds for hook in kind.values()]
+    return any(getattr(hook, "__module__", "") not in _HARMLESS for hook in hooks)
 
 
 def last_layer_to_shorten(model: nn.Module, family: Family) -> nn.Module | None:
@@ -148,24 +158,30 @@ def last_layer_to_shorten(model: nn.Module, family: Family) -> nn.Module | None:
     config: Any = model.config
     if config._attn_implementation not in ("eager", "sdpa"):
         return None
-    for module in model.modules():
-        hooks = [*module._forward_hooks.values(), *module._forward_pre_hooks.values(), *module._backward_hooks.values()]
-        if any(getattr(hook, "__module__", "") != "transformers.utils.output_capturing" for hook in hooks):
-            return None
+    if any(_foreign_hooks(module) for module in model.modules()):
+        return None
     layers: Any = model.get_submodule(family.layers)
     last: nn.Module = layers[-1]
     return last
 
 
-def shorten(layer: nn.Module, family: Family) -> None:
-    """Make a layer compute its first position only, until ``del layer.forward``.
+@contextmanager
+def shortened(layer: nn.Module, family: Family) -> Iterator[None]:
+    """Within the context, a layer computes its first position only.
 
     Args:
         layer: From :func:`last_layer_to_shorten`.
         family: Its family.
+
+    Yields:
+        Nothing.
     """
 
     def forward(hidden: Tensor, mask: Tensor | None = None, *_: Any, **__: Any) -> Tensor:
         return family.first_token(layer, hidden, mask)
 
     layer.forward = forward
+    try:
+        yield
+    finally:
+        del layer.forward

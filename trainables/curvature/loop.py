@@ -1,14 +1,12 @@
-"""The slow path: one example at a time, gradients of every parameter. Right for any differentiable model."""
+"""What the slow path needs: logits of any classifier, and squared gradients of every parameter for one example."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from trainables.curvature.batches import Example
 from trainables.errors import InputError
 
 
@@ -33,38 +31,22 @@ def logits_of(output: Any) -> Tensor:
     return logits
 
 
-def squared_norms(model: nn.Module, logits: Tensor, cotangents: Tensor) -> Iterator[dict[str, Tensor]]:
-    """Squared norms of one example's gradients.
+def squared_norms(model: nn.Module, logits: Tensor, cotangent: Tensor, *, last: bool) -> dict[str, Tensor]:
+    """Squared norms of one example's gradients of ``(logits * cotangent).sum()``.
 
     Args:
         model: The model; parameters that require a gradient count, tied ones once.
         logits: ``[1, num_classes]`` with a graph.
-        cotangents: ``[num_classes, passes]``.
-
-    Yields:
-        For each cotangent, parameter name to the squared norm of the gradient of ``logits @ cotangent``, float64.
-    """
-    counted = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    passes = cotangents.shape[1]
-    for k in range(passes):
-        gradients = torch.autograd.grad(
-            logits[0], list(counted.values()), cotangents[:, k], retain_graph=k + 1 < passes, allow_unused=True
-        )
-        yield {
-            name: (gradient.coalesce().values() if gradient.is_sparse else gradient).double().square().sum()
-            for name, gradient in zip(counted, gradients, strict=True)
-            if gradient is not None
-        }
-
-
-def run(model: nn.Module, example: Example) -> Tensor:
-    """Logits of one example.
-
-    Args:
-        model: The model.
-        example: Its inputs ``[1, ...]``.
+        cotangent: ``[1, num_classes]``.
+        last: Whether the graph may be freed.
 
     Returns:
-        ``[1, num_classes]``.
+        Parameter name to squared norm, float64; parameters that the logits do not depend on are absent.
     """
-    return logits_of(model(**example))
+    counted = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    gradients = torch.autograd.grad(logits, list(counted.values()), cotangent, retain_graph=not last, allow_unused=True)
+    return {
+        name: (gradient.coalesce().values() if gradient.is_sparse else gradient).double().square().sum()
+        for name, gradient in zip(counted, gradients, strict=True)
+        if gradient is not None
+    }
