@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from trainables.data.bundled import inference, lexicon, paraphrase
+from trainables.data.bundled import inference_rows, lexicon, paraphrase_rows
 from trainables.data.bundled.changes import replaced, swapped, weakened
 from trainables.data.bundled.meanings import (
     Action,
@@ -122,19 +122,19 @@ def judge(premise: Meaning, hypothesis: Meaning) -> int:
             return ENTAILMENT if entails(claimed, said) else NEUTRAL
 
 
-@pytest.mark.parametrize("label", range(3), ids=inference.LABELS)
+@pytest.mark.parametrize("label", range(3), ids=inference_rows.LABELS)
 @pytest.mark.parametrize("train", [False, True])
 def test_inference_labels_are_the_judges(label: int, train: bool) -> None:
     sampler = Sampler(random.Random(label), train=train)
     for _ in range(400):
-        row = inference.draw(label, sampler)
+        row = inference_rows.draw(label, sampler)
         assert judge(*row.meanings) == label, row
 
 
 def test_negation_occurs_under_every_label() -> None:
     for label in range(3):
         sampler = Sampler(random.Random(label))
-        rows = [inference.draw(label, sampler) for _ in range(200)]
+        rows = [inference_rows.draw(label, sampler) for _ in range(200)]
         assert sum(meaning.negated for row in rows for meaning in row.meanings) > 20
 
 
@@ -142,9 +142,9 @@ def test_negation_occurs_under_every_label() -> None:
 def test_paraphrases_mean_the_same_and_others_do_not(train: bool) -> None:
     sampler = Sampler(random.Random(0), train=train)
     for _ in range(400):
-        first, second = paraphrase.draw(1, sampler).meanings
+        first, second = paraphrase_rows.draw(1, sampler).meanings
         assert first == second
-        first, second = paraphrase.draw(0, sampler).meanings
+        first, second = paraphrase_rows.draw(0, sampler).meanings
         assert not (entails(first, second) and entails(second, first))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainables.data.bundled import inference, paraphrase
+from trainables.data.bundled import inference_rows, paraphrase_rows
 from trainables.data.bundled.grammar import LANGUAGES
 from trainables.data.bundled.meanings import Meaning
 from trainables.data.bundled.rows import Row
@@ -38,8 +38,8 @@ class Task:
 
 
 TASKS = {
-    "paraphrase": Task(paraphrase.LABELS, paraphrase.draw, stream="para", num_train=2000, num_eval=2000),
-    "inference": Task(inference.LABELS, inference.draw, stream="nli", num_train=3000, num_eval=1500),
+    "paraphrase": Task(paraphrase_rows.LABELS, paraphrase_rows.draw, stream="para", num_train=2000, num_eval=2000),
+    "inference": Task(inference_rows.LABELS, inference_rows.draw, stream="nli", num_train=3000, num_eval=1500),
 }
 
 
