@@ -63,10 +63,17 @@ def quick() -> StudyConfig:
     optimizer = OptimizerConfig(learning_rate=1e-3, weight_decay=0.01, warmup=0.1)
     base = TrialConfig(
         model=ModelConfig(name="mini", dropout=DropoutConfig(hidden=0.0, attention=0.0, classifier=0.0)),
-        data=DataConfig(name="inference", source="bundled", train_examples=1_000, stage2_examples=500, max_length=96),
+        data=DataConfig(
+            name="inference",
+            source="bundled",
+            train_examples=1_000,
+            stage2_examples=750,
+            validation_examples=750,
+            max_length=96,
+        ),
         stages=(
             StageConfig(epochs=6, optimizer=optimizer),
-            StageConfig(epochs=3, optimizer=OptimizerConfig(learning_rate=3e-4, weight_decay=0.01, warmup=0.1)),
+            StageConfig(epochs=3, optimizer=OptimizerConfig(learning_rate=6e-4, weight_decay=0.01, warmup=0.1)),
         ),
         measure=MeasureConfig(trace_examples=200),
     )
