@@ -59,13 +59,16 @@ def draw_validation(first_english: list[str], config: DataConfig) -> tuple[list[
         train, rest = list(range(min(stage2, total))), list(range(stage2, total))
     else:
         keys = list(groups)
-        order = [groups[keys[i]] for i in _generator(config.seed, "validation").permutation(len(keys))]
+        generator = _generator(config.seed, "validation")
+        order = [groups[keys[i]] for i in generator.permutation(len(keys))]
         train, used = [], 0
         while len(train) < stage2 and used < len(order):
             train.extend(order[used])
             used += 1
         train = train[:stage2]
         rest = [row for group in order[used:] for row in group]
+        # Rows of a group are alike, so the first rows of validation, on which Tr(F) is measured, must not be groups.
+        rest = [rest[i] for i in generator.permutation(len(rest))]
     if len(train) < stage2:
         raise InputError(f"data.stage2_examples={stage2}, but the validation file has {total} rows")
     wanted = config.validation_examples
