@@ -48,17 +48,7 @@ def read_examples(batches: Iterable[Mapping[str, Any]]) -> Examples:
     labels: list[Tensor | None] = []
     max_rows = max_positions = 0
     for number, batch in enumerate(batches):
-        for key, value in batch.items():
-            if not isinstance(value, Tensor) or value.ndim == 0:
-                raise InputError(f"batch {number}: {key!r} must be a tensor with one row an example, got {value!r:.60}")
-        rows = {key: value.shape[0] for key, value in batch.items()}
-        if len(set(rows.values())) != 1:
-            raise InputError(f"batch {number}: every tensor needs the same number of rows, got {rows}")
-        size = next(iter(rows.values()))
-        mask = batch.get("attention_mask")
-        if mask is not None and mask.ndim == 2 and not bool(mask.bool().any(1).all()):
-            empty = len(inputs) + int((~mask.bool().any(1)).nonzero()[0])
-            raise InputError(f"example {empty} (counting from 0) attends to no token: its attention_mask is all 0")
+        size = _checked_size(number, batch, first=len(inputs))
         for row in range(size):
             inputs.append({key: value[row : row + 1] for key, value in batch.items() if key != "labels"})
             labels.append(batch["labels"][row] if "labels" in batch else None)
@@ -67,6 +57,23 @@ def read_examples(batches: Iterable[Mapping[str, Any]]) -> Examples:
     if not inputs:
         raise InputError("no examples: the batches are empty")
     return Examples(inputs, labels, max_rows, max_positions)
+
+
+def _checked_size(number: int, batch: Mapping[str, Any], first: int) -> int:
+    """The number of examples of a batch, whose first has the number ``first``."""
+    if not batch.keys() - {"labels"}:
+        raise InputError(f"batch {number} has no inputs")
+    for key, value in batch.items():
+        if not isinstance(value, Tensor) or value.ndim == 0:
+            raise InputError(f"batch {number}: {key!r} must be a tensor with one row an example, got {value!r:.60}")
+    rows = {key: value.shape[0] for key, value in batch.items()}
+    if len(set(rows.values())) != 1:
+        raise InputError(f"batch {number}: every tensor needs the same number of rows, got {rows}")
+    mask = batch.get("attention_mask")
+    if mask is not None and mask.ndim == 2 and not bool(mask.bool().any(1).all()):
+        empty = first + int((~mask.bool().any(1)).nonzero()[0])
+        raise InputError(f"example {empty} (counting from 0) attends to no token: its attention_mask is all 0")
+    return int(batch[next(iter(batch))].shape[0])
 
 
 def attended_length(example: Example) -> int:

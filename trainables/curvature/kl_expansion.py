@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -126,7 +127,9 @@ def kl_expansion(
     device = next(iter(theta.values())).device
     inputs = [{key: value.to(device) for key, value in batch.items()} for batch in batches]
     # Only MATH has a forward-mode derivative, should a model keep sdpa.
-    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), torch.random.fork_rng([]):
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), torch.random.fork_rng([]), warnings.catch_warnings():
+        # torch loads its forward-mode rules at their first use, by a way that it deprecates.
+        warnings.filterwarnings("ignore", message=".*torch.jit.script.*", category=DeprecationWarning)
         for draw in range(draws):
             epsilon = _direction(twin, theta, generator)
             log_p = []

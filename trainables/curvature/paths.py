@@ -54,13 +54,13 @@ class Measurement:
         """
         family = families.family_of(self.model)
         assert family is not None
-        self._start()
         config: Any = self.model.config
         samples = 1 if self.uniforms is None else self.uniforms.shape[1]
         passes = max(config.num_labels - 1, 1) if self.estimator is Estimator.EXACT else samples
         last = families.last_layer_to_shorten(self.model, family)
         shortened = nullcontext() if last is None else families.shortened(last, family)
         with measuring(self.model, frozen=True), GhostNorms(self.model, self.groups, passes) as ghost, shortened:
+            self._start()
             done = 0
             for chunk, inputs in chunks(self.examples, getattr(config, "pad_token_id", None) or 0):
                 rows, width = inputs["input_ids"].shape
@@ -81,8 +81,8 @@ class Measurement:
         Raises:
             InputError: See :func:`trainables.curvature.fisher_trace`.
         """
-        self._start()
         with measuring(self.model, frozen=False):
+            self._start()
             for i, example in enumerate(self.examples.inputs):
                 # Cloned, because tensors that were made in inference mode cannot be saved for a backward pass.
                 inputs = {key: value.clone().to(self._device) for key, value in example.items()}
@@ -130,7 +130,8 @@ class Measurement:
             label = self.examples.labels[i]
             if label is None or label.ndim != 0 or label.is_floating_point() or not 0 <= label < self.num_classes:
                 value = None if label is None else label.tolist()
-                raise InputError(f"example {i} (from 0) has the label {value}, not one of 0 to {self.num_classes - 1}")
+                limit = self.num_classes - 1
+                raise InputError(f"example {i} (counting from 0) has the label {value}, not one of 0 to {limit}")
         return torch.tensor([int(self.examples.labels[i] or 0) for i in chunk], device=logits.device).unsqueeze(1)
 
 
