@@ -194,7 +194,8 @@ def partial_correlation(
 ) -> Association:
     """Partial correlation of x and y given family and covariates, interval and p by Fisher's z.
 
-    r is the Pearson correlation of the residuals of x and of y after regression on family dummies and covariates. With ``ranks`` x and y are first replaced by the ranks of their deviations from the family's mean (Spearman).
+    r is the Pearson correlation of the residuals of x and of y after regression on family dummies and covariates. With
+    ``ranks`` x and y are first replaced by the ranks of their deviations from the family's mean (Spearman).
 
     Args:
         x: Numbers [n]; rows with a missing value anywhere are left out.
@@ -216,7 +217,8 @@ def partial_correlation(
     method = f"{name}{' and covariates' if covariates else ''}; Fisher z with the permutation variance"
     if data.reason:
         return Association(None, None, None, None, n, families, method, data.reason)
-    return Association(data.r, *data.interval(RANK_VARIANCE if ranks else 1.0), n, families, method)
+    low, high, p = data.interval(RANK_VARIANCE if ranks else 1.0)
+    return Association(data.r, low, high, p, n, families, method)
 
 
 def leave_one_family_out(x: ArrayLike, y: ArrayLike, groups: ArrayLike) -> dict[Any, Association]:

@@ -15,12 +15,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from analysis.rows import Rows, model_rows
 from study.results import StudyResults
 
 ENGLISH = "en"
 COLLAPSE_MARGIN = 0.05
+_IDENTITY = ("trial_id", "configuration", "family", "label", "seed", "collapsed")
 SECOND_STAGE = {  # derived column -> the column of each language whose mean it is
     "gain": "stage2.{}.gain",
     "accuracy_before": "stage2.{}.accuracy_before",
@@ -72,13 +74,16 @@ class StudyTables:
             collapsed: Also use collapsed models.
 
         Returns:
-            One row a configuration: family, label, seeds and the columns; empty when a column does not exist.
+            One row a configuration: configuration, family, label, seeds and the columns; empty when a column is absent.
         """
         used = self.usable(*columns, collapsed=collapsed)
-        grouped = used.groupby("configuration", sort=True, observed=True)
-        table = grouped[list(columns)].mean() if len(used) else used[list(columns)]
-        facts = grouped.agg(family=("family", "first"), label=("label", "first"), seeds=("seed", "count"))
-        return facts.join(table).reset_index()
+        codes, first, inverse = np.unique(used["configuration"], return_index=True, return_inverse=True)
+        seeds = np.bincount(inverse, minlength=len(codes))
+        table = used.iloc[first][["configuration", "family", "label"]].reset_index(drop=True)
+        table["seeds"] = seeds
+        for column in columns:
+            table[column] = np.bincount(inverse, weights=_floats(used, column), minlength=len(codes)) / seeds
+        return table
 
     def usable(self, *columns: str, collapsed: bool = False) -> pd.DataFrame:
         """The models that have a finite value in all of some columns.
@@ -88,14 +93,13 @@ class StudyTables:
             collapsed: Also collapsed models.
 
         Returns:
-            Rows of ``models``.
+            Their identity and those columns.
         """
-        models = self.models.reindex(columns=[*self.models.columns, *(c for c in columns if c not in self.models)])
-        keep = np.isfinite(models[list(columns)].to_numpy(dtype=np.float64, na_value=np.nan)).all(axis=1)
-        if not collapsed:
-            keep &= ~models["collapsed"].to_numpy(dtype=bool)
-        kept: pd.DataFrame = models.loc[keep]
-        return kept
+        keep = np.full(len(self.models), True) if collapsed else ~self.models["collapsed"].to_numpy(dtype=bool)
+        for column in columns:
+            keep &= np.isfinite(_floats(self.models, column))
+        shown = dict.fromkeys([*_IDENTITY, *(column for column in columns if column in self.models)])
+        return self.models.loc[keep, list(shown)]
 
     def has(self, *columns: str) -> bool:
         """Whether any model has a finite value in all of some columns.
@@ -106,7 +110,8 @@ class StudyTables:
         Returns:
             True when at least one has, collapsed or not.
         """
-        return not self.usable(*columns, collapsed=True).empty
+        values = [np.isfinite(_floats(self.models, column)) for column in columns]
+        return bool(np.logical_and.reduce(values).any())
 
     def dose(self, family: str) -> str | None:
         """The one path that a family searches, when its values are numbers.

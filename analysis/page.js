@@ -10,7 +10,7 @@ window.views = {};
 const renderer = (records.models ?? []).length > 600 ? "canvas" : "svg";
 for (const element of document.querySelectorAll("[data-chart]")) {
   const { spec, data } = charts[element.dataset.chart];
-  spec.datasets = Object.fromEntries(data.map((name) => [name, records[name]]));
+  for (const name of data) (spec.datasets ??= {})[name] = records[name];
   const options = { mode: "vega-lite", renderer, actions: { export: true, source: false, compiled: false, editor: false } };
   const { view } = await window.vegaEmbed(element, spec, options);
   window.views[element.dataset.chart] = view;

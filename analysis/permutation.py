@@ -15,7 +15,8 @@ from analysis.association import Association, partial_correlation, within
 
 EXACT_ARRANGEMENTS = 10_000
 DRAWS = 9_999
-_KEPT_ROWS = 200  # arrangements of more rows than this are drawn block by block and not kept
+_BLOCK = 1_000  # arrangements handled at once
+_KEPT = 40_000_000  # more entries than this (160 MB) are drawn block by block and not kept
 
 
 def headline(x: ArrayLike, y: ArrayLike, groups: ArrayLike, *, seed: int = 0) -> Association:
@@ -58,16 +59,16 @@ def headline(x: ArrayLike, y: ArrayLike, groups: ArrayLike, *, seed: int = 0) ->
 
 def _arrangements(sizes: tuple[int, ...], seed: int) -> Iterator[NDArray[np.int32]]:
     """Row numbers [m, n] of arrangements within consecutive families: all, or DRAWS random ones, in blocks."""
-    if sum(sizes) <= _KEPT_ROWS:  # a report asks for the same families again and again
-        yield _small_arrangements(sizes, seed)
+    if sum(sizes) * DRAWS <= _KEPT:  # a report asks for the same families again and again
+        kept = _kept_arrangements(sizes, seed)
+        yield from (kept[start : start + _BLOCK] for start in range(0, len(kept), _BLOCK))
         return
     rng = np.random.default_rng(seed)
-    for start in range(0, DRAWS, 500):
-        yield _random_arrangements(sizes, min(500, DRAWS - start), rng)
+    yield from (_random_arrangements(sizes, min(_BLOCK, DRAWS - start), rng) for start in range(0, DRAWS, _BLOCK))
 
 
-@lru_cache(maxsize=16)
-def _small_arrangements(sizes: tuple[int, ...], seed: int) -> NDArray[np.int32]:
+@lru_cache(maxsize=4)
+def _kept_arrangements(sizes: tuple[int, ...], seed: int) -> NDArray[np.int32]:
     if math.prod(math.factorial(size) for size in sizes) > EXACT_ARRANGEMENTS:
         return _random_arrangements(sizes, DRAWS, np.random.default_rng(seed))
     table = np.zeros((1, 0), dtype=np.int32)

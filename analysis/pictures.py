@@ -1,47 +1,98 @@
-"""Specifications to pictures, and the script that draws them on a page; offline, by vl-convert."""
+"""Specifications to pictures, and the script that draws them on a page; offline, by vl-convert.
+
+Pictures are drawn by processes of their own (``python -m analysis.pictures``), since drawing takes most of a report's
+time and does not release the interpreter. This module imports nothing of ours, so that such a process starts at once.
+"""
 
 from __future__ import annotations
 
+import html
+import json
+import os
 import re
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import vl_convert
 
-from analysis.document import Figure
-from analysis.numbers import Numbers
-
 VEGA_LITE = "6.4"
+PNG_SCALE = 2.0  # 192 dots an inch at the size of the page
+LIBRARY = "library.js"
 _DATUM = re.compile(r"datum\.(\w+)|datum\['(\w+)'\]")
-PNG_SCALE = 2.5  # 240 dots an inch at the size that a paper's column gives
 
 
-def library() -> str:
-    """Vega, Vega-Lite and vega-embed as one script.
-
-    Returns:
-        The script.
-    """
-    return str(vl_convert.javascript_bundle(None, VEGA_LITE))
-
-
-def draw(figure: Figure, numbers: Numbers) -> dict[str, bytes]:
-    """A figure as pictures.
+class Drawing:
+    """Processes at work on some files of a folder.
 
     Args:
-        figure: The figure.
-        numbers: All numbers, for the description that the picture carries.
+        folder: Where they write.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._processes: list[subprocess.Popen[str]] = []
+
+    def library(self) -> None:
+        """Write Vega, Vega-Lite and vega-embed as one script to the file LIBRARY."""
+        self._start([LIBRARY])
+
+    def pictures(self, specs: Mapping[str, Mapping[str, Any]]) -> None:
+        """Draw specifications with their rows to NAME.svg, NAME.pdf and NAME.png.
+
+        Args:
+            specs: Name to specification.
+        """
+        sizes = {}
+        for name, spec in specs.items():
+            text = json.dumps(spec, separators=(",", ":"))
+            (self._folder / f"{name}.json").write_text(text, encoding="utf-8")
+            sizes[name] = len(text)
+        order = sorted(sizes, key=lambda name: -sizes[name])
+        workers = min(len(order), 2, os.cpu_count() or 1)
+        for worker in range(workers):
+            self._start([f"{name}.json" for name in order[worker::workers]])
+
+    def wait(self) -> None:
+        """Wait for all files.
+
+        Raises:
+            RuntimeError: A process failed.
+        """
+        ends = [process.communicate()[1] for process in self._processes]
+        if any(process.returncode for process in self._processes):
+            raise RuntimeError("drawing failed: " + " ".join(filter(None, ends)))
+
+    def stop(self) -> None:
+        """End processes that still run."""
+        for process in self._processes:
+            process.kill()
+            process.wait()
+
+    def _start(self, names: Sequence[str]) -> None:
+        paths = [str(self._folder / name) for name in names]
+        top = Path(__file__).resolve().parents[1]
+        command = [sys.executable, "-m", "analysis.pictures", *paths]
+        self._processes.append(subprocess.Popen(command, cwd=top, stderr=subprocess.PIPE, text=True))
+
+
+def static(spec: Mapping[str, Any], rows: Mapping[str, Any], title: str) -> dict[str, Any]:
+    """A specification for pictures: without what only a page needs, with the columns that it reads.
+
+    Args:
+        spec: The specification.
+        rows: Data name to rows, which have ``records(fields)``.
+        title: The alternative text.
 
     Returns:
-        "svg", "pdf" and "png" to content.
+        The specification.
     """
-    spec = _without_tooltips(figure.spec) | {"description": numbers.text(figure.alternative)}
-    fields = set(_fields(spec))
-    spec["datasets"] = spec.get("datasets", {}) | {name: rows.records(fields) for name, rows in figure.rows.items()}
-    vega = vl_convert.vegalite_to_vega(spec, vl_version=VEGA_LITE)
-    svg = vl_convert.vega_to_svg(vega)
-    png = vl_convert.svg_to_png(svg, scale=PNG_SCALE)
-    return {"svg": svg.encode(), "pdf": vl_convert.svg_to_pdf(svg), "png": png}
+    bare: dict[str, Any] = _without_tooltips(spec)
+    fields = set(_fields(bare))
+    bare["datasets"] = bare.get("datasets", {}) | {name: table.records(fields) for name, table in rows.items()}
+    return bare | {"usermeta": {"title": title}, "config": bare["config"] | {"aria": False}}
 
 
 def _without_tooltips(spec: Any) -> Any:
@@ -63,3 +114,39 @@ def _fields(spec: Any) -> Iterator[str]:
     elif isinstance(spec, str):
         for match in _DATUM.finditer(spec):
             yield match[1] or match[2]
+
+
+def draw(spec: dict[str, Any]) -> dict[str, bytes]:
+    """A specification as pictures.
+
+    Args:
+        spec: From :func:`static`.
+
+    Returns:
+        "svg", "pdf" and "png" to content.
+    """
+    vega = vl_convert.vegalite_to_vega(spec, vl_version=VEGA_LITE)
+    svg = vl_convert.vega_to_svg(vega)
+    start, rest = svg.split(">", 1)
+    svg = f'{start} role="img"><title>{html.escape(spec["usermeta"]["title"])}</title>{rest}'
+    png = vl_convert.svg_to_png(svg, scale=PNG_SCALE)
+    return {"svg": svg.encode(), "pdf": vl_convert.svg_to_pdf(svg), "png": png}
+
+
+def main(paths: Iterable[str]) -> None:
+    """Do the jobs of one process.
+
+    Args:
+        paths: LIBRARY, or NAME.json files with specifications, in the folder to write to.
+    """
+    for path in map(Path, paths):
+        if path.name == LIBRARY:
+            script = vl_convert.javascript_bundle(None, VEGA_LITE)  # type: ignore[arg-type]  # None: the usual entry
+            path.write_text(script, encoding="utf-8")
+            continue
+        for ending, content in draw(json.loads(path.read_text(encoding="utf-8"))).items():
+            path.with_suffix(f".{ending}").write_bytes(content)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

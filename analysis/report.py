@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-from pyarrow import fs
-
-from analysis import pictures, render, statements
+from analysis import render, statements
 from analysis.configurations import StudyTables, tables
 from analysis.document import Block, Figure, Missing, Paragraph
 from analysis.export import table_files
 from analysis.numbers import Number, Numbers
+from analysis.pictures import LIBRARY, Drawing, static
+from analysis.publish import check_writable, publish
 from analysis.sections import SECTIONS, account
 from study.results import load
-from trainables.errors import InputError
 
 SCHEMA_VERSION = 1
 READING = (
@@ -99,22 +94,32 @@ def write_report(folder: str, out: str | None = None) -> Report:
     Returns:
         The sentences and the page's address.
     """
-    study = tables(load(folder))
-    found = compute(study)
-    target = out if out is not None else f"{folder.rstrip('/')}/report"
-    document = _document(study, found)
-    figures = [block for _, _, blocks in document.sections for block in blocks if isinstance(block, Figure)]
-    files: dict[str, bytes] = {}
-    for figure in figures:
-        for ending, content in pictures.draw(figure, found.numbers).items():
-            files[f"figures/{figure.name}.{ending}"] = content
-    files["report.md"] = render.markdown(document, {f.name: f"figures/{f.name}.png" for f in figures}).encode()
-    files["numbers.json"] = _numbers_json(study, found)
-    files |= table_files(study.trials, study.curves)
-    files["report.html"] = render.page(document, pictures.library()).encode()
-    _write(target, files)
+    target = (out if out is not None else f"{folder.rstrip('/')}/report").rstrip("/")
+    with tempfile.TemporaryDirectory() as aside:
+        drawing = Drawing(Path(aside))
+        try:
+            study = tables(load(folder))
+            check_writable(target)
+            drawing.library()
+            found = compute(study)
+            document = _document(study, found)
+            drawn = [block for _, _, blocks in document.sections for block in blocks if isinstance(block, Figure)]
+            drawing.pictures({f.name: static(f.spec, f.rows, found.numbers.text(f.alternative)) for f in drawn})
+            files = {
+                "report.md": render.markdown(document, {f.name: f"figures/{f.name}.png" for f in drawn}).encode(),
+                "numbers.json": _numbers_json(study, found, [f.name for f in drawn]),
+                **table_files(study.trials, study.curves),
+            }
+            drawing.wait()
+        finally:
+            drawing.stop()
+        for figure in drawn:
+            for ending in ("svg", "pdf", "png"):
+                files[f"figures/{figure.name}.{ending}"] = (Path(aside) / f"{figure.name}.{ending}").read_bytes()
+        files["report.html"] = render.page(document, (Path(aside) / LIBRARY).read_text(encoding="utf-8")).encode()
+        publish(target, files)
     sentences = found.sentences()
-    return Report(sentences, sentences[0], document.account, f"{target.rstrip('/')}/report.html")
+    return Report(sentences, sentences[0], document.account, f"{target}/report.html")
 
 
 def _document(study: StudyTables, found: Findings) -> render.Document:
@@ -140,7 +145,7 @@ def _document(study: StudyTables, found: Findings) -> render.Document:
     )
 
 
-def _numbers_json(study: StudyTables, found: Findings) -> bytes:
+def _numbers_json(study: StudyTables, found: Findings, figures: list[str]) -> bytes:
     data = {
         "schema_version": SCHEMA_VERSION,
         "study": study.name,
@@ -149,44 +154,7 @@ def _numbers_json(study: StudyTables, found: Findings) -> bytes:
                 "declared": v.declared, "word": v.word, "sentence": statements.sentence(v, found.numbers)
             } for v in found.verdicts
         },
+        "figures": figures,
         "numbers": found.numbers.as_json(),
     }  # fmt: skip
     return (json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
-
-
-def _write(target: str, files: Mapping[str, bytes]) -> None:
-    """Write all files aside, then move them into place one by one; figures of an earlier report go.
-
-    Args:
-        target: Local folder or URI.
-        files: Relative path to content.
-
-    Raises:
-        InputError: The folder cannot be written.
-    """
-    try:
-        if "://" in target:
-            filesystem, path = fs.FileSystem.from_uri(target)
-            with tempfile.TemporaryDirectory() as aside:
-                _fill(Path(aside), files)
-                filesystem.create_dir(path, recursive=True)
-                fs.copy_files(aside, path, destination_filesystem=filesystem)
-            return
-        folder = Path(target).expanduser()
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".report-", dir=folder) as aside:
-            _fill(Path(aside), files)
-            shutil.rmtree(folder / "figures", ignore_errors=True)
-            (folder / "figures").mkdir(exist_ok=True)
-            for name in files:
-                os.replace(Path(aside) / name, folder / name)
-    except (OSError, pa.ArrowInvalid) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"cannot write the report to {target}: {reason}; choose another folder with --out") from None
-
-
-def _fill(folder: Path, files: Mapping[str, bytes]) -> None:
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)

@@ -9,16 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 INK, GREY = "#1a1a1a", "#6b6b6b"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#6B6B00")
 SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "triangle-right", "triangle-left")
-DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2], [12, 3], [4, 4])
 STAR = "M0,-1L0.24,-0.32L0.95,-0.31L0.38,0.12L0.59,0.81L0,0.4L-0.59,0.81L-0.38,0.12L-0.95,-0.31L-0.24,-0.32Z"
 BASELINE = "baseline"
 POINTS = "points"  # axis labels that are a hundred times the value
-Mark = TypeVar("Mark")
 
 
 @dataclass(frozen=True)
@@ -41,11 +38,7 @@ class Families:
         """A shape for each family; a star for the baseline."""
         return self._each(SHAPES, STAR)
 
-    def dashes(self) -> list[list[int]]:
-        """A dash pattern for each family; unbroken for the baseline."""
-        return self._each(DASHES[1:], DASHES[0])
-
-    def _each(self, marks: Sequence[Mark], baseline: Mark) -> list[Mark]:
+    def _each(self, marks: Sequence[str], baseline: str) -> list[str]:
         others = iter(range(len(self.names)))
         return [baseline if name == BASELINE else marks[next(others) % len(marks)] for name in self.names]
 
@@ -69,7 +62,7 @@ class Axis:
         low: Smallest value shown.
         high: Largest.
         log: Logarithmic.
-        number: d3 format of the labels, or POINTS.
+        number: d3 format of the labels, or POINTS; empty for plain numbers.
     """
 
     field: str
@@ -77,10 +70,10 @@ class Axis:
     low: float
     high: float
     log: bool = False
-    number: str = "~g"
+    number: str = ""
 
     @classmethod
-    def over(cls, field: str, title: str, values: Sequence[float], *, log: bool = False, number: str = "~g") -> Axis:
+    def over(cls, field: str, title: str, values: Sequence[float], *, log: bool = False, number: str = "") -> Axis:
         """An axis that shows all of some values with a margin.
 
         Args:

@@ -85,8 +85,9 @@ def _lines(
         if tables.has(own, "ln_trace"):
             add(f"{'gain' if outcome == 'gain' else 'zero-shot accuracy'} in {language}", language,
                 shared.correlate(tables, "ln_trace", own))  # fmt: skip
-    for family, found in leave_one_family_out(means["ln_trace"], means[column], means["family"]).items():
-        if found.families < means["family"].nunique() or found.families > 1:
+    counted = means.loc[means.groupby("family")["family"].transform("size") > 1]
+    for family, found in leave_one_family_out(counted["ln_trace"], counted[column], counted["family"]).items():
+        if found.families:
             add(f"without {family}", f"without.{family}", from_association(found))
     trials = tables.usable(column, "ln_trace")
     if len(trials) > trials["configuration"].nunique():
@@ -145,10 +146,11 @@ def _deviations(tables: StudyTables) -> Rows:
     if means.empty:
         return Rows([], [])
     moved = centred(means[["ln_trace", "accuracy.en"]].to_numpy(), means["family"].to_numpy())
-    dose = tables.models.drop_duplicates("configuration").set_index("configuration")["dose_rank"].fillna(0.5)
+    first = tables.models.drop_duplicates("configuration")
+    doses = dict(zip(first["configuration"], first["dose_rank"].fillna(0.5).astype(float), strict=True))
     names = ["id", "label", "family", "configuration", "collapsed", "dose", "x", "y"]
     values = [
-        [row.label, row.label, row.family, row.configuration, 0, float(dose[row.configuration]), float(x), float(y)]
+        [row.label, row.label, row.family, row.configuration, 0, doses[row.configuration], float(x), float(y)]
         for row, (x, y) in zip(means.itertuples(), moved, strict=True)
     ]
     return Rows(names, values)
@@ -174,7 +176,7 @@ def draw(result: Associations, numbers: Numbers) -> list[Block]:
         name = OUTCOMES[outcome][2]
         rows = shared.forest_rows(lines, numbers)
         x = Axis("value", "correlation with ln Tr(F) and its 95 % interval", -1.02, 1.02)
-        chart = figures.forest(f"{outcome}_forest", x, bands=(-0.3, 0.0, 0.3), height=19)
+        chart = figures.forest(f"{outcome}_forest", x, bands=(-0.3, 0.0, 0.3))
         caption = f'Correlations of {name} with ln Tr(F). Dashed: 0 and the bounds of "no association", -.3 and .3.'
         alternative = f"Forest plot of the correlations of {name} with ln Tr(F); the table below has the same numbers."
         spec = figures.finish(chart)

@@ -51,7 +51,7 @@ def compute(tables: StudyTables) -> Curves | Missing:
         return Missing("no complete trial has curves of its training.")
     by_family = joined["configuration"].nunique() > MOST_LINES
     key = ["family"] if by_family else ["family", "configuration", "label"]
-    means = joined.groupby([*key, "name", "step"], sort=True, as_index=False)["value"].mean()
+    means = pd.DataFrame(joined.groupby([*key, "name", "step"], as_index=False)["value"].mean())
     if by_family:
         means["configuration"], means["label"] = means["family"], means["family"] + ", mean of all models"
     means["series"] = means["configuration"].astype(str)
@@ -90,16 +90,16 @@ def draw(result: Curves, numbers: Numbers) -> list[Block]:
     panels = []
     for name in result.names:
         log = name in LOGARITHMIC and min(values[name]) > 0
-        number = ".0%" if name.startswith("accuracy") else "~g"
+        number = ".0%" if name.startswith("accuracy") else ""
         y = Axis.over("value", TITLES.get(name, name), values[name], log=log, number=number)
         where = f"datum.name == '{name}'"
-        panels.append(figures.lines("curves", x, y, result.families, where=where, title="", legend=True))
+        panels.append(figures.lines("curves", x, y, result.families, where=where))
     what = "a family (mean of its models)" if result.by_family else "a configuration (mean over seeds)"
-    caption = f"Training on English: one line {what}; colour and dashes by family, its shape at the last point."
+    caption = f"Training on English: one line {what}; colour by family, its shape at the last point."
     alternative = (
         "Line charts over training steps of " + ", ".join(TITLES.get(name, name) for name in result.names) + "."
     )
-    spec = figures.finish(figures.row(panels, columns=3))
+    spec = figures.finish(figures.row(panels, columns=2))
     blocks: list[Block] = [Figure("curves", spec, {"curves": result.rows}, caption, alternative)]
     if "curves.peak" in numbers:
         text = (

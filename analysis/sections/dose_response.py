@@ -1,6 +1,4 @@
-"""Dose-response, H2 and H3: each family's weights against Tr(F), and the best Fisher penalty against the best
-consistency weight.
-"""
+"""Dose-response, H2 and H3: each family's weights against Tr(F), and the two best weights against each other."""
 
 from __future__ import annotations
 
@@ -83,9 +81,15 @@ def _equivalence(tables: StudyTables) -> Number | None:
     one unit. Equivalence by two one-sided t tests against a margin of one point; the p of a difference beyond the
     margin is reported where that is smaller. Seeds share weights that were chosen on overlapping data: with few seeds
     this is a rough answer, and says so by its interval.
+
+    Args:
+        tables: The study.
+
+    Returns:
+        The mean difference over seeds; None when the study has not both kinds.
     """
     models = tables.usable("accuracy.en", collapsed=True)
-    weights = models.reindex(columns=[CONSISTENCY, FISHER]).apply(pd.to_numeric).fillna(0.0)
+    weights = tables.models.loc[models.index].reindex(columns=[CONSISTENCY, FISHER]).apply(pd.to_numeric).fillna(0.0)
     consistent = models.loc[(weights[CONSISTENCY] > 0) & (weights[FISHER] == 0)]
     penalised = models.loc[(weights[FISHER] > 0) & (weights[CONSISTENCY] == 0)]
     if consistent.empty or penalised.empty:
@@ -113,7 +117,7 @@ def _equivalence(tables: StudyTables) -> Number | None:
 def _chosen(pivot: pd.DataFrame, seeds: list[int], seed: int) -> float:
     """Accuracy at one seed of the configuration that is best on the others."""
     others = pivot[[s for s in seeds if s != seed]].dropna()
-    return math.nan if others.empty else float(pivot.loc[others.mean(axis=1).idxmax(), seed])
+    return math.nan if others.empty else float(pivot.loc[others.index, seed].to_numpy()[others.mean(axis=1).argmax()])
 
 
 def _margin_p(mean: float, error: float, n: int) -> float:
@@ -159,7 +163,7 @@ def draw(result: DoseResponse, numbers: Numbers) -> list[Block]:
             where=f"datum.family == '{family}'",
         ) for family, name, order in result.doses
     ]  # fmt: skip
-    spec = figures.finish(figures.row(panels, columns=3))
+    spec = figures.finish(figures.row(panels))
     caption = "Tr(F) over each family's weights; marks are models, the line joins the means over seeds."
     alternative = "Panels, one a family, of the trace of the Fisher information over the regulariser's weight."
     trends = [

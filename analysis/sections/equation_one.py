@@ -47,7 +47,8 @@ def compute(tables: StudyTables) -> EquationOne | Missing:
     numbers = {f"kl_ratio.{place}": _mean(points.loc[points["last"] & (points["x"] == sigma)])
                for place, sigma in enumerate(sigmas)}  # fmt: skip
     numbers["H5"] = numbers["kl_ratio.0"]
-    means = points.groupby(["family", "label", "configuration", "step", "x"], as_index=False)["value"].mean()
+    key = ["family", "label", "configuration", "step", "x"]
+    means = pd.DataFrame(points.groupby(key, as_index=False)["value"].mean())
     means["series"] = means["configuration"].astype(str) + "/" + means["step"].astype(str)
     means["last"] = means["x"] == means.groupby("series")["x"].transform("max")
     table = rows(means, ["family", "label", "series", "step", "x", "value", "last"])
@@ -75,12 +76,10 @@ def draw(result: EquationOne, numbers: Numbers) -> list[Block]:
     """Lines over the noise, and a table."""
     x = Axis.over("x", "sigma (standard deviation of the noise, log scale)", result.sigmas, log=True, number="~e")
     y = Axis.over("value", "KL / (sigma^2 Tr(F) / 2)", [*result.rows.column("value"), 1.0])
-    chart = figures.lines(
-        "kl_ratio", x, y, result.families, where="true", title="", legend=True, at=1.0, size=(420, 260)
-    )
+    chart = figures.lines("kl_ratio", x, y, result.families, where="true", at=1.0, size=(420, 260))
     caption = "Equation 1: the ratio is 1 where the divergence is what Tr(F) says; one line a configuration and step."
     alternative = "Line chart of the KL ratio over the noise level; at the smallest noise it is {H5}."
-    text = "Equation 1 (H5): at the smallest noise the ratio is {H5} over {H5:n} configurations; 1 is what equation 1 says."
+    text = "Equation 1 says 1; at the smallest noise the ratio (H5) is {H5} over {H5:n} configurations."
     table = [
         [f"{sigma:g}", f"{{kl_ratio.{place}}}", f"{{kl_ratio.{place}:n}}"] for place, sigma in enumerate(result.sigmas)
     ]

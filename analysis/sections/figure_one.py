@@ -8,10 +8,9 @@ from typing import Any
 from analysis import figures
 from analysis.configurations import StudyTables
 from analysis.document import Block, Figure, Missing, Paragraph, Section
-from analysis.figures import Links
 from analysis.numbers import Number, Numbers, from_association
 from analysis.permutation import headline
-from analysis.rows import Rows
+from analysis.rows import Rows, field_name
 from analysis.sections import figure_two, shared
 from analysis.style import Families, Tip
 
@@ -47,19 +46,19 @@ def compute(tables: StudyTables) -> FigureOne | Missing:
     return FigureOne(numbers, tables.figure_rows, shared.families(tables), figure_two.languages_with_gain(tables))
 
 
-def _chart(result: FigureOne, links: Links | None = None) -> Any:
+def _chart(result: FigureOne, linked: bool = False) -> Any:
     x = shared.axis(result.rows, ["fisher_trace"], "Tr(F) on English validation (log scale)", log=True)
     y = shared.axis(result.rows, ["accuracy.en"], "English validation accuracy", number=".0%")
     tips = shared.tips(ACCURACY, shared.TRACE, TRACE_ERROR)
-    title = "Figure 1" if links else ""
-    return figures.models("models", x, y, result.families, tips, size=(520, 340), links=links, title=title)
+    title = "Figure 1" if linked else ""
+    return figures.models("models", x, y, result.families, tips, size=(520, 340), linked=linked, title=title)
 
 
 def draw(result: FigureOne, numbers: Numbers) -> list[Block]:
     """The figure and its headline; on the page Figure 2 hangs below it and shares its selections."""
-    links = Links.new()
-    below = [figure_two.chart(result.rows, result.families, result.gains, links)] if result.gains else []
-    page = figures.finish(figures.linked(_chart(result, links), below, links))
+    below = [figure_two.chart(result.rows, result.families, result.gains, linked=True)] if result.gains else []
+    views = ["accuracy_en", *(field_name(figure_two.gain_column(language)) for language in result.gains)]
+    page = figures.finish(figures.linked(_chart(result, linked=True), below, views))
     spec = figures.finish(_chart(result))
     caption = (
         "Figure 1. English validation accuracy against Tr(F) after English fine-tuning; each mark is one model. "

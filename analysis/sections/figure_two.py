@@ -8,7 +8,6 @@ from typing import Any
 from analysis import figures
 from analysis.configurations import StudyTables
 from analysis.document import Block, Figure, Missing, Paragraph, Section
-from analysis.figures import Links
 from analysis.numbers import Number, Numbers, from_association
 from analysis.permutation import headline
 from analysis.rows import Rows
@@ -37,10 +36,11 @@ class FigureTwo:
 
 def languages_with_gain(tables: StudyTables) -> list[str]:
     """Target languages in which some model has both a gain and Tr(F), in the configuration's order."""
-    return [language for language in tables.languages if tables.has(_column(language), "ln_trace")]
+    return [language for language in tables.languages if tables.has(gain_column(language), "ln_trace")]
 
 
-def _column(language: str) -> str:
+def gain_column(language: str) -> str:
+    """The column of a language's gain."""
     return f"stage2.{language}.gain"
 
 
@@ -53,7 +53,7 @@ def compute(tables: StudyTables) -> FigureTwo | Missing:
     for key, column, collapsed in (
         ("H4", "gain", False),
         ("H4.with_collapsed", "gain", True),
-        *((f"H4.{language}", _column(language), False) for language in languages),
+        *((f"H4.{language}", gain_column(language), False) for language in languages),
     ):
         means = tables.means(column, "ln_trace", collapsed=collapsed)
         numbers[key] = from_association(headline(means["ln_trace"], means[column], means["family"]))
@@ -61,11 +61,11 @@ def compute(tables: StudyTables) -> FigureTwo | Missing:
     return FigureTwo(numbers, tables.figure_rows, shared.families(tables), languages, linked)
 
 
-def chart(rows: Rows, families: Families, languages: list[str], links: Links | None = None) -> Any:
-    """The panels of Figure 2; with ``links`` they share the legend and the selections of Figure 1."""
-    panels = [(_column(language), "fisher_trace", language) for language in languages]
-    first = "Figure 2: " if links else ""
-    return shared.against_trace(rows, families, panels, "gain in accuracy (points)", links=links, first=first)
+def chart(rows: Rows, families: Families, languages: list[str], linked: bool = False) -> Any:
+    """The panels of Figure 2; linked they share the legend and the selections of Figure 1."""
+    panels = [(gain_column(language), "fisher_trace", language) for language in languages]
+    first = "Figure 2: " if linked else ""
+    return shared.against_trace(rows, families, panels, "gain in accuracy (points)", linked=linked, first=first)
 
 
 def draw(result: FigureTwo, numbers: Numbers) -> list[Block]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -82,7 +83,7 @@ def drop_in_r2(values: pd.DataFrame, outcome: pd.Series[float]) -> dict[str, Num
     return found
 
 
-def _r2(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+def _r2(x: NDArray[Any], y: NDArray[Any]) -> float:
     design = np.column_stack([np.ones(len(y)), x])
     residual = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
     centre = y - y.mean()

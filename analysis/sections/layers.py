@@ -46,7 +46,7 @@ def compute(tables: StudyTables) -> Layers | Missing:
     shares = models[columns].div(models["fisher_trace"], axis=0).groupby(models["family"]).mean()
     families = [family for family in tables.families if family in shares.index]
     values = [
-        [family, name, float(f"{shares.at[family, column]:.5g}")]
+        [family, name, float(f"{float(shares[column][family]):.5g}")]
         for family in families
         for name, column in zip(names, columns, strict=True)
     ]

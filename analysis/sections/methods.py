@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -20,13 +21,14 @@ PROTOCOL = (
 )  # fmt: skip
 PROVENANCE = ("run", "device", "host", "data_fingerprint", "model_fingerprint", "commit", "dirty")
 UNIT = (
-    "Unit: a configuration, the mean over its seeds of the outcome and of ln Tr(F). A family is an arm; a family of one "
-    "configuration is drawn, not counted. Models that collapsed (training accuracy below the majority share plus five "
-    "points) are hollow marks and outside the headlines, which are repeated with them. Headline: partial Pearson "
+    "Unit: a configuration, the mean over its seeds of the outcome and of ln Tr(F). A family is an arm; a family of "
+    "one configuration is drawn, not counted. Models that collapsed (training accuracy below the majority share plus "
+    "five points) are hollow marks and outside the headlines, which are repeated with them. Headline: partial Pearson "
     "correlation given family; two-sided p by permuting configurations within families (all arrangements up to 10,000, "
     "else 9,999 random ones); 95 % interval by Fisher's z with the variance of r over permutations within families. "
-    "For families that spread alike that is the n - (families - 1) - 3 degrees of the declared method; where one family "
-    "holds most of the spread it is wider, as the declared interval then covers too little (benchmarks/statistics.py). "
+    "For families that spread alike that is the n - (families - 1) - 3 degrees of the declared method; where one "
+    "family holds most of the spread it is wider, as the declared interval then covers too little "
+    "(benchmarks/statistics.py). "
     "Holm over H1 to H4. Everything that is not a headline is secondary, its p unadjusted."
 )
 WORDS = (
@@ -67,7 +69,7 @@ def compute(tables: StudyTables) -> Methods:
     return Methods(protocol, provenance, description, str(tables.study.get("created") or ""))
 
 
-def _distinct(values: pd.Series[object]) -> str:
+def _distinct(values: pd.Series[Any]) -> str:
     found = values.dropna().map(lambda v: f"{v:g}" if isinstance(v, float) else str(v)).value_counts()
     if len(found) <= 1:
         return "".join(found.index)

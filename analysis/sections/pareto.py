@@ -63,17 +63,12 @@ def compute(tables: StudyTables) -> Pareto | Missing:
     if means.empty:
         return Missing("no complete trial has both an English validation accuracy and a positive Tr(F).")
     chosen = means.iloc[front(means["ln_trace"].to_numpy(), means["accuracy.en"].to_numpy())]
-    settings = {row[3]: row[8] for row in tables.figure_rows.values}
-    table = [
-        [
-            row.label,
-            settings[row.configuration],
-            f"{math.exp(row.ln_trace):.4g}",
-            f"{100 * row[-1]:.2f}",
-            str(row.seeds),
-        ]
-        for row in chosen[["configuration", "label", "seeds", "ln_trace", "accuracy.en"]].itertuples(index=False)
-    ]
+    drawn = tables.figure_rows.records(["configuration", "settings"])
+    settings = {row["configuration"]: row["settings"] for row in drawn}
+    table = []
+    for row in chosen.to_dict("records"):
+        cells = [row["label"], settings[row["configuration"]], f"{math.exp(row['ln_trace']):.4g}"]
+        table.append([*cells, f"{100 * row['accuracy.en']:.2f}", str(row["seeds"])])
     points = [[math.exp(x), float(y)] for x, y in zip(chosen["ln_trace"], chosen["accuracy.en"], strict=True)]
     numbers = {"pareto.size": count(len(chosen)), "pareto.configurations": count(len(means))}
     return Pareto(

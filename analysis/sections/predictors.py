@@ -101,7 +101,7 @@ def draw(result: Predictors, numbers: Numbers) -> list[Block]:
         name = f"predictors-{outcome}"
         caption = f"Correlation of each measure with {OUTCOMES[outcome][1]}, given family; filled: Tr(F)."
         alternative = f"Forest plot of correlations with {OUTCOMES[outcome][1]}; the table has the same numbers."
-        spec = figures.finish(figures.forest(f"{outcome}_predictors", axis, height=19))
+        spec = figures.finish(figures.forest(f"{outcome}_predictors", axis))
         table = [["Tr(F)", f"{{{start}.fisher_trace}}", "", "", f"{{{start}.fisher_trace:n}}"]]
         for measure in result.measures:
             key = f"{start}.{measure}"

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from analysis import figures
 from analysis.configurations import StudyTables
 from analysis.document import Block, Figure, Missing, Paragraph, Section, Table
-from analysis.numbers import Number, Numbers
+from analysis.numbers import Number, Numbers, Style
 from analysis.rows import Rows
 from analysis.sections import shared
 from analysis.style import Families
 
 _MEASURED = {
-    "distance": "distance travelled (L2 norm of the change of all parameters)",
+    "distance": "distance travelled (L2 norm)",
     "english_kept": "change of English accuracy (points)",
 }
 
@@ -51,7 +51,7 @@ def compute(tables: StudyTables) -> SecondStage | Missing:
     for language in tables.languages:
         columns = [f"stage2.{language}.{part}" for part in parts]
         if tables.has(columns[2]):
-            models = tables.usable(columns[2]).reindex(columns=columns)
+            models = tables.models.loc[tables.usable(columns[2]).index].reindex(columns=columns)
             cells = [models[column].mean() for column in columns]
             shown = [
                 f"{value:.3g}" if part == "distance" else f"{100 * value:.2f}"
@@ -63,7 +63,7 @@ def compute(tables: StudyTables) -> SecondStage | Missing:
 
 def _mean(tables: StudyTables, column: str) -> Number:
     values = tables.usable(column)[column]
-    style = "general" if column == "distance" else "points"
+    style: Style = "general" if column == "distance" else "points"
     unit, method = "trial", "mean over models that did not collapse"
     return Number(float(values.mean()) if len(values) else None, style, n=len(values), unit=unit, method=method)
 
@@ -86,9 +86,7 @@ def draw(result: SecondStage, numbers: Numbers) -> list[Block]:
     if result.measured:
         panels = [(name, "fisher_trace", _MEASURED[name]) for name in result.measured]
         chart = shared.against_trace(result.rows, result.families, panels, "", same=False, zero=False)
-        caption = (
-            "Distance travelled in the second stage and English accuracy lost, against Tr(F); means over languages."
-        )
+        caption = "Distance travelled (all parameters) and English kept, against Tr(F); means over languages."
         alternative = (
             "Scatter plots of distance and change of English accuracy against the trace of the Fisher information."
         )

@@ -10,7 +10,6 @@ import pandas as pd
 from analysis import figures
 from analysis.association import partial_correlation
 from analysis.configurations import StudyTables
-from analysis.figures import Links
 from analysis.numbers import Number, Numbers, from_association
 from analysis.rows import Rows, field_name
 from analysis.style import POINTS, Axis, Families, Tip
@@ -40,7 +39,7 @@ def tips(*measured: Tip) -> list[Tip]:
     return [Tip("label", "model"), Tip("settings", "settings"), Tip("seed", "seed"), Tip("id", "trial"), *measured]
 
 
-def axis(rows: Rows, columns: Sequence[str], title: str, *, log: bool = False, number: str = "~g") -> Axis:
+def axis(rows: Rows, columns: Sequence[str], title: str, *, log: bool = False, number: str = "") -> Axis:
     """One axis over all values of some columns of the model rows; it draws the first.
 
     Args:
@@ -59,7 +58,7 @@ def axis(rows: Rows, columns: Sequence[str], title: str, *, log: bool = False, n
 
 
 def against_trace(
-    rows: Rows, looks: Families, panels: Sequence[tuple[str, str, str]], title: str, *, links: Links | None = None,
+    rows: Rows, looks: Families, panels: Sequence[tuple[str, str, str]], title: str, *, linked: bool = False,
     same: bool = True, first: str = "", number: str = POINTS, zero: bool = True,
 ) -> Any:  # fmt: skip
     """Panels of a measurement against a trace of the same models, side by side.
@@ -69,7 +68,7 @@ def against_trace(
         looks: Their families.
         panels: (column, column of the trace, title) of each panel.
         title: Of the vertical axes.
-        links: Selections to take part in; the legend is then another chart's.
+        linked: Take part in the page's selections; the legend is then another chart's.
         same: One vertical axis for all panels, titled once; else each has its own, titled by its panel.
         first: Put before the title of the first panel.
         number: d3 format of the vertical labels.
@@ -89,7 +88,7 @@ def against_trace(
         charts.append(
             figures.models(
                 "models", x.of(field_name(trace)), own, looks, said, title=first * (place == 0) + name if same else "",
-                size=(220, 220), legend=links is None, links=links, zero=zero,
+                size=(220, 220), legend=not linked, linked=linked, zero=zero,
             )
         )  # fmt: skip
     return figures.row(charts)
