@@ -33,7 +33,7 @@ def _console() -> Console:
     """Where tables go: as wide as the terminal, and wide enough for whole rows in a file or a pipe."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else 200)
+    return Console(width=None if sys.stdout.isatty() else 200, highlight=False)
 
 
 @app.command()

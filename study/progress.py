@@ -96,12 +96,12 @@ class SweepProgress:
         mean = sum(measured) / len(measured)
         ended = {record.trial_id for record in self._ended}
         total = 0.0
-        for trial_id, trial in self._trials.items():
-            of_arm = self._seconds.get(trial.arm)
+        left = [trial_id for trial_id in self._trials if trial_id not in ended]
+        for trial_id in left:
+            of_arm = self._seconds.get(self._trials[trial_id].arm)
             expected = sum(of_arm) / len(of_arm) if of_arm else mean
-            if trial_id not in ended:
-                total += expected / 2 if trial_id in self._running else expected
-        return total / self._slots
+            total += expected / 2 if trial_id in self._running else expected
+        return total / max(1, min(self._slots, len(left)))
 
     def _render(self) -> RenderableType:
         states = Counter(record.state for record in self._ended)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import signal
+import socket
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ from trainables.errors import InputError
 from trainables.tune_trainable import OUTCOME, run_trial
 
 LOG_LINES = 40
+CONNECT_SECONDS = 5.0
 
 
 @contextmanager
@@ -60,6 +62,8 @@ def _connect(address: str) -> None:
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address == LOCAL:
         options["include_dashboard"] = False
+    else:
+        _refuse_silence(address)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         ray.init(address=address, **options)
@@ -68,6 +72,16 @@ def _connect(address: str) -> None:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)  # Ray's own ends the process without a word to us
+
+
+def _refuse_silence(address: str) -> None:
+    """Ray itself tries for minutes to reach a cluster that is not there."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        try:
+            socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+        except OSError as error:
+            raise InputError(f"no Ray cluster answers at {address} ({error}); start one with 'ray start'") from None
 
 
 def _decide(resources: Resources) -> Resources:

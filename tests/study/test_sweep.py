@@ -107,6 +107,22 @@ def run_all(
     return {record.label: record for record in records.values()}, output.getvalue(), interruption
 
 
+def test_a_cluster_that_is_not_there_is_said_at_once() -> None:
+    message = r"no Ray cluster answers at 127\.0\.0\.1:1 \(.*\); start one with 'ray start'"
+    with pytest.raises(InputError, match=message), session(Resources(address="127.0.0.1:1")):
+        raise AssertionError("not reached")
+
+
+def test_what_ray_says_of_a_cluster_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(**options: Any) -> None:
+        raise ConnectionError("Could not find any running Ray instance.\nMore of it.")
+
+    monkeypatch.setattr("ray.init", init)
+    message = r"cannot use the Ray cluster at auto: Could not find any running Ray instance\.$"
+    with pytest.raises(InputError, match=message), session(Resources(address="auto")):
+        raise AssertionError("not reached")
+
+
 def test_every_end_of_a_trial(resources: Resources, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     labels = ["a", "raises", "raises-once", "diverges", "dies", "silent", "b"]
     records, shown, interruption = run_all(labels, resources, tmp_path)
