@@ -55,8 +55,10 @@ class KlExpansion:
     @property
     def ratio_standard_error(self) -> list[float]:
         """Standard error of ``ratio_mean`` over directions; NaN for a single one."""
+        if len(self.ratio) == 1:
+            return [math.nan] * len(self.sigmas)
         errors: list[float] = (self.ratio.std(0) / math.sqrt(len(self.ratio))).tolist()
-        return errors if len(self.ratio) > 1 else [math.nan] * len(self.sigmas)
+        return errors
 
     @property
     def quadratic_mean(self) -> float:

@@ -68,11 +68,21 @@ def fisher_penalty(
         True
     """
     refuse_wrappers(model)
+    config: Any = getattr(model, "config", None)
+    if getattr(config, "_attn_implementation", "eager") != "eager" and _is_checkpointed(model):
+        raise InputError(
+            "with gradient checkpointing the forward pass is repeated with fused attention, which has no second "
+            "derivative: call require_second_derivatives(model) first"
+        )
     inputs = {key: value for key, value in batch.items() if key != "labels"}
     # The fused kernels have no second derivative; eager attention does not notice.
     with penalty_forward(model, batch.get("input_ids")) as wrt, sdpa_kernel(SDPBackend.MATH):
         logits = logits_of(model(**inputs))
     return squared_mean_score(logits, sample_labels(logits, generator), wrt, create_graph=create_graph)
+
+
+def _is_checkpointed(model: nn.Module) -> bool:
+    return model.training and any(getattr(module, "gradient_checkpointing", False) for module in model.modules())
 
 
 @contextmanager
