@@ -7,14 +7,12 @@ imported when they are needed, so that a study that is complete answers at once.
 from __future__ import annotations
 
 import hashlib
-import shlex
-import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from study.account import UNFINISHED, UNREADABLE, account, account_line, trial_states
+from study.answer import answer_again, finish, resume_command
 from study.browse import plan_tables
 from study.config import StudyConfig
 from study.interruption import Interruption
@@ -22,7 +20,6 @@ from study.lock import DriverLock, refuse_second_driver
 from study.plan import PlannedTrial, differences, draft, plan
 from study.progress import SweepProgress
 from study.records import (
-    REPORT_PAGE,
     STUDY_FILE,
     StudyRecord,
     TrialRecord,
@@ -40,9 +37,6 @@ from trainables.errors import InputError
 
 if TYPE_CHECKING:
     from trainables.assets import Assets
-
-COMPLETE, FAULT, INCOMPLETE = 0, 1, 3
-"""Exit codes: every planned trial complete; something stopped the sweep; some trials failed or diverged."""
 
 RETRIED = frozenset({"failed", "diverged"})
 
@@ -81,8 +75,9 @@ def run(study: StudyConfig, storage: Store, resources: Resources, console: Conso
     with Interruption() as interruption:
         assets = resolve(draft(study))
         trials = plan(study, assets.fingerprints)
+        console.print(f"{study.name}: {len(trials)} trials")
         _drive(folder, study, trials, trials, assets, resources, console, interruption)
-    return _finish(folder, console, interruption)
+    return finish(folder, console, interruption)
 
 
 def resume(
@@ -127,7 +122,7 @@ def _continue(
     planned = record.planned()
     pending = [t for t in planned if t.trial_id not in records or records[t.trial_id].state in retry]
     if not pending:
-        return _answer_again(record, folder, console)
+        return answer_again(record, folder, console)
     console.print(f"{record.study}: {len(planned) - len(pending)} of {len(planned)} trials are finished")
     prepare_ray(resources.address)
     with Interruption() as interruption:
@@ -135,7 +130,7 @@ def _continue(
         if not accept_changes:
             _refuse_changes(record, pending, assets)
         _drive(folder, None, planned, pending, assets, resources, console, interruption)
-    return _finish(folder, console, interruption)
+    return finish(folder, console, interruption)
 
 
 def preview(study: StudyConfig, storage: Store, console: Console) -> None:
@@ -257,74 +252,3 @@ def _refuse_changes(record: StudyRecord, pending: Sequence[PlannedTrial], assets
             f"since study {record.study} began, this changed: {'; '.join(changed)}. Trials of both would be mixed: "
             f"bring the old state back, start a new study with --name, or go on with --accept-changes"
         )
-
-
-def resume_command(folder: Store, options: str = "") -> str:
-    """What to type to go on with a study.
-
-    Args:
-        folder: The study's folder.
-        options: Further options.
-
-    Returns:
-        A shell command.
-    """
-    storage, _, name = folder.location.rpartition("/")
-    return shlex.join(["fisher-study", "resume", name, "--storage", storage or "/", *options.split()])
-
-
-def _finish(folder: Store, console: Console, interruption: Interruption) -> int:
-    """Say what came out and what to do next."""
-    if interruption.reason is not None and not folder.exists(STUDY_FILE):
-        console.print("interrupted before anything was written")
-        return 128 + int(interruption.reason)
-    record = read_study(folder)
-    records, unreadable = read_trials(folder)
-    counts = account(trial_states(record, records, unreadable).values())
-    if interruption.reason is not None:
-        reason = interruption.reason
-        why = signal.Signals(reason).name if isinstance(reason, int) else reason
-        console.print(f"interrupted ({why}). {account_line(counts)}", soft_wrap=True)
-        console.print(f"go on with: {resume_command(folder)}", soft_wrap=True)
-        return 128 + reason if isinstance(reason, int) else FAULT
-    _report(folder, counts, console)
-    return _exit_code(counts, folder, console)
-
-
-def _answer_again(record: StudyRecord, folder: Store, console: Console) -> int:
-    """The study was finished before: no trial runs, and the report is written only when it is missing or old."""
-    records, unreadable = read_trials(folder)
-    counts = account(trial_states(record, records, unreadable).values())
-    trials = folder.child("trials")
-    newest = max((trials.modified(f"{trial_id}.json") or 0.0 for trial_id in records), default=0.0)
-    written = folder.modified(REPORT_PAGE)
-    if written is None or written < newest:
-        _report(folder, counts, console)
-    else:
-        console.print(f"{record.study} is finished. {account_line(counts)}", soft_wrap=True)
-        console.print(f"report: {folder.location}/{REPORT_PAGE}", soft_wrap=True)
-    return _exit_code(counts, folder, console)
-
-
-def _report(folder: Store, counts: Mapping[str, int], console: Console) -> None:
-    if not counts["complete"]:
-        console.print(account_line(counts), soft_wrap=True)
-        return
-    from analysis.report import write_report
-
-    report = write_report(folder.location, None)
-    for line in report.sentences:
-        console.print(line, soft_wrap=True, markup=False)
-    console.print(account_line(counts), soft_wrap=True)
-    console.print(f"report: {report.page}", soft_wrap=True)
-
-
-def _exit_code(counts: Mapping[str, int], folder: Store, console: Console) -> int:
-    if counts[UNFINISHED] or counts[UNREADABLE]:
-        console.print(f"the sweep ended early; go on with: {resume_command(folder)}", soft_wrap=True)
-        return FAULT
-    if again := [state for state in ("failed", "diverged") if counts[state]]:
-        command = resume_command(folder, f"--retry {','.join(again)}")
-        console.print(f"'fisher-study show' gives the reasons; try them again with: {command}", soft_wrap=True)
-        return INCOMPLETE
-    return COMPLETE

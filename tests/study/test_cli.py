@@ -162,7 +162,7 @@ def test_a_dry_run_checks_the_input_and_writes_nothing(type_: Any, real: list[st
 @pytest.mark.parametrize(
     ("words", "parts"),
     [
-        (["--set", "model.name=./nowhere"], ["model.name=./nowhere", "no such folder"]),
+        (["--set", "model.name=./nowhere"], ["model ./nowhere", "no such folder"]),
         (["--set", "data.source=./nowhere"], ["data.source=./nowhere", "no such folder"]),
         (["--set", "model.name=nobody/no-such-encoder"], ["nobody/no-such-encoder", "hf download", "folder"]),
         (["--set", "stages.0.epoch=3"], ["'stages.0.epoch'", "did you mean stages.0.epochs?"]),

@@ -17,6 +17,7 @@ import analysis.report
 import study.sweep
 import trainables.tune_trainable
 from study import launch
+from study.answer import resume_command
 from study.config import StudyConfig
 from study.lock import LOCK_FILE, DriverLock
 from study.plan import PlannedTrial, narrow
@@ -307,4 +308,4 @@ def test_retry_takes_two_words() -> None:
 
 def test_the_command_to_go_on_can_be_pasted(tmp_path: Path) -> None:
     folder = open_store(str(tmp_path / "my studies")).child("small")
-    assert launch.resume_command(folder) == f"fisher-study resume small --storage '{tmp_path}/my studies'"
+    assert resume_command(folder) == f"fisher-study resume small --storage '{tmp_path}/my studies'"
