@@ -335,8 +335,8 @@ def main() -> None:
             "# Curvature: cost as a ratio to a plain training step",
             "",
             "Written by `python benchmarks/curvature.py`. One thread, process CPU time, methods by turns, median of "
-            f"{options.rounds} rounds (2 with 12 layers). Memory: peak resident size above model and batch, as a ratio to "
-            "plain. No dropout, eager attention.",
+            f"{options.rounds} rounds (2 with 12 layers). Memory: peak resident size above model and batch, as a "
+            "ratio to plain. No dropout, eager attention.",
             "",
             ", ".join(f"{key} {value}" for key, value in versions.items()),
             "",
