@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -159,3 +160,35 @@ def report(
     for line in written.sentences:
         typer.echo(line)
     typer.echo(f"report: {written.page}")
+
+
+@app.command()
+def trace(
+    checkpoint: Annotated[str, typer.Argument(metavar="CHECKPOINT", help="Folder or hub id of a sequence classifier.")],
+    data: Annotated[Path, typer.Option("--data", help="TSV without header: sentence [, sentence [, label]].")],
+    max_examples: Annotated[int | None, typer.Option(min=1, help="Only the first so many lines.")] = None,
+    max_length: Annotated[int, typer.Option(min=8, help="Pieces of an example at the most.")] = 128,
+    batch_size: Annotated[int, typer.Option(min=1, help="Examples at a time.")] = 32,
+    estimator: Annotated[
+        str, typer.Option(metavar="exact|monte-carlo|empirical", help="Labels: all, sampled, or the observed ones.")
+    ] = "exact",
+    samples: Annotated[int, typer.Option(min=1, help="Labels an example for monte-carlo.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of those labels.")] = 0,
+    per_layer: Annotated[bool, typer.Option("--per-layer", help="Also the split by layer.")] = False,
+    device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1.")] = "cpu",
+    json: Annotated[Path | None, typer.Option("--json", help="Also write the result as JSON.")] = None,
+    per_example: Annotated[Path | None, typer.Option(help="Also write each example's value as CSV.")] = None,
+) -> None:
+    """Measure Tr(F) of any saved classifier on a file of sentences."""
+    from study.trace_view import show_trace
+
+    show_trace(
+        _console(),
+        checkpoint,
+        data,
+        {"max_examples": max_examples, "max_length": max_length, "batch_size": batch_size, "estimator": estimator,
+         "samples": samples, "seed": seed, "device": device},
+        per_layer=per_layer,
+        json=json,
+        per_example=per_example,
+    )  # fmt: skip

@@ -20,10 +20,34 @@ def _unquote(field: str) -> str:
     return inner.replace('""', '"')
 
 
-def read_tsv(path: Path, task: Task) -> Rows:
-    """The labelled sentence pairs of a file ``sentence1 TAB sentence2 TAB label``, without header.
+def read_fields(path: Path) -> list[list[str]]:
+    """The fields of every line of a file.
 
     Lines end at LF or CRLF only: published rows hold control characters at which ``str.splitlines`` would break.
+
+    Args:
+        path: The file.
+
+    Returns:
+        One list a line, CSV quoting undone.
+
+    Raises:
+        InputError: The file does not exist, is empty, or is no UTF-8 text.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start})") from None
+    if not text:
+        raise InputError(f"{path} is empty")
+    lines = text.removesuffix("\n").split("\n")
+    return [[_unquote(field) for field in line.removesuffix("\r").split("\t")] for line in lines]
+
+
+def read_tsv(path: Path, task: Task) -> Rows:
+    """The labelled sentence pairs of a file ``sentence1 TAB sentence2 TAB label``, without header.
 
     Args:
         path: The file.
@@ -33,29 +57,22 @@ def read_tsv(path: Path, task: Task) -> Rows:
         The rows in file order.
 
     Raises:
-        InputError: The file is no UTF-8 text, or empty, or a line has another number of columns or an unknown label.
+        InputError: The file cannot be read, or a line has another number of columns or an unknown label.
     """
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start})") from None
-    if not text:
-        raise InputError(f"{path} is empty")
     index = {label: i for i, label in enumerate(task.labels)}
     rows = Rows([], [], [])
     assert rows.second is not None
-    for number, line in enumerate(text.removesuffix("\n").split("\n"), start=1):
-        fields = line.removesuffix("\r").split("\t")
+    for number, fields in enumerate(read_fields(path), start=1):
         if len(fields) != 3:
             raise InputError(
                 f"{path}, line {number}: expected 3 tab-separated columns (sentence, sentence, label), "
                 f"found {len(fields)}" + ("; files without labels cannot be used here" if len(fields) == 2 else "")
             )
-        label = _unquote(fields[2]).strip()
+        label = fields[2].strip()
         label = task.aliases.get(label, label)
         if label not in index:
             raise InputError(f"{path}, line {number}: label {label!r} is not one of {', '.join(task.labels)}")
-        rows.first.append(_unquote(fields[0]))
-        rows.second.append(_unquote(fields[1]))
+        rows.first.append(fields[0])
+        rows.second.append(fields[1])
         rows.labels.append(index[label])
     return rows

@@ -47,7 +47,32 @@ def build_model(files: ModelFiles, config: ModelConfig, num_labels: int, streams
     _set_layers(settings, config, files.name)
     _set_dropout(settings, config, files.name)
     settings["num_labels"] = num_labels
-    for key in ("id2label", "label2id", "dtype", "torch_dtype"):
+    for key in ("id2label", "label2id"):
+        settings.pop(key, None)
+    with streams.forked("initialization"):
+        model, _ = _instantiate(files, settings, with_head=False)
+    return model
+
+
+def build_classifier(files: ModelFiles) -> tuple[PreTrainedModel, bool]:
+    """A sequence classifier as it was saved, in float32 with eager attention, in evaluation mode.
+
+    Args:
+        files: The classifier.
+
+    Returns:
+        The model, and whether its head had to be newly initialised because the weights hold none.
+
+    Raises:
+        InputError: It is no sequence classifier, or weights and configuration do not fit.
+    """
+    model, missing = _instantiate(files, copy.deepcopy(files.config), with_head=True)
+    return model, bool(missing)
+
+
+def _instantiate(files: ModelFiles, settings: dict[str, Any], with_head: bool) -> tuple[PreTrainedModel, list[str]]:
+    """The model and the names of the head's tensors that the weights do not hold."""
+    for key in ("dtype", "torch_dtype"):
         settings.pop(key, None)
     model_type = settings.pop("model_type")
     try:
@@ -55,11 +80,14 @@ def build_model(files: ModelFiles, config: ModelConfig, num_labels: int, streams
         architecture = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(model_config)]
     except (KeyError, ValueError):
         raise InputError(
-            f"model.name={files.name}: transformers has no sequence classifier for the model type {model_type!r}"
+            f"model {files.name}: transformers has no sequence classifier for the model type {model_type!r}"
         ) from None
+    encoder = f"{architecture.base_model_prefix}."
     weights = {name: torch.from_numpy(array.copy()) for name, array in files.weights.items()}
+    if not with_head and any(name.startswith(encoder) for name in weights):
+        weights = {name: tensor for name, tensor in weights.items() if name.startswith(encoder)}
     try:
-        with _quiet(), streams.forked("initialization"):
+        with _quiet():
             model, info = architecture.from_pretrained(
                 None,
                 config=model_config,
@@ -69,16 +97,13 @@ def build_model(files: ModelFiles, config: ModelConfig, num_labels: int, streams
                 output_loading_info=True,
             )
     except RuntimeError as error:
-        raise InputError(
-            f"model.name={files.name}: weights do not fit config.json ({str(error).splitlines()[0]})"
-        ) from None
-    encoder = f"{model.base_model_prefix}."
-    missing = sorted(key for key in info["missing_keys"] if key.startswith(encoder) and ".pooler." not in key)
-    if missing:
-        raise InputError(
-            f"model.name={files.name}: the weights lack {len(missing)} of the encoder's tensors, {missing[0]} first"
-        )
-    return model.eval()
+        raise InputError(f"model {files.name}: weights do not fit config.json ({str(error).splitlines()[0]})") from None
+    missing = sorted(info["missing_keys"])
+    head = [name for name in missing if not name.startswith(encoder) or ".pooler." in name]
+    if len(head) < len(missing):
+        lost = [name for name in missing if name not in head]
+        raise InputError(f"model {files.name}: the weights lack {len(lost)} of the encoder's tensors, {lost[0]} first")
+    return model.eval(), head
 
 
 @contextmanager

@@ -55,15 +55,13 @@ def load_model_files(config: ModelConfig) -> ModelFiles:
     folder = _folder(config)
     config_file = folder / "config.json"
     if not config_file.is_file():
-        raise InputError(f"model.name={config.name}: no config.json there, so it is not a Hugging Face model folder")
+        raise InputError(f"model {config.name}: no config.json there, so it is not a Hugging Face model folder")
     try:
         settings = json.loads(config_file.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"model.name={config.name}: config.json is not valid JSON ({error})") from None
+        raise InputError(f"model {config.name}: config.json is not valid JSON ({error})") from None
     if not isinstance(settings, dict) or "model_type" not in settings:
-        raise InputError(
-            f"model.name={config.name}: config.json has no model_type, so it is not known which encoder it is"
-        )
+        raise InputError(f"model {config.name}: config.json has no model_type, so it is not known which encoder it is")
     weights, weight_hash = _read_weights(folder, config.name)
     tokenizer = _read_tokenizer(folder, config.name)
     digest = hashlib.sha256()
@@ -81,7 +79,7 @@ def _folder(config: ModelConfig) -> Path:
     if folder.is_dir():
         return folder
     if config.name.count("/") > 1 or config.name.startswith((".", "/", "~")):
-        raise InputError(f"model.name={config.name}: no such folder (nor a hub id, nor 'mini')")
+        raise InputError(f"model {config.name}: no such folder (nor a hub id, nor 'mini')")
     require_hub(
         f"model {config.name}",
         f"fetch it on a machine with a network by 'hf download {config.name}', or set model.name to a folder that "
@@ -94,7 +92,7 @@ def _folder(config: ModelConfig) -> Path:
     try:
         return Path(huggingface_hub.snapshot_download(config.name, revision=config.revision, allow_patterns=PATTERNS))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise InputError(f"model.name={config.name}: {str(error).splitlines()[0]}") from None
+        raise InputError(f"model {config.name}: {str(error).splitlines()[0]}") from None
 
 
 def _read_weights(folder: Path, name: str) -> tuple[dict[str, npt.NDArray[Any]], str]:
@@ -111,7 +109,7 @@ def _read_weights(folder: Path, name: str) -> tuple[dict[str, npt.NDArray[Any]],
     else:
         pickled = sorted(path.name for path in folder.glob("*.bin"))
         raise InputError(
-            f"model.name={name}: no model.safetensors there"
+            f"model {name}: no model.safetensors there"
             + (
                 f"; {', '.join(pickled)} is a pickle, which can run code when it is opened: convert it"
                 if pickled
@@ -122,13 +120,13 @@ def _read_weights(folder: Path, name: str) -> tuple[dict[str, npt.NDArray[Any]],
     digest = hashlib.sha256()
     for file in files:
         if not file.is_file():
-            raise InputError(f"model.name={name}: {file.name} is missing")
+            raise InputError(f"model {name}: {file.name} is missing")
         with file.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
         try:
             tensors = load_file(file)
         except SafetensorError as error:
-            raise InputError(f"model.name={name}: {file.name} is damaged ({error})") from None
+            raise InputError(f"model {name}: {file.name} is damaged ({error})") from None
         for key, tensor in tensors.items():
             # NumPy has no bfloat16; float32 holds its every value.
             weights[key] = np.asarray(tensor.float() if tensor.dtype == torch.bfloat16 else tensor)
@@ -141,12 +139,12 @@ def _read_tokenizer(folder: Path, name: str) -> TokenizerFiles:
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"model.name={name}: its tokenizer cannot be read ({str(error).splitlines()[0]})") from None
+        raise InputError(f"model {name}: its tokenizer cannot be read ({str(error).splitlines()[0]})") from None
     if not tokenizer.is_fast or tokenizer.pad_token_id is None:
-        raise InputError(f"model.name={name}: needs a fast tokenizer with a padding token")
+        raise InputError(f"model {name}: needs a fast tokenizer with a padding token")
     if len(tokenizer) <= len(tokenizer.all_special_ids):
         # transformers 5 builds an all-[UNK] tokenizer, without a word, where the vocabulary is missing.
-        raise InputError(f"model.name={name}: no tokenizer there (tokenizer.json, or a vocabulary)")
+        raise InputError(f"model {name}: no tokenizer there (tokenizer.json, or a vocabulary)")
     return TokenizerFiles(
         backend=tokenizer.backend_tokenizer.to_str(),
         pad_id=int(tokenizer.pad_token_id),

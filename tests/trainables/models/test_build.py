@@ -7,7 +7,7 @@ from transformers import AutoModelForSequenceClassification
 
 from trainables.config import DropoutConfig, ModelConfig
 from trainables.errors import InputError
-from trainables.models.build import build_model
+from trainables.models.build import build_classifier, build_model
 from trainables.models.files import load_model_files
 from trainables.seeding import Streams
 
@@ -102,6 +102,27 @@ def test_weights_that_do_not_fit_the_configuration(tiny_model, tmp_path):
     edit(folder, intermediate_size=32, num_hidden_layers=4)
     with pytest.raises(InputError, match="the weights lack .* of the encoder's tensors, bert.encoder.layer.2"):
         build(folder)
+
+
+def test_a_fine_tuned_classifiers_head_is_not_taken_over(tiny_model, tmp_path):
+    tuned = build(tiny_model, labels=5)
+    folder = copy_of(tiny_model, tmp_path)
+    tuned.save_pretrained(folder)
+    again = build(folder, labels=3)
+    assert again.classifier.weight.shape[0] == 3
+    assert torch.equal(
+        again.base_model.embeddings.word_embeddings.weight, tuned.base_model.embeddings.word_embeddings.weight
+    )
+
+
+def test_a_saved_classifier_keeps_its_head_and_an_encoder_alone_says_that_it_has_none(tiny_model, tmp_path):
+    tuned = build(tiny_model, labels=5)
+    folder = copy_of(tiny_model, tmp_path)
+    tuned.save_pretrained(folder)
+    model, new = build_classifier(load_model_files(ModelConfig(name=str(folder))))
+    assert torch.equal(model.classifier.weight, tuned.classifier.weight)
+    assert not new
+    assert build_classifier(load_model_files(ModelConfig(name=str(tiny_model))))[1]
 
 
 def test_a_model_type_without_a_classifier(tiny_model, tmp_path):

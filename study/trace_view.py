@@ -1,0 +1,85 @@
+"""What ``fisher-study trace`` shows and writes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from trainables.errors import InputError
+
+
+def show_trace(
+    console: Console,
+    checkpoint: str,
+    data: Path,
+    options: Mapping[str, Any],
+    *,
+    per_layer: bool,
+    json: Path | None,
+    per_example: Path | None,
+) -> None:
+    """Measure, print, and write what was asked for.
+
+    Args:
+        console: Where to print; the progress goes to the error stream.
+        checkpoint: Folder or hub id.
+        data: The TSV.
+        options: Further arguments of ``trace_checkpoint``.
+        per_layer: Also the split by layer group.
+        json: Also write JSON there.
+        per_example: Also write a CSV there.
+
+    Raises:
+        InputError: Wrong input, or a file that cannot be written; found before anything is measured where possible.
+    """
+    for target in (json, per_example):
+        if target is not None and not target.parent.is_dir():
+            raise InputError(f"{target}: there is no folder {target.parent}")
+    from trainables.checkpoint_trace import trace_checkpoint
+    from trainables.curvature import SlowPathWarning
+
+    columns = (TextColumn("measuring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with (
+        Progress(*columns, console=Console(stderr=True), transient=True) as bar,
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore", SlowPathWarning)  # said below, with the number
+        task = bar.add_task("measuring", total=None)
+        found = trace_checkpoint(
+            checkpoint, data, progress=lambda done, total: bar.update(task, completed=done, total=total), **options
+        )
+    estimate = found.estimate
+    error = f" ± {estimate.standard_error:.3g}" if estimate.num_examples > 1 else ""
+    console.print(f"{found.title}: {estimate.value:.6g}{error} (standard error over examples)", highlight=False)
+    console.print(
+        f"{estimate.num_examples} examples, {estimate.num_classes} classes, {estimate.num_parameters:,} parameters, "
+        f"{estimate.path} path, {estimate.seconds:.1f} s",
+        highlight=False,
+    )
+    if per_layer:
+        table = Table("layer", "trace", "share", box=None)
+        for name, part in estimate.per_layer.items():
+            table.add_row(name, f"{part:.6g}", f"{part / estimate.value:.1%}" if estimate.value else "")
+        console.print(table)
+    for warning in found.warnings:
+        console.print(f"note: {warning}", soft_wrap=True, markup=False, highlight=False)
+    _write(json, found.to_json(per_layer))
+    _write(per_example, found.to_csv())
+
+
+def _write(path: Path | None, text: str) -> None:
+    if path is None:
+        return
+    aside = path.with_name(f".{path.name}.part")
+    try:
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise InputError(f"cannot write {path}: {error.strerror}") from None
