@@ -16,7 +16,7 @@ from study.answer import answer_again, finish, resume_command
 from study.browse import plan_tables
 from study.config import StudyConfig
 from study.interruption import Interruption
-from study.lock import DriverLock, refuse_second_driver
+from study.lock import LOCK_FILE, DriverLock, refuse_second_driver
 from study.plan import PlannedTrial, differences, draft, plan
 from study.progress import SweepProgress
 from study.records import (
@@ -68,7 +68,8 @@ def run(study: StudyConfig, storage: Store, resources: Resources, console: Conso
                 f"Give the new one a name with --name, or continue the old one: {resume_command(folder)}"
             )
         return _continue(record, folder, resources, console)
-    if folder.names():
+    # A start that was killed may have left its lock, or a file that it wrote aside.
+    if any(name != LOCK_FILE and not name.startswith(".") for name in folder.names()):
         raise InputError(f"{folder.location} exists and is no study; choose another name with --name")
     folder.require_writable()
     prepare_ray(resources.address)
@@ -212,9 +213,11 @@ def _drive(
             if new is not None:
                 write_study(folder, new_study(new, planned, _fingerprints(planned, assets), software()))
             name = next_run(folder)
-        except OSError as error:
+        except (OSError, KeyboardInterrupt) as error:
             if new is not None:
                 folder.delete()
+            if isinstance(error, KeyboardInterrupt):
+                raise
             raise InputError(f"cannot write to {folder.location}: {error}; choose another --storage") from None
         try:
             with SweepProgress(console, pending, done=len(planned) - len(pending)) as progress:

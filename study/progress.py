@@ -157,7 +157,7 @@ def duration(seconds: float) -> str:
 
     Example:
         >>> [duration(s) for s in (8, 95, 5400, 200_000)]
-        ['8 s', '2 min', '1 h 30 min', '2 d 8 h']
+        ['8 s', '2 min', '1 h 30 min', '2 d 7 h']
     """
     if seconds < 60:
         return f"{seconds:.0f} s"

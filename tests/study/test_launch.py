@@ -231,6 +231,20 @@ def test_an_interruption_while_loading_leaves_nothing(
     assert not world.storage.exists()
 
 
+def test_an_interruption_while_the_lock_settles_leaves_nothing(
+    world: World, small_study: StudyConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("study.lock.time.sleep", lambda seconds: signal.raise_signal(signal.SIGTERM))
+    assert world.run(small_study) == 143
+    assert not world.folder.exists()
+
+
+def test_a_start_that_was_killed_is_no_obstacle(world: World, small_study: StudyConfig) -> None:
+    for name in (LOCK_FILE, ".study.json.1.part"):
+        world.folder.write(name, b"{")
+    assert world.run(small_study) == 0
+
+
 def test_a_second_driver_is_refused_at_once(world: World, small_study: StudyConfig) -> None:
     world.states = {"baseline": "failed"}
     world.run(small_study)
