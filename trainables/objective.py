@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import torch
@@ -10,11 +10,13 @@ from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
 from trainables.augmentations.embedding_noise import gaussian_embedding_noise
-from trainables.augmentations.view import ViewConfig
+from trainables.augmentations.view import KEEPS_TOKENS, ViewConfig
 from trainables.config import StageConfig
 from trainables.curvature import unique_embedding_rows
 from trainables.examples import Examples, to_device
+from trainables.length_chunks import length_chunks
 from trainables.seeding import Streams
+from trainables.tokenization.encoding import Encoded
 
 
 class Step:
@@ -57,6 +59,7 @@ class Step:
         self.differentiable: list[torch.Tensor] = []
         self.labels = examples.labels[indices].to(model.device)
         self._examples = examples
+        self._encoder = examples.encoder
         self._indices = indices
         fisher = config.penalties.fisher
         self.fisher_acts = fisher is not None and fisher.acts_on(index)
@@ -78,30 +81,39 @@ class Step:
         return self._passes[key]
 
     def _forward(self, view: ViewConfig | None, mask: int | None) -> torch.Tensor:
-        inputs, perturbation = self._perturbed(view)
+        encoded = self._encoded(view)
         main = self.fisher_acts and (view, mask) == (self.main_view, 0)
         self.model.train(mask is not None)
         with ExitStack() as stack:
-            stack.enter_context(perturbation)
+            if view is not None and view.kind == "embedding_gaussian":
+                generator = self.streams.generator("view", self.stage, self.index, self.micro_batch)
+                stack.enter_context(gaussian_embedding_noise(self.model, view.strength, generator))
             if main:
-                self.differentiable = stack.enter_context(unique_embedding_rows(self.model, inputs["input_ids"]))
+                ids = self._encoder.batch(encoded)["input_ids"].to(self.model.device)
+                self.differentiable = stack.enter_context(unique_embedding_rows(self.model, ids))
             # Two numbers a micro-batch are enough for its masks: no term asks for a third.
             part = 2 * self.micro_batch + (mask or 0)
             stack.enter_context(self.streams.forked("dropout", self.stage, self.index, part))
-            logits: torch.Tensor = self.model(**inputs).logits
-        return logits
+            return self._logits(encoded)
 
-    def _perturbed(self, view: ViewConfig | None) -> tuple[dict[str, torch.Tensor], AbstractContextManager[None]]:
+    def _logits(self, encoded: list[Encoded]) -> torch.Tensor:
+        """Logits of all examples, computed by parts of like length where that saves time."""
         device = self.model.device
-        if view is None:
-            return self._examples.inputs(self._indices, device), nullcontext()
-        if view.kind == "embedding_gaussian":
-            generator = self.streams.generator("view", self.stage, self.index, self.micro_batch)
-            noise = gaussian_embedding_noise(self.model, view.strength, generator)
-            return self._examples.inputs(self._indices, device), noise
+        chunks = [list(range(len(encoded)))]
+        if device.type == "cpu":  # a GPU takes a whole batch in about the time of a part
+            chunks = length_chunks([len(example) for example in encoded], self.model.config.hidden_size)
+        parts: list[torch.Tensor] = []
+        for chunk in chunks:
+            inputs = to_device(self._encoder.batch([encoded[i] for i in chunk]), device)
+            parts.append(self.model(**inputs).logits)
+        order = torch.tensor([i for chunk in chunks for i in chunk], device=device)
+        return torch.cat(parts)[order.argsort()] if len(parts) > 1 else parts[0]
+
+    def _encoded(self, view: ViewConfig | None) -> list[Encoded]:
+        if view is None or view.kind in KEEPS_TOKENS:
+            return [self._examples.encoded[i] for i in self._indices]
         seed = self.streams.derive("view", self.stage, self.index, self.micro_batch)
-        encoded = self._examples.subword_views.view(self._indices, view.strength, seed)
-        return to_device(self._examples.encoder.batch(encoded), device), nullcontext()
+        return self._examples.subword_views.view(self._indices, view.strength, seed)
 
 
 @dataclass(frozen=True)

@@ -111,30 +111,30 @@ def unique_embedding_rows(model: nn.Module, input_ids: Tensor | None) -> Iterato
 
     Args:
         model: The model; its ``get_input_embeddings()`` names the table.
-        input_ids: The token ids ``[B, length]`` of every forward pass inside the context; None leaves the table alone.
+        input_ids: All token ids of the forward passes inside the context, which may take the batch in parts; None
+            leaves the table alone.
 
     Yields:
         The tensors to differentiate a score with respect to: each trainable parameter, with the rows in place of
         the table.
 
     Raises:
-        ValueError: A forward pass in the context has other token ids.
+        ValueError: A forward pass in the context has a token id that was not among them.
     """
     trainable: list[Tensor] = [parameter for parameter in model.parameters() if parameter.requires_grad]
     table = _plain_table(model)
     if table is None or input_ids is None:
         yield trainable
         return
-    unique, local = torch.unique(input_ids, return_inverse=True)
+    unique = torch.unique(input_ids)
     rows = table.weight.index_select(0, unique)
     at = (unique == table.padding_idx).nonzero() if table.padding_idx is not None else unique[:0]
     padding = int(at[0]) if len(at) else None
 
     def lookup(ids: Tensor) -> Tensor:
-        if ids is not input_ids and not torch.equal(ids, input_ids):
-            raise ValueError(
-                "inside unique_embedding_rows the model must be given the input_ids that it was entered with"
-            )
+        local = torch.searchsorted(unique, ids).clamp(max=len(unique) - 1)
+        if not torch.equal(unique[local], ids):
+            raise ValueError("inside unique_embedding_rows the model was given a token id that it was not entered with")
         return nn.functional.embedding(local, rows, padding)
 
     table.forward = lookup  # type: ignore[assignment, method-assign]

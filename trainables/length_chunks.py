@@ -1,0 +1,41 @@
+"""Parts of a batch with examples of like length, so that a pass computes less padding.
+
+The parts' logits are put together again before any loss is taken, so the objective is that of the whole batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+# What one more pass costs beside its tokens, in tokens of an encoder one unit wide: measured on one CPU thread, 220
+# tokens at a width of 96.
+PASS_COST = 2_000_000
+MOST_PARTS = 8
+
+
+def length_chunks(lengths: Sequence[int], width: int) -> list[list[int]]:
+    """Divide a batch into the number of equal parts, by rising length, that costs least.
+
+    Args:
+        lengths: Pieces of each example.
+        width: Hidden size of the encoder, whose square a token costs.
+
+    Returns:
+        Positions in the batch, part by part; a single part in the given order where dividing does not pay.
+
+    Example:
+        >>> length_chunks([9, 100, 10, 98], width=768), length_chunks([9, 100, 10, 98], width=96)
+        ([[0, 2], [3, 1]], [[0, 1, 2, 3]])
+    """
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    best = [list(range(len(lengths)))]
+    least = len(lengths) * max(lengths) + PASS_COST / width**2
+    parts = 2
+    while parts <= min(MOST_PARTS, len(lengths)):
+        bounds = [round(i * len(order) / parts) for i in range(parts + 1)]
+        chunks = [order[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+        cost = sum(len(chunk) * lengths[chunk[-1]] for chunk in chunks) + parts * PASS_COST / width**2
+        if cost < least:
+            best, least = chunks, cost
+        parts *= 2
+    return best
