@@ -28,7 +28,7 @@ _LOOKS = ("fill", "stroke", "shape")  # the channels that name the family
 _HOLLOW = {"condition": {"test": "datum.collapsed == 1", "value": 0}, "value": 0.65}
 _DOSE = {"field": "dose", "type": "quantitative", "scale": {"domain": [0, 1], "range": [35, 190]}, "legend": None}
 # Selections that the views of a page share: families picked in the legend, a region of the first view, a trial.
-_PICKED = {"name": "picked", "select": {"type": "point", "fields": ["family"]}, "bind": "legend"}
+_PICKED = {"name": "picked", "select": {"type": "point", "fields": ["family"], "toggle": "true"}, "bind": "legend"}
 _REGION = {"name": "region", "select": {"type": "interval", "encodings": ["x", "y"]}}
 _TRIAL = {"name": "trial", "select": {"type": "point", "fields": ["id"], "on": "pointerover", "clear": "pointerout"}}
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -260,15 +259,3 @@ def plain(text: str) -> str:
         'KeyError: {x}'
     """
     return text.replace("{", "{{")
-
-
-def finite(value: float) -> float | None:
-    """A float, or None where it is not finite, so that JSON can hold it.
-
-    Args:
-        value: Any float.
-
-    Returns:
-        The value or None.
-    """
-    return float(value) if math.isfinite(value) else None

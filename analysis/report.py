@@ -102,12 +102,12 @@ def write_report(folder: str, out: str | None = None) -> Report:
             check_writable(target)
             drawing.library()
             found = compute(study)
-            document = _document(study, found)
+            document = compose(study, found)
             drawn = [block for _, _, blocks in document.sections for block in blocks if isinstance(block, Figure)]
             drawing.pictures({f.name: static(f.spec, f.rows, found.numbers.text(f.alternative)) for f in drawn})
             files = {
                 "report.md": render.markdown(document, {f.name: f"figures/{f.name}.png" for f in drawn}).encode(),
-                "numbers.json": _numbers_json(study, found, [f.name for f in drawn]),
+                "numbers.json": numbers_json(study, found, [f.name for f in drawn]),
                 **table_files(study.trials, study.curves),
             }
             drawing.wait()
@@ -122,7 +122,8 @@ def write_report(folder: str, out: str | None = None) -> Report:
     return Report(sentences, sentences[0], document.account, f"{target}/report.html")
 
 
-def _document(study: StudyTables, found: Findings) -> render.Document:
+def compose(study: StudyTables, found: Findings) -> render.Document:
+    """What the report says, section by section; sections without data become one line each at the end."""
     sections: list[tuple[str, str, list[Block]]] = []
     absent: list[Block] = []
     for key, section in SECTIONS.items():
@@ -145,7 +146,8 @@ def _document(study: StudyTables, found: Findings) -> render.Document:
     )
 
 
-def _numbers_json(study: StudyTables, found: Findings, figures: list[str]) -> bytes:
+def numbers_json(study: StudyTables, found: Findings, figures: list[str]) -> bytes:
+    """The content of numbers.json: verdicts, and every number that the report quotes."""
     data = {
         "schema_version": SCHEMA_VERSION,
         "study": study.name,

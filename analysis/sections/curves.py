@@ -72,11 +72,11 @@ def _peak(tables: StudyTables, joined: pd.DataFrame) -> dict[str, Number]:
         return {}
     peaks = np.log(traces.groupby("trial_id")["value"].max())
     models = tables.usable("accuracy.en")
-    models = models.assign(peak=models["trial_id"].map(peaks)).dropna(subset=["peak"])
-    means = models.groupby("configuration").agg(
-        family=("family", "first"), peak=("peak", "mean"), y=("accuracy.en", "mean")
-    )
-    return {"curves.peak": from_association(partial_correlation(means["peak"], means["y"], means["family"]))}
+    peak = models["trial_id"].map(peaks).astype(float)
+    means = pd.DataFrame({"peak": peak, "accuracy": models["accuracy.en"].astype(float)}).dropna()
+    means = means.groupby(models["configuration"]).mean()
+    family = models.drop_duplicates("configuration").set_index("configuration")["family"][means.index]
+    return {"curves.peak": from_association(partial_correlation(means["peak"], means["accuracy"], family))}
 
 
 def draw(result: Curves, numbers: Numbers) -> list[Block]:

@@ -64,8 +64,8 @@ def draw(result: FigureOne, numbers: Numbers) -> list[Block]:
         "Figure 1. English validation accuracy against Tr(F) after English fine-tuning; each mark is one model. "
         "Colour and shape: family, its weights in the legend; larger marks: larger weights; thin lines join the seeds "
         "of one configuration; hollow marks: collapsed models. A family of one configuration is drawn, not counted. "
-        "On the page: click a family in the legend to see it alone (shift-click adds one, double-click shows all), "
-        "drag over Figure 1 to pick models, point at a mark to see its trial in both figures."
+        "On the page: click families in the legend to see them alone, click again to see all; drag over Figure 1 to "
+        "pick models in both figures; point at a mark to see its trial in both."
     )
     alternative = (
         "Scatter plot of English validation accuracy against the trace of the Fisher information on a logarithmic "

@@ -37,11 +37,11 @@ class Layers:
 
 def compute(tables: StudyTables) -> Layers | Missing:
     """Mean share of Tr(F) of each part by family; correlation of each part with accuracy over configurations."""
-    columns = [c for c in tables.models.columns if c.startswith(PREFIX) and tables.has(c, "fisher_trace")]
+    columns = [c for c in tables.models.columns if c.startswith(PREFIX) and tables.has(c, "ln_trace")]
     if not columns:
         return Missing("no complete trial has the parts of Tr(F) by layer.")
     columns.sort(key=_natural)
-    models = tables.usable("fisher_trace", *columns)
+    models = tables.usable("ln_trace", "fisher_trace", *columns)
     names = [column.removeprefix(PREFIX) for column in columns]
     shares = models[columns].div(models["fisher_trace"], axis=0).groupby(models["family"]).mean()
     families = [family for family in tables.families if family in shares.index]

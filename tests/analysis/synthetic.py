@@ -63,14 +63,14 @@ def write_study(
                            "config": config.model_dump(mode="json")}  # fmt: skip
                 plan.append(planned)
                 records.append(_record(planned, x, y, place, rng, stage2, curves))
-    arms = [
-        {"name": arm, "set": {}, "search": {WEIGHT[arm]: {"kind": "grid", "values": [_weight(arm, i) for i in range(count)], "also": []}}
-         if arm in WEIGHT else {}}
-        for arm, count in families.items()
-    ]  # fmt: skip
+    arms: list[dict[str, Any]] = []
+    for arm, count in families.items():
+        grid = {"kind": "grid", "values": [_weight(arm, i) for i in range(count)]} if arm in WEIGHT else None
+        arms.append({"name": arm, "set": {}, "search": {WEIGHT[arm]: grid} if grid else {}})
     study = {
         "schema_version": 1, "study": folder.name, "created": "2026-01-01T00:00:00+00:00",
-        "description": "A synthetic study.", "plan": plan, "fingerprints": {"models": {"mini": "m0"}, "data": {"d": "d0"}},
+        "description": "A synthetic study.", "plan": plan,
+        "fingerprints": {"models": {"mini": "m0"}, "data": {"d": "d0"}},
         "config": {"name": folder.name, "description": "A synthetic study.", "base": base.model_dump(mode="json"),
                    "arms": arms, "seeds": seeds},
         "versions": {"fisher-study": "0.1.0", "python": "3.11", "torch": "2.13.0"},
@@ -128,7 +128,8 @@ def _record(
     return {
         "schema_version": 1, "study": "synthetic", **planned, "state": "complete", "reason": None,
         "measurements": values, "curves": points if curves else [], "error": None,
-        "provenance": {"run": "0001", "seconds": 12.5, "steps": 500, "peak_memory_mib": 800.0, "device": "cpu", "host": "h",
+        "provenance": {"run": "0001", "seconds": 12.5, "steps": 500, "peak_memory_mib": 800.0, "device": "cpu",
+                       "host": "h",
                        "data_fingerprint": "d0", "model_fingerprint": "m0", "version.fisher-study": "0.1.0",
                        "version.torch": "2.13.0", "commit": "abc1234", "dirty": False},
     }  # fmt: skip

@@ -1,0 +1,145 @@
+"""The page in a real browser, opened from disk: it draws, asks nobody for anything, and its selections work."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.report import write_report
+from tests.analysis.synthetic import write_study
+
+CHROMIUM = Path("/usr/bin/chromium")
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+FAMILIES = {"baseline": 1, "kl": 4, "fpen": 4}
+
+
+def _browser_or_reason() -> str | None:
+    if not CHROMIUM.exists():
+        return f"needs Debian's Chromium at {CHROMIUM}"
+    try:
+        import playwright.sync_api  # noqa: F401
+    except ImportError:
+        return "needs the Python package playwright"
+    return None
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, list[str], list[str]]]:
+    """The page of a synthetic study with what the console said and what was asked for."""
+    reason = _browser_or_reason()
+    if reason and os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    if reason:
+        pytest.skip(reason)
+    from playwright.sync_api import sync_playwright
+
+    folder = write_study(tmp_path_factory.mktemp("page") / "demo", FAMILIES, seeds=2)
+    path = Path(write_report(str(folder)).page)
+    said: list[str] = []
+    asked: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=QUIET)
+        page = browser.new_page(viewport={"width": 1200, "height": 1000})
+        page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: said.append(f"error: {error}"))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(path.as_uri())
+        page.wait_for_selector("html[data-ready=true]", timeout=60_000)
+        yield page, said, asked
+        browser.close()
+
+
+def _marks(page: Any, panel: int) -> Any:
+    """The marks of a panel of the linked figure: 0 is Figure 1, the next ones are the languages of Figure 2."""
+    return page.locator("#figure\\:figure-1 svg g.mark-symbol.role-mark[class*=marks_of]").nth(panel).locator("path")
+
+
+def _expect_counts(page: Any, counts: list[int]) -> None:
+    """Wait until the four panels have that many marks."""
+    groups = "[...document.querySelectorAll('#figure\\\\:figure-1 svg g.mark-symbol.role-mark[class*=marks_of]')]"
+    shown = f"JSON.stringify({groups}.map(g => g.querySelectorAll('path').length))"
+    page.wait_for_function(f"{shown} === '{json.dumps(counts, separators=(',', ':'))}'", timeout=5_000)
+
+
+def test_the_page_draws_every_figure_without_a_word_on_the_console_or_a_request(opened: Any) -> None:
+    page, said, asked = opened
+    assert said == []
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+    charts = page.evaluate(
+        "[...document.querySelectorAll('[data-chart]')].map(e => e.querySelectorAll('svg path').length)"
+    )
+    assert len(charts) >= 10
+    assert min(charts) > 0
+    assert _marks(page, 0).count() == 18
+    assert all(_marks(page, panel).count() == 18 for panel in (1, 2, 3))
+
+
+def test_a_click_on_the_legend_filters_both_figures(opened: Any) -> None:
+    page, _, _ = opened
+    entries = page.locator("#figure\\:figure-1 svg g.role-legend-label text")
+    entries.filter(has_text="fpen").click()
+    _expect_counts(page, [8, 8, 8, 8])
+    entries.filter(has_text="baseline").click()
+    _expect_counts(page, [10, 10, 10, 10])
+    entries.filter(has_text="fpen").click()
+    entries.filter(has_text="baseline").click()
+    _expect_counts(page, [18, 18, 18, 18])
+
+
+def test_pointing_at_a_mark_tells_the_trial_and_shows_it_in_all_panels(opened: Any) -> None:
+    page, _, _ = opened
+    _marks(page, 0).nth(5).scroll_into_view_if_needed()
+    _marks(page, 0).nth(5).hover(force=True)
+    tooltip = page.locator("#vg-tooltip-element.visible")
+    tooltip.wait_for(timeout=10_000)
+    said = tooltip.inner_text()
+    assert "consistency.weight = " in said or "penalties.fisher.weight = " in said or "nothing searched" in said
+    assert "Tr(F)" in said
+    assert "English accuracy" in said
+    thick = "e => e.filter(p => Number(p.getAttribute('stroke-width')) > 3).length"
+    assert [_marks(page, panel).evaluate_all(thick) for panel in range(4)] == [1, 1, 1, 1]
+    page.mouse.move(2, 2)
+
+
+def test_dragging_over_figure_one_dims_the_rest_in_figure_two(opened: Any) -> None:
+    page, _, _ = opened
+    page.locator("#figure\\:figure-1").evaluate("figure => figure.scrollIntoView(true)")
+    box = page.locator("#figure\\:figure-1 svg g.concat_0_group").bounding_box()
+    page.mouse.move(box["x"] + 80, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 300, box["y"] + 200, steps=5)
+    page.mouse.up()
+    page.wait_for_timeout(300)
+    dim = "e => e.filter(p => Number(p.getAttribute('opacity')) < 0.5).length"
+    counts = [_marks(page, panel).evaluate_all(dim) for panel in range(4)]
+    assert len(set(counts)) == 1
+    assert 0 < counts[0] < 18
+
+
+def test_tables_sort_and_filter(opened: Any) -> None:
+    page, _, _ = opened
+    table = page.locator("table[data-rows=trials]")
+    head = table.locator("th button", has_text="accuracy en")
+    column = table.locator("th").all_inner_texts().index("accuracy en")
+    head.click()
+    cells = table.locator(f"tbody tr td:nth-child({column + 1})").all_inner_texts()
+    assert [float(cell) for cell in cells] == sorted(float(cell) for cell in cells)
+    head.click()
+    cells = table.locator(f"tbody tr td:nth-child({column + 1})").all_inner_texts()
+    assert [float(cell) for cell in cells] == sorted((float(cell) for cell in cells), reverse=True)
+    page.locator("[data-filter=trials]").fill("kl complete")
+    assert table.locator("tbody tr").count() == 8
+    page.locator("[data-filter=trials]").fill("")
