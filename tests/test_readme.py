@@ -37,7 +37,9 @@ def test_the_readme_names_every_command_of_the_everyday_workflow():
 
 def test_every_make_target_that_the_readme_names_exists():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in re.findall(r"make ([a-z]+)\b(?!s)", " ".join(BLOCKS) + " ".join(re.findall(r"`make [a-z]+`", README))):
+    for target in re.findall(
+        r"make ([a-z]+)\b(?!s)", " ".join(BLOCKS) + " ".join(re.findall(r"`make [a-z]+`", README))
+    ):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
@@ -48,7 +50,9 @@ def test_every_file_that_the_readme_names_exists():
         assert (ROOT / name).exists() or (ROOT / "tests" / name).exists() or (ROOT / "benchmarks" / name).exists(), name
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c[1] == "run" and "FOLDER" not in " ".join(c)], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [c for c in COMMANDS if c[1] == "run" and "FOLDER" not in " ".join(c)], ids=" ".join
+)
 def test_every_run_command_plans(command, tmp_path):
     arguments = [argument for argument in command[1:] if argument != "--dry-run"]
     done = fisher_study(*arguments, "--dry-run", cwd=tmp_path)
