@@ -17,6 +17,27 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 
+def squared_norm(tensor: Tensor) -> Tensor:
+    """Sum of squares in float64, in pieces that float32 adds up to the last digits.
+
+    One float32 ``dot`` over a multilingual word embedding is off by 1e-3; a float64 copy takes ten times as long.
+
+    Args:
+        tensor: Any shape.
+
+    Returns:
+        A float64 scalar.
+
+    Example:
+        >>> squared_norm(torch.full((3, 100_000), 0.5)).item()
+        75000.0
+    """
+    return torch.stack([torch.dot(piece, piece) for piece in torch.split(tensor.reshape(-1), _PIECE)]).double().sum()
+
+
+_PIECE = 1 << 14
+
+
 class SumOfSquares(Function):
     """``sum_k ||g_k||^2`` of several tensors, with the derivative ``2 g_k`` in one pass each."""
 
@@ -32,7 +53,7 @@ class SumOfSquares(Function):
             A scalar.
         """
         ctx.save_for_backward(*tensors)
-        return torch.stack([torch.dot(t.reshape(-1), t.reshape(-1)) for t in tensors]).sum()
+        return torch.stack([squared_norm(tensor) for tensor in tensors]).sum().to(tensors[0].dtype)
 
     @staticmethod
     @once_differentiable

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trainables.curvature.lean import squared_norm
 from trainables.errors import InputError
 
 
@@ -46,7 +47,7 @@ def squared_norms(model: nn.Module, logits: Tensor, cotangent: Tensor, *, last: 
     counted = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     gradients = torch.autograd.grad(logits, list(counted.values()), cotangent, retain_graph=not last, allow_unused=True)
     return {
-        name: (gradient.coalesce().values() if gradient.is_sparse else gradient).double().square().sum()
+        name: squared_norm(gradient.coalesce().values() if gradient.is_sparse else gradient)
         for name, gradient in zip(counted, gradients, strict=True)
         if gradient is not None
     }

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from transformers.activations import GELUActivation
 
-from trainables.curvature.lean import Gelu, SumOfSquares, lean_gelu
+from trainables.curvature.lean import Gelu, SumOfSquares, lean_gelu, squared_norm
 
 
 def test_gelu_is_torchs_bit_for_bit_up_to_the_first_derivative() -> None:
@@ -38,3 +38,10 @@ def test_activations_are_put_back_after_an_exception() -> None:
     with pytest.raises(KeyError), lean_gelu(model):
         raise KeyError
     assert "forward" not in vars(model[0])
+
+
+def test_large_float32_tensors_keep_their_norm() -> None:
+    tensor = 1e-3 * torch.randn(5_000_000, generator=torch.Generator().manual_seed(0))
+    expected = tensor.double().square().sum()
+    torch.testing.assert_close(squared_norm(tensor), expected, rtol=1e-6, atol=0.0)
+    torch.testing.assert_close(SumOfSquares.apply(tensor, tensor).double(), 2 * expected, rtol=1e-6, atol=0.0)
