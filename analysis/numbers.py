@@ -165,7 +165,7 @@ class Numbers(Mapping[str, Number]):
         found = getattr(number, field)
         if field in ("p", "p_adjusted"):
             return "no p" if found is None else write_p(found)
-        return f"{found:,}" if isinstance(found, int) else str(found)
+        return f"{found:,}" if isinstance(found, int) else found or "none"
 
     def text(self, template: str, mark: Callable[[str, str], str] | None = None) -> str:
         """A text with its numbers filled in.
