@@ -21,7 +21,7 @@ def encoder(shared: Path) -> tuple[Any, list[dict[str, torch.Tensor]]]:
         folder, num_labels=3, dtype="float32", num_hidden_layers=2
     )
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    lines = (shared / "data" / "xnli" / "dev-zh.tsv").read_text(encoding="utf-8").splitlines()[:8]
+    lines = (shared / "data" / "xnli" / "dev-zh.tsv").read_text(encoding="utf-8").splitlines()[:4]
     pairs = [line.split("\t")[:2] for line in lines]
     encoded = tokenizer([a for a, _ in pairs], [b for _, b in pairs], padding=True, return_tensors="pt")
     return model.eval(), [dict(encoded)]
@@ -40,6 +40,8 @@ def test_fast_and_slow_path_agree(encoder: tuple[Any, list[dict[str, torch.Tenso
 
 def test_equation_one(encoder: tuple[Any, list[dict[str, torch.Tensor]]]) -> None:
     model, batches = encoder
+    # Nine tenths of the parameters, and of the test's time.
+    model.bert.embeddings.word_embeddings.weight.requires_grad_(False)
     expansion = kl_expansion(model, batches, [1e-6, 1e-1], draws=2)
     assert ((expansion.ratio[:, 0] - 1).abs() < 0.02).all()
     assert expansion.leaves(0.05) == 1e-1
