@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from trainables.augmentations.embedding_noise import gaussian_embedding_noise
 from trainables.augmentations.view import KEEPS_TOKENS, ViewConfig
 from trainables.config import StageConfig
-from trainables.curvature import unique_embedding_rows
+from trainables.curvature import penalty_forward
 from trainables.examples import Examples, to_device
 from trainables.length_chunks import length_chunks
 from trainables.seeding import Streams
@@ -90,7 +90,7 @@ class Step:
                 stack.enter_context(gaussian_embedding_noise(self.model, view.strength, generator))
             if main:
                 ids = self._encoder.batch(encoded)["input_ids"].to(self.model.device)
-                self.differentiable = stack.enter_context(unique_embedding_rows(self.model, ids))
+                self.differentiable = stack.enter_context(penalty_forward(self.model, ids))
             # Two numbers a micro-batch are enough for its masks: no term asks for a third.
             part = 2 * self.micro_batch + (mask or 0)
             stack.enter_context(self.streams.forked("dropout", self.stage, self.index, part))

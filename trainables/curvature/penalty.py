@@ -91,7 +91,7 @@ def penalty_forward(model: nn.Module, input_ids: Tensor | None) -> Iterator[list
 
     Args:
         model: The model.
-        input_ids: The token ids ``[B, length]`` of every forward pass inside the context.
+        input_ids: All token ids of the forward passes inside the context, which may take the batch in parts.
 
     Yields:
         What :func:`unique_embedding_rows` yields, for :func:`squared_mean_score`.
