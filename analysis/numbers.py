@@ -154,6 +154,8 @@ class Numbers(Mapping[str, Number]):
             The text.
         """
         number = self._items[key]
+        if field is None and number.value is None:
+            return f"not defined ({number.reason})"
         if field is None:
             return self.quote(key, "value") + (f" {self.quote(key, 'interval')}" if number.low is not None else "")
         if field == "value":

@@ -110,8 +110,10 @@ class Axis:
         first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
         decades = math.log10(self.high / self.low)
         steps: tuple[float, ...] = (1,)
-        if decades < 0.7:
-            steps = (1, 1.5, 2, 3, 4, 5, 6, 8)
+        if decades < 0.6:
+            steps = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)
+        elif decades < 1.1:
+            steps = (1, 2, 3, 5, 7)
         elif decades < 2.5:
             steps = (1, 2, 5)
         elif decades < 4:

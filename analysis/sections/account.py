@@ -112,9 +112,9 @@ def draw(result: Account, numbers: Numbers) -> list[Block]:
     """
     blocks: list[Block] = [
         Paragraph(
-            f"{line(numbers, result.running)} Complete trials make {{account.configurations}} configurations in "
-            "{account.families} families. {account.collapsed} complete models collapsed: their training accuracy is "
-            "below the majority share plus five points; they are hollow marks and outside the headline numbers."
+            f"{line(numbers, result.running)} Families planned: {{account.families}}; configurations with a complete "
+            "trial: {account.configurations}; collapsed models: {account.collapsed} (training accuracy below the "
+            "majority share plus five points; hollow marks, outside the headlines)."
         ),
         *(Paragraph(text) for text in result.excluded),
     ]

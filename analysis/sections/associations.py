@@ -180,7 +180,8 @@ def draw(result: Associations, numbers: Numbers) -> list[Block]:
         caption = f'Correlations of {name} with ln Tr(F). Dashed: 0 and the bounds of "no association", -.3 and .3.'
         alternative = f"Forest plot of the correlations of {name} with ln Tr(F); the table below has the same numbers."
         spec = figures.finish(chart)
-        blocks.append(Figure(f"associations-{outcome}", spec, {f"{outcome}_forest": rows}, caption, alternative))
+        if rows.values:
+            blocks.append(Figure(f"associations-{outcome}", spec, {f"{outcome}_forest": rows}, caption, alternative))
         table = [shared.estimate_line(label, key, numbers) for label, key, _ in lines]
         caption = f"Associations of {name} with ln Tr(F); p unadjusted, only the headlines are tested for a verdict."
         blocks.append(Table(shared.ESTIMATE_COLUMNS, table, caption, sortable=True))

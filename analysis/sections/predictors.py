@@ -62,6 +62,8 @@ def compute(tables: StudyTables) -> Predictors | Missing:
                 unit=CONFIGURATION, method="r of ln Tr(F) minus r of the measure; Zou's interval (MOVER)",
                 reason=None if found.value is not None else "one of the two does not vary within families",
             )  # fmt: skip
+    if all(numbers[f"predictor.{outcome}.fisher_trace"].value is None for outcome in outcomes):
+        return Missing("no family has two configurations or more.")
     return Predictors(numbers, measures, outcomes)
 
 

@@ -335,3 +335,9 @@ def test_sign_error_counts_pairs_of_a_family(tmp_path: Path) -> None:
 
 def test_every_section_is_a_title_a_computation_and_a_drawing() -> None:
     assert len({section.title for section in SECTIONS.values()}) == len(SECTIONS)
+
+
+def test_undefined_numbers_say_why_in_the_text(tmp_path: Path) -> None:
+    found, text = report(study(tmp_path, {"baseline": 1, "kl": 1}, seeds=2))
+    assert "ln Tr(F) is not defined (no family has two configurations or more), no p" in text
+    assert isinstance(found.results["predictors"], Missing)
