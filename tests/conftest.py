@@ -49,7 +49,7 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A paraphrase task (labels 0/1) in XTREME's folder form: same bag of words or not; 64 train, 40 dev rows."""
     folder = tmp_path_factory.mktemp("tiny-data")
     rng = random.Random(0)
-    suffix = {"en": "", "de": "en", "es": "o", "zh": "en"}
+    suffix = {"en": "", "de": "en", "es": "o", "zh": "的"}  # no two languages alike, so that a swap shows
 
     def rows(count: int) -> list[tuple[list[str], list[str], int]]:
         out = []
