@@ -8,6 +8,7 @@ import re
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import csv
 
 from trainables.config import paths
 from trainables.measurements import DEFINITIONS
@@ -95,7 +96,11 @@ def table_files(trials: pd.DataFrame, curves: pd.DataFrame) -> dict[str, bytes]:
 
 
 def _csv(table: pd.DataFrame) -> bytes:
-    return table.to_csv(index=False, lineterminator="\n").encode("utf-8")
+    """Comma-separated values; absent is empty. Arrow writes numbers as short as they can be read back, and fast."""
+    stream = io.BytesIO()
+    options = csv.WriteOptions(quoting_style="needed")
+    csv.write_csv(pa.Table.from_pandas(table, preserve_index=False), stream, options)
+    return stream.getvalue()
 
 
 def _parquet(table: pd.DataFrame, meanings: dict[str, str]) -> bytes:

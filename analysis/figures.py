@@ -104,7 +104,8 @@ def _panel(layers: Sequence[Spec], size: tuple[int, int], title: str) -> Spec:
 
 def models(
     data: str, x: Axis, y: Axis, families: Families, tips: Sequence[Tip], *, size: tuple[int, int] = (460, 320),
-    title: str = "", legend: bool = True, linked: bool = False, zero: bool = False, front: str | None = None,
+    title: str = "", legend: bool = True, joined: bool = True, linked: bool = False, zero: bool = False,
+    front: str | None = None,
 ) -> Spec:  # fmt: skip
     """One mark a model: y against x, colour and shape by family, size by dose, hollow when collapsed.
 
@@ -117,6 +118,7 @@ def models(
         size: Width and height in pixels.
         title: Of the panel.
         legend: Draw the legend.
+        joined: Join the seeds of a configuration by a thin line.
         linked: Take part in the selections of :func:`linked`.
         zero: Draw a line at y = 0.
         front: Name of rows to join by a stepped line.
@@ -128,15 +130,15 @@ def models(
     looks = _family_channels(families, legend)
     seeds = base.mark_line(strokeWidth=1, strokeOpacity=0.4)
     marks = base.mark_point(filled=True, strokeWidth=1.1).encode(**_place(x, y), **looks, tooltip=_tooltip(tips))
-    layers = [
-        _unit(seeds.encode(**_place(x, y), detail="configuration:N", stroke=looks["stroke"])),
-        _unit(marks, fillOpacity=_HOLLOW, size=_DOSE),
-    ]
+    layers = [_unit(marks, fillOpacity=_HOLLOW, size=_DOSE)]
+    if joined:
+        line = seeds.encode(**_place(x, y), detail="configuration:N", stroke=looks["stroke"])
+        layers.insert(0, _unit(line))
     if linked:
         for layer in layers:
             layer["transform"] = [{"filter": {"param": "picked"}}]
-        layers[1]["name"] = f"marks of {y.field}"
-        layers[1]["encoding"] |= {
+        layers[-1]["name"] = f"marks of {y.field}"
+        layers[-1]["encoding"] |= {
             "strokeWidth": {"condition": {"param": "trial", "empty": False, "value": 3.2}, "value": 1.1},
             "opacity": {"condition": {"param": "region", "value": 1}, "value": 0.12},
         }

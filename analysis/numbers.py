@@ -155,7 +155,7 @@ class Numbers(Mapping[str, Number]):
         """
         number = self._items[key]
         if field is None and number.value is None:
-            return f"not defined ({number.reason})"
+            return f"not defined ({number.reason})" if number.reason else "not defined"
         if field is None:
             return self.quote(key, "value") + (f" {self.quote(key, 'interval')}" if number.low is not None else "")
         if field == "value":

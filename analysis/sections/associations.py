@@ -164,7 +164,7 @@ def draw(result: Associations, numbers: Numbers) -> list[Block]:
         title = "English accuracy minus the family's mean (points)"
         y = Axis.over("y", title, result.deviations.column("y"), number=POINTS)
         tips = [Tip("label", "configuration"), Tip("x", "ln Tr(F)", "+.3f"), Tip("y", "accuracy", "+.4f")]
-        chart = figures.models("deviations", x, y, result.families, tips, size=(360, 260), zero=True)
+        chart = figures.models("deviations", x, y, result.families, tips, size=(360, 260), zero=True, joined=False)
         caption = (
             "What the headline of H1 sees: configurations (means over seeds) as deviations from their family's mean."
         )

@@ -15,7 +15,7 @@ from analysis.configurations import StudyTables
 from analysis.document import Block, Figure, Missing, Paragraph, Section, Table
 from analysis.numbers import CONFIGURATION, Number, Numbers
 from analysis.rows import Rows, rows
-from analysis.sections import shared
+from analysis.sections import curves, shared
 from analysis.style import Axis, Families
 
 
@@ -28,12 +28,14 @@ class EquationOne:
         rows: Points: family, label, series, step, x, value, last.
         sigmas: Noise levels, ascending.
         families: The families.
+        by_family: A line is a family's mean, not a configuration's.
     """
 
     numbers: dict[str, Number]
     rows: Rows
     sigmas: list[float]
     families: Families
+    by_family: bool
 
 
 def compute(tables: StudyTables) -> EquationOne | Missing:
@@ -47,12 +49,16 @@ def compute(tables: StudyTables) -> EquationOne | Missing:
     numbers = {f"kl_ratio.{place}": _mean(points.loc[points["last"] & (points["x"] == sigma)])
                for place, sigma in enumerate(sigmas)}  # fmt: skip
     numbers["H5"] = numbers["kl_ratio.0"]
+    by_family = points["configuration"].nunique() > curves.MOST_LINES
+    if by_family:
+        points["configuration"], points["label"] = points["family"], points["family"] + ", mean of all models"
     key = ["family", "label", "configuration", "step", "x"]
     means = pd.DataFrame(points.groupby(key, as_index=False)["value"].mean())
     means["series"] = means["configuration"].astype(str) + "/" + means["step"].astype(str)
     means["last"] = means["x"] == means.groupby("series")["x"].transform("max")
     table = rows(means, ["family", "label", "series", "step", "x", "value", "last"])
-    return EquationOne(numbers, table, [float(sigma) for sigma in sigmas], shared.families(tables))
+    looks = shared.families(tables)
+    return EquationOne(numbers, table, [float(sigma) for sigma in sigmas], looks, by_family)
 
 
 def _mean(points: pd.DataFrame) -> Number:
@@ -77,7 +83,9 @@ def draw(result: EquationOne, numbers: Numbers) -> list[Block]:
     x = Axis.over("x", "sigma (standard deviation of the noise, log scale)", result.sigmas, log=True, number="~e")
     y = Axis.over("value", "KL / (sigma^2 Tr(F) / 2)", [*result.rows.column("value"), 1.0])
     chart = figures.lines("kl_ratio", x, y, result.families, where="true", at=1.0, size=(420, 260))
-    caption = "Equation 1: the ratio is 1 where the divergence is what Tr(F) says; one line a configuration and step."
+    caption = "Equation 1: the ratio is 1 where the divergence is what Tr(F) says; one line a " + (
+        "family (mean of its models) and step." if result.by_family else "configuration and step."
+    )
     alternative = "Line chart of the KL ratio over the noise level; at the smallest noise it is {H5}."
     text = "Equation 1 says 1; at the smallest noise the ratio (H5) is {H5} over {H5:n} configurations."
     table = [

@@ -51,7 +51,17 @@ def _chart(result: FigureOne, linked: bool = False) -> Any:
     y = shared.axis(result.rows, ["accuracy.en"], "English validation accuracy", number=".0%")
     tips = shared.tips(ACCURACY, shared.TRACE, TRACE_ERROR)
     title = "Figure 1" if linked else ""
-    return figures.models("models", x, y, result.families, tips, size=(520, 340), linked=linked, title=title)
+    return figures.models(
+        "models",
+        x,
+        y,
+        result.families,
+        tips,
+        size=(520, 340),
+        joined=shared.joined(result.rows),
+        linked=linked,
+        title=title,
+    )
 
 
 def draw(result: FigureOne, numbers: Numbers) -> list[Block]:
@@ -60,10 +70,11 @@ def draw(result: FigureOne, numbers: Numbers) -> list[Block]:
     views = ["accuracy_en", *(field_name(figure_two.gain_column(language)) for language in result.gains)]
     page = figures.finish(figures.linked(_chart(result, linked=True), below, views))
     spec = figures.finish(_chart(result))
+    seeds = "; thin lines join the seeds of one configuration" if shared.joined(result.rows) else ""
     caption = (
         "Figure 1. English validation accuracy against Tr(F) after English fine-tuning; each mark is one model. "
-        "Colour and shape: family, its weights in the legend; larger marks: larger weights; thin lines join the seeds "
-        "of one configuration; hollow marks: collapsed models. A family of one configuration is drawn, not counted. "
+        "Colour and shape: family, its weights in the legend; larger marks: larger weights; hollow marks: collapsed "
+        f"models{seeds}. A family of one configuration is drawn, not counted. "
         "On the page: click families in the legend to see them alone, click again to see all; drag over Figure 1 to "
         "pick models in both figures; point at a mark to see its trial in both."
     )

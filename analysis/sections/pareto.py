@@ -81,7 +81,7 @@ def draw(result: Pareto, numbers: Numbers) -> list[Block]:
     x = shared.axis(result.rows, ["fisher_trace"], "Tr(F) on English validation (log scale)", log=True)
     y = shared.axis(result.rows, ["accuracy.en"], "English validation accuracy", number=".0%")
     tips = shared.tips(Tip("accuracy_en", "English accuracy", ".4f"), shared.TRACE)
-    chart = figures.models("models", x, y, result.families, tips, front="front")
+    chart = figures.models("models", x, y, result.families, tips, joined=shared.joined(result.rows), front="front")
     caption = (
         "The front: {pareto.size} of {pareto.configurations} configurations (means over seeds) that no other beats in "
         "both accuracy and Tr(F). Adaptive search favours this front: read it as a result of the search, not a sample."

@@ -65,7 +65,9 @@ def _mean(tables: StudyTables, column: str) -> Number:
     values = tables.usable(column)[column]
     style: Style = "general" if column == "distance" else "points"
     unit, method = "trial", "mean over models that did not collapse"
-    return Number(float(values.mean()) if len(values) else None, style, n=len(values), unit=unit, method=method)
+    if not len(values):
+        return Number(None, style, n=0, unit=unit, method=method, reason="every model collapsed")
+    return Number(float(values.mean()), style, n=len(values), unit=unit, method=method)
 
 
 def draw(result: SecondStage, numbers: Numbers) -> list[Block]:

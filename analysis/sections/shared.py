@@ -16,6 +16,7 @@ from analysis.style import POINTS, Axis, Families, Tip
 
 TRACE = Tip("fisher_trace", "Tr(F)", ".4g")
 LISTED_WEIGHTS = 7
+MOST_JOINED = 150  # with more configurations the lines that join seeds hide the marks
 ESTIMATE_COLUMNS = ("", "r [95 % interval]", "p", "n")
 
 
@@ -32,6 +33,12 @@ def _legend(tables: StudyTables, family: str) -> str:
     if len(values) > LISTED_WEIGHTS:
         return f"{family}   {values[0]:.2g} to {values[-1]:.2g}, {len(values)} values"
     return f"{family}   {', '.join(f'{value:g}' for value in values)}"
+
+
+def joined(rows: Rows) -> bool:
+    """Whether a figure of these models joins the seeds of a configuration."""
+    configurations = rows.column("configuration")
+    return len(set(configurations)) <= min(MOST_JOINED, len(configurations) - 1)
 
 
 def tips(*measured: Tip) -> list[Tip]:
@@ -88,7 +95,7 @@ def against_trace(
         charts.append(
             figures.models(
                 "models", x.of(field_name(trace)), own, looks, said, title=first * (place == 0) + name if same else "",
-                size=(220, 220), legend=not linked, linked=linked, zero=zero,
+                size=(220, 220), legend=not linked, joined=joined(rows), linked=linked, zero=zero,
             )
         )  # fmt: skip
     return figures.row(charts)
