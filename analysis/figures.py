@@ -129,7 +129,9 @@ def models(
     base = _chart(data)
     looks = _family_channels(families, legend)
     seeds = base.mark_line(strokeWidth=1, strokeOpacity=0.4)
-    marks = base.mark_point(filled=True, strokeWidth=1.1).encode(**_place(x, y), **looks, tooltip=_tooltip(tips))
+    marks = base.mark_point(filled=True, opacity=1, strokeWidth=1.1).encode(
+        **_place(x, y), **looks, tooltip=_tooltip(tips)
+    )
     layers = [_unit(marks, fillOpacity=_HOLLOW, size=_DOSE)]
     if joined:
         line = seeds.encode(**_place(x, y), detail="configuration:N", stroke=looks["stroke"])
@@ -176,7 +178,7 @@ def doses(
     )
     line = means.mark_line(strokeWidth=1.3, strokeOpacity=0.7)
     line = line.encode(x=dose, y=_channel(y.of("centre"), alt.Y), stroke=looks["stroke"])
-    marks = _chart(data, where).mark_point(filled=True, size=70, strokeWidth=1.1)
+    marks = _chart(data, where).mark_point(filled=True, opacity=1, size=70, strokeWidth=1.1)
     marks = marks.encode(x=dose, y=_channel(y, alt.Y), **looks, tooltip=_tooltip(tips))
     size = (min(260, max(110, 38 * len(order))), 190)
     return _panel([_unit(line), _unit(marks, fillOpacity=_HOLLOW)], size, title)
@@ -195,7 +197,7 @@ def forest(data: str, x: Axis, *, bands: Sequence[float] = (0.0,)) -> Spec:
     """
     y = alt.Y("label:N", sort=alt.EncodingSortField("order"), title=None, axis=alt.Axis(labelLimit=420, grid=True))
     interval = _chart(data).mark_rule(strokeWidth=1.6, color=INK, clip=True)
-    marks = _chart(data).mark_point(filled=True, size=70, stroke=INK, strokeWidth=1.4)
+    marks = _chart(data).mark_point(filled=True, opacity=1, size=70, stroke=INK, strokeWidth=1.4)
     layers = [
         *(_line_at(value, "x") for value in bands),
         _unit(interval.encode(y=y, x=_channel(x.of("low"), alt.X), x2="high:Q")),
@@ -228,7 +230,7 @@ def lines(
     looks = _family_channels(families, True)
     tips = _tooltip([Tip("label", "model"), Tip(x.field, x.title, ".4g"), Tip(y.field, y.title, ".4g")])
     line = _chart(data, where).mark_line(strokeWidth=1.3, strokeOpacity=0.75)
-    ends = _chart(data, f"({where}) && datum.last == 1").mark_point(filled=True, size=45, strokeWidth=1)
+    ends = _chart(data, f"({where}) && datum.last == 1").mark_point(filled=True, opacity=1, size=45, strokeWidth=1)
     layers = [
         _unit(line.encode(**_place(x, y), detail="series:N", stroke=looks["stroke"], tooltip=tips)),
         _unit(ends.encode(**_place(x, y), **looks, tooltip=tips), fillOpacity={"value": 0.65}),

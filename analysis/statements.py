@@ -114,7 +114,7 @@ def _correlation(key: str, number: Number) -> Verdict:
     if number.value is None:
         return Verdict(key, DECLARED[key], word, f"{text}: {{{key}:reason}} ({{{key}:n}} configurations counted).")
     design = f"{{{key}:n}} configurations in {{{key}:families}} {'family' if number.families == 1 else 'families'}"
-    facts = f"(partial r {{{key}}}, {{{key}:p_adjusted}} after Holm, {design})"
+    facts = f"({'trend' if key == 'H2' else 'partial'} r {{{key}}}, {{{key}:p_adjusted}} after Holm, {design})"
     ending = f"; about {{{key}:needed}} configurations would decide if r stayed" if word == "undecided" else ""
     return Verdict(key, DECLARED[key], word, f"{text} {facts}{ending}.")
 

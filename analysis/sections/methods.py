@@ -29,7 +29,8 @@ UNIT = (
     "For families that spread alike that is the n - (families - 1) - 3 degrees of the declared method; where one "
     "family holds most of the spread it is wider, as the declared interval then covers too little "
     "(benchmarks/statistics.py). "
-    "Holm over H1 to H4. Everything that is not a headline is secondary, its p unadjusted."
+    "H2 is the same with the rank of the weight within its family and ln Tr(F). Holm over H1 to H4. Everything that is "
+    "not a headline is secondary, its p unadjusted."
 )
 WORDS = (
     "Words: supported = adjusted p below .05 and the declared sign (H3: equivalent within one point); contradicted = "
