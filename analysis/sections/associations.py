@@ -26,6 +26,7 @@ HELD = {
     "measure.label_variance": ("given label variance (Tr(F) is partly uncertainty)", ""),
     LEARNING_RATE: ("given the learning rate", ""),
 }
+UNTRACED = "accuracy_untraced"  # English validation accuracy on the rows that fisher_trace was not measured on
 LARGEST_FAMILY = 1_000  # more configurations than this are thinned evenly for the pairs of the sign error
 TRIAL = "trial (seed within a configuration)"
 
@@ -77,6 +78,9 @@ def _lines(
     for held, (label, only) in HELD.items():
         if only in ("", outcome) and _varies(tables, held, column):
             add(label, f"given.{held}", shared.correlate(tables, "ln_trace", column, held))
+    if outcome == "accuracy" and tables.has(UNTRACED, "ln_trace"):
+        number = shared.correlate(tables, "ln_trace", UNTRACED)
+        add("accuracy on the validation rows that Tr(F) did not see", "other_rows", number)
     if tables.has("ln_trace.train", column):
         number = shared.correlate(tables, "ln_trace.train", column)
         add("Tr(F) on training rows (no example shared with the outcome)", "train_rows", number)

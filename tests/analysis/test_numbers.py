@@ -45,7 +45,8 @@ def test_text_takes_digits_from_numbers_only() -> None:
         "r {H1}, {H1:p}, {H1:p_adjusted}, {H1:n} in {H1:families}; {bare}, {bare:interval}, {bare:reason}"
     )
     assert text == (
-        "r -0.50 [-0.70, -0.20], p = 0.010, no p, 24 in 6; not defined, no interval, x is constant within families"
+        "r -0.50 [-0.70, -0.20], p = 0.010, no p, 24 in 6; "
+        "not defined (x is constant within families), no interval, x is constant within families"
     )
     with pytest.raises(KeyError, match="H9"):
         NUMBERS.text("{H9}")

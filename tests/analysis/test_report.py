@@ -16,24 +16,15 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from analysis import report as module
 from analysis.numbers import Numbers
 from analysis.pictures import Drawing
-from analysis.report import write_report
+from analysis.report import Report, write_report
 from analysis.statements import sentence, verdicts
 from tests.analysis.synthetic import write_study
 from trainables.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
 ENDINGS = ("svg", "pdf", "png")
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, module.Report]:
-    """The report of a study with one failed and one unreadable trial."""
-    folder = write_study(tmp_path_factory.mktemp("report") / "demo", {"baseline": 1, "kl": 4, "fpen": 4}, seeds=2)
-    (folder / "trials" / "t00003.json").write_text('{"schema_version": 1, "trial')
-    return folder, write_report(str(folder))
 
 
 @pytest.fixture
@@ -48,7 +39,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Drawing, "library", lambda self: None)
 
 
-def test_everything_is_written(written: tuple[Path, module.Report]) -> None:
+def test_everything_is_written(written: tuple[Path, Report]) -> None:
     folder, report = written
     out = folder / "report"
     assert report.page == str(out / "report.html")
@@ -66,7 +57,7 @@ def test_everything_is_written(written: tuple[Path, module.Report]) -> None:
         assert path.read_bytes().startswith(b"%PDF")
 
 
-def test_pictures_carry_their_alternative_text(written: tuple[Path, module.Report]) -> None:
+def test_pictures_carry_their_alternative_text(written: tuple[Path, Report]) -> None:
     folder, _ = written
     numbers = _numbers(folder)
     svg = (folder / "report" / "figures" / "figure-1.svg").read_text()
@@ -77,7 +68,7 @@ def _numbers(folder: Path) -> Numbers:
     return Numbers.from_json(json.loads((folder / "report" / "numbers.json").read_text())["numbers"])
 
 
-def test_sentences_follow_from_numbers_json_alone(written: tuple[Path, module.Report]) -> None:
+def test_sentences_follow_from_numbers_json_alone(written: tuple[Path, Report]) -> None:
     folder, report = written
     numbers = _numbers(folder)
     told = [sentence(v, numbers) for v in verdicts(numbers) if v.word != "not measured"]
@@ -85,7 +76,7 @@ def test_sentences_follow_from_numbers_json_alone(written: tuple[Path, module.Re
     assert [line[:2] for line in report.sentences] == ["H1", "H2", "H3", "H4", "H5"]
 
 
-def test_every_marked_number_of_the_page_is_in_numbers_json(written: tuple[Path, module.Report]) -> None:
+def test_every_marked_number_of_the_page_is_in_numbers_json(written: tuple[Path, Report]) -> None:
     folder, _ = written
     page, numbers = (folder / "report" / "report.html").read_text(), _numbers(folder)
     marked = re.findall(r'<span class="number" data-number="([^"]+)" title="([^"]+)">([^<]+)</span>', page)
@@ -101,7 +92,7 @@ def test_every_marked_number_of_the_page_is_in_numbers_json(written: tuple[Path,
             assert number.method, key
 
 
-def test_paragraphs_have_no_digits_but_marked_ones_and_names(written: tuple[Path, module.Report]) -> None:
+def test_paragraphs_have_no_digits_but_marked_ones_and_names(written: tuple[Path, Report]) -> None:
     folder, _ = written
     page = (folder / "report" / "report.html").read_text()
     names = (
@@ -115,7 +106,7 @@ def test_paragraphs_have_no_digits_but_marked_ones_and_names(written: tuple[Path
         assert not re.search(r"\d", bare), bare
 
 
-def test_the_page_has_no_outside_address(written: tuple[Path, module.Report]) -> None:
+def test_the_page_has_no_outside_address(written: tuple[Path, Report]) -> None:
     folder, _ = written
     page = (folder / "report" / "report.html").read_text()
     own = page[: page.index('<script type="module">')] + page[page.rindex('<script type="module">') :]
@@ -125,7 +116,7 @@ def test_the_page_has_no_outside_address(written: tuple[Path, module.Report]) ->
     assert len(page) < 2_000_000
 
 
-def test_markdown_names_its_pictures(written: tuple[Path, module.Report]) -> None:
+def test_markdown_names_its_pictures(written: tuple[Path, Report]) -> None:
     folder, report = written
     text = (folder / "report" / "report.md").read_text()
     for path in re.findall(r"\]\((figures/[^)]+)\)", text):
@@ -134,7 +125,7 @@ def test_markdown_names_its_pictures(written: tuple[Path, module.Report]) -> Non
     assert "t00003.json" in text
 
 
-def test_a_damaged_record_is_named_counted_and_the_rest_goes_on(written: tuple[Path, module.Report]) -> None:
+def test_a_damaged_record_is_named_counted_and_the_rest_goes_on(written: tuple[Path, Report]) -> None:
     folder, _ = written
     numbers = _numbers(folder)
     assert numbers["account.unreadable"].value == 1
@@ -142,7 +133,7 @@ def test_a_damaged_record_is_named_counted_and_the_rest_goes_on(written: tuple[P
     assert numbers["H1"].n == 8
 
 
-def test_tables_equal_the_trials_table_and_carry_meanings(written: tuple[Path, module.Report]) -> None:
+def test_tables_equal_the_trials_table_and_carry_meanings(written: tuple[Path, Report]) -> None:
     folder, _ = written
     out = folder / "report"
     parquet, csv = pd.read_parquet(out / "trials.parquet"), pd.read_csv(out / "trials.csv")
