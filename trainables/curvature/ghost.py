@@ -119,6 +119,7 @@ class GhostNorms:
             if isinstance(module, nn.Embedding):
                 output.requires_grad_()
                 self._leaves.append(output)
+                # A frozen table has no name here: it only starts the graph.
                 self._masks.append((f"{name}.weight" if has_weight else "", _same_row(args[0], module, output.dtype)))
                 return
             inputs = args[0].detach()
