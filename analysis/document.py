@@ -98,5 +98,5 @@ class Section:
     """
 
     title: str
-    compute: Callable[[StudyTables], Any]
+    compute: Callable[[StudyTables], Result]
     draw: Callable[[Any, Numbers], list[Block]]

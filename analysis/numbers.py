@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from analysis.association import Association
@@ -227,24 +227,6 @@ class Numbers(Mapping[str, Number]):
             key: {name: value for name, value in asdict(number).items() if value is not None}
             for key, number in self._items.items()
         }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Mapping[str, Any]]) -> Numbers:
-        """The numbers of a numbers.json.
-
-        Args:
-            data: Its "numbers".
-
-        Returns:
-            The numbers.
-        """
-        names = {field.name for field in fields(Number)}
-        return cls(
-            {
-                key: Number(**({"value": None} | {name: value for name, value in item.items() if name in names}))
-                for key, item in data.items()
-            }
-        )
 
 
 def plain(text: str) -> str:

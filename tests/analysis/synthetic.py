@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis.numbers import Number, Numbers
 from trainables.config import TrialConfig, with_values
 
 WEIGHT = {
@@ -81,6 +82,11 @@ def write_study(
         text = json.dumps(record)
         (folder / "trials" / f"{record['trial_id']}.json").write_text(text, encoding="utf-8")
     return folder
+
+
+def read_numbers(data: Mapping[str, Mapping[str, Any]]) -> Numbers:
+    """The numbers of a numbers.json, as a reader of the file would build them."""
+    return Numbers({key: Number(**({"value": None} | dict(item))) for key, item in data.items()})
 
 
 def _weight(arm: str, index: int) -> float:

@@ -8,6 +8,7 @@ import math
 import pytest
 
 from analysis.numbers import Number, Numbers, count, plain, write_p, write_value
+from tests.analysis.synthetic import read_numbers
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,7 @@ def test_json_round_trip_and_absent_is_absent() -> None:
     data = json.loads(json.dumps(NUMBERS.as_json(), allow_nan=False))
     assert "low" not in data["bare"]
     assert "value" not in data["bare"]
-    back = Numbers.from_json(data)
+    back = read_numbers(data)
     assert dict(back) == dict(NUMBERS)
     assert len(back) == 3
     assert math.isclose(back["H1"].value or 0, -0.5)

@@ -20,7 +20,7 @@ from analysis.numbers import Numbers
 from analysis.pictures import Drawing
 from analysis.report import Report, write_report
 from analysis.statements import sentence, verdicts
-from tests.analysis.synthetic import write_study
+from tests.analysis.synthetic import read_numbers, write_study
 from trainables.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,7 +65,7 @@ def test_pictures_carry_their_alternative_text(written: tuple[Path, Report]) -> 
 
 
 def _numbers(folder: Path) -> Numbers:
-    return Numbers.from_json(json.loads((folder / "report" / "numbers.json").read_text())["numbers"])
+    return read_numbers(json.loads((folder / "report" / "numbers.json").read_text())["numbers"])
 
 
 def test_sentences_follow_from_numbers_json_alone(written: tuple[Path, Report]) -> None:
