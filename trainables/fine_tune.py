@@ -113,9 +113,8 @@ def _trace_through_training(
         if step % every == 0:
             found = trace(model, english, config.measure.trace_examples)
             epoch = step / steps_per_epoch
-            record(
-                CurvePoint(0, ENGLISH, step, epoch, "fisher_trace", found.value, standard_error=found.standard_error)
-            )
+            se = found.standard_error if found.num_examples > 1 else None
+            record(CurvePoint(0, ENGLISH, step, epoch, "fisher_trace", found.value, standard_error=se))
 
     return measure
 

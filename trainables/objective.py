@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -17,6 +18,9 @@ from trainables.examples import Examples, to_device
 from trainables.length_chunks import length_chunks
 from trainables.seeding import Streams
 from trainables.tokenization.encoding import Encoded
+
+Role = Literal["main", "view"]
+ROLES: tuple[Role, ...] = ("main", "view")
 
 
 class Step:
@@ -34,7 +38,6 @@ class Step:
 
     Attributes:
         batch_size: Rows of a full optimiser step.
-        main_view: The view that the cross-entropy sees: the stage's noise, or None for the clean input.
         differentiable: What the Fisher penalty differentiates with respect to; set by the main pass.
     """
 
@@ -55,7 +58,11 @@ class Step:
         self.index = index
         self.micro_batch = micro_batch
         self.batch_size = config.batch_size
-        self.main_view = config.noise
+        consistency = config.consistency
+        self._views: dict[Role, ViewConfig | None] = {
+            "main": config.noise,
+            "view": None if consistency is None else consistency.view,
+        }
         self.differentiable: list[torch.Tensor] = []
         self.labels = examples.labels[indices].to(model.device)
         self._examples = examples
@@ -63,35 +70,38 @@ class Step:
         self._indices = indices
         fisher = config.penalties.fisher
         self.fisher_acts = fisher is not None and fisher.acts_on(index)
-        self._passes: dict[tuple[ViewConfig | None, int | None], torch.Tensor] = {}
+        self._passes: dict[tuple[Role, int | None], torch.Tensor] = {}
 
-    def logits(self, view: ViewConfig | None, mask: int | None) -> torch.Tensor:
+    def logits(self, role: Role, mask: int | None) -> torch.Tensor:
         """The model's prediction.
 
         Args:
-            view: Which view of the micro-batch; None is the clean input.
+            role: ``main``, what the cross-entropy sees: the stage's noise, or the clean input without one; or ``view``,
+                the view of the consistency loss.
             mask: Number of the dropout mask of this step: equal numbers drop alike; None is evaluation mode.
 
         Returns:
             Logits ``[micro-batch, num_classes]``.
         """
-        key = (view, mask)
+        key = (role, mask)
         if key not in self._passes:
-            self._passes[key] = self._forward(view, mask)
+            self._passes[key] = self._forward(role, mask)
         return self._passes[key]
 
-    def _forward(self, view: ViewConfig | None, mask: int | None) -> torch.Tensor:
-        encoded = self._encoded(view)
-        main = self.fisher_acts and (view, mask) == (self.main_view, 0)
+    def _forward(self, role: Role, mask: int | None) -> torch.Tensor:
+        view = self._views[role]
+        # Two numbers a micro-batch are enough: a step has two roles and no term asks for a third mask.
+        draw = 2 * self.micro_batch + ROLES.index(role)
+        encoded = self._encoded(view, draw)
+        main = self.fisher_acts and (role, mask) == ("main", 0)
         self.model.train(mask is not None)
         with ExitStack() as stack:
             if view is not None and view.kind == "embedding_gaussian":
-                generator = self.streams.generator("view", self.stage, self.index, self.micro_batch)
+                generator = self.streams.generator("view", self.stage, self.index, draw)
                 stack.enter_context(gaussian_embedding_noise(self.model, view.strength, generator))
             if main:
                 ids = self._encoder.batch(encoded)["input_ids"].to(self.model.device)
                 self.differentiable = stack.enter_context(penalty_forward(self.model, ids))
-            # Two numbers a micro-batch are enough for its masks: no term asks for a third.
             part = 2 * self.micro_batch + (mask or 0)
             stack.enter_context(self.streams.forked("dropout", self.stage, self.index, part))
             return self._logits(encoded)
@@ -109,10 +119,10 @@ class Step:
         order = torch.tensor([i for chunk in chunks for i in chunk], device=device)
         return torch.cat(parts)[order.argsort()] if len(parts) > 1 else parts[0]
 
-    def _encoded(self, view: ViewConfig | None) -> list[Encoded]:
+    def _encoded(self, view: ViewConfig | None, draw: int) -> list[Encoded]:
         if view is None or view.kind in KEEPS_TOKENS:
             return [self._examples.encoded[i] for i in self._indices]
-        seed = self.streams.derive("view", self.stage, self.index, self.micro_batch)
+        seed = self.streams.derive("view", self.stage, self.index, draw)
         return self._examples.subword_views.view(self._indices, view.strength, seed)
 
 
@@ -144,7 +154,7 @@ def objective(step: Step, config: StageConfig) -> Loss:
     Returns:
         The loss and its parts.
     """
-    total = cross_entropy(step.logits(step.main_view, mask=0), step.labels, label_smoothing=config.label_smoothing)
+    total = cross_entropy(step.logits("main", mask=0), step.labels, label_smoothing=config.label_smoothing)
     penalties: dict[str, torch.Tensor] = {}
     if config.consistency is not None:
         consistency = config.consistency

@@ -54,8 +54,8 @@ def test_kl_divergence_has_a_gradient_through_both_arguments():
 
 def test_mvr_is_half_and_half_cross_entropy_plus_weighted_kl(build):
     loss, step, _ = loss_of(build, stages__0__consistency__weight=0.7, stages__0__consistency__view__strength=0.5)
-    clean = step.logits(None, 0).detach()
-    view = step.logits(step_view(build), 1).detach()
+    clean = step.logits("main", 0).detach()
+    view = step.logits("view", 1).detach()
     assert not torch.equal(clean, view)
     expected = (
         0.5 * cross_entropy(clean, step.labels) + 0.5 * cross_entropy(view, step.labels) + 0.7 * naive_kl(clean, view)
@@ -64,18 +64,11 @@ def test_mvr_is_half_and_half_cross_entropy_plus_weighted_kl(build):
     assert loss.penalties["consistency"].item() == pytest.approx(naive_kl(clean, view), rel=1e-4)
 
 
-def step_view(build):
-    config, _, _ = build(stages__0__consistency__weight=0.7, stages__0__consistency__view__strength=0.5)
-    return config.stages[0].consistency.view
-
-
 def test_consistency_of_weight_zero_is_the_same_preset_without_its_divergence(build):
     loss, _, model = loss_of(build, stages__0__consistency__weight=0)
-    config, _, _ = build(stages__0__consistency__weight=0)
     _, other, twin = loss_of(build, stages__0__consistency__weight=0)
-    view = config.stages[0].consistency.view
-    expected = 0.5 * cross_entropy(other.logits(None, 0), other.labels) + 0.5 * cross_entropy(
-        other.logits(view, 1), other.labels
+    expected = 0.5 * cross_entropy(other.logits("main", 0), other.labels) + 0.5 * cross_entropy(
+        other.logits("view", 1), other.labels
     )
     assert torch.equal(loss.total, expected)
     found = gradient(loss, model)
@@ -111,7 +104,7 @@ def test_the_fisher_penalty_is_the_squared_norm_of_the_mean_score_at_sampled_lab
 
     rows = [0, 3, 5, 6, 7, 8, 9, 10]
     loss, step, model = loss_of(build, rows=rows, stages__0__penalties__fisher__weight=0.5)
-    logits = step.logits(None, 0)
+    logits = step.logits("main", 0)
     labels = sample_labels(logits, Streams(0).generator("labels", "0.en", 0, 0))
     mean = torch.zeros(sum(p.numel() for p in model.parameters()), dtype=torch.float64)
     for i, label in enumerate(labels.tolist()):
@@ -154,11 +147,11 @@ def test_every_k_acts_on_each_kth_step_with_k_times_the_weight(build):
 
 def test_switching_a_term_on_leaves_the_dropout_of_the_others_alone(build):
     dropout = {"model__dropout__hidden": 0.4}
-    base = loss_of(build, **dropout)[1].logits(None, 0)
+    base = loss_of(build, **dropout)[1].logits("main", 0)
     for settings in ({"stages__0__consistency__weight": 1}, {"stages__0__penalties__fisher__weight": 1}):
-        assert torch.equal(loss_of(build, **dropout, **settings)[1].logits(None, 0), base)
-    assert not torch.equal(loss_of(build, index=1, **dropout)[1].logits(None, 0), base)
-    assert not torch.equal(loss_of(build, seed=1, **dropout)[1].logits(None, 0), base)
+        assert torch.equal(loss_of(build, **dropout, **settings)[1].logits("main", 0), base)
+    assert not torch.equal(loss_of(build, index=1, **dropout)[1].logits("main", 0), base)
+    assert not torch.equal(loss_of(build, seed=1, **dropout)[1].logits("main", 0), base)
 
 
 def test_dropout_of_the_two_passes_independent_shared_and_off(build):
@@ -192,7 +185,7 @@ def test_embedding_noise_is_gaussian_of_the_given_scale_and_leaves_the_model_as_
 
 def test_label_smoothing_is_torchs(build):
     loss, step, _ = loss_of(build, stages__0__label_smoothing=0.2)
-    expected = cross_entropy(step.logits(None, 0), step.labels, label_smoothing=0.2)
+    expected = cross_entropy(step.logits("main", 0), step.labels, label_smoothing=0.2)
     assert torch.equal(loss.total, expected)
 
 
@@ -216,3 +209,13 @@ def test_stage_defaults_are_the_protocol():
     stage = StageConfig()
     assert (stage.epochs, stage.batch_size, stage.clip, stage.selection) == (5, 32, 1.0, "last")
     assert (stage.optimizer.learning_rate, stage.optimizer.weight_decay, stage.optimizer.warmup) == (2e-5, 0.0, 0.0)
+
+
+def test_noise_and_a_consistency_view_of_equal_settings_are_different_views(build):
+    both = {
+        f"stages__0__{part}__{name}": value
+        for part in ("noise", "consistency__view")
+        for name, value in (("kind", "embedding_gaussian"), ("strength", 0.5))
+    }
+    _, step, _ = loss_of(build, **both, stages__0__consistency__weight=1)
+    assert not torch.equal(step.logits("main", None), step.logits("view", None))

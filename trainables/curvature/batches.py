@@ -112,7 +112,9 @@ def chunks(examples: Examples, pad_token: int) -> Iterator[tuple[list[int], Exam
         if chunk:
             width, size = lengths[chunk[0]], len(chunk) + 1
             full = size > examples.max_rows or size * width > examples.max_positions
-            if full or (lengths[i] < width - width // 8 and len(chunk) * width >= _BUSY):
+            # Without a mask padding would be attended to, so only equal lengths go together.
+            unmasked = "attention_mask" not in examples.inputs[i] and lengths[i] != width
+            if full or unmasked or (lengths[i] < width - width // 8 and len(chunk) * width >= _BUSY):
                 yield chunk, _stack(examples, chunk, lengths, pad_token)
                 chunk = []
         chunk.append(i)

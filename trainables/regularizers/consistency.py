@@ -98,7 +98,7 @@ class ConsistencyConfig(Frozen):
         Returns:
             Logits ``[batch, num_classes]``.
         """
-        return step.logits(self.view, mask=0 if self.dropout == "shared" else 1)
+        return step.logits("view", mask=0 if self.dropout == "shared" else 1)
 
     def penalty(self, step: Step) -> torch.Tensor:
         """The unweighted divergence.
@@ -110,5 +110,5 @@ class ConsistencyConfig(Frozen):
             Scalar, nats, mean over examples.
         """
         if self.dropout == "off":
-            return kl_divergence(step.logits(step.main_view, mask=None), step.logits(self.view, mask=None))
-        return kl_divergence(step.logits(step.main_view, mask=0), self.view_logits(step))
+            return kl_divergence(step.logits("main", mask=None), step.logits("view", mask=None))
+        return kl_divergence(step.logits("main", mask=0), self.view_logits(step))

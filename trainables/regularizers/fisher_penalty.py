@@ -49,7 +49,7 @@ class FisherPenaltyConfig(Frozen):
         """
         from trainables.curvature import sample_labels, squared_mean_score
 
-        logits = step.logits(step.main_view, mask=0)
+        logits = step.logits("main", mask=0)
         labels = sample_labels(logits, step.streams.generator("labels", step.stage, step.index, step.micro_batch))
         share = len(labels) / step.batch_size
         return share * squared_mean_score(logits, labels, step.differentiable)
