@@ -72,8 +72,8 @@ def quick() -> StudyConfig:
             max_length=96,
         ),
         stages=(
-            StageConfig(epochs=6, optimizer=optimizer),
-            StageConfig(epochs=3, optimizer=OptimizerConfig(learning_rate=6e-4, weight_decay=0.01, warmup=0.1)),
+            StageConfig(epochs=5, optimizer=optimizer),
+            StageConfig(epochs=2, optimizer=OptimizerConfig(learning_rate=6e-4, weight_decay=0.01, warmup=0.1)),
         ),
         measure=MeasureConfig(trace_examples=200),
     )
