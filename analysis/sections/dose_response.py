@@ -108,7 +108,7 @@ def _equivalence(tables: StudyTables) -> Number | None:
     mean, error = float(found.mean()), float(found.std(ddof=1)) / math.sqrt(len(found))
     half = float(stdtrit(len(found) - 1, 0.975)) * error
     p = _margin_p(mean, error, len(found))
-    needed = None if p < ALPHA else _seeds_needed(mean, error * math.sqrt(len(found)), len(found))
+    needed = _seeds_needed(mean, error * math.sqrt(len(found)), len(found))
     return Number(
         mean, "points", mean - half, mean + half, 0.95, p, n=len(found), unit="seed", method=method, needed=needed
     )
@@ -130,11 +130,8 @@ def _margin_p(mean: float, error: float, n: int) -> float:
 
 def _seeds_needed(mean: float, deviation: float, n: int) -> int | None:
     """Seeds with which the same mean and spread would decide at Holm's first step; None above a thousand."""
-    strict = ALPHA / 4
-    for seeds in range(n + 1, 1001):
-        if stdtr(seeds - 1, -abs(EQUIVALENCE_MARGIN - abs(mean)) * math.sqrt(seeds) / deviation) < strict:
-            return seeds
-    return None
+    enough = (seeds for seeds in range(n + 1, 1001) if _margin_p(mean, deviation / math.sqrt(seeds), seeds) < ALPHA / 4)
+    return next(enough, None)
 
 
 def _table(tables: StudyTables, doses: list[tuple[str, str, list[str]]]) -> list[list[str]]:
