@@ -43,12 +43,17 @@ function headings(table, names, onSort) {
   });
 }
 
-const number = (value) => (value.trim() !== "" && !Number.isNaN(Number(value.replaceAll(",", ""))) ? Number(value.replaceAll(",", "")) : value);
+// A cell such as "-0.62 [-0.80, -0.30]" sorts by its first number.
+const number = (value) => {
+  const found = value.replaceAll(",", "").match(/^\s*[+-]?\d[\d.]*(e[+-]?\d+)?(?=$|[\s%])/i);
+  return found ? Number(found[0]) : value;
+};
 for (const table of document.querySelectorAll("table[data-sortable]")) {
   headings(table, [...table.tHead.rows[0].cells], (index, direction) => {
     const body = table.tBodies[0];
     const key = (row) => number(row.cells[index].textContent);
-    body.append(...[...body.rows].sort((a, b) => direction * compare(key(a), key(b))));
+    const absent = (row) => row.cells[index].textContent.trim() === "";
+    body.append(...[...body.rows].sort((a, b) => absent(a) - absent(b) || direction * compare(key(a), key(b))));
   });
 }
 

@@ -1,6 +1,6 @@
 """The words of the report: from the numbers of a hypothesis to its verdict and its sentence, by fixed rules.
 
-METHODS "Hypotheses, declared before looking": supported = adjusted p < .05 and the declared sign; contradicted =
+The words, declared before looking: supported = adjusted p < .05 and the declared sign; contradicted =
 adjusted p < .05 and the other sign; no association = the interval lies inside -+.3; else undecided, with the number
 of units that would decide. Everything here is a function of numbers.json.
 """
@@ -16,7 +16,7 @@ from analysis.power import ALPHA, NO_ASSOCIATION, configurations_to_decide
 
 Word = Literal["supported", "contradicted", "no association", "undecided", "not measured"]
 EQUIVALENCE_MARGIN = 0.01  # H3: one point of accuracy
-RATIO_MARGIN = 0.1  # H5: the KL ratio counts as 1 within a tenth; METHODS names no margin, this one is ours
+RATIO_MARGIN = 0.1  # H5: the KL ratio counts as 1 within a tenth; the margin is ours
 
 
 @dataclass(frozen=True)

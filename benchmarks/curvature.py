@@ -1,6 +1,6 @@
 """What curvature costs: exact Tr(F), its rivals and the Fisher penalty, as ratios to a plain training step.
 
-    python benchmarks/curvature.py [--cases "wide-3;small-3"] [--rounds 5] [--no-memory]
+    python -m benchmarks.curvature [--cases "wide-3;small-3"] [--rounds 5] [--no-memory]
 
 One thread. The methods of a case take turns, round by round, and a ratio is taken within its round, so that a slower
 spell of the machine hits both sides; the table has the median over rounds and, in brackets, the range. Time is process
@@ -334,7 +334,7 @@ def main() -> None:
         [
             "# Curvature: cost as a ratio to a plain training step",
             "",
-            "Written by `python benchmarks/curvature.py`. One thread, process CPU time, methods by turns, median of "
+            "Written by `python -m benchmarks.curvature`. One thread, process CPU time, methods by turns, median of "
             f"{options.rounds} rounds (2 with 12 layers). Memory: peak resident size above model and batch, as a "
             "ratio to plain. No dropout, eager attention.",
             "",

@@ -94,7 +94,7 @@ def main() -> None:
     start = time.perf_counter()
     header = (
         "| design | true r | seed noise | spread | rejected (permutation) | rejected (ranks) | covered: headline | "
-        "as METHODS (equal spread) | ranks | difference | sign error |"
+        "equal-spread degrees | ranks | difference | sign error |"
     )
     lines = [header, "|" + " --- |" * 11]
     records = []

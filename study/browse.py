@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import Any
 
 import pandas as pd
+from rich.markup import escape
 from rich.table import Table
 
 from study.account import STATES, account, trial_states
@@ -158,14 +159,14 @@ def trial_tables(results: StudyResults, trial_id: str, record: TrialRecord | Non
     head = _table("", "", title=f"trial {trial_id}", left=("",))
     head.show_header = False
     for name in ("label", "seed", "state", "reason"):
-        head.add_row(name, "" if row[name] is None else str(row[name]))
+        head.add_row(name, "" if pd.isna(row[name]) else escape(str(row[name])))
     tables = [head]
     planned = next(p for p in results.study["plan"] if p["trial_id"] == trial_id)
     base, own = (flatten(parse(config)) for config in (results.study["config"]["base"], planned["config"]))
     changes = _table("configuration", "base", "this trial", left=("configuration",))
     for path, value in own.items():
         if value != base[path]:
-            changes.add_row(path, json.dumps(base[path]), json.dumps(value))
+            changes.add_row(path, escape(json.dumps(base[path])), escape(json.dumps(value)))
     tables.append(changes)
     if record is None:
         return tables
@@ -174,11 +175,11 @@ def trial_tables(results: StudyResults, trial_id: str, record: TrialRecord | Non
         found.add_row(name, f"{value:.6g}", definition(name))
     where = _table("provenance", "value", left=("provenance", "value"))
     for name, value in record.provenance.items():
-        where.add_row(name, str(value))
+        where.add_row(name, escape(str(value)))
     tables += [found, where]
     if record.error is not None:
         error = _table("error", left=("error",))
-        error.add_row(record.error.log_tail)
+        error.add_row(escape(record.error.log_tail))
         tables.append(error)
     return tables
 

@@ -90,8 +90,7 @@ def xnli() -> StudyConfig:
     warm-up, measured at the end of training; baseline, kl, fpen, l2, dropout and embedding noise with six weights
     each, three seeds: 93 trials. A second stage follows when data.stage2_examples is above 0.
 
-    Deviations from the paper: subword views are fresh in every epoch and never reject a single character; the last
-    epoch is taken instead of the best one on English.
+    Deviations from the paper: subword views are fresh in every epoch and never reject a single character.
 
     Cost: 93 fine-tunings of 3,125 steps, those of kl and fpen about twice and three times as long: roughly 50
     GPU-hours on a current data-centre GPU (estimated, not measured).

@@ -13,8 +13,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Interruption:
     """A request to end early, from SIGINT, SIGTERM or another thread, for as long as it is entered.
 
-    Before the sweep is armed a signal raises KeyboardInterrupt; which ends here; from
-    then on it ends Tune's loop in order.
+    Before the sweep is armed a signal raises KeyboardInterrupt, which ends here; from then on it ends Tune's loop in
+    order.
 
     Attributes:
         reason: The signal's number, or text; None when nobody asked.

@@ -7,6 +7,7 @@ imported when they are needed, so that a study that is complete answers at once.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -147,6 +148,7 @@ def preview(study: StudyConfig, storage: Store, console: Console) -> None:
         console.print()
     folder = storage.child(study.name)
     folder.require_writable()
+    _print_power(study, console)
     assets = resolve(draft(study))
     trials = plan(study, assets.fingerprints)
     for kind, found in _fingerprints(trials, assets).items():
@@ -154,6 +156,20 @@ def preview(study: StudyConfig, storage: Store, console: Console) -> None:
             console.print(f"{kind}: {name}: {fingerprint}", markup=False, soft_wrap=True)
     exists = folder.exists(STUDY_FILE)
     console.print(f"{folder.location}: {'exists already' if exists else 'nothing was run or written'}", soft_wrap=True)
+
+
+def _print_power(study: StudyConfig, console: Console) -> None:
+    """What the plan can find out, before it is paid for."""
+    from analysis.power import planned_power
+
+    arms = {row.label: row.arm for row in draft(study)}
+    groups = [count for count in Counter(arms.values()).values() if count > 1]
+    if not groups:
+        console.print("power: none, since no family has two configurations or more")
+        return
+    found = ", ".join(f"{power:.2f} at {r:g}" for r, power in planned_power(groups).items())
+    design = f"{sum(groups)} configurations in {len(groups)} families"
+    console.print(f"power of the headline test by within-family correlation: {found} ({design})", soft_wrap=True)
 
 
 def parse_retry(text: str | None) -> frozenset[str]:
@@ -175,7 +191,7 @@ def parse_retry(text: str | None) -> frozenset[str]:
 
 
 def resolve(trials: Sequence[PlannedTrial]) -> Assets:
-    """Read the models and the data of some trials.
+    """Read the models and the data of some trials, and build each model once, so that wrong input is found here.
 
     Args:
         trials: The trials.
@@ -185,7 +201,11 @@ def resolve(trials: Sequence[PlannedTrial]) -> Assets:
     """
     from trainables.assets import Assets
 
-    return Assets.resolve(trial.config for trial in trials)
+    configs = [trial.config for trial in trials]
+    assets = Assets.resolve(configs)
+    for note in assets.check(configs):
+        Console(stderr=True).print(f"note: {note}", markup=False, soft_wrap=True)
+    return assets
 
 
 def _drive(
@@ -214,6 +234,7 @@ def _drive(
                 write_study(folder, new_study(new, planned, _fingerprints(planned, assets), software()))
             name = next_run(folder)
         except (OSError, KeyboardInterrupt) as error:
+            lock.release()
             if new is not None:
                 folder.delete()
             if isinstance(error, KeyboardInterrupt):

@@ -8,6 +8,7 @@ from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -120,9 +121,9 @@ class SweepProgress:
 def _cells(record: TrialRecord) -> list[str]:
     found = record.measurements
     return [
-        record.label,
+        escape(record.label),
         str(record.seed),
-        record.state if record.reason is None else f"{record.state}: {record.reason}",
+        record.state if record.reason is None else escape(f"{record.state}: {record.reason}"),
         f"{found['accuracy.en']:.3f}" if "accuracy.en" in found else "",
         f"{found['fisher_trace']:.4g}" if "fisher_trace" in found else "",
         f"{record.provenance['seconds']:.0f}" if "seconds" in record.provenance else "",

@@ -172,8 +172,10 @@ def read_study(folder: Store) -> StudyRecord:
     """
     try:
         return StudyRecord.model_validate_json(folder.read(STUDY_FILE))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{folder.location} is no study: it has no {STUDY_FILE}") from None
+    except OSError as error:
+        raise InputError(f"{folder.location} cannot be read: {str(error).splitlines()[0]}") from None
     except ValidationError as error:
         raise InputError(
             f"{folder.location}/{STUDY_FILE} is damaged ({describe(error)}); restore it from a copy, "
@@ -209,9 +211,14 @@ def read_trials(folder: Store) -> tuple[dict[str, TrialRecord], dict[str, str]]:
             continue  # a record that was being written when its driver died
         trial_id = name.removesuffix(".json")
         try:
-            records[trial_id] = TrialRecord.model_validate_json(trials.read(name))
+            record = TrialRecord.model_validate_json(trials.read(name))
+            parse(record.config)
         except ValidationError as error:
             unreadable[trial_id] = describe(error)
+        except InputError as error:
+            unreadable[trial_id] = str(error)
+        else:
+            records[trial_id] = record
     return records, unreadable
 
 

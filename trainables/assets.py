@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from trainables.config import DataConfig, ModelConfig, TrialConfig
 from trainables.data.task_data import TaskData, load_task_data
+from trainables.errors import InputError
 from trainables.models.files import ModelFiles, load_model_files
 
 
@@ -22,7 +23,7 @@ def _data_key(config: DataConfig) -> str:
 class Assets:
     """Models and data by the part of the configuration that names them.
 
-    The arrays inside are NumPy's, so that one node's workers share one copy in Ray's object store.
+    Weights are NumPy arrays, so that one node's workers share one copy of them in Ray's object store.
 
     Attributes:
         models: Model name and revision to its files.
@@ -52,6 +53,47 @@ class Assets:
             if (key := _model_key(config.model)) not in assets.models:
                 assets.models[key] = load_model_files(config.model)
         return assets
+
+    def check(self, configs: Iterable[TrialConfig]) -> list[str]:
+        """Build each distinct model once, so that what cannot work is found before any trial starts.
+
+        Args:
+            configs: The trials.
+
+        Returns:
+            Lines that a person should know: models whose Tr(F) takes the slow path, and why.
+
+        Raises:
+            InputError: A model cannot be built, examples may be longer than it has positions, or subword views need
+                another vocabulary.
+        """
+        from trainables.curvature.families import reason_against
+        from trainables.models.build import build_model, positions
+        from trainables.seeding import Streams
+        from trainables.tokenization.subword_sampling import subword_sampler
+
+        notes: dict[str, None] = {}
+        seen: set[str] = set()
+        for config in configs:
+            views = [stage.noise for stage in config.stages]
+            views += [stage.consistency.view for stage in config.stages if stage.consistency is not None]
+            subword = any(view is not None and view.kind == "subword" for view in views)
+            key = f"{config.model.model_dump_json()} {config.data.name} {config.data.max_length} {subword}"
+            if key in seen:
+                continue
+            seen.add(key)
+            files = self.model(config)
+            if subword:
+                subword_sampler(files.tokenizer.backend)
+            model = build_model(files, config.model, len(self.rows(config).labels), Streams(config.seed))
+            if config.data.max_length > positions(model):
+                raise InputError(
+                    f"data.max_length={config.data.max_length}, but model {files.name} has positions for "
+                    f"{positions(model)} pieces: lower it"
+                )
+            if (reason := reason_against(model)) is not None:
+                notes[f"Tr(F) of model {files.name} takes the slow path, 3 to 5 times as long, because {reason}"] = None
+        return list(notes)
 
     def model(self, config: TrialConfig) -> ModelFiles:
         """The encoder of a trial.

@@ -18,7 +18,7 @@ from trainables.data.contract import Rows
 from trainables.data.tsv import read_fields
 from trainables.errors import InputError
 from trainables.examples import Examples
-from trainables.models.build import build_classifier
+from trainables.models.build import build_classifier, positions
 from trainables.models.files import load_model_files
 from trainables.tokenization.encoding import Encoder
 
@@ -131,7 +131,7 @@ def trace_checkpoint(
         model.to(place)
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from None
-    length = min(max_length, _positions(model))
+    length = min(max_length, positions(model))
     examples = Examples(Rows(first, second, observed or [0] * len(first)), Encoder(files.tokenizer, length))
     estimate = fisher_trace(
         model,
@@ -178,16 +178,6 @@ def _label_ids(labels: list[str] | None, known: dict[str, int], path: Path) -> l
         if label not in names:
             raise InputError(f"{path}, line {line}: label {label!r} is not one of {', '.join(known)}, nor its number")
     return [names[label] for label in labels]
-
-
-def _positions(model: Any) -> int:
-    """Pieces that the model has positions for; RoBERTa's begin behind the padding index."""
-    positions = getattr(model.config, "max_position_embeddings", None)
-    if positions is None:
-        return 2**31
-    table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
-    padding = getattr(table, "padding_idx", None)
-    return int(positions) - (0 if padding is None else padding + 1)
 
 
 def _batches(

@@ -13,7 +13,7 @@ from trainables.assets import Assets
 from trainables.config import ENGLISH, StageConfig, TrialConfig
 from trainables.curvature import TraceEstimate, fisher_trace
 from trainables.errors import Diverged
-from trainables.evaluation import Evaluation, evaluate
+from trainables.evaluation import Evaluation, evaluate, predict, score
 from trainables.examples import Examples
 from trainables.measurements import CurvePoint, Measurements
 from trainables.models.build import build_model
@@ -129,7 +129,8 @@ def _after_first_stage(
 ) -> dict[str, float]:
     """Everything that is measured at the end of stage 0."""
     on_train = evaluate(model, train)
-    scores = {language: evaluate(model, examples) for language, examples in validation.items()}
+    logits = {language: predict(model, examples) for language, examples in validation.items()}
+    scores = {language: score(logits[language], examples.labels) for language, examples in validation.items()}
     majority = Counter(train.rows.labels).most_common(1)[0][1]
     values = {
         "train_accuracy": on_train.accuracy,
@@ -138,6 +139,9 @@ def _after_first_stage(
     }
     for language, found in scores.items():
         values |= {f"accuracy.{language}": found.accuracy, f"nll.{language}": found.nll, f"ece.{language}": found.ece}
+    if len(untraced := logits[ENGLISH][config.measure.trace_examples :]):
+        labels = validation[ENGLISH].labels[config.measure.trace_examples :]
+        values["accuracy_untraced"] = score(untraced, labels).accuracy
     values["generalization_gap"] = on_train.accuracy - scores[ENGLISH].accuracy
     targets = [found.accuracy for language, found in scores.items() if language != ENGLISH]
     if targets:

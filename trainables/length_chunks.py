@@ -6,6 +6,7 @@ The parts' logits are put together again before any loss is taken, so the object
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 # What one more pass costs beside its tokens, in tokens of an encoder one unit wide: measured on one CPU thread, 220
 # tokens at a width of 96.
@@ -33,7 +34,7 @@ def length_chunks(lengths: Sequence[int], width: int) -> list[list[int]]:
     parts = 2
     while parts <= min(MOST_PARTS, len(lengths)):
         bounds = [round(i * len(order) / parts) for i in range(parts + 1)]
-        chunks = [order[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+        chunks = [order[a:b] for a, b in pairwise(bounds)]
         cost = sum(len(chunk) * lengths[chunk[-1]] for chunk in chunks) + parts * PASS_COST / width**2
         if cost < least:
             best, least = chunks, cost

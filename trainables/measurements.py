@@ -12,6 +12,7 @@ DEFINITIONS: dict[str, str] = {
     "accuracy.LANG": "validation accuracy after stage 0 (fraction)",
     "nll.LANG": "validation negative log-likelihood after stage 0 (nats an example)",
     "ece.LANG": "expected calibration error on validation after stage 0, 15 equal-width bins (fraction)",
+    "accuracy_untraced": "English validation accuracy on the rows that fisher_trace was not measured on (fraction)",
     "generalization_gap": "train_accuracy minus accuracy.en (fraction)",
     "transfer_gap": "accuracy.en minus the mean of accuracy.LANG over target languages (fraction)",
     "fisher_trace": "Tr(F) on English validation: mean over examples, sum over parameters, exact over the model's own "

@@ -55,7 +55,7 @@ def train_stage(
         number: 0 or 1.
         language: Language that the stage trains on.
         report: Receives the curves.
-        on_step: Called after each optimiser step with the steps done, in evaluation mode.
+        on_step: Called after each optimiser step with the steps done.
 
     Returns:
         Steps and penalties.

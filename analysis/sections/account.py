@@ -11,7 +11,7 @@ from analysis.document import Block, Paragraph, Section, Table
 from analysis.numbers import Number, Numbers, count, plain
 
 STATES = ("complete", "diverged", "failed", "unfinished", "unreadable")
-SHIFT_GRID = 2  # METHODS: more than two collapsed weights of a family ask for another grid
+SHIFT_GRID = 2  # more than two collapsed weights of a family ask for another grid
 
 
 @dataclass(frozen=True)

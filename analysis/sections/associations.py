@@ -49,7 +49,7 @@ class Associations:
 
 
 def compute(tables: StudyTables) -> Associations | Missing:
-    """Every secondary analysis of METHODS for accuracy and for the gain."""
+    """Every declared secondary analysis for accuracy and for the gain."""
     numbers: dict[str, Number] = {}
     lines = {}
     for outcome, (column, head, _) in OUTCOMES.items():

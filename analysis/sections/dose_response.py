@@ -106,6 +106,9 @@ def _equivalence(tables: StudyTables) -> Number | None:
         reason = "too few configurations have all seeds"
         return Number(None, "points", n=len(found), unit="seed", method=method, reason=reason)
     mean, error = float(found.mean()), float(found.std(ddof=1)) / math.sqrt(len(found))
+    if error <= 1e-12:
+        reason = "the seeds do not differ, so their spread cannot be judged"
+        return Number(None, "points", n=len(found), unit="seed", method=method, reason=reason)
     half = float(stdtrit(len(found) - 1, 0.975)) * error
     p = _margin_p(mean, error, len(found))
     needed = _seeds_needed(mean, error * math.sqrt(len(found)), len(found))
@@ -123,8 +126,6 @@ def _chosen(pivot: pd.DataFrame, seeds: list[int], seed: int) -> float:
 def _margin_p(mean: float, error: float, n: int) -> float:
     """P of "differs by the margin or more" inside the margin, of "differs by at most the margin" outside it."""
     distance = abs(EQUIVALENCE_MARGIN - abs(mean))
-    if error <= 1e-12:
-        return 0.0 if distance > 0 else 1.0
     return float(stdtr(n - 1, -distance / error))
 
 

@@ -39,7 +39,8 @@ def draw_validation(first_english: list[str], config: DataConfig) -> tuple[list[
     """Row numbers of the second stage's training examples and of the validation examples, without a common group.
 
     Rows with the same first English sentence form a group (XNLI's premises come three times), and a group is never
-    divided between the two. ``split="file_order"`` is the paper's half and half: the first rows of the file train.
+    divided between the two. ``split="file_order"`` is the paper's half and half, and divides as the file falls: its
+    first rows train.
 
     Args:
         first_english: First English sentence of each row of the validation file.

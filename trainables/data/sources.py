@@ -57,17 +57,18 @@ def read_split(config: DataConfig, split: str, language: str) -> Rows:
 def _read_hub(task: Task, split: str, language: str) -> Rows:
     if task.hub_id is None:
         raise InputError(f"data.name={task.name} is not on the hub: set data.source=bundled, or to a folder")
-    require_hub(
-        f"data set {task.hub_id}",
+    remedy = (
         f"fetch it on a machine with a network by 'hf download {task.hub_id} --repo-type dataset', "
-        "or set data.source to a folder of {train,dev}-LANG.tsv files",
-        cached_repo=("dataset", task.hub_id),
+        "or set data.source to a folder of {train,dev}-LANG.tsv files"
     )
+    require_hub(f"data set {task.hub_id}", remedy, cached_repo=("dataset", task.hub_id))
     import datasets
 
     try:
         data = datasets.load_dataset(task.hub_id, language, split=HUB_SPLITS[split])
     except ValueError as error:
         raise InputError(f"data set {task.hub_id} has no language {language!r}: {str(error).splitlines()[0]}") from None
+    except OSError as error:
+        raise InputError(f"data set {task.hub_id} cannot be fetched ({str(error).splitlines()[0]}); {remedy}") from None
     first, second, label = (list(data[column]) for column in task.hub_columns)
     return Rows([str(text) for text in first], [str(text) for text in second], [int(value) for value in label])

@@ -67,7 +67,7 @@ def build_classifier(files: ModelFiles) -> tuple[PreTrainedModel, bool]:
         InputError: It is no sequence classifier, or weights and configuration do not fit.
     """
     model, missing = _instantiate(files, copy.deepcopy(files.config), with_head=True)
-    return model, bool(missing)
+    return model, any(not name.startswith(f"{model.base_model_prefix}.") for name in missing)
 
 
 def _instantiate(files: ModelFiles, settings: dict[str, Any], with_head: bool) -> tuple[PreTrainedModel, list[str]]:
@@ -106,6 +106,23 @@ def _instantiate(files: ModelFiles, settings: dict[str, Any], with_head: bool) -
     return model.eval(), head
 
 
+def positions(model: Any) -> int:
+    """Pieces that a model has positions for, special tokens included.
+
+    Args:
+        model: A transformers model.
+
+    Returns:
+        Its limit; RoBERTa's positions begin behind the padding index. 2**31 where there is none.
+    """
+    limit = getattr(model.config, "max_position_embeddings", None)
+    if limit is None:
+        return 2**31
+    table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
+    padding = getattr(table, "padding_idx", None)
+    return int(limit) - (0 if padding is None else padding + 1)
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without transformers' progress bar and its warning that the head is new, which is meant."""
@@ -137,5 +154,8 @@ def _set_dropout(settings: dict[str, Any], config: ModelConfig, name: str) -> No
         rate = getattr(config.dropout, kind)
         if rate is None:
             continue
-        field = next((field for field in fields if field in settings), fields[0])
+        known = AutoConfig.for_model(settings["model_type"])
+        field = next((field for field in fields if hasattr(known, field)), None)
+        if field is None:
+            raise InputError(f"model.dropout.{kind}: {name} has no such dropout (looked for {', '.join(fields)})")
         settings[field] = rate

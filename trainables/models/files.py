@@ -92,7 +92,9 @@ def _folder(config: ModelConfig) -> Path:
     try:
         return Path(huggingface_hub.snapshot_download(config.name, revision=config.revision, allow_patterns=PATTERNS))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise InputError(f"model {config.name}: {str(error).splitlines()[0]}") from None
+        raise InputError(
+            f"model {config.name}: {str(error).splitlines()[0]}; without a network, name a folder"
+        ) from None
 
 
 def _read_weights(folder: Path, name: str) -> tuple[dict[str, npt.NDArray[Any]], str]:
@@ -104,7 +106,10 @@ def _read_weights(folder: Path, name: str) -> tuple[dict[str, npt.NDArray[Any]],
     if single.is_file():
         files = [single]
     elif index.is_file():
-        shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+        try:
+            shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+        except (json.JSONDecodeError, KeyError, AttributeError, TypeError):
+            raise InputError(f"model {name}: {index.name} is damaged") from None
         files = [folder / shard for shard in sorted(set(shards))]
     else:
         pickled = sorted(path.name for path in folder.glob("*.bin"))
@@ -137,7 +142,7 @@ def _read_tokenizer(folder: Path, name: str) -> TokenizerFiles:
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"model {name}: its tokenizer cannot be read ({str(error).splitlines()[0]})") from None
     if not tokenizer.is_fast or tokenizer.pad_token_id is None:
