@@ -4,9 +4,9 @@ Owns the arithmetic of the declared statistics on plain arrays. Knows nothing of
 The unit is one row of the arrays, usually a configuration: means over its seeds. A group (family) of one row carries
 no information on what happens within families and is not counted.
 
-One deviation from the usual degrees, forced by ``benchmarks/statistics.py``: Fisher's z with n - (families - 1) - 3 degrees holds
-its level only when all families spread alike; when families differ in spread by a factor of two (one standard
-deviation of the logarithm 0.7) it covered .81 to .83 instead of .95. Here the variance of r is that of its own
+One deviation from the usual degrees, forced by ``benchmarks/statistics.py``: Fisher's z with n - (families - 1) - 3
+degrees holds its level only when all families spread alike; when families differ in spread by a factor of two (one
+standard deviation of the logarithm 0.7) it covered .81 to .83 instead of .95. Here the variance of r is that of its own
 permutation distribution within families, which for families that spread alike is the same on average.
 """
 
