@@ -122,3 +122,20 @@ def test_running_is_a_live_lock(make_study: MakeStudy) -> None:
 def test_no_study_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is no study"):
         load(str(tmp_path))
+
+
+def test_a_record_with_an_unknown_setting_is_named_and_the_rest_goes_on(
+    make_study: MakeStudy, make_record: Make
+) -> None:
+    folder, trials = make_study(records=2)
+    record = make_record(trials[1])
+    write_trial(folder, record.model_copy(update={"config": {**record.config, "bogus": 1}}))
+    results = load(folder.path)
+    assert list(results.trials.state[:2]) == ["complete", "unreadable"]
+    assert "bogus" in results.unreadable[0][1]
+
+
+def test_a_file_is_no_study(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("text")
+    with pytest.raises(InputError, match="is no study"):
+        load(str(tmp_path / "README.md"))

@@ -55,3 +55,12 @@ def test_labels_are_kept_apart() -> None:
     examples = read_examples([{**batch, "labels": torch.tensor([1, 0])}, batch])
     assert [None if label is None else int(label) for label in examples.labels] == [1, 0, None, None]
     assert all("labels" not in example for example in examples.inputs)
+
+
+def test_without_a_mask_only_equal_lengths_go_together() -> None:
+    examples = read_examples([{"input_ids": torch.ones(2, width, dtype=torch.long)} for width in (10, 9, 10)])
+    assert [(len(chunk), inputs["input_ids"].shape[1]) for chunk, inputs in chunks(examples, pad_token=0)] == [
+        (2, 10),
+        (2, 10),
+        (2, 9),
+    ]

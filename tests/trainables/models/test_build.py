@@ -78,6 +78,13 @@ def test_the_fingerprint_is_of_the_content(tiny_model, tmp_path):
             ),
             "shard.safetensors is missing",
         ),
+        (
+            lambda f: (
+                (f / "model.safetensors").rename(f / "x.safetensors")
+                and (f / "model.safetensors.index.json").write_text("{}")
+            ),
+            "model.safetensors.index.json is damaged",
+        ),
         (lambda f: [path.unlink() for path in f.glob("*token*")], "no tokenizer there"),
     ],
 )

@@ -1,0 +1,45 @@
+import json
+import shutil
+
+import pytest
+
+from trainables.assets import Assets
+from trainables.config import with_values
+from trainables.errors import InputError
+
+
+def check(config, **values):
+    changed = with_values(config, {key.replace("__", "."): value for key, value in values.items()})
+    return Assets.resolve([changed]).check([changed])
+
+
+def test_a_good_trial_passes_without_a_note(tiny_config):
+    assert check(tiny_config, stages__0__consistency__weight=0.5) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"model__num_hidden_layers": 99}, "model.num_hidden_layers=99, but .* has 2 layers"),
+        ({"data__max_length": 64}, "data.max_length=64, but model .* has positions for 32 pieces: lower it"),
+    ],
+)
+def test_what_would_fail_in_every_trial_is_found_before(tiny_config, values, message):
+    with pytest.raises(InputError, match=message):
+        check(tiny_config, **values)
+
+
+def test_a_kind_of_dropout_that_the_encoder_does_not_have(tiny_config, tiny_model, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"model_type": "albert"}))
+    with pytest.raises(InputError, match="model.dropout.classifier: .* has no such dropout"):
+        check(tiny_config, model__name=str(folder), model__dropout__classifier=0.1)
+
+
+def test_models_and_data_are_read_once(tiny_config):
+    configs = [with_values(tiny_config, {"seed": seed}) for seed in (0, 1)]
+    assets = Assets.resolve(configs)
+    assert (len(assets.models), len(assets.data)) == (1, 1)
+    assert assets.fingerprints(configs[0]) == assets.fingerprints(configs[1])
