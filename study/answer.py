@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shlex
 import signal
+from collections import Counter
 from collections.abc import Mapping
 
 from rich.console import Console
 
 from study.account import UNFINISHED, UNREADABLE, account, account_line, trial_states
+from study.config import StudyConfig
 from study.interruption import Interruption
+from study.plan import draft
 from study.records import REPORT_PAGE, STUDY_FILE, StudyRecord, read_study, read_trials
 from study.storage import Store
 
@@ -104,3 +107,22 @@ def _exit_code(counts: Mapping[str, int], folder: Store, console: Console) -> in
         console.print(f"'fisher-study show' gives the reasons; try them again with: {command}", soft_wrap=True)
         return INCOMPLETE
     return COMPLETE
+
+
+def print_power(study: StudyConfig, console: Console) -> None:
+    """Say what a plan can find out, before it is paid for.
+
+    Args:
+        study: The planned study.
+        console: Where to say it.
+    """
+    from analysis.power import planned_power
+
+    arms = {row.label: row.arm for row in draft(study)}
+    groups = [count for count in Counter(arms.values()).values() if count > 1]
+    if not groups:
+        console.print("power: none, since no family has two configurations or more")
+        return
+    found = ", ".join(f"{power:.2f} at {r:g}" for r, power in planned_power(groups).items())
+    design = f"{sum(groups)} configurations in {len(groups)} families"
+    console.print(f"power of the headline test by within-family correlation: {found} ({design})", soft_wrap=True)

@@ -7,13 +7,12 @@ imported when they are needed, so that a study that is complete answers at once.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from study.answer import answer_again, finish, resume_command
+from study.answer import answer_again, finish, print_power, resume_command
 from study.browse import plan_tables
 from study.config import StudyConfig
 from study.interruption import Interruption
@@ -148,7 +147,7 @@ def preview(study: StudyConfig, storage: Store, console: Console) -> None:
         console.print()
     folder = storage.child(study.name)
     folder.require_writable()
-    _print_power(study, console)
+    print_power(study, console)
     assets = resolve(draft(study))
     trials = plan(study, assets.fingerprints)
     for kind, found in _fingerprints(trials, assets).items():
@@ -156,20 +155,6 @@ def preview(study: StudyConfig, storage: Store, console: Console) -> None:
             console.print(f"{kind}: {name}: {fingerprint}", markup=False, soft_wrap=True)
     exists = folder.exists(STUDY_FILE)
     console.print(f"{folder.location}: {'exists already' if exists else 'nothing was run or written'}", soft_wrap=True)
-
-
-def _print_power(study: StudyConfig, console: Console) -> None:
-    """What the plan can find out, before it is paid for."""
-    from analysis.power import planned_power
-
-    arms = {row.label: row.arm for row in draft(study)}
-    groups = [count for count in Counter(arms.values()).values() if count > 1]
-    if not groups:
-        console.print("power: none, since no family has two configurations or more")
-        return
-    found = ", ".join(f"{power:.2f} at {r:g}" for r, power in planned_power(groups).items())
-    design = f"{sum(groups)} configurations in {len(groups)} families"
-    console.print(f"power of the headline test by within-family correlation: {found} ({design})", soft_wrap=True)
 
 
 def parse_retry(text: str | None) -> frozenset[str]:

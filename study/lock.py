@@ -115,7 +115,8 @@ class DriverLock:
     def release(self) -> None:
         """Give the lock back, unless another driver took it over."""
         self._stop.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
         if not self._is_anothers():
             self._study.delete(LOCK_FILE)
 
