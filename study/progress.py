@@ -114,16 +114,16 @@ class SweepProgress:
         for column in ("trial", "seed", "state", "accuracy en", "Tr(F)", "seconds"):
             table.add_column(column, justify="left" if column in ("trial", "state") else "right")
         for record in self._ended[-ROWS:]:
-            table.add_row(*_cells(record))
+            table.add_row(*map(escape, _cells(record)))
         return Group(table, self._bar)
 
 
 def _cells(record: TrialRecord) -> list[str]:
     found = record.measurements
     return [
-        escape(record.label),
+        record.label,
         str(record.seed),
-        record.state if record.reason is None else escape(f"{record.state}: {record.reason}"),
+        record.state if record.reason is None else f"{record.state}: {record.reason}",
         f"{found['accuracy.en']:.3f}" if "accuracy.en" in found else "",
         f"{found['fisher_trace']:.4g}" if "fisher_trace" in found else "",
         f"{record.provenance['seconds']:.0f}" if "seconds" in record.provenance else "",

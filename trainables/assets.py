@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from trainables.config import DataConfig, ModelConfig, TrialConfig
 from trainables.data.task_data import TaskData, load_task_data
-from trainables.errors import InputError
 from trainables.models.files import ModelFiles, load_model_files
 
 
@@ -61,11 +60,10 @@ class Assets:
             configs: The trials.
 
         Returns:
-            Lines that a person should know: models whose Tr(F) takes the slow path, and why.
+            Lines that a person should know: models whose Tr(F) takes the slow path, and examples that will be cut.
 
         Raises:
-            InputError: A model cannot be built, examples may be longer than it has positions, or subword views need
-                another vocabulary.
+            InputError: A model cannot be built, or subword views need another vocabulary.
         """
         from trainables.curvature.families import reason_against
         from trainables.models.build import build_model, positions
@@ -86,11 +84,8 @@ class Assets:
             if subword:
                 subword_sampler(files.tokenizer.backend)
             model = build_model(files, config.model, len(self.rows(config).labels), Streams(config.seed))
-            if config.data.max_length > positions(model):
-                raise InputError(
-                    f"data.max_length={config.data.max_length}, but model {files.name} has positions for "
-                    f"{positions(model)} pieces: lower it"
-                )
+            if config.data.max_length > (limit := positions(model)):
+                notes[f"model {files.name} has positions for {limit} pieces, so longer examples are cut there"] = None
             if (reason := reason_against(model)) is not None:
                 notes[f"Tr(F) of model {files.name} takes the slow path, 3 to 5 times as long, because {reason}"] = None
         return list(notes)

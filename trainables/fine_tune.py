@@ -16,7 +16,7 @@ from trainables.errors import Diverged
 from trainables.evaluation import Evaluation, evaluate, predict, score
 from trainables.examples import Examples
 from trainables.measurements import CurvePoint, Measurements
-from trainables.models.build import build_model
+from trainables.models.build import build_model, positions
 from trainables.seeding import Streams
 from trainables.stage import StageResult, train_stage
 from trainables.tokenization.encoding import Encoder
@@ -44,7 +44,7 @@ def fine_tune(config: TrialConfig, assets: Assets, report: Report) -> Measuremen
     streams = Streams(config.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = build_model(assets.model(config), config.model, len(data.labels), streams).to(device)
-    encoder = Encoder(assets.model(config).tokenizer, config.data.max_length)
+    encoder = Encoder(assets.model(config).tokenizer, min(config.data.max_length, positions(model)))
     train = Examples(data.train, encoder)
     validation = {language: Examples(rows, encoder) for language, rows in data.validation.items()}
 

@@ -290,8 +290,6 @@ def test_equivalence_agrees_with_statsmodels_and_knows_its_limits() -> None:
     mean, error = differences.mean(), differences.std(ddof=1) / math.sqrt(5)
     expected = DescrStatsW(differences).ttost_mean(-0.01, 0.01)[0]
     assert _margin_p(mean, error, 5) == pytest.approx(expected, rel=1e-6)
-    assert _margin_p(0.0, 0.0, 3) == 0.0
-    assert _margin_p(0.01, 0.0, 3) == 1.0
     needed = _seeds_needed(0.002, 0.01, 3)
     assert needed is not None
     assert _margin_p(0.002, 0.01 / math.sqrt(needed), needed) < 0.0125
@@ -341,3 +339,18 @@ def test_undefined_numbers_say_why_in_the_text(tmp_path: Path) -> None:
     found, text = report(study(tmp_path, {"baseline": 1, "kl": 1}, seeds=2))
     assert "ln Tr(F) is not defined (no family has two configurations or more), no p" in text
     assert isinstance(found.results["predictors"], Missing)
+
+
+def test_seeds_that_do_not_differ_decide_nothing(tmp_path: Path) -> None:
+    accuracies = {"kl=0.05": 0.7, "fpen=0.001": 0.704}
+
+    def edit(records: Records) -> Records:
+        kept = [record for record in records if record["label"] in accuracies]
+        for record in kept:
+            record["measurements"]["accuracy.en"] = accuracies[record["label"]]
+        return kept
+
+    found, _ = report(study(tmp_path, {"kl": 2, "fpen": 1}, edit=edit))
+    assert found.numbers["H3"].value is None
+    assert found.numbers["H3"].reason is not None
+    assert "do not differ" in found.numbers["H3"].reason

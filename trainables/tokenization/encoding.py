@@ -51,7 +51,7 @@ def longest_first(lengths: tuple[int, int], room: int) -> tuple[int, int]:
 
     Example:
         >>> longest_first((10, 4), 9), longest_first((10, 9), 9), longest_first((3, 4), 9)
-        ((5, 4), (4, 5), (3, 4))
+        ((5, 4), (5, 4), (3, 4))
     """
     if sum(lengths) <= room:
         return lengths
