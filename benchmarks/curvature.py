@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import copy
 import importlib.metadata
+import importlib.util
 import json
 import os
 import platform
