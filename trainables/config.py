@@ -7,6 +7,7 @@ Knows nothing of studies, arms or search spaces.
 from __future__ import annotations
 
 import difflib
+import functools
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -156,7 +157,8 @@ def _leaves(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str]]:
             yield path, field.description or ""
 
 
-def paths() -> dict[str, str]:
+@functools.cache
+def paths() -> Mapping[str, str]:
     """Every dotted path of a TrialConfig with its description and unit.
 
     Returns:
