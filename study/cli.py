@@ -45,6 +45,9 @@ def run(
         str | None, typer.Option(help='Arms to run, or single values: "baseline,kl=0.6,fpen=0.01".')
     ] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Repeats of every configuration.")] = None,
+    bundled: Annotated[
+        bool, typer.Option("--bundled", help="The same study on the bundled model, data and protocol.")
+    ] = False,
     languages: Annotated[str | None, typer.Option(help="Target languages: de,es,zh.")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change the base of every arm; repeatable.")
@@ -59,13 +62,13 @@ def run(
 ) -> None:
     """Run a study, or what is left of it, and write its report."""
     from study import launch
-    from study.catalog import load_study
+    from study.loading import load_study
     from study.plan import narrow, parse_settings
     from study.resources import Resources
     from study.storage import open_store
 
     settings = [*(set_ or []), *([] if languages is None else [f"data.languages={languages}"])]
-    chosen = narrow(load_study(study), name=name, arms=arms, seeds=seeds, values=parse_settings(settings))
+    chosen = narrow(load_study(study, bundled), name=name, arms=arms, seeds=seeds, values=parse_settings(settings))
     console = _console()
     if dry_run:
         launch.preview(chosen, open_store(storage), console)

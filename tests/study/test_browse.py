@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from study import browse
-from study.catalog import load_study
+from study.loading import load_study
 from study.config import StudyConfig
 from study.records import TrialError, TrialRecord, write_trial
 from study.results import load

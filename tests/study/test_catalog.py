@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from study.catalog import CATALOG, load_study
+from analysis.power import planned_power
+from study.catalog import CATALOG
+from study.loading import load_study
 from study.plan import draft, narrow
 from study.results import parse as parse_trial
 from trainables.errors import InputError
@@ -47,10 +49,41 @@ def test_quick_is_24_configurations_of_one_seed() -> None:
 @pytest.mark.parametrize("name", ["xnli", "pawsx"])
 def test_the_papers_studies_have_six_weights_an_arm_and_three_seeds(name: str) -> None:
     rows = draft(load_study(name))
-    assert len(rows) == 3 * (1 + 5 * 6)
+    assert len(rows) == 3 * (1 + 6 * 6)
     assert {row.config.stages[0].optimizer.learning_rate for row in rows} == {2e-5}
     strong = [row.config.model.dropout for row in rows if row.label == "dropout=0.4"]
     assert {(dropout.hidden, dropout.attention) for dropout in strong} == {(0.4, 0.4)}
+
+
+@pytest.mark.parametrize("name", ["xnli", "pawsx"])
+def test_the_papers_studies_can_find_a_correlation_of_six_tenths(name: str) -> None:
+    groups = [sum(1 for _ in arm.points(load_study(name).base)) for arm in load_study(name).arms]
+    assert planned_power([count for count in groups if count > 1])[0.6] >= 0.8
+
+
+@pytest.mark.parametrize("name", CATALOG)
+def test_every_study_runs_on_the_bundled_model_with_the_same_arms(name: str) -> None:
+    paper, bundled = load_study(name), load_study(name, bundled=True)
+    assert bundled.base.model.name == "mini"
+    assert bundled.base.data.source == "bundled"
+    assert [arm.name for arm in bundled.arms] == [arm.name for arm in paper.arms]
+    assert len(draft(bundled)) == len(draft(paper))
+
+
+@pytest.mark.parametrize("bundled", [False, True])
+@pytest.mark.parametrize("name", CATALOG)
+def test_no_configuration_of_a_study_is_there_twice(name: str, bundled: bool) -> None:
+    rows = draft(load_study(name, bundled))
+    searched = [row for row in rows if "#" not in row.label]  # drawn when they start
+    assert len({row.config.model_dump_json() for row in searched}) == len(searched)
+
+
+def test_the_learning_rates_are_multiples_of_the_bases() -> None:
+    rows = draft(load_study("learning_rate"))
+    rates = {
+        arm: sorted({r.config.stages[0].optimizer.learning_rate for r in rows if r.arm == arm}) for arm in ("lr", "kl")
+    }
+    assert rates == {"lr": [5e-6, 1e-5, 4e-5, 8e-5, 1.6e-4], "kl": [1e-5, 2e-5, 4e-5]}
 
 
 def test_the_readmes_selection_works() -> None:
@@ -60,7 +93,9 @@ def test_the_readmes_selection_works() -> None:
 
 
 def test_unknown_studies_are_answered_with_the_known() -> None:
-    with pytest.raises(InputError, match=r"unknown study 'nope'; known are quick, xnli, pawsx, and FILE\.py:FUNCTION"):
+    with pytest.raises(
+        InputError, match=r"unknown study 'nope'; known are quick, xnli, pawsx, .*, and FILE\.py:FUNCTION"
+    ):
         load_study("nope")
 
 
@@ -113,6 +148,11 @@ def test_a_file_that_cannot_be_read_is_one_line(file: Path, text: str, message: 
     file.write_text(text)
     with pytest.raises(InputError, match=message):
         load_study(f"{file}:mine")
+
+
+def test_a_study_without_a_bundled_form_says_so(file: Path) -> None:
+    with pytest.raises(InputError, match=r"my_study\.py:mine has no argument 'bundled', so --bundled cannot change it"):
+        load_study(f"{file}:mine", bundled=True)
 
 
 def test_a_missing_file_or_function_is_named(tmp_path: Path, file: Path) -> None:

@@ -1,0 +1,88 @@
+"""From what the command line names to a study: a name in the catalog, or a function in a file of one's own."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from study.catalog import CATALOG
+from study.config import StudyConfig, describe
+from trainables.errors import InputError
+
+
+def load_study(reference: str, bundled: bool = False) -> StudyConfig:
+    """The study that the command line names.
+
+    Args:
+        reference: Name in the catalog, or ``FILE.py:FUNCTION``.
+        bundled: On the bundled model, data and protocol, where the study's function takes that as an argument.
+
+    Returns:
+        The study, described by the docstring of its function.
+
+    Raises:
+        InputError: There is no such study, or the function fails or returns something else.
+    """
+    file, colon, name = reference.rpartition(":")
+    if not colon and reference.endswith(".py"):
+        raise InputError(f"which study of {reference}? name its function: {reference}:FUNCTION")
+    if not colon:
+        if reference not in CATALOG:
+            raise InputError(
+                f"unknown study {reference!r}; known are {', '.join(CATALOG)}, and FILE.py:FUNCTION of your own"
+            )
+        return _build(CATALOG[reference], reference, bundled)
+    path = Path(file)
+    if not path.is_file():
+        raise InputError(f"{reference}: there is no file {file}")
+    function = _functions(path, reference).get(name)
+    if function is None:
+        found = ", ".join(_functions(path, reference)) or "none"
+        raise InputError(f"{reference}: {file} has no function {name!r}; it has {found}")
+    return _build(function, reference, bundled)
+
+
+def _functions(path: Path, reference: str) -> dict[str, Callable[..., StudyConfig]]:
+    """The functions that a user's file defines."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"{reference}: {path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent.resolve()))  # as when Python runs the file
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise InputError(f"{reference}: {_where(error, path)}") from None
+    finally:
+        sys.path.pop(0)
+    return {name: f for name, f in vars(module).items() if inspect.isfunction(f) and f.__module__ == module.__name__}
+
+
+def _build(function: Callable[..., StudyConfig], reference: str, bundled: bool) -> StudyConfig:
+    if bundled and "bundled" not in inspect.signature(function).parameters:
+        raise InputError(f"{reference} has no argument 'bundled', so --bundled cannot change it; leave --bundled out")
+    try:
+        study = function(bundled=True) if bundled else function()
+    except Exception as error:
+        raise InputError(f"{reference}: {_where(error, Path(inspect.getfile(function)))}") from None
+    if not isinstance(study, StudyConfig):
+        raise InputError(f"{reference} returned {type(study).__name__}, not a StudyConfig")
+    return study.model_copy(update={"description": inspect.getdoc(function) or study.description})
+
+
+def _where(error: Exception, path: Path) -> str:
+    """File, line and message of an exception in one line."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
+    if isinstance(error, SyntaxError):
+        lines = [error.lineno]
+    place = f"{path}, line {lines[-1]}" if lines else str(path)
+    if isinstance(error, ValidationError):
+        return f"{place}: {describe(error)}"
+    message = str(error).splitlines()[0] if str(error) else "no message"
+    return f"{place}: {message}" if isinstance(error, InputError) else f"{place}: {type(error).__name__}: {message}"
