@@ -47,9 +47,9 @@ def _noise(count: int) -> Arm:
 
 def _families(base: TrialConfig) -> tuple[Arm, ...]:
     """The arms of both figures: six weights a family on METHODS' grids, without the value that the baseline has."""
-    rates = (0.05, 0.15, 0.2, 0.3, 0.4)
+    others = (0.05, 0.15, 0.2, 0.3, 0.4)
     # A null rate keeps the model's own, which is 0.1 for multilingual BERT.
-    rates = (0.1, *rates) if base.model.dropout.hidden == 0.0 else (0.0, *rates)
+    rates = (0.1, *others) if base.model.dropout.hidden == 0.0 else (0.0, *others)
     dropout = Arm(name="dropout", search={DROPOUT: Grid(values=rates, also=("model.dropout.attention",))})
     # Decay acts through learning rate times steps: 10 shrinks the weights by a quarter over the paper's stage.
     decay = Arm(name="decay", search={DECAY: Grid(values=log_grid(1e-3, 10, 6))})
