@@ -1,18 +1,164 @@
-"""What a view is: other inputs for the same examples, or the same inputs with a perturbed model."""
+"""What a view is: other inputs for the same examples, or the same inputs with a perturbed model.
+
+Owns the table of kinds: which fields of a :class:`ViewConfig` each uses, in which unit, with which default. What a kind
+does is in a file of its own.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
-from trainables.schema import Frozen
+from trainables.schema import Count, Frozen
 
-KEEPS_TOKENS = frozenset({"embedding_gaussian"})
+
+@dataclass(frozen=True)
+class ViewKind:
+    """A kind of view.
+
+    Attributes:
+        summary: What is perturbed, and the unit of ``strength``.
+        source: Where it is from.
+        fields: Every field that the kind uses, with its default; None where it has none and must be given.
+        keeps_tokens: Whether each token stays in its place, so that both passes can have the same dropout masks.
+        highest: Largest strength.
+        alone: Whether it is noise without a consistency loss, too.
+    """
+
+    summary: str
+    source: str
+    fields: Mapping[str, Any]
+    keeps_tokens: bool = True
+    highest: float = float("inf")
+    alone: bool = True
+
+
+EMBEDDING_NOISE = {"strength": 0.1, "scale": "absolute"}
+
+VIEWS: dict[str, ViewKind] = {
+    "subword": ViewKind(
+        "sampled subword segmentations; rejection probability (WordPiece) or alpha (SentencePiece)",
+        "Hiraoka 2022; Kudo 2018",
+        {"strength": 0.2},
+        keeps_tokens=False,
+    ),
+    "embedding_gaussian": ViewKind(
+        "word embeddings + N(0, s^2), before positions and LayerNorm; s", "Aghajanyan et al. 2020", EMBEDDING_NOISE
+    ),
+    "embedding_uniform": ViewKind(
+        "word embeddings + U(-s, s), before positions and LayerNorm; s", "Aghajanyan et al. 2020", EMBEDDING_NOISE
+    ),
+    "hidden_noise": ViewKind(
+        "output of one layer, or of it and all above, + N(0, s^2); s",
+        "Hua et al. 2021",
+        {"strength": 0.05, "scale": "relative", "layer": 1, "spread": "up"},
+    ),
+    "parameter_noise": ViewKind(
+        "all trainable parameters + N(0, s^2); s", "equation 1 of the paper", {"strength": None, "scale": "absolute"}
+    ),
+    "second_dropout": ViewKind("another dropout mask; no strength", "Liang et al. 2021", {}, alone=False),
+    "adversarial_embedding": ViewKind(
+        "word embeddings + the ascent of the symmetric KL within a radius of each token; the radius",
+        "Jiang et al. 2020",
+        {"strength": 1e-5, "start": 1e-5, "steps": 1, "step_size": 1e-3, "norm": "inf"},
+    ),
+    "token_substitution": ViewKind(
+        "positions replaced by the nearest embedding that raises the loss most; share of positions",
+        "Park et al. 2021",
+        {"strength": 0.25, "candidates": 10},
+        highest=1.0,
+    ),
+}
+
+
+def _known(kind: str) -> str:
+    if kind not in VIEWS:
+        raise ValueError(f"unknown view {kind!r}; known are {', '.join(VIEWS)}")
+    return kind
 
 
 class ViewConfig(Frozen):
-    """A perturbation of the input that keeps the label."""
+    """A perturbation of the input or of the model that keeps the label. Each kind uses some of the fields."""
 
-    kind: Literal["subword", "embedding_gaussian"] = Field(description="the augmentation")
+    kind: Annotated[str, AfterValidator(_known)] | None = Field(
+        None, description="the augmentation; null takes the consistency preset's own view"
+    )
     strength: float | None = Field(None, ge=0.0, description="the augmentation's own unit; null takes its default")
+    scale: Literal["absolute", "relative"] | None = Field(
+        None, description="strength in embedding, state or parameter units, or times the vector's root mean square"
+    )
+    layer: int | None = Field(None, ge=0, description="hidden_noise: the layer; 0 is the embedding's output")
+    spread: Literal["one", "up"] | None = Field(None, description="hidden_noise: that layer alone, or all from it up")
+    start: float | None = Field(
+        None, gt=0.0, description="adversarial_embedding: standard deviation of the first guess (embedding units)"
+    )
+    steps: Count | None = Field(None, description="adversarial_embedding: ascent steps")
+    step_size: float | None = Field(None, gt=0.0, description="adversarial_embedding: length of a step, in the norm")
+    norm: Literal["l2", "inf"] | None = Field(None, description="adversarial_embedding: norm of each token's vector")
+    candidates: Count | None = Field(None, description="token_substitution: nearest embeddings to choose from")
+
+    @model_validator(mode="after")
+    def _fields_belong_to_the_kind(self) -> ViewConfig:
+        if self.kind is None:
+            return self
+        kind = VIEWS[self.kind]
+        given = self.model_dump(exclude={"kind"}, exclude_none=True)
+        if foreign := [name for name in given if name not in kind.fields]:
+            uses = ", ".join(kind.fields) or "none"
+            raise ValueError(f"view {self.kind} does not use {', '.join(foreign)}; its fields are: {uses}")
+        if self.strength is not None and self.strength > kind.highest:
+            raise ValueError(f"strength of view {self.kind} is at most {kind.highest:g}, got {self.strength:g}")
+        return self
+
+    def resolved(self) -> ViewConfig:
+        """The view with the kind's default in every field that it uses and that is null.
+
+        Returns:
+            The explicit view.
+
+        Raises:
+            ValueError: A field without a default is null, or there is no kind.
+
+        Example:
+            >>> ViewConfig(kind="embedding_uniform", strength=0.5).resolved().scale
+            'absolute'
+        """
+        if self.kind is None:
+            raise ValueError(f"a view needs its kind: {', '.join(VIEWS)}")
+        given = self.model_dump(exclude_none=True)
+        values = dict(VIEWS[self.kind].fields) | given
+        if missing := [name for name, value in values.items() if value is None]:
+            raise ValueError(f"view {self.kind} needs {', '.join(missing)}: there is no default")
+        return ViewConfig(**values)
+
+    def explicit(self) -> dict[str, Any]:
+        """The kind and its fields, defaults filled in.
+
+        Returns:
+            Field to plain value, without fields that the kind does not use.
+        """
+        return self.resolved().model_dump(exclude_none=True)
+
+
+def noise(view: ViewConfig) -> ViewConfig:
+    """Check a view that stands alone, without a consistency loss.
+
+    Args:
+        view: The view.
+
+    Returns:
+        The same view.
+
+    Raises:
+        ValueError: It is no noise, or lacks its kind or a field without a default.
+    """
+    explicit = view.resolved()
+    if explicit.kind is not None and not VIEWS[explicit.kind].alone:
+        raise ValueError(
+            f"noise.kind={explicit.kind} would change nothing, since every pass draws its own mask; "
+            "set model.dropout, or consistency.preset=r_drop"
+        )
+    return view
