@@ -2,25 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
-from trainables.augmentations.embedding_noise import gaussian_embedding_noise
-from trainables.augmentations.view import KEEPS_TOKENS, ViewConfig
+from trainables.augmentations.adversarial_embedding import ascend, first_guess, shifted
+from trainables.augmentations.embedding_noise import embedding_noise
+from trainables.augmentations.hidden_noise import hidden_noise
+from trainables.augmentations.hooks import Draws, Hook, Part, Perturbation, Recorder, hooked, word_embedding
+from trainables.augmentations.parameter_noise import parameter_noise
+from trainables.augmentations.token_substitution import loss_gradients, substitute
+from trainables.augmentations.view import VIEWS, ViewConfig
 from trainables.config import StageConfig
 from trainables.curvature import penalty_forward
 from trainables.examples import Examples, to_device
 from trainables.length_chunks import length_chunks
+from trainables.precision import at_least_float32, training_pass
 from trainables.seeding import Streams
 from trainables.tokenization.encoding import Encoded
 
-Role = Literal["main", "view"]
+Role = Literal["main", "view", "clean"]
 ROLES: tuple[Role, ...] = ("main", "view")
+HOOKS: dict[str, Callable[[PreTrainedModel, ViewConfig, Draws], list[Hook]]] = {
+    "embedding_gaussian": embedding_noise,
+    "embedding_uniform": embedding_noise,
+    "hidden_noise": hidden_noise,
+}
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What one pass gave.
+
+    Attributes:
+        logits: ``[micro-batch, num_classes]``, float32 or better.
+        parts: The parts of the micro-batch in which it was computed.
+        embeddings: Word embeddings of each part, where a view departs from them.
+        hidden: Hidden states of each part, layer by layer, where the consistency loss compares them.
+    """
+
+    logits: torch.Tensor
+    parts: list[Part]
+    embeddings: list[torch.Tensor]
+    hidden: list[list[torch.Tensor]]
 
 
 class Step:
@@ -35,6 +65,7 @@ class Step:
         stage: Stage and language, such as ``1.de``.
         index: Optimiser steps done in the stage.
         micro_batch: Number of the micro-batch within the step.
+        dtype: Format of the passes, where no Fisher penalty acts (see ``precision``).
 
     Attributes:
         batch_size: Rows of a full optimiser step.
@@ -51,6 +82,7 @@ class Step:
         stage: str,
         index: int,
         micro_batch: int,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         self.model = model
         self.streams = streams
@@ -58,10 +90,11 @@ class Step:
         self.index = index
         self.micro_batch = micro_batch
         self.batch_size = config.batch_size
-        consistency = config.consistency
+        self._loss = None if config.consistency is None else config.consistency.resolved()
         self._views: dict[Role, ViewConfig | None] = {
-            "main": config.noise,
-            "view": None if consistency is None else consistency.view,
+            "main": None if config.noise is None else config.noise.resolved(),
+            "view": None if self._loss is None else self._loss.view,
+            "clean": None,
         }
         self.differentiable: list[torch.Tensor] = []
         self.labels = examples.labels[indices].to(model.device)
@@ -70,58 +103,174 @@ class Step:
         self._indices = indices
         fisher = config.penalties.fisher
         self.fisher_acts = fisher is not None and fisher.acts_on(index)
-        self._passes: dict[tuple[Role, int | None], torch.Tensor] = {}
+        self._dtype = torch.float32 if self.fisher_acts else dtype
+        self._perturbations: dict[Role, Perturbation] = {}
+        self._passes: dict[tuple[Role, int | None], Pass] = {}
 
     def logits(self, role: Role, mask: int | None) -> torch.Tensor:
         """The model's prediction.
 
         Args:
-            role: ``main``, what the cross-entropy sees: the stage's noise, or the clean input without one; or ``view``,
-                the view of the consistency loss.
+            role: ``main``, what the cross-entropy sees: the stage's noise, or the clean input without one; ``view``,
+                the view of the consistency loss; ``clean``, without the noise, from which some kinds of noise start.
             mask: Number of the dropout mask of this step: equal numbers drop alike; None is evaluation mode.
 
         Returns:
-            Logits ``[micro-batch, num_classes]``.
+            Logits ``[micro-batch, num_classes]``, float32 or better.
         """
+        return self._pass(role, mask).logits
+
+    def hidden(self, role: Role, mask: int | None) -> list[list[torch.Tensor]]:
+        """The hidden states above the noised layer, where the consistency loss compares them.
+
+        Args:
+            role: As for :meth:`logits`.
+            mask: As for :meth:`logits`.
+
+        Returns:
+            For each part of the micro-batch each layer's states ``[examples, longest, width]``.
+        """
+        return self._pass(role, mask).hidden
+
+    def token_masks(self, role: Role, mask: int | None) -> list[torch.Tensor]:
+        """Where the states of :meth:`hidden` are those of tokens.
+
+        Args:
+            role: As for :meth:`logits`.
+            mask: As for :meth:`logits`.
+
+        Returns:
+            For each part 1 at tokens and 0 at padding, ``[examples, longest]``.
+        """
+        return [part.mask() for part in self._pass(role, mask).parts]
+
+    def _pass(self, role: Role, mask: int | None) -> Pass:
         key = (role, mask)
         if key not in self._passes:
-            self._passes[key] = self._forward(role, mask)
+            # A substitution needs the gradient of this pass, also where the divergence itself needs none.
+            with torch.set_grad_enabled(torch.is_grad_enabled() or self._records_embeddings(role)):
+                self._passes[key] = self._forward(role, mask)
         return self._passes[key]
 
-    def _forward(self, role: Role, mask: int | None) -> torch.Tensor:
+    def _forward(self, role: Role, mask: int | None) -> Pass:
+        if role not in self._perturbations:
+            self._perturbations[role] = self._perturb(role)
+        return self._run(self._perturbations[role], mask, role)
+
+    def _perturb(self, role: Role) -> Perturbation:
+        """The view that a role takes, the same under every mask."""
         view = self._views[role]
-        # Two numbers a micro-batch are enough: a step has two roles and no term asks for a third mask.
-        draw = 2 * self.micro_batch + ROLES.index(role)
-        encoded = self._encoded(view, draw)
-        main = self.fisher_acts and (role, mask) == ("main", 0)
+        # Two numbers a micro-batch are enough: only two roles have a view.
+        encoded = self._encoded(view, 2 * self.micro_batch + ROLES.index(role)) if view is not None else self._clean()
+        if view is None or view.kind is None:
+            return Perturbation(encoded)
+        stopped: tuple[Hook, ...] = ()
+        if role == "view" and self._loss is not None and self._loss.stop_gradient == "embedding":
+            stopped = (Hook(word_embedding(self.model), lambda output, part: output.detach()),)
+        draws = Draws(self.streams, self.stage, self.index, ROLES.index(role), self._indices)
+        if view.kind in HOOKS:
+            return Perturbation(encoded, (*stopped, *HOOKS[view.kind](self.model, view, draws)))
+        if view.kind == "parameter_noise":
+            parameters, hooks = parameter_noise(self.model, view, draws)
+            return Perturbation(encoded, (*stopped, *hooks), parameters)
+        if view.kind == "adversarial_embedding":
+            return Perturbation(encoded, (*stopped, self._adversary(role, view, draws, encoded, stopped)))
+        if view.kind == "token_substitution":
+            return Perturbation(self._substituted(role, view, draws, encoded), stopped)
+        return Perturbation(encoded, stopped)
+
+    def _reference(self, role: Role) -> tuple[Role, int | None, int | None]:
+        """Role and mask of the pass that a view departs from, and the mask under which it is attacked."""
+        if role == "main" or self._loss is None:
+            return "clean", 0, 0
+        return "main", *self._loss.masks
+
+    def _adversary(
+        self, role: Role, view: ViewConfig, draws: Draws, encoded: list[Encoded], stopped: tuple[Hook, ...]
+    ) -> Hook:
+        table = word_embedding(self.model)
+        other, clean_mask, attack_mask = self._reference(role)
+        reference = self.logits(other, clean_mask).detach()
+        whole = self._part(encoded, list(range(len(encoded))))
+        start = first_guess(view, whole, table.embedding_dim, draws).to(table.weight)
+
+        def attacked(delta: torch.Tensor) -> torch.Tensor:
+            return self._run(Perturbation(encoded, (*stopped, shifted(table, delta))), attack_mask).logits
+
+        return shifted(table, ascend(attacked, reference, start, whole.mask(), view))
+
+    def _substituted(self, role: Role, view: ViewConfig, draws: Draws, encoded: list[Encoded]) -> list[Encoded]:
+        other, clean_mask, _ = self._reference(role)
+        reference = self._pass(other, clean_mask)
+        found = loss_gradients(reference.logits, reference.embeddings)
+        rows = {
+            p: row
+            for part, rows in zip(reference.parts, found, strict=True)
+            for p, row in zip(part.positions, rows, strict=True)
+        }
+        special_ids, table = self._encoder.files.special_ids, word_embedding(self.model).weight
+        return substitute(encoded, [rows[p] for p in range(len(encoded))], table, special_ids, view, draws)
+
+    def _records_embeddings(self, role: Role) -> bool:
+        """Whether some view departs from this role's pass by the gradient of its word embeddings."""
+        follower = {"main": self._views["view"], "clean": self._views["main"]}.get(role)
+        return follower is not None and follower.kind == "token_substitution"
+
+    def _run(self, perturbation: Perturbation, mask: int | None, role: Role | None = None) -> Pass:
+        encoded = perturbation.encoded
+        record = Recorder(self.model, role is not None and self._records_embeddings(role), self._compared_from(role))
+        hooks = (*perturbation.hooks, *record.hooks)
         self.model.train(mask is not None)
         with ExitStack() as stack:
-            if view is not None and view.kind == "embedding_gaussian":
-                generator = self.streams.generator("view", self.stage, self.index, draw)
-                stack.enter_context(gaussian_embedding_noise(self.model, view.strength, generator))
-            if main:
+            if self.fisher_acts and (role, mask) == ("main", 0):
                 ids = self._encoder.batch(encoded)["input_ids"].to(self.model.device)
                 self.differentiable = stack.enter_context(penalty_forward(self.model, ids))
             part = 2 * self.micro_batch + (mask or 0)
             stack.enter_context(self.streams.forked("dropout", self.stage, self.index, part))
-            return self._logits(encoded)
+            stack.enter_context(training_pass(self.model.device, self._dtype))
+            logits, parts = self._logits(encoded, hooks, perturbation.parameters)
+        return Pass(at_least_float32(logits), parts, record.embeddings, record.hidden)
 
-    def _logits(self, encoded: list[Encoded]) -> torch.Tensor:
-        """Logits of all examples, computed by parts of like length where that saves time."""
+    def _compared_from(self, role: Role | None) -> int | None:
+        """The layer above which the divergence compares hidden states; None where it compares predictions."""
+        loss = self._loss
+        if loss is None or loss.divergence != "hidden_squared_error" or role not in ("main", "view"):
+            return None
+        return loss.view.layer or 0
+
+    def _logits(
+        self, encoded: list[Encoded], hooks: Sequence[Hook], parameters: dict[str, torch.Tensor] | None
+    ) -> tuple[torch.Tensor, list[Part]]:
+        """Logits of all examples, computed by parts of like length where that saves time, and those parts."""
         device = self.model.device
         chunks = [list(range(len(encoded)))]
         if device.type == "cpu":  # a GPU takes a whole batch in about the time of a part
             chunks = length_chunks([len(example) for example in encoded], self.model.config.hidden_size)
-        parts: list[torch.Tensor] = []
+        found: list[torch.Tensor] = []
+        parts: list[Part] = []
         for chunk in chunks:
             inputs = to_device(self._encoder.batch([encoded[i] for i in chunk]), device)
-            parts.append(self.model(**inputs).logits)
+            parts.append(Part(chunk, [len(encoded[i]) for i in chunk], inputs["input_ids"]))
+            with hooked(hooks, parts[-1]):
+                output = (
+                    self.model(**inputs)
+                    if parameters is None
+                    else functional_call(self.model, parameters, kwargs=inputs)
+                )
+            found.append(output.logits)
         order = torch.tensor([i for chunk in chunks for i in chunk], device=device)
-        return torch.cat(parts)[order.argsort()] if len(parts) > 1 else parts[0]
+        return (torch.cat(found)[order.argsort()] if len(found) > 1 else found[0]), parts
+
+    def _part(self, encoded: list[Encoded], chunk: list[int]) -> Part:
+        ids = self._encoder.batch([encoded[i] for i in chunk])["input_ids"].to(self.model.device)
+        return Part(chunk, [len(encoded[i]) for i in chunk], ids)
+
+    def _clean(self) -> list[Encoded]:
+        return [self._examples.encoded[i] for i in self._indices]
 
     def _encoded(self, view: ViewConfig | None, draw: int) -> list[Encoded]:
-        if view is None or view.kind in KEEPS_TOKENS:
-            return [self._examples.encoded[i] for i in self._indices]
+        if view is None or VIEWS[str(view.kind)].keeps_tokens:
+            return self._clean()
         seed = self.streams.derive("view", self.stage, self.index, draw)
         return self._examples.subword_views.view(self._indices, view.strength, seed)
 
@@ -156,19 +305,20 @@ def objective(step: Step, config: StageConfig) -> Loss:
     """
     total = cross_entropy(step.logits("main", mask=0), step.labels, label_smoothing=config.label_smoothing)
     penalties: dict[str, torch.Tensor] = {}
-    if config.consistency is not None:
-        consistency = config.consistency
-        if share := consistency.view_share:
+    consistency = config.consistency
+    if consistency is not None:
+        loss = consistency.resolved()
+        if share := loss.view_share:
             view_loss = cross_entropy(
-                consistency.view_logits(step), step.labels, label_smoothing=config.label_smoothing
+                step.logits("view", loss.view_mask), step.labels, label_smoothing=config.label_smoothing
             )
             total = (1 - share) * total + share * view_loss
     clean = total.detach()
-    if config.consistency is not None:
-        with torch.set_grad_enabled(consistency.weight > 0):
+    if consistency is not None:
+        with torch.set_grad_enabled(loss.weight > 0):
             penalties["consistency"] = consistency.penalty(step)
-        if consistency.weight > 0:
-            total = total + consistency.weight * penalties["consistency"]
+        if loss.weight > 0:
+            total = total + loss.weight * penalties["consistency"]
     if config.penalties.l2 is not None and config.penalties.l2.weight > 0:
         penalties["l2"] = config.penalties.l2.penalty(step)
         total = total + config.penalties.l2.weight * penalties["l2"]

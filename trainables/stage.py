@@ -43,6 +43,7 @@ def train_stage(
     language: str,
     report: Callable[[CurvePoint], None],
     on_step: Callable[[int], None] | None = None,
+    dtype: torch.dtype = torch.float32,
 ) -> StageResult:
     """Train in place with AdamW, linear warm-up and decay, and clipping.
 
@@ -56,6 +57,7 @@ def train_stage(
         language: Language that the stage trains on.
         report: Receives the curves.
         on_step: Called after each optimiser step with the steps done.
+        dtype: Format of the training passes, as ``precision.training_dtype`` decides; all else is float32.
 
     Returns:
         Steps and penalties.
@@ -78,7 +80,7 @@ def train_stage(
         counts: dict[str, int] = defaultdict(int)
         for start in range(0, len(order), config.batch_size):
             losses = _accumulate(
-                model, examples, order[start : start + config.batch_size], config, streams, stage, steps
+                model, examples, order[start : start + config.batch_size], config, streams, stage, steps, dtype
             )
             norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
             if not torch.isfinite(norm):
@@ -115,13 +117,15 @@ def _accumulate(
     streams: Streams,
     stage: str,
     index: int,
+    dtype: torch.dtype = torch.float32,
 ) -> dict[str, float]:
     """Gradients of one optimiser step over its micro-batches; the parts of its loss."""
     size = config.batch_size // config.accumulation
     parts: dict[str, float] = defaultdict(float)
     for number, start in enumerate(range(0, len(indices), size)):
         chunk = indices[start : start + size]
-        loss: Loss = objective(Step(model, examples, chunk, config, streams, stage, index, number), config)
+        step = Step(model, examples, chunk, config, streams, stage, index, number, dtype)
+        loss: Loss = objective(step, config)
         if not torch.isfinite(loss.total):
             raise Diverged(f"loss is {loss.total.item()} at stage {stage}, step {index}")
         share = len(chunk) / len(indices)

@@ -42,6 +42,7 @@ def run_trial(config: dict[str, Any], assets: Assets) -> None:
     import torch
 
     from trainables.fine_tune import fine_tune
+    from trainables.precision import training_dtype
 
     trial = parse(config["trial"])
     resources = tune.get_context().get_trial_resources().required_resources
@@ -62,11 +63,14 @@ def run_trial(config: dict[str, Any], assets: Assets) -> None:
         found = Measurements({})
         state, reason = "diverged", str(error)
     model, data = assets.fingerprints(trial)
+    cuda = torch.cuda.is_available()
+    dtype = training_dtype(torch.device("cuda" if cuda else "cpu"), trial.model)
     provenance = {
         "seconds": time.perf_counter() - started,
         "steps": found.steps,
         "peak_memory_mib": memory.mib(),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "device": torch.cuda.get_device_name() if cuda else "cpu",
+        "precision": str(dtype).removeprefix("torch."),
         "host": socket.gethostname(),
         "data_fingerprint": data,
         "model_fingerprint": model,

@@ -1,0 +1,170 @@
+"""What bfloat16 touches, seen with autocast on the CPU, and what it must not."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from trainables import fine_tune as fine_tune_module
+from trainables import objective as objective_module
+from trainables.config import ModelConfig, with_values
+from trainables.fine_tune import fine_tune
+from trainables.objective import Step, objective
+from trainables.precision import at_least_float32, training_dtype, training_pass
+from trainables.regularizers import consistency
+from trainables.seeding import Streams
+from trainables.stage import train_stage
+
+BF16 = torch.bfloat16
+ROWS = [0, 3, 5, 6]
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "has_bf16", "expected"),
+    [
+        ("cuda", "auto", True, torch.bfloat16),
+        ("cuda", "auto", False, torch.float32),
+        ("cuda", "float32", True, torch.float32),
+        ("cpu", "auto", True, torch.float32),
+        ("cpu", "float32", True, torch.float32),
+    ],
+)
+def test_bfloat16_is_for_gpus_that_have_it_and_configurations_that_allow_it(
+    monkeypatch, device, precision, has_bf16, expected
+):
+    # An older GPU says yes unless emulation is excluded.
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation | has_bf16
+    )
+    assert training_dtype(torch.device(device), ModelConfig(precision=precision)) == expected
+
+
+def test_logits_keep_float64_and_lose_bfloat16():
+    for dtype, expected in ((BF16, torch.float32), (torch.float32, torch.float32), (torch.float64, torch.float64)):
+        assert at_least_float32(torch.zeros(2, dtype=dtype)).dtype == expected
+
+
+@pytest.fixture
+def formats(monkeypatch):
+    """The formats of all matrix products so far, in order."""
+    seen: list[torch.dtype] = []
+    linear = torch.nn.Linear.forward
+
+    def spy(self, x):
+        out = linear(self, x)
+        seen.append(out.dtype)
+        return out
+
+    monkeypatch.setattr(torch.nn.Linear, "forward", spy)
+    return seen
+
+
+def step_of(build, dtype, **values):
+    config, model, examples = build(**values)
+    stage = config.stages[0]
+    return Step(model, examples, ROWS, stage, Streams(0), "0.en", 0, 0, dtype), stage
+
+
+def test_a_training_pass_computes_in_bfloat16_and_its_loss_parameters_and_gradients_are_float32(build, formats):
+    step, stage = step_of(build, BF16, stages__0__penalties__l2__weight=0.1, model__dropout__hidden=0.0)
+    loss = objective(step, stage)
+    assert set(formats) == {BF16}
+    assert step.logits("main", 0).dtype == torch.float32
+    assert loss.total.dtype == loss.cross_entropy.dtype == loss.penalties["l2"].dtype == torch.float32
+    loss.total.backward()
+    for parameter in step.model.parameters():
+        assert parameter.dtype == torch.float32
+        assert parameter.grad is None or parameter.grad.dtype == torch.float32
+    exact, stage = step_of(build, torch.float32, stages__0__penalties__l2__weight=0.1, model__dropout__hidden=0.0)
+    assert loss.cross_entropy.item() == pytest.approx(objective(exact, stage).cross_entropy.item(), abs=0.05)
+    assert not torch.equal(step.logits("main", 0), exact.logits("main", 0))
+
+
+def test_a_consistency_loss_gets_float32_logits_of_both_passes(build, monkeypatch):
+    given = []
+    original = consistency.kl_divergence
+    monkeypatch.setattr(consistency, "kl_divergence", lambda p, q: given.append((p.dtype, q.dtype)) or original(p, q))
+    objective(*step_of(build, BF16, stages__0__consistency__weight=1))
+    assert given == [(torch.float32, torch.float32)]
+
+
+def test_every_pass_of_a_step_in_which_the_fisher_penalty_acts_is_float32(build, formats):
+    both = {"stages__0__penalties__fisher__weight": 0.5, "stages__0__consistency__weight": 1}
+    step, stage = step_of(build, BF16, **both)
+    loss = objective(step, stage)
+    assert set(formats) == {torch.float32}
+    exact, stage = step_of(build, torch.float32, **both)
+    assert torch.equal(loss.total, objective(exact, stage).total)
+
+
+def test_a_fisher_penalty_of_weight_zero_equals_the_baseline_under_bfloat16_too(build):
+    base = objective(*step_of(build, BF16))
+    zero = objective(*step_of(build, BF16, stages__0__penalties__fisher__weight=0))
+    assert torch.equal(base.total, zero.total)
+
+
+def test_float32_leaves_a_float64_model_alone(build):
+    step, stage = step_of(build, torch.float32)
+    step.model.double()
+    assert objective(step, stage).total.dtype == torch.float64
+    with training_pass(torch.device("cpu"), torch.float32):
+        assert not torch.is_autocast_enabled("cpu")
+
+
+def test_a_stage_keeps_float32_master_weights_and_optimiser_state(build, monkeypatch):
+    from trainables import stage as stage_module
+
+    optimizers = []
+    original = stage_module._optimizer
+    monkeypatch.setattr(stage_module, "_optimizer", lambda *args: optimizers.append(original(*args)) or optimizers[-1])
+    config, model, examples = build(stages__0__epochs=1)
+    train_stage(model, examples, examples, config.stages[0], Streams(0), 0, "en", lambda point: None, dtype=BF16)
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    states = [value for state in optimizers[0][0].state.values() for value in state.values()]
+    assert states
+    assert {value.dtype for value in states} == {torch.float32}
+
+
+def test_only_training_passes_of_a_trial_are_bfloat16(tiny_config, tiny_assets, monkeypatch):
+    """Evaluation, Tr(F) and the penalty see no autocast; training passes, of both stages, see nothing else."""
+    seen: dict[str, set[bool]] = {}
+
+    def watch(module, name):
+        original = getattr(module, name)
+
+        def spy(*args, **kwargs):
+            seen.setdefault(name, set()).add(torch.is_autocast_enabled("cpu"))
+            return original(*args, **kwargs)
+
+        monkeypatch.setattr(module, name, spy)
+
+    from trainables import evaluation, stage
+
+    for module, name in (
+        (fine_tune_module, "fisher_trace"),
+        (evaluation, "score"),
+        (fine_tune_module, "predict"),
+        (objective_module, "cross_entropy"),
+        (stage, "objective"),
+    ):
+        watch(module, name)
+    passes: set[tuple[str, bool]] = set()
+    original = Step._logits
+
+    def logits(self, encoded):
+        passes.add((self.stage, torch.is_autocast_enabled("cpu")))
+        return original(self, encoded)
+
+    monkeypatch.setattr(Step, "_logits", logits)
+    exact = fine_tune(tiny_config, tiny_assets, lambda point: None)
+    assert {autocast for _, autocast in passes} == {False}
+    passes.clear()
+    monkeypatch.setattr(fine_tune_module, "training_dtype", lambda device, config: BF16)
+    rounded = fine_tune(tiny_config, tiny_assets, lambda point: None)
+    assert passes == {(name, True) for name in ("0.en", "1.de", "1.zh")}
+    assert seen == {name: {False} for name in seen}
+    assert len(seen) == 5
+    assert rounded.values["nll.en"] != exact.values["nll.en"]
+    assert rounded.values["nll.en"] == pytest.approx(exact.values["nll.en"], rel=0.05)
+    config = with_values(tiny_config, {"model.precision": "float32"})
+    assert config.model.precision == "float32"
