@@ -27,10 +27,12 @@ class Assets:
     Attributes:
         models: Model name and revision to its files.
         data: Data configuration to its rows.
+        notes: Lines that a person should know, as ``check`` found them.
     """
 
     models: dict[str, ModelFiles] = field(default_factory=dict)
     data: dict[str, TaskData] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     @classmethod
     def resolve(cls, configs: Iterable[TrialConfig]) -> Assets:
@@ -60,11 +62,13 @@ class Assets:
             configs: The trials.
 
         Returns:
-            Lines that a person should know: models whose Tr(F) takes the slow path, and examples that will be cut.
+            Lines that a person should know, also kept in ``notes``: what the rows are like, models whose Tr(F) takes
+            the slow path, and examples that will be cut.
 
         Raises:
-            InputError: A model cannot be built, or subword views need another vocabulary.
+            InputError: A model cannot be built or take a view, or subword views need another vocabulary.
         """
+        from trainables.augmentations.perturbation import check_view
         from trainables.curvature.families import reason_against
         from trainables.models.build import build_model, positions
         from trainables.seeding import Streams
@@ -73,10 +77,10 @@ class Assets:
         notes: dict[str, None] = {}
         seen: set[str] = set()
         for config in configs:
-            views = [stage.noise for stage in config.stages]
-            views += [stage.consistency.view for stage in config.stages if stage.consistency is not None]
-            subword = any(view is not None and view.kind == "subword" for view in views)
-            key = f"{config.model.model_dump_json()} {config.data.name} {config.data.max_length} {subword}"
+            notes |= dict.fromkeys(self.rows(config).notes)
+            views = [pair for stage in config.stages for pair in stage.views()]
+            subword = any(view.kind == "subword" for view, _ in views)
+            key = f"{config.model.model_dump_json()} {config.data.name} {config.data.max_length} {views}"
             if key in seen:
                 continue
             seen.add(key)
@@ -84,11 +88,14 @@ class Assets:
             if subword:
                 subword_sampler(files.tokenizer.backend)
             model = build_model(files, config.model, len(self.rows(config).labels), Streams(config.seed))
+            for view, compares_states in views:
+                check_view(model, view, compares_states)
             if config.data.max_length > (limit := positions(model)):
                 notes[f"model {files.name} has positions for {limit} pieces, so longer examples are cut there"] = None
             if (reason := reason_against(model)) is not None:
                 notes[f"Tr(F) of model {files.name} takes the slow path, 3 to 5 times as long, because {reason}"] = None
-        return list(notes)
+        self.notes[:] = notes
+        return self.notes
 
     def model(self, config: TrialConfig) -> ModelFiles:
         """The encoder of a trial.

@@ -24,6 +24,7 @@ class Account:
         reasons: (trial, state, reason) of the trials that are neither complete nor unfinished.
         excluded: What complete trials lack for Figure 1, one sentence each.
         shift: Families in which more than two configurations collapsed.
+        notes: What was noted of the models and the data when the study began, one sentence each.
         running: The study is still running.
     """
 
@@ -32,6 +33,7 @@ class Account:
     reasons: list[tuple[str, str, str]]
     excluded: list[str]
     shift: list[str]
+    notes: list[str]
     running: bool
 
 
@@ -67,7 +69,8 @@ def compute(tables: StudyTables) -> Account:
         for r in ended.itertuples()
     ]
     reasons += [(name, "unreadable", reason) for name, reason in tables.unreadable]
-    return Account(numbers, rows, reasons, _excluded(tables, numbers), shift, tables.running)
+    notes = [str(note) for note in tables.study.get("notes", ())]
+    return Account(numbers, rows, reasons, _excluded(tables, numbers), shift, notes, tables.running)
 
 
 def _excluded(tables: StudyTables, numbers: dict[str, Number]) -> list[str]:
@@ -101,7 +104,7 @@ def line(numbers: Numbers, running: bool) -> str:
 
 
 def draw(result: Account, numbers: Numbers) -> list[Block]:
-    """Sentences and two tables.
+    """Sentences and up to three tables.
 
     Args:
         result: The account.
@@ -128,6 +131,8 @@ def draw(result: Account, numbers: Numbers) -> list[Block]:
         shown = [[plain(cell) for cell in reason] for reason in result.reasons[:50]]
         more = f" The first 50 of {len(result.reasons):,}." if len(result.reasons) > 50 else ""
         blocks.append(Table(["trial or file", "state", "reason"], shown, f"Why trials are not complete.{more}"))
+    if result.notes:
+        blocks.append(Table(["note"], [[plain(note)] for note in result.notes], "Notes on the models and the data."))
     return blocks
 
 

@@ -135,6 +135,18 @@ def test_a_single_trial(tmp_path: Path) -> None:
     assert "Dose-response: no family searches a single numeric weight." in text
 
 
+def test_notes_on_models_and_data_are_shown_as_they_were_written(tmp_path: Path) -> None:
+    folder = write_study(tmp_path / "demo", {"baseline": 1}, seeds=1)
+    assert "Notes on the models" not in report(tables(load(str(folder))))[1]
+    written = json.loads((folder / "study.json").read_text())
+    written["notes"] = ["data pawsx: 3 of the 36 training examples repeat an earlier one", "model {x}: slow"]
+    (folder / "study.json").write_text(json.dumps(written))
+    _, text = report(tables(load(str(folder))))
+    assert "Notes on the models and the data." in text
+    for note in written["notes"]:
+        assert f"| {note} |" in text
+
+
 def test_a_study_without_a_finished_trial(tmp_path: Path) -> None:
     found, text = report(study(tmp_path, {"kl": 3}, seeds=2, edit=lambda records: []))
     assert found.numbers["account.unfinished"].value == 6

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -23,7 +24,7 @@ class Rows:
     def __len__(self) -> int:
         return len(self.first)
 
-    def take(self, indices: list[int]) -> Rows:
+    def take(self, indices: Sequence[int]) -> Rows:
         """Some rows, in the order asked for.
 
         Args:
@@ -38,6 +39,29 @@ class Rows:
             [self.labels[i] for i in indices],
         )
 
+    def examples(self) -> list[tuple[str, ...]]:
+        """The sentences of each row, without its label.
+
+        Returns:
+            Tuples of one or two sentences.
+        """
+        return list(zip(self.first, strict=True) if self.second is None else zip(self.first, self.second, strict=True))
+
+
+@dataclass(frozen=True)
+class HubFiles:
+    """Where the hub keeps a data set: parquet files ``LANG/{train,validation}-*.parquet``, labels as numbers.
+
+    Attributes:
+        name: Id of the repository.
+        columns: Columns of the first sentence, the second sentence and the label.
+        languages: The languages that it has.
+    """
+
+    name: str
+    columns: tuple[str, str, str]
+    languages: tuple[str, ...]
+
 
 @dataclass(frozen=True)
 class Task:
@@ -46,15 +70,15 @@ class Task:
     Attributes:
         name: Name in ``data.name``.
         labels: Label names; their order gives the label indices.
+        sentences: Sentences of an example, one or two.
         aliases: Other spellings of labels in published files.
-        hub_id: Data set id on the hub, or None when it is not there.
-        hub_columns: Columns of the first sentence, the second sentence and the label on the hub.
+        hub: Its files on the hub, or None when it is not there.
         bundled: Folder inside the package, or None when it is not bundled.
     """
 
     name: str
     labels: tuple[str, ...]
-    aliases: dict[str, str]
-    hub_id: str | None
-    hub_columns: tuple[str, str, str]
-    bundled: Path | None
+    sentences: int = 2
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    hub: HubFiles | None = None
+    bundled: Path | None = None

@@ -31,7 +31,9 @@ def draw_train(available: int, wanted: int | None, seed: int) -> list[int]:
         InputError: More are wanted than there are.
     """
     if wanted is not None and wanted > available:
-        raise InputError(f"data.train_examples={wanted}, but the English training set has {available} rows")
+        raise InputError(
+            f"data.train_examples={wanted}, but the English training set has {available} rows; null takes all"
+        )
     return [int(i) for i in _generator(seed, "train").permutation(available)[:wanted]]
 
 

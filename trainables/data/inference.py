@@ -5,11 +5,4 @@ from pathlib import Path
 from trainables.data.contract import Task
 from trainables.data.xnli import INFERENCE_LABELS
 
-TASK = Task(
-    name="inference",
-    labels=INFERENCE_LABELS,
-    aliases={},
-    hub_id=None,
-    hub_columns=("", "", ""),
-    bundled=Path(__file__).parent / "bundled" / "inference",
-)
+TASK = Task("inference", INFERENCE_LABELS, bundled=Path(__file__).parent / "bundled" / "inference")

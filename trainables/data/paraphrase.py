@@ -4,11 +4,4 @@ from pathlib import Path
 
 from trainables.data.contract import Task
 
-TASK = Task(
-    name="paraphrase",
-    labels=("0", "1"),
-    aliases={},
-    hub_id=None,
-    hub_columns=("", "", ""),
-    bundled=Path(__file__).parent / "bundled" / "paraphrase",
-)
+TASK = Task("paraphrase", ("0", "1"), bundled=Path(__file__).parent / "bundled" / "paraphrase")

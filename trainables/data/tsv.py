@@ -7,6 +7,8 @@ from pathlib import Path
 from trainables.data.contract import Rows, Task
 from trainables.errors import InputError
 
+LISTED_LABELS = 20  # a message is one line
+
 
 def _unquote(field: str) -> str:
     """Undo CSV quoting."""
@@ -37,7 +39,7 @@ def read_fields(path: Path) -> list[list[str]]:
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = path.read_bytes().decode("utf-8-sig")  # some editors put a byte order mark first
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start})") from None
     if not text:
@@ -47,32 +49,40 @@ def read_fields(path: Path) -> list[list[str]]:
 
 
 def read_tsv(path: Path, task: Task) -> Rows:
-    """The labelled sentence pairs of a file ``sentence1 TAB sentence2 TAB label``, without header.
+    """The labelled examples of a file ``sentence [TAB sentence] TAB label``, without header.
 
     Args:
         path: The file.
-        task: Gives the label set.
+        task: Gives the number of sentences and the label set.
 
     Returns:
         The rows in file order.
 
     Raises:
-        InputError: The file cannot be read, or a line has another number of columns or an unknown label.
+        InputError: The file cannot be read, or a line has another number of columns, no label or an unknown one.
     """
     index = {label: i for i, label in enumerate(task.labels)}
-    rows = Rows([], [], [])
-    assert rows.second is not None
-    for number, fields in enumerate(read_fields(path), start=1):
-        if len(fields) != 3:
+    names = ["sentence"] * task.sentences + ["label"]
+    lines = read_fields(path)
+    labels = []
+    for number, fields in enumerate(lines, start=1):
+        if len(fields) != len(names):
             raise InputError(
-                f"{path}, line {number}: expected 3 tab-separated columns (sentence, sentence, label), "
-                f"found {len(fields)}" + ("; files without labels cannot be used here" if len(fields) == 2 else "")
+                f"{path}, line {number}: expected {len(names)} tab-separated columns ({', '.join(names)}), "
+                f"found {len(fields)}"
+                + ("; files without labels cannot be used here" if len(fields) == task.sentences == 2 else "")
             )
-        label = fields[2].strip()
+        label = fields[-1].strip()
         label = task.aliases.get(label, label)
+        if not label:
+            raise InputError(f"{path}, line {number}: the label is missing")
         if label not in index:
-            raise InputError(f"{path}, line {number}: label {label!r} is not one of {', '.join(task.labels)}")
-        rows.first.append(fields[0])
-        rows.second.append(fields[1])
-        rows.labels.append(index[label])
-    return rows
+            raise InputError(f"{path}, line {number}: label {label!r} is not one of {_listed(task.labels)}")
+        labels.append(index[label])
+    second = [fields[1] for fields in lines] if task.sentences == 2 else None
+    return Rows([fields[0] for fields in lines], second, labels)
+
+
+def _listed(labels: tuple[str, ...]) -> str:
+    more = f" and {len(labels) - LISTED_LABELS:,} more" if len(labels) > LISTED_LABELS else ""
+    return ", ".join(labels[:LISTED_LABELS]) + more

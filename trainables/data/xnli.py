@@ -1,6 +1,6 @@
 """XNLI (Conneau et al. 2018): premise, hypothesis; entailment, neutral or contradiction."""
 
-from trainables.data.contract import Task
+from trainables.data.contract import HubFiles, Task
 
 INFERENCE_LABELS = ("entailment", "neutral", "contradiction")
 
@@ -8,7 +8,9 @@ TASK = Task(
     name="xnli",
     labels=INFERENCE_LABELS,
     aliases={"contradictory": "contradiction"},  # the spelling of the machine-translated training files
-    hub_id="facebook/xnli",
-    hub_columns=("premise", "hypothesis", "label"),
-    bundled=None,
+    hub=HubFiles(
+        "facebook/xnli",
+        ("premise", "hypothesis", "label"),
+        ("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh"),
+    ),
 )

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from trainables.config import ModelConfig
 from trainables.errors import InputError
-from trainables.hub import require_hub
+from trainables.hub import Repository, fetch
 from trainables.tokenization.encoding import TokenizerFiles
 
 MINI = "mini"
@@ -31,6 +31,7 @@ class ModelFiles:
         weights: Parameter name to array, as stored.
         tokenizer: What encoding needs.
         fingerprint: Hash of configuration, weights and tokenizer.
+        revision: Full commit hash on the hub; None for a folder and for "mini".
     """
 
     name: str
@@ -38,6 +39,7 @@ class ModelFiles:
     weights: dict[str, npt.NDArray[Any]]
     tokenizer: TokenizerFiles
     fingerprint: str
+    revision: str | None = None
 
 
 def load_model_files(config: ModelConfig) -> ModelFiles:
@@ -52,7 +54,7 @@ def load_model_files(config: ModelConfig) -> ModelFiles:
     Raises:
         InputError: There is no such model, it is no encoder, or its weights are not safetensors.
     """
-    folder = _folder(config)
+    folder, revision = _folder(config)
     config_file = folder / "config.json"
     if not config_file.is_file():
         raise InputError(f"model {config.name}: no config.json there, so it is not a Hugging Face model folder")
@@ -67,34 +69,40 @@ def load_model_files(config: ModelConfig) -> ModelFiles:
     digest = hashlib.sha256()
     for part in (json.dumps(settings, sort_keys=True), weight_hash, tokenizer.backend):
         digest.update(part.encode())
-    return ModelFiles(config.name, settings, weights, tokenizer, digest.hexdigest()[:16])
+    return ModelFiles(config.name, settings, weights, tokenizer, digest.hexdigest()[:16], revision)
 
 
-def _folder(config: ModelConfig) -> Path:
-    if config.name == MINI:
-        from trainables.models.mini import FOLDER
+def _folder(config: ModelConfig) -> tuple[Path, str | None]:
+    """Where the files are, and the commit hash when they come from the hub."""
+    from trainables.models.mini import FOLDER
 
-        return FOLDER
-    folder = Path(config.name).expanduser()
+    folder = FOLDER if config.name == MINI else Path(config.name).expanduser()
     if folder.is_dir():
-        return folder
+        if config.revision is not None:
+            raise InputError(f"model.revision={config.revision} is for a hub id, but model {config.name} is a folder")
+        return folder, None
     if config.name.count("/") > 1 or config.name.startswith((".", "/", "~")):
         raise InputError(f"model {config.name}: no such folder (nor a hub id, nor 'mini')")
-    require_hub(
-        f"model {config.name}",
-        f"fetch it on a machine with a network by 'hf download {config.name}', or set model.name to a folder that "
-        "holds config.json, model.safetensors and the tokenizer's files",
-        cached_repo=("model", config.name),
+    repository = Repository(
+        kind="model",
+        name=config.name,
+        revision=config.revision,
+        patterns=tuple(PATTERNS),
+        include=False,
+        instead="model.name to a folder that holds config.json, model.safetensors and the tokenizer's files",
     )
-    import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    snapshot = fetch(repository, _lacking)
+    return snapshot, snapshot.name
 
-    try:
-        return Path(huggingface_hub.snapshot_download(config.name, revision=config.revision, allow_patterns=PATTERNS))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise InputError(
-            f"model {config.name}: {str(error).splitlines()[0]}; without a network, name a folder"
-        ) from None
+
+def _lacking(folder: Path) -> list[str]:
+    """Files that every encoder has and a folder does not; pickled weights are refused elsewhere."""
+    lacking = [] if (folder / "config.json").is_file() else ["config.json"]
+    if not any(path.is_file() for ending in ("safetensors", "bin") for path in folder.glob(f"*.{ending}")):
+        lacking.append(WEIGHTS[0])
+    if not any(path.is_file() for start in ("tokenizer.json", "vocab*", "*.model") for path in folder.glob(start)):
+        lacking.append("tokenizer.json")
+    return lacking
 
 
 def _read_weights(folder: Path, name: str) -> tuple[dict[str, npt.NDArray[Any]], str]:

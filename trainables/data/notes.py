@@ -1,0 +1,136 @@
+"""What a researcher should know of the drawn rows: untranslated sentences, repeats, and rows that two sets share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from trainables.data.contract import Rows
+
+UNTRANSLATED = "NS"
+"""Stands in PAWS-X for a sentence that was not translated; such rows have label 0 in every published file."""
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """Rows that were left out since a sentence was not translated.
+
+    Attributes:
+        train: Dropped rows of the training file.
+        validation: Dropped rows of the validation files, the same rows in every language.
+        validation_total: Rows of a validation file.
+        languages: Language to how many of the dropped rows hold the placeholder there.
+    """
+
+    train: int
+    validation: int
+    validation_total: int
+    languages: Mapping[str, int]
+
+
+def untranslated(rows: Rows) -> list[int]:
+    """Row numbers of the examples with an untranslated sentence.
+
+    Args:
+        rows: The rows.
+
+    Returns:
+        Their numbers, ascending.
+    """
+    return [i for i, example in enumerate(rows.examples()) if UNTRANSLATED in (text.strip() for text in example)]
+
+
+def describe(
+    name: str, train: Rows, stage2: Mapping[str, Rows], validation: Mapping[str, Rows], dropped: Dropped
+) -> tuple[str, ...]:
+    """Plain sentences on the drawn rows; what does not occur is not mentioned.
+
+    Args:
+        name: Name of the task.
+        train: English training rows.
+        stage2: Language to second-stage rows.
+        validation: Language to validation rows, English first.
+        dropped: What was left out before the draw.
+
+    Returns:
+        One sentence each.
+    """
+    english = next(iter(validation))
+    notes = [*_dropped(dropped), *_kept(train, stage2, validation), *_repeats(train)]
+    among = f"{len(validation[english]):,} English validation examples"
+    if count := _shared_examples(train, validation[english]):
+        notes.append(f"{count:,} of the {among} are training examples too")
+    if count := _shared_sentences(train, validation[english]):
+        notes.append(f"{count:,} of the {among} share a sentence with a training example")
+    if stage2:
+        among = f"{len(validation[english]):,} validation examples of a language"
+        examples = {language: _shared_examples(rows, validation[language]) for language, rows in stage2.items()}
+        sentences = {language: _shared_sentences(rows, validation[language]) for language, rows in stage2.items()}
+        if any(examples.values()):
+            notes.append(f"of the {among}, so many are second-stage examples too: {_listed(examples)}")
+        if any(sentences.values()):
+            notes.append(f"of the {among}, so many share a sentence with a second-stage example: {_listed(sentences)}")
+    return tuple(f"data {name}: {note}" for note in notes)
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{language} {count:,}" for language, count in counts.items() if count)
+
+
+def _dropped(dropped: Dropped) -> list[str]:
+    notes = []
+    if dropped.validation:
+        notes.append(
+            f"{dropped.validation:,} of {dropped.validation_total:,} validation rows were dropped from every language, "
+            f"since a sentence was not translated ({UNTRANSLATED}): {_listed(dropped.languages)}"
+        )
+    if dropped.train:
+        notes.append(f"{dropped.train:,} training rows with an untranslated sentence ({UNTRANSLATED}) were dropped")
+    return notes
+
+
+def _kept(train: Rows, stage2: Mapping[str, Rows], validation: Mapping[str, Rows]) -> list[str]:
+    parts = {}
+    for language, rows in validation.items():
+        parts[f"validation {language}"] = len(untranslated(rows))
+        if language in stage2:
+            parts[f"second stage {language}"] = len(untranslated(stage2[language]))
+    parts["training"] = len(untranslated(train))
+    if not any(parts.values()):
+        return []
+    return [
+        f"rows with a sentence that was not translated ({UNTRANSLATED}) are kept: {_listed(parts)}; "
+        "data.drop_untranslated=true drops them from every language"
+    ]
+
+
+def _repeats(train: Rows) -> list[str]:
+    labels: dict[tuple[str, ...], set[int]] = {}
+    for example, label in zip(train.examples(), train.labels, strict=True):
+        labels.setdefault(example, set()).add(label)
+    notes = []
+    if repeats := len(train) - len(labels):
+        notes.append(f"{repeats:,} of the {len(train):,} training examples repeat an earlier one")
+    if conflicts := sum(len(found) > 1 for found in labels.values()):
+        notes.append(f"{conflicts:,} training examples occur with more than one label")
+    return notes
+
+
+def _translated(rows: Rows) -> Sequence[tuple[str, ...]]:
+    """The examples without those that hold the placeholder, which are alike without saying the same."""
+    left_out = set(untranslated(rows))
+    return [example for i, example in enumerate(rows.examples()) if i not in left_out]
+
+
+def _shared_examples(rows: Rows, validation: Rows) -> int:
+    """Validation examples that are among some rows, word for word."""
+    known = set(_translated(rows))
+    return sum(example in known for example in _translated(validation))
+
+
+def _shared_sentences(rows: Rows, validation: Rows) -> int:
+    """Validation pairs of which a sentence is among some rows, in either place; 0 where an example is one sentence."""
+    if validation.second is None:
+        return 0
+    known = {text for example in _translated(rows) for text in example}
+    return sum(any(text in known for text in example) for example in _translated(validation))
