@@ -74,6 +74,7 @@ def run_trial(config: dict[str, Any], assets: Assets) -> None:
         "host": socket.gethostname(),
         "data_fingerprint": data,
         "model_fingerprint": model,
+        "model_revision": assets.model(trial).revision,
         **software(),
     }
     outcome = {

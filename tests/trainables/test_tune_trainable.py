@@ -19,7 +19,9 @@ from trainables.errors import Diverged
 from trainables.measurements import CurvePoint, Measurements
 from trainables.tune_trainable import OUTCOME, PeakMemory, code_fingerprint, run_trial, software
 
-ASSETS: Any = SimpleNamespace(fingerprints=lambda config: ("weights", "rows"))
+ASSETS: Any = SimpleNamespace(
+    fingerprints=lambda config: ("weights", "rows"), model=lambda config: SimpleNamespace(revision="c0ffee")
+)
 CONFIG = {"trial_id": "abc", "trial": TrialConfig(seed=3).model_dump(mode="json")}
 
 
@@ -64,6 +66,7 @@ def test_a_complete_trial_reports_everything_once(
     assert provenance["steps"] == 12
     assert provenance["seconds"] >= 0
     assert (provenance["model_fingerprint"], provenance["data_fingerprint"]) == ("weights", "rows")
+    assert provenance["model_revision"] == "c0ffee"
     assert provenance["device"] == ("cpu" if not torch.cuda.is_available() else torch.cuda.get_device_name())
     assert provenance["version.torch"] == torch.__version__
     for name in ("fisher-study", "python", "ray", "transformers", "tokenizers", "optuna", "code"):
