@@ -10,17 +10,23 @@ import difflib
 import functools
 import types
 import typing
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from trainables.augmentations.view import ViewConfig
+from trainables.augmentations.view import ViewConfig, noise
 from trainables.errors import InputError
 from trainables.regularizers.consistency import ConsistencyConfig
 from trainables.regularizers.fisher_penalty import FisherPenaltyConfig
 from trainables.regularizers.l2 import L2Config
-from trainables.schema import Count, Fraction, Frozen, Weight
+from trainables.regularizers.l2_sp import L2SPConfig
+from trainables.schema import Count, Fraction, Frozen, Label, Weight
+
+if TYPE_CHECKING:
+    import torch
+
+    from trainables.objective import Step
 
 ENGLISH = "en"
 
@@ -48,8 +54,11 @@ class ModelConfig(Frozen):
 class DataConfig(Frozen):
     """Which examples a trial sees. Drawn by ``seed``, which all trials of a study share."""
 
-    name: Literal["xnli", "pawsx", "inference", "paraphrase"] = Field("xnli", description="the task")
+    name: Literal["xnli", "pawsx", "inference", "paraphrase", "custom"] = Field(
+        "xnli", description='the task; "custom" is one of your own, one or two sentences and a label a line'
+    )
     source: str = Field("hub", min_length=1, description='"hub", "bundled", or a folder of {train,dev}-LANG.tsv')
+    labels: tuple[Label, ...] = Field((), description="labels of a custom task; none: the training file's, sorted")
     languages: tuple[str, ...] = Field(("de", "es", "zh"), description="target languages, English excluded")
     train_examples: Count | None = Field(20_000, description="English training examples; null takes all")
     stage2_examples: int = Field(0, ge=0, description="target-language examples of the second stage; 0: no such stage")
@@ -57,6 +66,29 @@ class DataConfig(Frozen):
     split: Literal["random", "file_order"] = Field("random", description="how stage-2 and validation rows are drawn")
     max_length: int = Field(128, ge=8, description="pieces of an encoded example, special tokens included")
     seed: int = Field(0, ge=0, description="seed of the draw of examples, apart from the trial's seed")
+    drop_untranslated: bool = Field(
+        False, description='drop, before the draw, rows with the placeholder "NS" for a sentence in any used language'
+    )
+
+    @model_validator(mode="after")
+    def _a_custom_task_is_a_folder_and_alone_has_labels(self) -> DataConfig:
+        if self.name != "custom":
+            if self.labels:
+                raise ValueError(f"data.labels is for data.name=custom; {self.name} has its own labels")
+            return self
+        if self.source in ("hub", "bundled"):
+            raise ValueError(
+                f"data.name=custom needs a folder of {{train,dev}}-LANG.tsv files as data.source, got {self.source!r}"
+            )
+        if self.labels and (len(self.labels) < 2 or len(set(self.labels)) != len(self.labels)):
+            raise ValueError(f"data.labels takes two or more distinct labels, got {','.join(self.labels)}")
+        return self
+
+    @model_validator(mode="after")
+    def _the_second_stage_has_a_language(self) -> DataConfig:
+        if self.stage2_examples and not self.languages:
+            raise ValueError(f"data.stage2_examples={self.stage2_examples}, but data.languages names no language")
+        return self
 
     @model_validator(mode="after")
     def _target_languages_are_distinct(self) -> DataConfig:
@@ -71,9 +103,11 @@ class OptimizerConfig(Frozen):
     """AdamW with linear decay to zero."""
 
     learning_rate: float = Field(2e-5, gt=0.0, description="peak learning rate")
-    weight_decay: Weight = Field(0.0, description="decoupled weight decay, biases and LayerNorm exempt")
+    weight_decay: Weight = Field(0.0, description="decoupled weight decay")
+    exempt_biases_and_norms: bool = Field(True, description="biases and LayerNorm do not decay")
     epsilon: float = Field(1e-8, gt=0.0, description="AdamW's epsilon")
     warmup: Fraction = Field(0.0, description="linear warm-up (fraction of all steps)")
+    sam_rho: Weight | None = Field(None, description="radius of SAM's ascent (L2 norm, parameter units); null, 0: off")
 
 
 class PenaltiesConfig(Frozen):
@@ -81,6 +115,21 @@ class PenaltiesConfig(Frozen):
 
     fisher: FisherPenaltyConfig | None = Field(None, description="Fisher penalty")
     l2: L2Config | None = Field(None, description="L2 to zero")
+    l2_sp: L2SPConfig | None = Field(None, description="L2 to the stage's starting point")
+
+    def on_parameters(self) -> list[tuple[str, float, Callable[[Step], torch.Tensor]]]:
+        """The penalties that need no forward pass.
+
+        Returns:
+            Name, weight and unweighted penalty of each.
+        """
+        found: list[tuple[str, float, Callable[[Step], torch.Tensor]]] = []
+        if self.l2 is not None:
+            found.append(("l2", self.l2.weight, self.l2.penalty))
+        if self.l2_sp is not None:
+            found.append(("l2_sp", self.l2_sp.weight, self.l2_sp.penalty))
+            found.append(("l2_sp_head", self.l2_sp.head_weight, self.l2_sp.head_penalty))
+        return found
 
 
 class StageConfig(Frozen):
@@ -97,6 +146,11 @@ class StageConfig(Frozen):
     noise: ViewConfig | None = Field(None, description="a view without a consistency term; null: none")
     penalties: PenaltiesConfig = Field(PenaltiesConfig(), description="penalties on the parameters")
 
+    @field_validator("noise")
+    @classmethod
+    def _noise_stands_alone(cls, view: ViewConfig | None) -> ViewConfig | None:
+        return None if view is None else noise(view)
+
     @model_validator(mode="after")
     def _batches_divide(self) -> StageConfig:
         if self.batch_size % self.accumulation:
@@ -106,6 +160,47 @@ class StageConfig(Frozen):
             )
         return self
 
+    def views(self) -> list[tuple[ViewConfig, bool]]:
+        """The stage's views, explicit.
+
+        Returns:
+            Each with whether its divergence compares hidden states: the noise, then the consistency loss's.
+        """
+        found = [] if self.noise is None else [(self.noise.resolved(), False)]
+        if self.consistency is not None:
+            loss = self.consistency.resolved()
+            found.append((loss.view, loss.divergence == "hidden_squared_error"))
+        return found
+
+
+Rival = Literal[
+    "label_variance", "margin", "sharpness", "empirical_fisher", "parameter_norm", "distance_from_pretrained"
+]
+"""The rivals of Tr(F); trainables/curvature/rivals defines them."""
+
+
+class ExpansionConfig(Frozen):
+    """Equation 1: the KL divergence under parameter noise against its second-order expansion, in float64."""
+
+    sigmas: tuple[Annotated[float, Field(gt=0.0)], ...] = Field(
+        (1e-5, 1e-4, 1e-3, 1e-2), min_length=1, description="standard deviations of the noise (parameter units)"
+    )
+    draws: Count = Field(
+        10, description="directions of the noise; each costs a forward-mode pass and a forward pass a sigma, in float64"
+    )
+    examples: Count = Field(
+        8, description="first English validation examples; needs six times the memory of the float32 model"
+    )
+    every: Count | None = Field(
+        None, description="also every k-th step of stage 0; null: before training and at the end of stage 0 only"
+    )
+
+    @model_validator(mode="after")
+    def _sigmas_are_distinct(self) -> ExpansionConfig:
+        if len(set(self.sigmas)) != len(self.sigmas):
+            raise ValueError(f"measure.expansion.sigmas takes distinct values, got {','.join(map(str, self.sigmas))}")
+        return self
+
 
 class MeasureConfig(Frozen):
     """What is measured besides accuracy."""
@@ -113,7 +208,17 @@ class MeasureConfig(Frozen):
     trace_examples: Count = Field(500, description="English validation examples for Tr(F), one fixed draw")
     trace_train: bool = Field(True, description="also on as many stage-0 training examples")
     trace_languages: tuple[str, ...] = Field((), description="further languages for Tr(F)")
-    trace_every: Count | None = Field(None, description="also every k-th step of stage 0, into the curves; null: not")
+    trace_every: Count | None = Field(
+        None,
+        description="Tr(F) also before training, every k-th step of stage 0 and at its end, into the curves; null: not",
+    )
+    rivals: tuple[Rival, ...] = Field(
+        typing.get_args(Rival),
+        description="rivals of Tr(F) after stage 0; those that use labels on the first trace_examples training rows",
+    )
+    expansion: ExpansionConfig | None = Field(
+        None, description="equation 1 before, during and after stage 0; null: not"
+    )
 
 
 class TrialConfig(Frozen):
@@ -130,6 +235,12 @@ class TrialConfig(Frozen):
         (StageConfig(), StageConfig(epochs=3)), description="English stage, target-language stage"
     )
     measure: MeasureConfig = Field(MeasureConfig(), description="what is measured besides accuracy")
+
+    @model_validator(mode="after")
+    def _translations_are_of_english(self) -> TrialConfig:
+        if any(view.kind == "translation" for view, _ in self.stages[1].views()):
+            raise ValueError("view translation translates the English training file, so stages.1 cannot have it")
+        return self
 
     @model_validator(mode="after")
     def _trace_languages_are_loaded(self) -> TrialConfig:
@@ -246,7 +357,7 @@ def with_values(config: TrialConfig, values: Mapping[str, Any]) -> TrialConfig:
             part = part[key]
         if isinstance(value, str):
             value = None if value == "null" else value
-            if value is not None and isinstance(_default_at(path), (list, tuple)):
+            if value is not None and _takes_a_list(path):
                 value = [item for item in value.split(",") if item]
         part[last] = value
     return parse(data)
@@ -270,8 +381,13 @@ def _defaults(kind: type[BaseModel]) -> dict[str, Any]:
     }
 
 
-def _default_at(path: str) -> Any:
-    return flatten(TrialConfig())[path]
+def _takes_a_list(path: str) -> bool:
+    kind: type[BaseModel] = TrialConfig
+    *parents, last = path.split(".")
+    for key in parents:
+        if not key.isdigit():
+            kind = _part_class(kind, key)
+    return typing.get_origin(kind.model_fields[last].annotation) is tuple
 
 
 def parse(data: Mapping[str, Any]) -> TrialConfig:
