@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Literal
@@ -12,12 +12,8 @@ from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
-from trainables.augmentations.adversarial_embedding import ascend, first_guess, shifted
-from trainables.augmentations.embedding_noise import embedding_noise
-from trainables.augmentations.hidden_noise import hidden_noise
 from trainables.augmentations.hooks import Draws, Hook, Part, Perturbation, Recorder, hooked, word_embedding
-from trainables.augmentations.parameter_noise import parameter_noise
-from trainables.augmentations.token_substitution import loss_gradients, substitute
+from trainables.augmentations.perturbation import Reference, perturb
 from trainables.augmentations.view import VIEWS, ViewConfig
 from trainables.config import StageConfig
 from trainables.curvature import penalty_forward
@@ -29,11 +25,6 @@ from trainables.tokenization.encoding import Encoded
 
 Role = Literal["main", "view", "clean"]
 ROLES: tuple[Role, ...] = ("main", "view")
-HOOKS: dict[str, Callable[[PreTrainedModel, ViewConfig, Draws], list[Hook]]] = {
-    "embedding_gaussian": embedding_noise,
-    "embedding_uniform": embedding_noise,
-    "hidden_noise": hidden_noise,
-}
 
 
 @dataclass(frozen=True)
@@ -66,6 +57,7 @@ class Step:
         index: Optimiser steps done in the stage.
         micro_batch: Number of the micro-batch within the step.
         dtype: Format of the passes, where no Fisher penalty acts (see ``precision``).
+        starting_point: Parameters at the stage's start, by name, where a penalty asks for them.
 
     Attributes:
         batch_size: Rows of a full optimiser step.
@@ -83,8 +75,10 @@ class Step:
         index: int,
         micro_batch: int,
         dtype: torch.dtype = torch.float32,
+        starting_point: Mapping[str, torch.Tensor] | None = None,
     ) -> None:
         self.model = model
+        self.starting_point = starting_point or {}
         self.streams = streams
         self.stage = stage
         self.index = index
@@ -118,7 +112,7 @@ class Step:
         Returns:
             Logits ``[micro-batch, num_classes]``, float32 or better.
         """
-        return self._pass(role, mask).logits
+        return self.run_once(role, mask).logits
 
     def hidden(self, role: Role, mask: int | None) -> list[list[torch.Tensor]]:
         """The hidden states above the noised layer, where the consistency loss compares them.
@@ -130,7 +124,7 @@ class Step:
         Returns:
             For each part of the micro-batch each layer's states ``[examples, longest, width]``.
         """
-        return self._pass(role, mask).hidden
+        return self.run_once(role, mask).hidden
 
     def token_masks(self, role: Role, mask: int | None) -> list[torch.Tensor]:
         """Where the states of :meth:`hidden` are those of tokens.
@@ -142,9 +136,18 @@ class Step:
         Returns:
             For each part 1 at tokens and 0 at padding, ``[examples, longest]``.
         """
-        return [part.mask() for part in self._pass(role, mask).parts]
+        return [part.mask() for part in self.run_once(role, mask).parts]
 
-    def _pass(self, role: Role, mask: int | None) -> Pass:
+    def run_once(self, role: Role, mask: int | None) -> Pass:
+        """The pass of a role under a mask, made at the first call and remembered.
+
+        Args:
+            role: As for :meth:`logits`.
+            mask: As for :meth:`logits`.
+
+        Returns:
+            What it gave.
+        """
         key = (role, mask)
         if key not in self._passes:
             # A substitution needs the gradient of this pass, also where the divergence itself needs none.
@@ -155,88 +158,75 @@ class Step:
     def _forward(self, role: Role, mask: int | None) -> Pass:
         if role not in self._perturbations:
             self._perturbations[role] = self._perturb(role)
-        return self._run(self._perturbations[role], mask, role)
+        return self.run(self._perturbations[role], mask, role)
 
     def _perturb(self, role: Role) -> Perturbation:
-        """The view that a role takes, the same under every mask."""
         view = self._views[role]
-        # Two numbers a micro-batch are enough: only two roles have a view.
-        encoded = self._encoded(view, 2 * self.micro_batch + ROLES.index(role)) if view is not None else self._clean()
-        if view is None or view.kind is None:
-            return Perturbation(encoded)
-        stopped: tuple[Hook, ...] = ()
-        if role == "view" and self._loss is not None and self._loss.stop_gradient == "embedding":
-            stopped = (Hook(word_embedding(self.model), lambda output, part: output.detach()),)
-        draws = Draws(self.streams, self.stage, self.index, ROLES.index(role), self._indices)
-        if view.kind in HOOKS:
-            return Perturbation(encoded, (*stopped, *HOOKS[view.kind](self.model, view, draws)))
-        if view.kind == "parameter_noise":
-            parameters, hooks = parameter_noise(self.model, view, draws)
-            return Perturbation(encoded, (*stopped, *hooks), parameters)
-        if view.kind == "adversarial_embedding":
-            return Perturbation(encoded, (*stopped, self._adversary(role, view, draws, encoded, stopped)))
-        if view.kind == "token_substitution":
-            return Perturbation(self._substituted(role, view, draws, encoded), stopped)
-        return Perturbation(encoded, stopped)
+        if view is None:
+            return Perturbation(self._clean())
+        number = ROLES.index(role)
+        encoded = self._clean() if VIEWS[str(view.kind)].keeps_tokens else self._other_tokens(view, number)
+        draws = Draws(self.streams, self.stage, self.index, number, self._indices)
+        reference: Reference = ("clean", 0, 0)
+        if role == "view" and self._loss is not None:
+            reference = ("main", *self._loss.masks)
+        return perturb(self, view, encoded, draws, reference)
 
-    def _reference(self, role: Role) -> tuple[Role, int | None, int | None]:
-        """Role and mask of the pass that a view departs from, and the mask under which it is attacked."""
-        if role == "main" or self._loss is None:
-            return "clean", 0, 0
-        return "main", *self._loss.masks
-
-    def _adversary(
-        self, role: Role, view: ViewConfig, draws: Draws, encoded: list[Encoded], stopped: tuple[Hook, ...]
-    ) -> Hook:
-        table = word_embedding(self.model)
-        other, clean_mask, attack_mask = self._reference(role)
-        reference = self.logits(other, clean_mask).detach()
-        whole = self._part(encoded, list(range(len(encoded))))
-        start = first_guess(view, whole, table.embedding_dim, draws).to(table.weight)
-
-        def attacked(delta: torch.Tensor) -> torch.Tensor:
-            return self._run(Perturbation(encoded, (*stopped, shifted(table, delta))), attack_mask).logits
-
-        return shifted(table, ascend(attacked, reference, start, whole.mask(), view))
-
-    def _substituted(self, role: Role, view: ViewConfig, draws: Draws, encoded: list[Encoded]) -> list[Encoded]:
-        other, clean_mask, _ = self._reference(role)
-        reference = self._pass(other, clean_mask)
-        found = loss_gradients(reference.logits, reference.embeddings)
-        rows = {
-            p: row
-            for part, rows in zip(reference.parts, found, strict=True)
-            for p, row in zip(part.positions, rows, strict=True)
-        }
-        special_ids, table = self._encoder.files.special_ids, word_embedding(self.model).weight
-        return substitute(encoded, [rows[p] for p in range(len(encoded))], table, special_ids, view, draws)
-
-    def _records_embeddings(self, role: Role) -> bool:
-        """Whether some view departs from this role's pass by the gradient of its word embeddings."""
-        follower = {"main": self._views["view"], "clean": self._views["main"]}.get(role)
+    def _records_embeddings(self, role: Role | None) -> bool:
+        """Whether a view departs from this role's pass by the gradient of its word embeddings."""
+        follower = self._views["view"] if role == "main" else self._views["main"] if role == "clean" else None
         return follower is not None and follower.kind == "token_substitution"
 
-    def _run(self, perturbation: Perturbation, mask: int | None, role: Role | None = None) -> Pass:
-        encoded = perturbation.encoded
-        record = Recorder(self.model, role is not None and self._records_embeddings(role), self._compared_from(role))
-        hooks = (*perturbation.hooks, *record.hooks)
+    def _records_above(self, role: Role | None) -> int | None:
+        """The layer above which the divergence compares hidden states; None where it compares predictions."""
+        loss = self._loss
+        if loss is None or loss.divergence != "hidden_squared_error" or role not in ROLES:
+            return None
+        return loss.view.layer or 0
+
+    def run(self, perturbation: Perturbation, mask: int | None, role: Role | None = None) -> Pass:
+        """One pass, not remembered.
+
+        Args:
+            perturbation: What a view changes in it.
+            mask: As for :meth:`logits`.
+            role: As for :meth:`logits`; None is a pass that only helps to find a view.
+
+        Returns:
+            What it gave.
+        """
+        encoded, hooks = perturbation.encoded, perturbation.hooks
+        record = Recorder(self.model, self._records_embeddings(role), self._records_above(role))
+        if role in (None, "view") and self._loss is not None and self._loss.stop_gradient == "embedding":
+            hooks = (Hook(word_embedding(self.model), lambda output, part: output.detach()), *hooks)
         self.model.train(mask is not None)
         with ExitStack() as stack:
             if self.fisher_acts and (role, mask) == ("main", 0):
-                ids = self._encoder.batch(encoded)["input_ids"].to(self.model.device)
+                ids = self.part(encoded, list(range(len(encoded)))).ids
                 self.differentiable = stack.enter_context(penalty_forward(self.model, ids))
             part = 2 * self.micro_batch + (mask or 0)
             stack.enter_context(self.streams.forked("dropout", self.stage, self.index, part))
             stack.enter_context(training_pass(self.model.device, self._dtype))
-            logits, parts = self._logits(encoded, hooks, perturbation.parameters)
+            logits, parts = self._logits(encoded, (*hooks, *record.hooks), perturbation.parameters)
         return Pass(at_least_float32(logits), parts, record.embeddings, record.hidden)
 
-    def _compared_from(self, role: Role | None) -> int | None:
-        """The layer above which the divergence compares hidden states; None where it compares predictions."""
-        loss = self._loss
-        if loss is None or loss.divergence != "hidden_squared_error" or role not in ("main", "view"):
-            return None
-        return loss.view.layer or 0
+    @property
+    def special_ids(self) -> tuple[int, ...]:
+        """Ids of the special tokens, which no view replaces."""
+        return self._encoder.files.special_ids
+
+    def part(self, encoded: list[Encoded], positions: list[int]) -> Part:
+        """Some of the micro-batch as one pass takes them.
+
+        Args:
+            encoded: Its examples.
+            positions: Which of them.
+
+        Returns:
+            The part.
+        """
+        ids = self._encoder.batch([encoded[i] for i in positions])["input_ids"].to(self.model.device)
+        return Part(positions, [len(encoded[i]) for i in positions], ids)
 
     def _logits(
         self, encoded: list[Encoded], hooks: Sequence[Hook], parameters: dict[str, torch.Tensor] | None
@@ -261,18 +251,13 @@ class Step:
         order = torch.tensor([i for chunk in chunks for i in chunk], device=device)
         return (torch.cat(found)[order.argsort()] if len(found) > 1 else found[0]), parts
 
-    def _part(self, encoded: list[Encoded], chunk: list[int]) -> Part:
-        ids = self._encoder.batch([encoded[i] for i in chunk])["input_ids"].to(self.model.device)
-        return Part(chunk, [len(encoded[i]) for i in chunk], ids)
-
     def _clean(self) -> list[Encoded]:
         return [self._examples.encoded[i] for i in self._indices]
 
-    def _encoded(self, view: ViewConfig | None, draw: int) -> list[Encoded]:
-        if view is None or VIEWS[str(view.kind)].keeps_tokens:
-            return self._clean()
-        seed = self.streams.derive("view", self.stage, self.index, draw)
-        return self._examples.subword_views.view(self._indices, view.strength, seed)
+    def _other_tokens(self, view: ViewConfig, number: int) -> list[Encoded]:
+        # The draws are by row number, so one seed does for all micro-batches of the step.
+        seed = self.streams.derive("view", self.stage, self.index, number)
+        return self._examples.token_views(view).view(self._indices, seed)
 
 
 @dataclass(frozen=True)
@@ -319,9 +304,10 @@ def objective(step: Step, config: StageConfig) -> Loss:
             penalties["consistency"] = consistency.penalty(step)
         if loss.weight > 0:
             total = total + loss.weight * penalties["consistency"]
-    if config.penalties.l2 is not None and config.penalties.l2.weight > 0:
-        penalties["l2"] = config.penalties.l2.penalty(step)
-        total = total + config.penalties.l2.weight * penalties["l2"]
+    for name, weight, penalty in config.penalties.on_parameters():
+        if weight > 0:
+            penalties[name] = penalty(step)
+            total = total + weight * penalties[name]
     if config.penalties.fisher is not None and step.fisher_acts:
         penalties["fisher"] = config.penalties.fisher.penalty(step)
         total = total + config.penalties.fisher.every * config.penalties.fisher.weight * penalties["fisher"]

@@ -6,7 +6,7 @@ from torch.nn.functional import cross_entropy
 
 from trainables.config import StageConfig, with_values
 from trainables.objective import Step, objective
-from trainables.regularizers.consistency import kl_divergence
+from trainables.regularizers.divergences import kl_divergence
 from trainables.seeding import Streams
 
 ROWS = [0, 3, 5, 6]
@@ -167,20 +167,6 @@ def test_dropout_of_the_two_passes_independent_shared_and_off(build):
     }
     assert divergence["independent"] > 1e-6
     assert divergence["shared"] == divergence["off"] == 0
-
-
-def test_embedding_noise_is_gaussian_of_the_given_scale_and_leaves_the_model_as_it_was(build):
-    from trainables.augmentations.embedding_noise import gaussian_embedding_noise
-
-    _, model, _ = build()
-    table = model.get_input_embeddings()
-    ids = torch.arange(20).repeat(50, 1)
-    plain = table(ids)
-    with gaussian_embedding_noise(model, 0.3, torch.Generator().manual_seed(0)):
-        noise = table(ids) - plain
-    assert noise.std().item() == pytest.approx(0.3, rel=0.02)
-    assert abs(noise.mean().item()) < 0.01
-    assert torch.equal(table(ids), plain)
 
 
 def test_label_smoothing_is_torchs(build):

@@ -1,38 +1,68 @@
-"""The view with Gaussian noise on the word embeddings, before positions and LayerNorm are applied."""
+"""The views with noise on the word embeddings, before positions and LayerNorm are applied (R3F's place)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
 import torch
+from torch import Tensor
+from transformers import PreTrainedModel
 
-DEFAULT_STRENGTH = 0.1
+from trainables.augmentations.hooks import Draws, Hook, Part, word_embedding
+from trainables.augmentations.view import ViewConfig
 
 
-@contextmanager
-def gaussian_embedding_noise(
-    model: torch.nn.Module, strength: float | None, generator: torch.Generator
-) -> Iterator[None]:
-    """Add N(0, strength^2) to every word embedding that the model looks up meanwhile, padding included.
+def standard_noise(kind: str, length: int, width: int, generator: torch.Generator) -> Tensor:
+    """N(0, 1) or U(-1, 1) for each number of each token.
+
+    Args:
+        kind: ``gaussian`` or ``uniform``.
+        length: Tokens.
+        width: Numbers of a token.
+        generator: CPU generator.
+
+    Returns:
+        float32 ``[length, width]``.
+    """
+    if kind == "uniform":
+        return torch.rand(length, width, generator=generator) * 2 - 1
+    return torch.randn(length, width, generator=generator)
+
+
+def add_noise(vectors: Tensor, noise: Tensor, strength: float, scale: str | None) -> Tensor:
+    """Vectors plus scaled noise.
+
+    Args:
+        vectors: ``[..., width]``.
+        noise: Standard noise of the same shape.
+        strength: Its standard deviation, or half its width where it is uniform.
+        scale: ``absolute``, in the vectors' units; ``relative``, times each vector's own root mean square, so that
+            Gaussian noise has on average ``strength`` times the vector's norm.
+
+    Returns:
+        The same shape; the scale is a constant under differentiation.
+    """
+    factor: float | Tensor = strength
+    if scale == "relative":
+        factor = strength * vectors.detach().float().square().mean(-1, keepdim=True).sqrt().to(vectors)
+    return vectors + factor * noise.to(vectors)
+
+
+def embedding_noise(model: PreTrainedModel, view: ViewConfig, draws: Draws) -> list[Hook]:
+    """Add N(0, s^2) or U(-s, s) to every word embedding but those of padding.
 
     Args:
         model: A transformers model.
-        strength: Standard deviation in embedding units; None takes 0.1.
-        generator: CPU generator of the noise.
+        view: ``embedding_gaussian`` or ``embedding_uniform``, explicit.
+        draws: The noise's random numbers.
 
-    Yields:
-        Nothing; on leaving, the model is as before.
+    Returns:
+        The change of the pass.
     """
-    scale = DEFAULT_STRENGTH if strength is None else strength
+    assert view.strength is not None
+    strength, kind = view.strength, str(view.kind).removeprefix("embedding_")
 
-    def add_noise(module: torch.nn.Module, args: Any, output: torch.Tensor) -> torch.Tensor:
-        noise = torch.randn(output.shape, generator=generator, dtype=torch.float32)
-        return output + scale * noise.to(output)
+    def change(output: Tensor, part: Part) -> Tensor:
+        width = output.shape[-1]
+        noise = draws.padded(part, width, "", lambda length, g: standard_noise(kind, length, width, g))
+        return add_noise(output, noise, strength, view.scale)
 
-    handle = model.get_input_embeddings().register_forward_hook(add_noise)  # type: ignore[operator]
-    try:
-        yield
-    finally:
-        handle.remove()
+    return [Hook(word_embedding(model), change)]

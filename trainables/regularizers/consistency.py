@@ -1,104 +1,169 @@
-"""Consistency losses: a divergence between the predictions on the clean input and on a view of it.
+"""Consistency losses: a divergence between what the model makes of the clean input and of a view of it.
 
-A preset fixes what a published method fixes; one table, one line a method.
+One mechanism for all published methods; ``presets.py`` says what each of them fixes, and every part can be set apart.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from trainables.augmentations.view import KEEPS_TOKENS, ViewConfig
-from trainables.schema import Frozen, Weight
+from trainables.augmentations.view import VIEWS, ViewConfig
+from trainables.regularizers.presets import PRESETS, Divergence, Dropout, StopGradient
+from trainables.schema import Fraction, Frozen, Weight
 
 if TYPE_CHECKING:
     import torch
 
     from trainables.objective import Step
 
-SUBWORD = ViewConfig(kind="subword", strength=None)
+
+def _known(preset: str) -> str:
+    if preset not in PRESETS:
+        raise ValueError(f"unknown consistency preset {preset!r}; known are {', '.join(PRESETS)}")
+    return preset
 
 
 @dataclass(frozen=True)
-class Preset:
-    """What a published method fixes.
+class Consistency:
+    """A consistency loss with nothing left open.
 
     Attributes:
-        source: Paper that states the loss.
-        formula: The loss in words.
-        view_share: Share of the cross-entropy that the view's own cross-entropy takes.
+        preset: Method that filled in what was null.
+        weight: Of the divergence.
+        divergence: Of predictions or hidden states.
+        temperature: Divides the target's logits.
+        stop_gradient: Where no gradient flows.
+        view_share: Share of the cross-entropy that the view's own takes.
+        dropout: Of the two passes of the divergence.
+        view: The explicit view.
     """
 
-    source: str
-    formula: str
+    preset: str
+    weight: float
+    divergence: Divergence
+    temperature: float
+    stop_gradient: StopGradient
     view_share: float
+    dropout: Dropout
+    view: ViewConfig
 
+    @property
+    def masks(self) -> tuple[int | None, int | None]:
+        """Numbers of the dropout masks of the divergence's clean pass and of its view pass."""
+        return {"independent": (0, 1), "shared": (0, 0), "off": (None, None)}[self.dropout]
 
-PRESETS: dict[str, Preset] = {
-    # Gradient flows through both predictions and the temperature is 1, as in the authors' classification code.
-    "mvr": Preset("Wang et al. 2021, equation 2", "0.5 CE + 0.5 CE' + w KL(p_clean || p_view)", 0.5),
-}
-
-
-def kl_divergence(clean: torch.Tensor, view: torch.Tensor) -> torch.Tensor:
-    """KL(p_clean || p_view), sum over classes, mean over examples.
-
-    Args:
-        clean: Logits ``[batch, num_classes]``.
-        view: Logits ``[batch, num_classes]``.
-
-    Returns:
-        Scalar, nats; differentiable in both arguments.
-
-    Example:
-        >>> import torch
-        >>> logits = torch.tensor([[0.3, 2.0, -1.0]])
-        >>> kl_divergence(logits, logits).item()
-        0.0
-    """
-    log_p, log_q = clean.float().log_softmax(-1), view.float().log_softmax(-1)
-    return (log_p.exp() * (log_p - log_q)).sum(-1).mean()
+    @property
+    def view_mask(self) -> int:
+        """Number of the dropout mask under which the view has its own cross-entropy."""
+        return 0 if self.dropout == "shared" else 1
 
 
 class ConsistencyConfig(Frozen):
-    """A divergence between the prediction on the clean input and on a view of it.
+    """A divergence between two passes; what is null is the preset's.
 
-    ``dropout`` says how the two passes of the divergence draw their dropout masks: ``independent`` as the public code
-    of every method does (the loss then contains an R-Drop part), ``shared`` the same masks in both, ``off`` both in
-    evaluation mode while the cross-entropies keep their dropout, which isolates the view.
+    ``dropout`` says how the two passes of the divergence draw their masks: ``independent``, as the public code of most
+    methods does (the loss then contains an R-Drop part); ``shared``, the same masks in both; ``off``, both in
+    evaluation mode while the cross-entropies keep their dropout. The last two isolate the view.
+
+    ``stop_gradient`` says where no gradient flows: ``none``; ``target``, the first argument of each KL is a constant,
+    or of hidden states the clean ones; ``clean``, the clean prediction is a constant in every term; ``embedding``, the
+    view's pass has no gradient into the word embeddings.
     """
 
-    preset: Literal["mvr"] = Field("mvr", description="published method that fixes divergence and cross-entropies")
-    weight: Weight = Field(0.6, description="weight of the divergence (nats, mean over examples)")
-    dropout: Literal["independent", "shared", "off"] = Field("independent", description="dropout of the two passes")
-    view: ViewConfig = Field(SUBWORD, description="the perturbation")
+    preset: Annotated[str, AfterValidator(_known)] = Field(
+        "mvr", description=f"published method that fills in what is null: {', '.join(PRESETS)}"
+    )
+    weight: Weight | None = Field(None, description="weight of the divergence (nats, mean over examples)")
+    dropout: Dropout | None = Field(None, description="dropout of the two passes: independent, shared or off")
+    divergence: Divergence | None = Field(None, description="clean against view (nats), or of hidden states")
+    temperature: float | None = Field(None, gt=0.0, description="divides the target's logits; below 1 sharpens it")
+    stop_gradient: StopGradient | None = Field(None, description="where no gradient flows")
+    view_share: Fraction | None = Field(None, description="share of the cross-entropy that the view's own takes")
+    view: ViewConfig | None = Field(None, description="the perturbation")
 
     @model_validator(mode="after")
-    def _shared_masks_need_equal_shapes(self) -> ConsistencyConfig:
-        if self.dropout == "shared" and self.view.kind not in KEEPS_TOKENS:
+    def _parts_fit(self) -> ConsistencyConfig:
+        loss = self.resolved()
+        kind = VIEWS[str(loss.view.kind)]
+        if loss.dropout == "shared" and not kind.keeps_tokens:
             raise ValueError(
-                f"consistency.dropout='shared' needs a view that keeps the tokens in place, and {self.view.kind!r} "
+                f"consistency.dropout='shared' needs a view that keeps the tokens in place, and {loss.view.kind!r} "
                 "does not; use 'off' to isolate the view"
             )
+        if loss.view.kind == "second_dropout" and loss.dropout != "independent":
+            raise ValueError(
+                f"consistency.dropout={loss.dropout!r} leaves the view 'second_dropout' nothing to differ in; "
+                "use 'independent'"
+            )
+        if loss.divergence == "hidden_squared_error":
+            if not kind.keeps_tokens:
+                raise ValueError(
+                    "consistency.divergence='hidden_squared_error' needs a view that keeps the tokens in place, and "
+                    f"{loss.view.kind!r} does not"
+                )
+            if loss.temperature != 1:
+                raise ValueError("consistency.temperature is of predictions; hidden_squared_error takes 1")
         return self
 
-    @property
-    def view_share(self) -> float:
-        """Share of the cross-entropy that the view's own cross-entropy takes."""
-        return PRESETS[self.preset].view_share
-
-    def view_logits(self, step: Step) -> torch.Tensor:
-        """The prediction on the view, with dropout, as the view's own cross-entropy takes it.
-
-        Args:
-            step: The current step.
+    def resolved(self) -> Consistency:
+        """The loss with the preset's choice wherever this configuration has null.
 
         Returns:
-            Logits ``[batch, num_classes]``.
+            The explicit loss.
+
+        Raises:
+            ValueError: The view lacks a field that has no default, or has one that its kind does not use.
         """
-        return step.logits("view", mask=0 if self.dropout == "shared" else 1)
+        preset = PRESETS[self.preset]
+
+        def chosen(name: str) -> Any:
+            own = getattr(self, name)
+            return getattr(preset, name) if own is None else own
+
+        names = ("weight", "divergence", "temperature", "stop_gradient", "view_share", "dropout")
+        return Consistency(preset=self.preset, view=self._view(), **{name: chosen(name) for name in names})
+
+    def _view(self) -> ViewConfig:
+        """The given view; what it leaves open is as the preset publishes it for this kind, else the kind's default."""
+        given = {} if self.view is None else self.view.model_dump(exclude_none=True)
+        published = PRESETS[self.preset].views
+        kind = given.get("kind", published[0].kind)
+        own = next((view for view in published if view.kind == kind), ViewConfig(kind=kind))
+        return ViewConfig(**own.model_dump(exclude_none=True) | given).resolved()
+
+    def expanded(self) -> dict[str, Any]:
+        """What this loss is, for people: every choice, with what the preset says of it.
+
+        Returns:
+            Field, dotted below ``view``, to plain value.
+
+        Example:
+            >>> loss = ConsistencyConfig(preset="r_drop").expanded()
+            >>> loss["view.kind"], loss["divergence"], loss["weight"]
+            ('second_dropout', 'half_symmetric_kl', 1.0)
+        """
+        loss, preset = self.resolved(), PRESETS[self.preset]
+        return {
+            "preset": self.preset,
+            "source": preset.source,
+            "formula": preset.formula,
+            "weight": loss.weight,
+            "divergence": loss.divergence,
+            "temperature": loss.temperature,
+            "stop_gradient": loss.stop_gradient,
+            "view_share": loss.view_share,
+            "dropout": loss.dropout,
+            **{f"view.{name}": value for name, value in loss.view.explicit().items()},
+            "deviation": preset.deviation,
+            "conversion": "; ".join(
+                f"{c.code}: coefficient c is weight {c.formula}"
+                + (f" of {c.objective:g} times the objective" if c.objective != 1 else "")
+                for c in preset.conversions
+            ),
+        }
 
     def penalty(self, step: Step) -> torch.Tensor:
         """The unweighted divergence.
@@ -107,8 +172,19 @@ class ConsistencyConfig(Frozen):
             step: The current step; it remembers passes, so none is made twice.
 
         Returns:
-            Scalar, nats, mean over examples.
+            Scalar: nats, mean over examples; of hidden states, squared state units.
         """
-        if self.dropout == "off":
-            return kl_divergence(step.logits("main", mask=None), step.logits("view", mask=None))
-        return kl_divergence(step.logits("main", mask=0), self.view_logits(step))
+        from trainables.regularizers.divergences import PREDICTIONS, hidden_squared_error
+
+        loss = self.resolved()
+        clean_mask, view_mask = loss.masks
+        if loss.divergence == "hidden_squared_error":
+            clean, view = step.hidden("main", clean_mask), step.hidden("view", view_mask)
+            if loss.stop_gradient in ("target", "clean"):
+                clean = [[state.detach() for state in layers] for layers in clean]
+            return hidden_squared_error(clean, view, step.token_masks("main", clean_mask))
+        clean_logits, view_logits = step.logits("main", clean_mask), step.logits("view", view_mask)
+        if loss.stop_gradient == "clean":
+            clean_logits = clean_logits.detach()
+        divergence = PREDICTIONS[loss.divergence]
+        return divergence(clean_logits, view_logits, loss.temperature, loss.stop_gradient == "target")

@@ -1,0 +1,101 @@
+"""Divergences between two predictions, or between the hidden states behind them. Unweighted, all with a gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from trainables.precision import at_least_float32
+
+
+def kl_divergence(p_logits: Tensor, q_logits: Tensor) -> Tensor:
+    """KL(p || q), sum over classes, mean over examples.
+
+    Since p and q both sum to 1, ``KL = sum p (exp(d) - 1 - d)`` with ``d = log q - log p``: a sum of terms that are not
+    negative, where ``sum p d`` is lost in float32's rounding for p near q, as noise of 1e-5 makes them.
+
+    Args:
+        p_logits: Logits of p, the target, ``[batch, num_classes]``.
+        q_logits: Logits of q, ``[batch, num_classes]``.
+
+    Returns:
+        Scalar, nats, in float32 or better; differentiable in both arguments.
+
+    Example:
+        >>> logits = torch.tensor([[0.3, 2.0, -1.0]])
+        >>> kl_divergence(logits, logits).item()
+        0.0
+    """
+    log_p, log_q = at_least_float32(p_logits).log_softmax(-1), at_least_float32(q_logits).log_softmax(-1)
+    p, d = log_p.exp(), log_q - log_p
+    # exp(d) - 1 - d to the last digit: the next term is 5e-11 of the sum at 0.1.
+    small = d.clamp(-0.1, 0.1)
+    series = 1 / 120 + small * (1 / 720 + small / 5040)
+    series = small.square() * (1 / 2 + small * (1 / 6 + small * (1 / 24 + small * series)))
+    # p exp(d) is q; exp(d) alone overflows where p is nearly 0.
+    return torch.where(d.abs() < 0.1, p * series, log_q.exp() - p - p * d).sum(-1).mean()
+
+
+def symmetric_kl(clean: Tensor, view: Tensor, temperature: float = 1.0, stop_target: bool = False) -> Tensor:
+    """KL(p_clean || p_view) + KL(p_view || p_clean), twice the Jeffreys divergence's half.
+
+    Args:
+        clean: Logits ``[batch, num_classes]``.
+        view: Logits ``[batch, num_classes]``.
+        temperature: Divides the logits of each term's target, its first argument.
+        stop_target: Whether each term's target is a constant.
+
+    Returns:
+        Scalar, nats, mean over examples.
+    """
+    return kl(clean, view, temperature, stop_target) + kl(view, clean, temperature, stop_target)
+
+
+def kl(target: Tensor, other: Tensor, temperature: float = 1.0, stop_target: bool = False) -> Tensor:
+    """KL(p^(1/T) renormalised || q).
+
+    Args:
+        target: Logits of p, ``[batch, num_classes]``.
+        other: Logits of q, ``[batch, num_classes]``.
+        temperature: T; below 1 it sharpens the target.
+        stop_target: Whether p is a constant.
+
+    Returns:
+        Scalar, nats, mean over examples.
+    """
+    return kl_divergence((target.detach() if stop_target else target) / temperature, other)
+
+
+PREDICTIONS: dict[str, Callable[[Tensor, Tensor, float, bool], Tensor]] = {
+    "kl": kl,
+    "reverse_kl": lambda clean, view, temperature, stop: kl(view, clean, temperature, stop),
+    "symmetric_kl": symmetric_kl,
+    "half_symmetric_kl": lambda clean, view, temperature, stop: 0.5 * symmetric_kl(clean, view, temperature, stop),
+}
+
+
+def hidden_squared_error(
+    clean: Sequence[Sequence[Tensor]], view: Sequence[Sequence[Tensor]], masks: Sequence[Tensor]
+) -> Tensor:
+    """Sum over layers of the mean squared change of a hidden state.
+
+    The mean is over hidden units, over an example's tokens without padding, and over examples, in that order: each
+    example counts alike, whatever its length.
+
+    Args:
+        clean: For each part of the batch each layer's states ``[examples, tokens, hidden]``.
+        view: The same of the view, whose tokens are in the same places.
+        masks: For each part 1 at tokens and 0 at padding, ``[examples, tokens]``.
+
+    Returns:
+        Scalar, squared state units.
+    """
+    examples = sum(len(mask) for mask in masks)
+    total = clean[0][0].new_zeros(())
+    for clean_layers, view_layers, mask in zip(clean, view, masks, strict=True):
+        share = mask / mask.sum(1, keepdim=True)
+        for before, after in zip(clean_layers, view_layers, strict=True):
+            total = total + (share * (at_least_float32(after) - at_least_float32(before)).square().mean(-1)).sum()
+    return total / examples
