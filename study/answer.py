@@ -45,6 +45,7 @@ def finish(folder: Store, console: Console, interruption: Interruption) -> int:
     Returns:
         The exit code.
     """
+    console.quiet = False  # --quiet is about what comes before
     if interruption.reason is not None and not folder.exists(STUDY_FILE):
         console.print("interrupted before anything was written")
         return 128 + int(interruption.reason)
@@ -72,6 +73,7 @@ def answer_again(record: StudyRecord, folder: Store, console: Console) -> int:
     Returns:
         The exit code.
     """
+    console.quiet = False
     records, unreadable = read_trials(folder)
     counts = account(trial_states(record, records, unreadable).values())
     trials = folder.child("trials")
@@ -118,7 +120,8 @@ def print_power(study: StudyConfig, console: Console) -> None:
     """
     from analysis.power import planned_power
 
-    arms = {row.label: row.arm for row in draft(study)}
+    # Slots are left out as in the headline: an adaptive search picks them by their outcome, so they are no sample.
+    arms = {row.label: row.arm for row in draft(study) if row.slot is None}
     groups = [count for count in Counter(arms.values()).values() if count > 1]
     if not groups:
         console.print("power: none, since no family has two configurations or more")

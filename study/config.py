@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import reprlib
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from study.search_space import Distribution, Point, Value, expand
+from study.search_space import Distribution, Grid, Point, Value, expand
 from trainables.config import TrialConfig, check_path, flatten, with_values
 from trainables.errors import InputError
 from trainables.schema import Count, Frozen
@@ -33,6 +34,9 @@ class Arm(Frozen):
     name: Name = Field(description="the family's name in tables and figures")
     set: dict[str, Any] = Field({}, description="dotted path to value, for every trial of the arm")
     search: dict[str, Distribution] = Field({}, description="dotted path to distribution")
+    slots: Count | None = Field(
+        None, description="configurations that Optuna draws one after another from the joint space; null: no such draws"
+    )
 
     @model_validator(mode="after")
     def _paths_are_known_and_used_once(self) -> Arm:
@@ -43,6 +47,26 @@ class Arm(Frozen):
         used = [*self.set, *self.searched]
         if twice := sorted({path for path in used if used.count(path) > 1}):
             raise ValueError(f"arm {self.name} gives a value to {', '.join(twice)} twice")
+        return self
+
+    @model_validator(mode="after")
+    def _slots_are_drawn(self) -> Arm:
+        if self.slots is None:
+            return self
+        if not self.search:
+            raise ValueError(f"arm {self.name} has slots but searches nothing")
+        for path, space in self.search.items():
+            if isinstance(space, Grid):
+                raise ValueError(
+                    f"arm {self.name} has slots, so {path} takes a Choice, Uniform or LogUniform, not a Grid"
+                )
+            if space.samples is not None:
+                raise ValueError(f"arm {self.name} has slots, so {path} takes no number of samples of its own")
+        for path in self.searched:
+            if path.startswith("data.") or path in ("model.name", "model.revision"):
+                raise ValueError(
+                    f"arm {self.name} has slots, so it cannot search {path}: all of its trials share model and data"
+                )
         return self
 
     @property
@@ -57,15 +81,87 @@ class Arm(Frozen):
             base: The trial that the arm changes.
 
         Returns:
-            Label (``kl=0.6``; the arm's name when nothing is searched) and configuration of each point.
+            Label (``kl=0.6``; ``search#001`` for a slot; the arm's name when nothing is searched) and configuration of
+            each point; a slot's is what its draw will change.
 
         Raises:
             InputError: A value does not fit its path.
         """
+        if self.slots is not None:
+            self.probes(base)
+            width = max(3, len(str(self.slots)))
+            fixed = self.at(base, {})
+            return [(f"{self.name}#{slot:0{width}d}", fixed) for slot in range(1, self.slots + 1)]
         return [
-            (self._label(point), with_values(base, {**self.set, **point}))
-            for point in expand(self.search, seed=f"{base.seed}/{self.name}")
+            (self._label(point), self.at(base, point)) for point in expand(self.search, seed=f"{base.seed}/{self.name}")
         ]
+
+    def at(self, base: TrialConfig, point: Point) -> TrialConfig:
+        """The trial at one point of the space.
+
+        Args:
+            base: The trial that the arm changes.
+            point: Path to value.
+
+        Returns:
+            The configuration.
+
+        Raises:
+            InputError: A value does not fit its path.
+        """
+        return with_values(base, {**self.set, **point})
+
+    def probes(self, base: TrialConfig) -> list[TrialConfig]:
+        """Trials at the bounds of a joint space, two paths at a time, which show before the start whether draws fit.
+
+        Args:
+            base: The trial that the arm changes.
+
+        Returns:
+            The configurations; none for an arm without slots.
+
+        Raises:
+            InputError: A value does not fit its path, or does not go with a value of another path.
+        """
+        if self.slots is None:
+            return []
+        spaces = {path: space for path, space in self.search.items() if not isinstance(space, Grid)}
+        first = {path: space.probes()[0] for path, space in spaces.items()}
+        found = []
+        for one, other in itertools.combinations(spaces, 2) if len(spaces) > 1 else [(path, path) for path in spaces]:
+            for values in itertools.product(spaces[one].probes(), spaces[other].probes()):
+                found.append(self.at(base, self.spread(first | {one: values[0], other: values[1]})))
+        return found
+
+    def spread(self, values: Point) -> Point:
+        """Values of the searched paths, and of the paths that take the same ones.
+
+        Args:
+            values: Searched path to value.
+
+        Returns:
+            Path to value, those of ``also`` included.
+        """
+        return {path: values[first] for first, space in self.search.items() for path in (first, *space.also)}
+
+    def space_text(self) -> str:
+        """The joint space of an arm with slots as people read it.
+
+        Returns:
+            Number of slots, and each path with its distribution.
+
+        Example:
+            >>> from study.search_space import LogUniform
+            >>> space = LogUniform(low=1e-6, high=1)
+            >>> Arm(name="a", search={"stages.0.penalties.l2.weight": space}, slots=40).space_text()
+            '40 slots, drawn by Optuna from stages.0.penalties.l2.weight: 1e-06 to 1 (log scale)'
+        """
+        parts = [
+            f"{' = '.join((path, *space.also))}: {space.text()}"
+            for path, space in self.search.items()
+            if not isinstance(space, Grid)
+        ]
+        return f"{self.slots} slots, drawn by Optuna from {'; '.join(parts)}"
 
     def _label(self, point: Point) -> str:
         if not self.search:
@@ -83,8 +179,13 @@ class Arm(Frozen):
             The value.
 
         Raises:
-            InputError: The arm does not search exactly one path, or the value does not fit.
+            InputError: The arm does not search exactly one path, or has slots, or the value does not fit.
         """
+        if self.slots is not None:
+            raise InputError(
+                f"arm {self.name} is a joint search of {self.slots} slots, so it cannot be narrowed to "
+                f"{self.name}={text}; select it whole: --arms {self.name}"
+            )
         if len(self.search) != 1:
             raise InputError(
                 f"arm {self.name} searches {len(self.search)} paths, so it cannot be narrowed to {self.name}={text}; "

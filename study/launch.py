@@ -7,7 +7,8 @@ imported when they are needed, so that a study that is complete answers at once.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -17,7 +18,7 @@ from study.browse import plan_tables
 from study.config import StudyConfig
 from study.interruption import Interruption
 from study.lock import LOCK_FILE, DriverLock, refuse_second_driver
-from study.plan import PlannedTrial, differences, draft, plan
+from study.plan import PlannedTrial, differences, draft, plan, probes
 from study.progress import SweepProgress
 from study.records import (
     STUDY_FILE,
@@ -28,14 +29,17 @@ from study.records import (
     read_study,
     read_trials,
     study_folder,
+    write_draw,
     write_study,
     write_trial,
 )
 from study.resources import Resources, prepare_ray
 from study.storage import Store
+from trainables.config import TrialConfig
 from trainables.errors import InputError
 
 if TYPE_CHECKING:
+    from study.optuna_search import JointSearch
     from trainables.assets import Assets
 
 RETRIED = frozenset({"failed", "diverged"})
@@ -74,10 +78,11 @@ def run(study: StudyConfig, storage: Store, resources: Resources, console: Conso
     folder.require_writable()
     prepare_ray(resources.address)
     with Interruption() as interruption:
-        assets = resolve(draft(study))
+        assets = resolve([*draft(study), *probes(study)])
         trials = plan(study, assets.fingerprints)
         console.print(f"{study.name}: {len(trials)} trials")
-        _drive(folder, study, trials, trials, assets, resources, console, interruption)
+        record = new_study(study, trials, _fingerprints(trials, assets), _software(), assets.notes)
+        _drive(_Work(folder, study, trials, trials, {}, record), assets, resources, console, interruption)
     return finish(folder, console, interruption)
 
 
@@ -127,10 +132,13 @@ def _continue(
     console.print(f"{record.study}: {len(planned) - len(pending)} of {len(planned)} trials are finished")
     prepare_ray(resources.address)
     with Interruption() as interruption:
-        assets = resolve(pending)
+        study = record.study_config()
+        assets = resolve([*pending, *probes(study)])
         if not accept_changes:
             _refuse_changes(record, pending, assets)
-        _drive(folder, None, planned, pending, assets, resources, console, interruption)
+        again = {trial.trial_id for trial in pending}
+        kept = {trial.trial_id: records[trial.trial_id] for trial in planned if trial.trial_id not in again}
+        _drive(_Work(folder, study, planned, pending, kept), assets, resources, console, interruption)
     return finish(folder, console, interruption)
 
 
@@ -148,7 +156,7 @@ def preview(study: StudyConfig, storage: Store, console: Console) -> None:
     folder = storage.child(study.name)
     folder.require_writable()
     print_power(study, console)
-    assets = resolve(draft(study))
+    assets = resolve([*draft(study), *probes(study)])
     trials = plan(study, assets.fingerprints)
     for kind, found in _fingerprints(trials, assets).items():
         for name, fingerprint in found.items():
@@ -193,69 +201,114 @@ def resolve(trials: Sequence[PlannedTrial]) -> Assets:
     return assets
 
 
-def _drive(
-    folder: Store,
-    new: StudyConfig | None,
-    planned: Sequence[PlannedTrial],
-    pending: Sequence[PlannedTrial],
-    assets: Assets,
-    resources: Resources,
-    console: Console,
-    interruption: Interruption,
-) -> None:
-    """Run the pending trials while holding the study's lock, after creating the study when it is new."""
+@dataclass(frozen=True)
+class _Work:
+    """What one run does.
+
+    Attributes:
+        folder: The study's folder.
+        study: The study.
+        planned: Its plan.
+        pending: The planned trials to run.
+        kept: Trial id to record, of the other ones.
+        record: What to write to study.json before the first trial, or None when it stands already.
+    """
+
+    folder: Store
+    study: StudyConfig
+    planned: Sequence[PlannedTrial]
+    pending: Sequence[PlannedTrial]
+    kept: Mapping[str, TrialRecord]
+    record: StudyRecord | None = None
+
+
+def _drive(work: _Work, assets: Assets, resources: Resources, console: Console, interruption: Interruption) -> None:
+    """Run the pending trials while holding the study's lock, after writing study.json when it is new."""
     from study.sweep import session, sweep
-    from trainables.tune_trainable import software
+
+    folder, pending = work.folder, work.pending
 
     def write(record: TrialRecord) -> None:
         write_trial(folder, record)
 
     console.print("starting Ray")
     with session(resources) as decided:
+        fresh = not folder.exists(STUDY_FILE)
         lock = DriverLock(folder, on_loss=lambda: interruption.request("another driver took the study over"))
         try:
             lock.acquire()
-            if new is not None:
-                write_study(folder, new_study(new, planned, _fingerprints(planned, assets), software()))
+            if work.record is not None:
+                write_study(folder, work.record)
             name = next_run(folder)
         except (OSError, KeyboardInterrupt) as error:
             lock.release()
-            if new is not None:
+            if fresh:
                 folder.delete()
             if isinstance(error, KeyboardInterrupt):
                 raise
             raise InputError(f"cannot write to {folder.location}: {error}; choose another --storage") from None
         try:
-            with SweepProgress(console, pending, done=len(planned) - len(pending)) as progress:
-                sweep(pending, assets, decided, folder, name, write, progress, interruption)
+            searches = _searches(work, int(name))
+            with SweepProgress(console, pending, done=len(work.planned) - len(pending)) as progress:
+                sweep(pending, assets, decided, folder, name, write, progress, interruption, searches=searches)
         finally:
             lock.release()
 
 
+def _searches(work: _Work, run: int) -> dict[str, JointSearch]:
+    """The draws of every arm with slots that has trials to run; a grid needs no Optuna."""
+    arms = [arm for arm in work.study.arms if arm.slots and any(row.arm == arm.name for row in work.pending)]
+    if not arms:
+        return {}
+    from study.optuna_search import JointSearch
+
+    def on_draw(trial_id: str, config: TrialConfig) -> None:
+        write_draw(work.folder, trial_id, config)
+
+    return {
+        arm.name: JointSearch(
+            arm, work.study.base, [row for row in work.planned if row.arm == arm.name], work.kept, run, on_draw
+        )
+        for arm in arms
+    }
+
+
+def _software() -> dict[str, str | bool | None]:
+    from trainables.tune_trainable import software  # imports Ray
+
+    return software()
+
+
 def _fingerprints(trials: Sequence[PlannedTrial], assets: Assets) -> dict[str, dict[str, str]]:
-    """Content of every model and data set that some trials name."""
-    found: dict[str, dict[str, str]] = {"models": {}, "data": {}}
+    """Content of every model and data set that some trials name, and the commit of each model of the hub."""
+    found: dict[str, dict[str, str]] = {"models": {}, "data": {}, "revisions": {}}
     for trial in trials:
         model, data = assets.fingerprints(trial.config)
         named = trial.config.model
-        found["models"][named.name if named.revision is None else f"{named.name} at {named.revision}"] = model
+        key = named.name if named.revision is None else f"{named.name} at {named.revision}"
+        found["models"][key] = model
+        if (revision := assets.model(trial.config).revision) is not None:
+            found["revisions"][key] = revision
         draw = hashlib.sha256(trial.config.data.model_dump_json().encode()).hexdigest()[:8]
-        found["data"][f"{trial.config.data.name} from {trial.config.data.source}, draw {draw}"] = data
+        files = dict.fromkeys(view.files for stage in trial.config.stages for view, _ in stage.views() if view.files)
+        beside = f", view files {' and '.join(files)}" if files else ""
+        found["data"][f"{trial.config.data.name} from {trial.config.data.source}, draw {draw}{beside}"] = data
     return found
 
 
 def _refuse_changes(record: StudyRecord, pending: Sequence[PlannedTrial], assets: Assets) -> None:
-    from trainables.tune_trainable import software
-
-    now = software()
+    now = _software()
     changed = [
         f"{name}: {record.versions.get(name)} -> {now[name]}"
         for name in SOFTWARE
         if record.versions.get(name) != now[name]
     ]
-    for kind, found in _fingerprints(pending, assets).items():
+    found = _fingerprints(pending, assets)
+    for kind in ("models", "data"):  # another commit with the same content is no change
         before = record.fingerprints[kind]
-        changed += [f"{kind} {key}: {before.get(key)} -> {new}" for key, new in found.items() if before.get(key) != new]
+        changed += [
+            f"{kind} {key}: {before.get(key)} -> {new}" for key, new in found[kind].items() if before.get(key) != new
+        ]
     if changed:
         raise InputError(
             f"since study {record.study} began, this changed: {'; '.join(changed)}. Trials of both would be mixed: "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from study.config import Arm, StudyConfig, describe
 from study.search_space import Grid, Value
+from trainables.augmentations.view import language_files
 from trainables.config import TrialConfig, flatten, with_values
 from trainables.errors import InputError
 
@@ -31,7 +32,8 @@ class PlannedTrial:
         arm: The family.
         label: Arm and value, such as ``kl=0.6``; the same for all seeds.
         seed: The trial's seed, also in its configuration.
-        config: The configuration.
+        config: The configuration; for a slot that which its draw will change.
+        slot: Number of the slot, from 1, in an arm whose configurations are drawn one after another; else None.
     """
 
     trial_id: str
@@ -39,6 +41,7 @@ class PlannedTrial:
     label: str
     seed: int
     config: TrialConfig
+    slot: int | None = None
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, str]:
@@ -92,10 +95,8 @@ def narrow(
     for arm in kept:
         for path in values or {}:
             if path in arm.searched:
-                raise InputError(
-                    f"{path} is searched by arm {arm.name}; choose its value with --arms {arm.name}=VALUE, "
-                    f"or leave the arm out"
-                )
+                choose = f"choose its value with --arms {arm.name}=VALUE, or " if arm.slots is None else ""
+                raise InputError(f"{path} is searched by arm {arm.name}; {choose}leave the arm out to set it")
             if path in arm.set:
                 raise InputError(f"{path} is fixed by arm {arm.name}; leave the arm out to set it")
     changed: dict[str, Any] = {
@@ -112,10 +113,15 @@ def narrow(
 
 
 def absolute_folders(config: TrialConfig) -> TrialConfig:
-    """The configuration with absolute paths for folders, so that a study resumes from any working directory."""
+    """The configuration with absolute paths, so that a study resumes from any working directory."""
     names = {"model.name": config.model.name, "data.source": config.data.source}
     folders = {path: Path(name).expanduser() for path, name in names.items() if name not in RESERVED}
-    return with_values(config, {path: str(folder.resolve()) for path, folder in folders.items() if folder.is_dir()})
+    found = {path: str(folder.resolve()) for path, folder in folders.items() if folder.is_dir()}
+    for path, text in flatten(config).items():
+        if path.endswith(".files") and text is not None and text not in RESERVED:
+            files = {language: Path(file).expanduser() for language, file in language_files(text).items()}
+            found[path] = ",".join(f"{language}={file.resolve()}" for language, file in files.items())
+    return with_values(config, found)
 
 
 def _select(study: StudyConfig, base: TrialConfig, text: str) -> tuple[Arm, ...]:
@@ -157,9 +163,11 @@ def draft(study: StudyConfig) -> list[PlannedTrial]:
         Arm by arm, point by point, seed by seed.
     """
     return [
-        PlannedTrial("", arm.name, label, seed, config.model_copy(update={"seed": seed}))
+        PlannedTrial(
+            "", arm.name, label, seed, config.model_copy(update={"seed": seed}), None if arm.slots is None else number
+        )
         for arm in study.arms
-        for label, config in arm.points(study.base)
+        for number, (label, config) in enumerate(arm.points(study.base), start=1)
         for seed in range(study.base.seed, study.base.seed + study.seeds)
     ]
 
@@ -177,25 +185,44 @@ def plan(study: StudyConfig, fingerprints: Fingerprints) -> list[PlannedTrial]:
     Raises:
         InputError: Two rows of the plan are the same trial, which would count one result twice.
     """
+    spaces = {arm.name: arm.model_dump(mode="json")["search"] for arm in study.arms if arm.slots is not None}
     trials: dict[str, PlannedTrial] = {}
     for row in draft(study):
-        trial_id = identify(row.config, *fingerprints(row.config))
+        drawn = None if row.slot is None else {"space": spaces[row.arm], "slot": row.slot}
+        trial_id = identify(row.config, *fingerprints(row.config), drawn)
         if (other := trials.get(trial_id)) is not None:
             raise InputError(
                 f"{other.label} and {row.label} are the same trial (seed {row.seed}), "
                 f"so the study would count one result twice; leave one of them out"
             )
-        trials[trial_id] = PlannedTrial(trial_id, row.arm, row.label, row.seed, row.config)
+        trials[trial_id] = replace(row, trial_id=trial_id)
     return list(trials.values())
 
 
-def identify(config: TrialConfig, model: str, data: str) -> str:
+def probes(study: StudyConfig) -> list[PlannedTrial]:
+    """Trials at the bounds of the joint spaces, which are not planned but show whether their draws will fit.
+
+    Args:
+        study: The study.
+
+    Returns:
+        Rows like those of ``draft``; none in a study without slots.
+    """
+    return [
+        PlannedTrial("", arm.name, arm.name, config.seed, config)
+        for arm in study.arms
+        for config in arm.probes(study.base)
+    ]
+
+
+def identify(config: TrialConfig, model: str, data: str, drawn: Mapping[str, Any] | None = None) -> str:
     """The id of a trial: equal for equal content wherever it lies, different for anything that may change a number.
 
     Args:
         config: The configuration.
         model: Fingerprint of configuration, weights and tokenizer.
-        data: Fingerprint of the decoded rows that the trial uses.
+        data: Fingerprint of the decoded rows that the trial uses, and of the files of its views.
+        drawn: Space and slot of a trial whose configuration is yet to be drawn.
 
     Returns:
         Twelve hexadecimal digits.
@@ -203,6 +230,12 @@ def identify(config: TrialConfig, model: str, data: str) -> str:
     content = config.model_dump(mode="json")
     content["model"] |= {"name": model, "revision": None}
     content["data"]["source"] = data
+    for stage in content["stages"]:
+        for view in (stage["noise"], (stage["consistency"] or {}).get("view")):
+            if view is not None:
+                view["files"] = None
+    if drawn is not None:
+        content["drawn"] = drawn
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -234,8 +267,13 @@ def differences(old: StudyConfig, new: StudyConfig) -> list[str]:
 
 
 def _arm_text(arm: Arm | None, base: TrialConfig) -> str:
-    return "absent" if arm is None else " ".join(label for label, _ in arm.points(base))
+    if arm is None:
+        return "absent"
+    return arm.space_text() if arm.slots is not None else " ".join(label for label, _ in arm.points(base))
 
 
 def _arm_json(arm: Arm | None) -> str:
-    return "absent" if arm is None else json.dumps(arm.model_dump(mode="json", exclude={"name"}))
+    if arm is None:
+        return "absent"
+    hidden = {"name"} if arm.slots is not None else {"name", "slots"}
+    return json.dumps(arm.model_dump(mode="json", exclude=hidden))

@@ -1,7 +1,8 @@
 """What a study writes: study.json before the first trial, and one record for each trial that ended.
 
-A study's folder holds ``study.json``, ``trials/TRIAL_ID.json``, ``runs/NNNN`` (one Tune experiment for each run or
-resume), ``report/`` and, while it runs, the driver's lock. Every file is whole or absent.
+A study's folder holds ``study.json``, ``trials/TRIAL_ID.json``, ``draws/TRIAL_ID.json`` (what was drawn for each trial
+of an arm with slots that started), ``runs/NNNN`` (one Tune experiment a run or resume), ``report/`` and, while it
+runs, the driver's lock. Every file is whole or absent.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from study.config import StudyConfig, describe
 from study.plan import PlannedTrial
 from study.storage import Store
-from trainables.config import parse
+from trainables.config import TrialConfig, parse
 from trainables.errors import InputError
 
 STUDY_FILE = "study.json"
@@ -40,6 +41,7 @@ class PlanRow(Recorded):
     label: str
     seed: int
     config: dict[str, Any]
+    slot: int | None = None
 
 
 class StudyRecord(Recorded):
@@ -53,6 +55,7 @@ class StudyRecord(Recorded):
     plan: tuple[PlanRow, ...]
     fingerprints: dict[str, dict[str, str]]
     versions: dict[str, str | bool | None]
+    notes: tuple[str, ...] = ()
 
     def planned(self) -> list[PlannedTrial]:
         """The plan.
@@ -60,7 +63,7 @@ class StudyRecord(Recorded):
         Returns:
             The planned trials in plan order.
         """
-        return [PlannedTrial(r.trial_id, r.arm, r.label, r.seed, parse(r.config)) for r in self.plan]
+        return [PlannedTrial(r.trial_id, r.arm, r.label, r.seed, parse(r.config), r.slot) for r in self.plan]
 
     def study_config(self) -> StudyConfig:
         """The study's configuration.
@@ -121,30 +124,51 @@ def new_study(
     trials: Sequence[PlannedTrial],
     fingerprints: Mapping[str, Mapping[str, str]],
     versions: Mapping[str, str | bool | None],
+    notes: Sequence[str] = (),
 ) -> StudyRecord:
     """The record of a study that starts now.
 
     Args:
         config: Its configuration.
         trials: Its plan.
-        fingerprints: ``models`` and ``data``, each name to fingerprint.
+        fingerprints: ``models`` and ``data``, each name to fingerprint, and ``revisions``, model to commit hash.
         versions: Versions of the software.
+        notes: What a person should know of its models and data, a sentence each.
 
     Returns:
         The content of study.json.
     """
-    plan = tuple(
-        PlanRow(trial_id=t.trial_id, arm=t.arm, label=t.label, seed=t.seed, config=t.config.model_dump(mode="json"))
-        for t in trials
-    )
     return StudyRecord(
         study=config.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         description=config.description,
         config=config.model_dump(mode="json"),
-        plan=plan,
+        plan=plan_rows(trials),
         fingerprints={kind: dict(found) for kind, found in fingerprints.items()},
         versions=dict(versions),
+        notes=tuple(notes),
+    )
+
+
+def plan_rows(trials: Sequence[PlannedTrial]) -> tuple[PlanRow, ...]:
+    """The plan as study.json holds it.
+
+    Args:
+        trials: The planned trials.
+
+    Returns:
+        One row for each.
+    """
+    return tuple(
+        PlanRow(
+            trial_id=t.trial_id,
+            arm=t.arm,
+            label=t.label,
+            seed=t.seed,
+            config=t.config.model_dump(mode="json"),
+            slot=t.slot,
+        )
+        for t in trials
     )
 
 
@@ -220,6 +244,38 @@ def read_trials(folder: Store) -> tuple[dict[str, TrialRecord], dict[str, str]]:
         else:
             records[trial_id] = record
     return records, unreadable
+
+
+def write_draw(folder: Store, trial_id: str, config: TrialConfig) -> None:
+    """Write what was drawn for a trial, when it starts.
+
+    Args:
+        folder: The study's folder.
+        trial_id: The trial.
+        config: Its configuration.
+    """
+    folder.child("draws").write(f"{trial_id}.json", config.model_dump_json(indent=1).encode() + b"\n")
+
+
+def read_draws(folder: Store) -> dict[str, dict[str, Any]]:
+    """Read what was drawn last for each trial that started.
+
+    Args:
+        folder: The study's folder.
+
+    Returns:
+        Trial id to configuration. A damaged file counts as absent: a trial that ends carries its draw in its record.
+    """
+    found = {}
+    draws = folder.child("draws")
+    for name in draws.names():
+        if name.startswith(".") or not name.endswith(".json"):
+            continue  # a draw that was being written when its driver died
+        try:
+            found[name.removesuffix(".json")] = parse(json.loads(draws.read(name))).model_dump(mode="json")
+        except ValueError:
+            continue
+    return found
 
 
 def next_run(folder: Store) -> str:

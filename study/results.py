@@ -13,7 +13,7 @@ import pandas as pd
 
 from study.account import account, trial_states
 from study.lock import live_holder
-from study.records import PlanRow, StudyRecord, TrialRecord, read_study, read_trials
+from study.records import PlanRow, StudyRecord, TrialRecord, read_draws, read_study, read_trials
 from study.storage import Store, open_store
 from trainables.config import ENGLISH, flatten, parse
 from trainables.measurements import DEFINITIONS
@@ -34,6 +34,7 @@ class StudyResults:
         account: Planned trials, and how many of them are in each state; the states sum to ``planned``.
         unreadable: File name of each record that cannot be used, with the reason.
         running: Whether a driver runs the study now.
+        configs: Trial id to its configuration: as it ran, else as it was drawn, else as it was planned.
     """
 
     study: dict[str, Any]
@@ -42,6 +43,7 @@ class StudyResults:
     account: dict[str, int]
     unreadable: list[tuple[str, str]]
     running: bool
+    configs: dict[str, dict[str, Any]]
 
 
 def load(folder: str) -> StudyResults:
@@ -77,8 +79,20 @@ def load_store(folder: Store) -> StudyResults:
     unreadable = [(f"{trial_id}.json", reason) for trial_id, reason in damaged.items()]
     unreadable += [(f"{trial_id}.json", "not in the plan") for trial_id in records if trial_id not in planned]
     states = trial_states(study, records, damaged)
+    searched: dict[str, list[str]] = {}  # of the arms whose configurations are drawn one after another
+    draws: dict[str, dict[str, Any]] = {}
+    if any(row.slot is not None for row in study.plan):
+        searched = {arm.name: arm.searched for arm in study.study_config().arms if arm.slots is not None}
+        draws = read_draws(folder)
+    configs = {
+        row.trial_id: records[row.trial_id].config if row.trial_id in records else draws.get(row.trial_id, row.config)
+        for row in study.plan
+    }
     rows = [
         _row(study, row, states[row.trial_id], records.get(row.trial_id), damaged.get(row.trial_id))
+        | _configuration(
+            configs[row.trial_id], [] if row.trial_id in records or row.trial_id in draws else searched.get(row.arm, [])
+        )
         for row in study.plan
     ]
     trials = pd.DataFrame(rows, columns=_columns(rows))
@@ -98,6 +112,7 @@ def load_store(folder: Store) -> StudyResults:
         account=account(states.values()),
         unreadable=unreadable,
         running=live_holder(folder) is not None,
+        configs=configs,
     )
 
 
@@ -113,12 +128,15 @@ def _row(
         "state": state,
         "reason": None if damage is None else f"its record cannot be read: {damage}",
     }
-    config = planned.config if record is None else record.config
-    for path, value in flatten(parse(config)).items():
-        row[f"config.{path}"] = ",".join(value) if isinstance(value, list) else value
     if record is not None:
         row |= {"reason": record.reason} | record.measurements | record.provenance
     return row
+
+
+def _configuration(config: dict[str, Any], undrawn: list[str]) -> dict[str, Any]:
+    """The columns ``config.PATH``; what a slot searches is missing until it is drawn."""
+    values = flatten(parse(config)) | dict.fromkeys(undrawn)
+    return {f"config.{path}": ",".join(v) if isinstance(v, list) else v for path, v in values.items()}
 
 
 def _columns(rows: list[dict[str, Any]]) -> list[str]:

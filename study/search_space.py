@@ -1,6 +1,7 @@
 """The distributions of a search space, their grid expansion and their seeded draws.
 
-Knows nothing of what the values mean: paths are checked by ``study.config``.
+Knows nothing of what the values mean: paths are checked by ``study.config``. The adaptive draws of an arm with slots
+are made by ``study.optuna_search``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from trainables.schema import Count, Frozen
 
 Value = bool | int | float | str | None
 Point = dict[str, Value]
+_GOLDEN = 0.618034
 
 
 class Searched(Frozen):
@@ -45,11 +47,19 @@ class Choice(Searched):
 
     kind: Literal["choice"] = "choice"
     values: tuple[Value, ...] = Field(min_length=1, description="the values")
-    samples: Count = Field(description="number of draws")
+    samples: Count | None = Field(None, description="number of draws; null in an arm with slots")
 
     def quantile(self, u: float) -> Value:
         """The value at a uniform number, each value equally likely."""
         return self.values[int(u * len(self.values))]
+
+    def probes(self) -> tuple[Value, ...]:
+        """Values that show whether the distribution fits its path: all of them."""
+        return self.values
+
+    def text(self) -> str:
+        """The distribution as people read it."""
+        return f"one of {', '.join('null' if value is None else str(value) for value in self.values)}"
 
 
 class Uniform(Searched):
@@ -58,7 +68,7 @@ class Uniform(Searched):
     kind: Literal["uniform"] = "uniform"
     low: float = Field(description="lower bound")
     high: float = Field(description="upper bound")
-    samples: Count = Field(description="number of draws")
+    samples: Count | None = Field(None, description="number of draws; null in an arm with slots")
 
     @model_validator(mode="after")
     def _bounds_are_ordered(self) -> Uniform:
@@ -70,6 +80,14 @@ class Uniform(Searched):
         """The value at a uniform number."""
         return _six_digits(self.low + u * (self.high - self.low), self.low, self.high)
 
+    def probes(self) -> tuple[Value, ...]:
+        """Values that show whether the distribution fits its path: the bounds, and one that is no whole number."""
+        return self.low, self.quantile(_GOLDEN), self.high
+
+    def text(self) -> str:
+        """The distribution as people read it."""
+        return f"{self.low:g} to {self.high:g}"
+
 
 class LogUniform(Searched):
     """Draws whose logarithm is uniform between those of two bounds."""
@@ -77,7 +95,7 @@ class LogUniform(Searched):
     kind: Literal["log_uniform"] = "log_uniform"
     low: float = Field(gt=0.0, description="lower bound")
     high: float = Field(description="upper bound")
-    samples: Count = Field(description="number of draws")
+    samples: Count | None = Field(None, description="number of draws; null in an arm with slots")
 
     @model_validator(mode="after")
     def _bounds_are_ordered(self) -> LogUniform:
@@ -88,6 +106,14 @@ class LogUniform(Searched):
     def quantile(self, u: float) -> Value:
         """The value at a uniform number."""
         return _six_digits(self.low * math.exp(u * math.log(self.high / self.low)), self.low, self.high)
+
+    def probes(self) -> tuple[Value, ...]:
+        """Values that show whether the distribution fits its path: the bounds, and one that is no whole number."""
+        return self.low, self.quantile(_GOLDEN), self.high
+
+    def text(self) -> str:
+        """The distribution as people read it."""
+        return f"{self.low:g} to {self.high:g} (log scale)"
 
 
 Distribution = Annotated[Grid | Choice | Uniform | LogUniform, Field(discriminator="kind")]
@@ -131,7 +157,7 @@ def expand(search: Mapping[str, Distribution], seed: str) -> list[Point]:
         One dictionary of path to value for each point; a single empty one for an empty space.
 
     Raises:
-        InputError: The drawn distributions disagree on the number of draws.
+        InputError: The drawn distributions disagree on the number of draws, or do not say it.
 
     Example:
         >>> expand({"a": Grid(values=(1, 2)), "b": Grid(values=(0.1,), also=("c",))}, seed="")
@@ -139,7 +165,9 @@ def expand(search: Mapping[str, Distribution], seed: str) -> list[Point]:
     """
     grids = {path: space for path, space in search.items() if isinstance(space, Grid)}
     drawn = {path: space for path, space in search.items() if not isinstance(space, Grid)}
-    counts = {space.samples for space in drawn.values()}
+    if missing := [path for path, space in drawn.items() if space.samples is None]:
+        raise InputError(f"{missing[0]} is drawn, so give its distribution a number of samples, or its arm slots")
+    counts = {space.samples for space in drawn.values() if space.samples is not None}
     if len(counts) > 1:
         raise InputError(f"what is drawn together takes one number of samples, got {sorted(counts)}")
     draws = [

@@ -1,7 +1,8 @@
 """Planned trials on Ray Tune: the cluster, the resources, the failure policy and the way records reach the driver.
 
-Tune's own snapshot and trial folders lag behind, so nothing here reads them: a trial's record is made from its last
-report in a callback of the driver, when the trial ends.
+Tune gets the trials in the order of the plan: those of a grid as planned, those of an arm with slots as Optuna draws
+them when they start. Tune's own snapshot and trial folders lag behind, so nothing here reads them: a trial's record is
+made from its last report in a callback of the driver, when the trial ends.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ import logging
 import signal
 import socket
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
 from ray import cloudpickle, tune
 from ray.tune.logger import TBXLoggerCallback
+from ray.tune.search import Searcher
 
 from study.interruption import Interruption
 from study.plan import PlannedTrial
@@ -29,6 +32,9 @@ from study.storage import Store
 from trainables.assets import Assets
 from trainables.errors import InputError
 from trainables.tune_trainable import OUTCOME, run_trial
+
+if TYPE_CHECKING:
+    from study.optuna_search import JointSearch
 
 LOG_LINES = 40
 CONNECT_SECONDS = 5.0
@@ -109,6 +115,7 @@ def sweep(
     progress: SweepProgress,
     interruption: Interruption,
     trainable: Callable[..., None] = run_trial,
+    searches: Mapping[str, JointSearch] | None = None,
 ) -> None:
     """Run planned trials as one Tune experiment and hand over the record of each when it ends.
 
@@ -122,22 +129,20 @@ def sweep(
         progress: Shows them.
         interruption: Ends the sweep early.
         trainable: Runs one trial.
+        searches: Arm to its draws, for arms with slots.
     """
-    configs = {trial.trial_id: trial.config.model_dump(mode="json") for trial in trials}
+    queue = _Queue(trials, searches or {}, resources.concurrency, _capacity(resources))
     storage = folder.child("runs")
     storage.filesystem.create_dir(storage.path, recursive=True)
-    recorder = _Recorder(folder.path.rsplit("/", 1)[-1], run, trials, write, progress, interruption)
+    recorder = _Recorder(folder.path.rsplit("/", 1)[-1], run, queue, write, progress, interruption)
     tuner = tune.Tuner(
         tune.with_resources(
             tune.with_parameters(trainable, assets=assets),
             {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial or 0.0},
         ),
-        param_space={
-            "trial_id": tune.grid_search(list(configs)),
-            "trial": tune.sample_from(lambda config: configs[config["trial_id"]]),
-        },
         tune_config=tune.TuneConfig(
-            max_concurrent_trials=resources.concurrency,
+            search_alg=queue,
+            num_samples=len(trials),
             reuse_actors=True,  # seven times faster for short trials
             trial_dirname_creator=lambda trial: trial.config["trial_id"],
         ),
@@ -156,6 +161,77 @@ def sweep(
         interruption.disarm()
 
 
+def _capacity(resources: Resources) -> int:
+    """Trials that the nodes hold at once now."""
+    asked = {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial or 0.0}
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return max(1, sum(min(int(node.get(k, 0) / n + 1e-9) for k, n in asked.items() if n > 0) for node in nodes))
+
+
+class _Queue(Searcher):  # type: ignore[misc]
+    """Hands the planned trials to Tune in their order.
+
+    Tune asks ahead, so that a free slot finds a trial waiting. That is right for a grid; an adaptive draw waits until
+    it can start, so that it knows every trial that ended before.
+
+    Args:
+        trials: What to run.
+        searches: Arm to its draws, for arms with slots.
+        concurrency: Trials at a time; None: as many as fit.
+        capacity: Trials that fit.
+    """
+
+    def __init__(
+        self,
+        trials: Sequence[PlannedTrial],
+        searches: Mapping[str, JointSearch],
+        concurrency: int | None,
+        capacity: int,
+    ) -> None:
+        super().__init__()
+        self._waiting = deque(trials)
+        self._searches = searches
+        self._most = concurrency
+        self._most_drawn = capacity if concurrency is None else min(concurrency, capacity)
+        self._live: set[str] = set()
+        self._handed: dict[str, PlannedTrial] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Tune pickles its searcher, for a restore that nothing of ours uses."""
+        return Searcher, ()
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next trial, or None while as many run as may; ``trial_id`` is Tune's own."""
+        if not self._waiting:
+            return str(Searcher.FINISHED)
+        trial = self._waiting[0]
+        most = self._most if trial.slot is None else self._most_drawn
+        if most is not None and len(self._live) >= most:
+            return None
+        if trial.slot is not None:
+            trial = replace(trial, config=self._searches[trial.arm].draw(trial))
+        self._waiting.popleft()
+        self._live.add(trial_id)
+        self._handed[trial.trial_id] = trial
+        return {"trial_id": trial.trial_id, "trial": trial.config.model_dump(mode="json")}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Its place is free."""
+        self._live.discard(trial_id)
+
+    def handed(self, trial_id: str) -> PlannedTrial:
+        """The planned trial of that id, with the configuration that it runs with."""
+        return self._handed[trial_id]
+
+    def ended(self, record: TrialRecord) -> None:
+        """Tell the search that drew a trial what came of it."""
+        if (trial := self._handed[record.trial_id]).slot is not None:
+            self._searches[trial.arm].ended(record)
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
+        """Nothing: the trial records are the only store."""
+
+
 class _Recorder(tune.Callback):  # type: ignore[misc]
     """Turns the end of each trial into its record."""
 
@@ -163,14 +239,14 @@ class _Recorder(tune.Callback):  # type: ignore[misc]
         self,
         study: str,
         run: str,
-        trials: Sequence[PlannedTrial],
+        queue: _Queue,
         write: Callable[[TrialRecord], None],
         progress: SweepProgress,
         interruption: Interruption,
     ) -> None:
         self._study = study
         self._run = run
-        self._trials = {trial.trial_id: trial for trial in trials}
+        self._queue = queue
         self._write = write
         self._progress = progress
         self._interruption = interruption
@@ -198,7 +274,7 @@ class _Recorder(tune.Callback):  # type: ignore[misc]
         self._finish(trial, {"state": "failed", "reason": f"{error.type}: {error.message}", "error": error})
 
     def _finish(self, trial: Any, outcome: dict[str, Any]) -> None:
-        planned = self._trials[trial.config["trial_id"]]
+        planned = self._queue.handed(trial.config["trial_id"])
         outcome["provenance"] = {"run": self._run, **outcome.get("provenance", {})}
         record = TrialRecord(
             study=self._study,
@@ -210,6 +286,7 @@ class _Recorder(tune.Callback):  # type: ignore[misc]
             **outcome,
         )
         self._write(record)
+        self._queue.ended(record)
         self._progress.ended(record)
 
 

@@ -33,9 +33,14 @@ VERSIONS = {"version.code": "c0de", "version.torch": "2", "version.transformers"
 
 class FakeAssets:
     weights = "weights"
+    revision: str | None = None
+    notes = ("a note",)
 
     def fingerprints(self, config: TrialConfig) -> tuple[str, str]:
         return self.weights, "rows"
+
+    def model(self, config: TrialConfig) -> Any:
+        return SimpleNamespace(revision=self.revision)
 
 
 class World:
@@ -62,6 +67,7 @@ class World:
         write: Callable[[TrialRecord], None],
         progress: Any,
         interruption: Any,
+        searches: Any,
     ) -> None:
         folder.child("runs").child(run).write("tuner.pkl", b"")
         self.ran.append([])
@@ -117,6 +123,8 @@ def test_a_study_runs_and_answers(world: World, small_study: StudyConfig) -> Non
     record = read_study(world.folder)
     assert record.fingerprints["models"] == {"bert-base-multilingual-cased": "weights"}
     assert [key.split(",")[0] for key in record.fingerprints["data"]] == ["xnli from hub"]
+    assert record.fingerprints["revisions"] == {}
+    assert record.notes == ("a note",)
     assert world.folder.names() == ["report", "runs", "study.json", "trials"]
 
 
@@ -214,8 +222,8 @@ def test_a_sweep_that_just_ends_is_1(world: World, small_study: StudyConfig) -> 
 def test_missing_trials_without_an_interruption_are_1(
     world: World, small_study: StudyConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def first_only(trials: Sequence[PlannedTrial], *rest: Any) -> None:
-        world.sweep(trials[:1], *rest)
+    def first_only(trials: Sequence[PlannedTrial], *rest: Any, searches: Any) -> None:
+        world.sweep(trials[:1], *rest, searches=searches)
 
     monkeypatch.setattr(study.sweep, "sweep", first_only)
     assert world.run(small_study) == 1
@@ -261,6 +269,18 @@ def test_the_lock_is_held_during_the_sweep_and_given_back(world: World, small_st
     world.run(small_study)
     assert held == [True] * 6
     assert not world.folder.exists(LOCK_FILE)
+
+
+def test_the_commit_of_a_hub_model_is_recorded_and_another_with_the_same_content_is_no_change(
+    world: World, small_study: StudyConfig
+) -> None:
+    world.assets.revision = "abc123"
+    world.after = lambda interruption, count: interruption.request(signal.SIGINT)
+    world.run(small_study)
+    assert read_study(world.folder).fingerprints["revisions"] == {"bert-base-multilingual-cased": "abc123"}
+    world.after = lambda interruption, count: None
+    world.assets.revision = "def456"
+    assert world.resume() == 0
 
 
 @pytest.mark.parametrize("change", ["code", "weights"])

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from study.config import Arm, StudyConfig
-from study.plan import differences, draft, identify, narrow, parse_settings, plan
-from study.search_space import Grid
+from study.plan import differences, draft, identify, narrow, parse_settings, plan, probes
+from study.search_space import Grid, LogUniform
 from trainables.config import ModelConfig, TrialConfig, with_values
 from trainables.errors import InputError
 
@@ -81,7 +82,7 @@ def test_set_changes_the_base_of_every_arm() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({KL: "1"}, r"consistency\.weight is searched by arm kl; choose its value with --arms kl=VALUE"),
+        ({KL: "1"}, r"consistency\.weight is searched by arm kl; choose its value with --arms kl=VALUE, or leave the arm out to set it"),
         ({ATTENTION: "0.1"}, r"attention is searched by arm dropout"),
         ({"stages.0.epochs": "3"}, r"stages\.0\.epochs is fixed by arm both; leave the arm out"),
         ({"stages.0.epoch": "3"}, r"did you mean stages\.0\.epochs\?"),
@@ -155,6 +156,55 @@ def test_folders_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert study.base.model.name == str(tmp_path / "model")
     assert narrow(STUDY, values={"model.name": "mini"}).base.model.name == "mini"
     assert narrow(STUDY, values={"model.name": "org/model"}).base.model.name == "org/model"
+
+
+SEARCH = Arm(name="search", search={L2: LogUniform(low=1e-4, high=1.0)}, slots=3)
+JOINT = StudyConfig(name="j", seeds=2, arms=(Arm(name="baseline"), SEARCH))
+
+
+def test_slots_are_planned_before_they_are_drawn() -> None:
+    rows = plan(JOINT, content)[2:]
+    assert [(row.label, row.seed, row.slot) for row in rows] == [
+        ("search#001", 0, 1), ("search#001", 1, 1), ("search#002", 0, 2), ("search#002", 1, 2), ("search#003", 0, 3),
+        ("search#003", 1, 3),
+    ]  # fmt: skip
+    assert {row.slot for row in plan(STUDY, content)} == {None}
+    assert len({row.trial_id for row in rows}) == 6
+
+
+def test_the_id_of_a_slot_is_made_of_space_set_base_slot_and_seed() -> None:
+    ids = {row.trial_id for row in plan(JOINT, content)}
+
+    def others(arm: Arm, **base: Any) -> set[str]:
+        study = StudyConfig(name="other", seeds=2, base=TrialConfig(**base), arms=(arm,))
+        return {row.trial_id for row in plan(study, content)}
+
+    assert others(SEARCH.model_copy(update={"name": "renamed", "slots": 2})) < ids
+    wider = {L2: LogUniform(low=1e-4, high=2.0)}
+    for arm in (SEARCH.model_copy(update={"search": wider}), SEARCH.model_copy(update={"set": {KL: 1.0}})):
+        assert not others(arm) & ids
+    assert not others(SEARCH, measure={"trace_examples": 7}) & ids
+    assert not {row.trial_id for row in plan(JOINT, lambda config: ("other", "the data"))} & ids
+
+
+def test_a_joint_search_is_selected_whole() -> None:
+    assert labels(narrow(JOINT, arms="search")) == ["search#001", "search#002", "search#003"]
+    with pytest.raises(InputError, match="it cannot be narrowed to search=1; select it whole: --arms search"):
+        narrow(JOINT, arms="search=1")
+    with pytest.raises(InputError, match=r"l2\.weight is searched by arm search; leave the arm out to set it"):
+        narrow(JOINT, values={L2: "1"})
+
+
+def test_the_bounds_of_a_joint_space_can_be_tried() -> None:
+    assert probes(STUDY) == []
+    weights = [row.config.stages[0].penalties.l2 for row in probes(JOINT)]
+    assert {None if weight is None else weight.weight for weight in weights} >= {1e-4, 1.0}
+
+
+def test_differences_of_a_joint_space_are_said() -> None:
+    changed = JOINT.model_copy(update={"arms": (JOINT.arms[0], SEARCH.model_copy(update={"slots": 4}))})
+    space = f"slots, drawn by Optuna from {L2}: 0.0001 to 1 (log scale)"
+    assert differences(JOINT, changed) == [f"arm search: 3 {space} -> 4 {space}"]
 
 
 def test_differences_name_what_changed() -> None:

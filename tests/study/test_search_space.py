@@ -72,6 +72,25 @@ def test_joint_draws_take_one_number_of_samples() -> None:
         expand(space, seed="s")
 
 
+def test_draws_without_a_number_are_refused() -> None:
+    with pytest.raises(InputError, match="a is drawn, so give its distribution a number of samples, or its arm slots"):
+        expand({"a": Uniform(low=0.0, high=1.0)}, seed="s")
+
+
+def test_probes_reach_the_bounds_and_a_fraction() -> None:
+    for space in (Uniform(low=1.0, high=5.0), LogUniform(low=1.0, high=5.0)):
+        low, middle, high = space.probes()
+        assert (low, high) == (1.0, 5.0)
+        assert isinstance(middle, float)
+        assert not middle.is_integer()
+    assert Choice(values=("x", None)).probes() == ("x", None)
+
+
+def test_a_distribution_says_what_it_draws() -> None:
+    spaces = (Uniform(low=0.0, high=0.5), LogUniform(low=1e-6, high=1.0), Choice(values=(1, None)))
+    assert [space.text() for space in spaces] == ["0 to 0.5", "1e-06 to 1 (log scale)", "one of 1, null"]
+
+
 @pytest.mark.parametrize("kind", [Uniform, LogUniform])
 def test_bounds_are_ordered(kind: type[Uniform]) -> None:
     with pytest.raises(ValidationError, match=r"low < high must hold, got low=1 high=0\.5"):
