@@ -1,17 +1,16 @@
-"""Terminal tables: the studies of a storage, the trials of a study, one trial, a plan."""
+"""Terminal tables: the studies of a storage, the trials of a study, a plan."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
 import pandas as pd
-from rich.markup import escape
 from rich.table import Table
 
 from study.account import STATES, account, trial_states
@@ -19,19 +18,27 @@ from study.config import StudyConfig
 from study.lock import live_holder
 from study.plan import draft
 from study.progress import duration
-from study.records import TrialRecord, read_study, read_trials, studies
-from study.results import StudyResults
+from study.records import read_study, read_trials, studies
 from study.storage import Store
-from trainables.config import flatten, parse, paths
+from trainables.config import flatten, paths
 from trainables.errors import InputError
-from trainables.measurements import DEFINITIONS
 
 
-def _table(*columns: str, title: str | None = None, left: Sequence[str] = ()) -> Table:
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, title_style="bold")
+def table(*columns: str, title: str | None = None, left: Sequence[str] = ()) -> Table:
+    """An empty table in the style of all of them, for tens of rows; see ``aligned`` for more.
+
+    Args:
+        columns: Headers.
+        title: A line above.
+        left: Columns that are set flush left; the others flush right.
+
+    Returns:
+        The table.
+    """
+    empty = Table(title=title, title_justify="left", box=None, pad_edge=False, title_style="bold")
     for column in columns:
-        table.add_column(column, justify="left" if column in left else "right", overflow="fold")
-    return table
+        empty.add_column(column, justify="left" if column in left else "right", overflow="fold")
+    return empty
 
 
 def studies_table(storage: Store) -> Table | str:
@@ -45,179 +52,123 @@ def studies_table(storage: Store) -> Table | str:
     """
     if not studies(storage):
         return f"{storage.location} holds no study yet; start one with 'fisher-study run'"
-    table = _table("study", "planned", *STATES[:4], "running", "age", "best accuracy en", left=("study",))
+    shown = table("study", "planned", *STATES[:4], "running", "age", "best accuracy en", left=("study",))
     for name in studies(storage):
         folder = storage.child(name)
         try:
             study = read_study(folder)
         except InputError:
-            table.add_row(name, *[""] * 5, "", "", "study.json is damaged")
+            shown.add_row(name, *[""] * 5, "", "", "study.json is damaged")
             continue
         records, unreadable = read_trials(folder)
         counts = account(trial_states(study, records, unreadable).values())
         best = max((r.measurements.get("accuracy.en", -math.inf) for r in records.values()), default=-math.inf)
         age = datetime.now(UTC) - datetime.fromisoformat(study.created)
-        table.add_row(
+        shown.add_row(
             name,
             *(str(counts[state]) for state in ("planned", *STATES[:4])),
             "yes" if live_holder(folder) else "",
             duration(age.total_seconds()),
             f"{best:.3f}" if math.isfinite(best) else "",
         )
-    return table
+    return shown
 
 
-def trials_table(results: StudyResults) -> Table:
-    """The trials of a study with the figures that the paper is about.
+def trials_table(trials: pd.DataFrame) -> str:
+    """The trials with the figures that the paper is about.
 
     Args:
-        results: The study's tables.
+        trials: Rows of the trials table.
 
     Returns:
-        One row for each planned trial.
+        Aligned lines, one for each row after a header.
     """
-    table = _table(
-        "trial",
-        "label",
-        "seed",
-        "state",
-        "train",
-        "accuracy en",
-        "other languages",
-        "Tr(F)",
-        "gain",
-        "seconds",
-        title=f"{results.study['study']}{' (running)' if results.running else ''}",
+    others = [name for name in trials if re.fullmatch(r"accuracy\.(?!en$).+", name)]
+    gains = [name for name in trials if re.fullmatch(r"stage2\..+\.gain", name)]
+    errors = _texts(trials.get("fisher_trace_se"), trials, ".2g")
+    traces = _texts(trials.get("fisher_trace"), trials, ".4g")
+    return aligned(
+        {
+            "trial": list(trials["trial_id"]),
+            "label": list(trials["label"]),
+            "seed": _texts(trials["seed"], trials, "d"),
+            "state": list(trials["state"]),
+            "train": _texts(trials.get("train_accuracy"), trials, ".3f"),
+            "accuracy en": _texts(trials.get("accuracy.en"), trials, ".3f"),
+            "other languages": _texts(trials[others].mean(axis=1), trials, ".3f"),
+            "Tr(F)": [f"{trace} ± {se}" if se else trace for trace, se in zip(traces, errors, strict=True)],
+            "gain": _texts(trials[gains].mean(axis=1), trials, "+.3f"),
+            "seconds": _texts(trials.get("seconds"), trials, ".0f"),
+        },
         left=("trial", "label", "state"),
     )
-    for row in results.trials.to_dict("records"):
-        others = [v for k, v in row.items() if re.fullmatch(r"accuracy\.(?!en$).+", str(k)) and pd.notna(v)]
-        gains = [v for k, v in row.items() if re.fullmatch(r"stage2\..+\.gain", str(k)) and pd.notna(v)]
-        trace = _number(row.get("fisher_trace"), ".4g")
-        error = _number(row.get("fisher_trace_se"), ".2g")
-        table.add_row(
-            row["trial_id"],
-            row["label"],
-            str(row["seed"]),
-            row["state"],
-            _number(row.get("train_accuracy"), ".3f"),
-            _number(row.get("accuracy.en"), ".3f"),
-            _number(_mean(others), ".3f"),
-            f"{trace} ± {error}" if error else trace,
-            _number(_mean(gains), "+.3f"),
-            _number(row.get("seconds"), ".0f"),
-        )
-    return table
 
 
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
+def _texts(values: pd.Series[Any] | None, trials: pd.DataFrame, form: str) -> list[str]:
+    """A column of numbers as text; empty where nothing was measured."""
+    if values is None:
+        return [""] * len(trials)
+    return ["" if _missing(value) else format(value, form) for value in values]
 
 
-def _number(value: Any, form: str) -> str:
-    return "" if value is None or pd.isna(value) else format(value, form)
-
-
-def find_trial(results: StudyResults, name: str) -> str:
-    """The id of the trial that a person names.
+def columns_table(trials: pd.DataFrame) -> str:
+    """Chosen columns of the trials table.
 
     Args:
-        results: The study's tables.
-        name: An id, the beginning of one, or a label that only one trial has.
+        trials: The chosen part of it.
 
     Returns:
-        The trial's id.
-
-    Raises:
-        InputError: No trial is called so, or several are.
+        Aligned lines; numbers to six digits, nothing for what is missing.
     """
-    trials = results.trials
-    match = trials[trials.trial_id.str.startswith(name) | (trials.label == name)]
-    if len(match) == 1:
-        return str(match.trial_id.iloc[0])
-    if match.empty:
-        raise InputError(
-            f"study {results.study['study']} has no trial {name!r}; name one by its id, the beginning of it, or its "
-            f"label: 'fisher-study show {results.study['study']}' lists them"
-        )
-    ids = ", ".join(f"{row.trial_id} (seed {row.seed})" for row in match.itertuples())
-    raise InputError(f"{name!r} may be any of {ids}; name one by its id")
+    shown = {name: [_plain_text(value) for value in trials[name]] for name in trials}
+    return aligned(shown, left=[name for name in trials if not pd.api.types.is_numeric_dtype(trials[name])])
 
 
-def trial_tables(results: StudyResults, trial_id: str, record: TrialRecord | None) -> list[Table]:
-    """One trial: what it changes in the base trial, what it found, where it ran, what went wrong.
-
-    Args:
-        results: The study's tables.
-        trial_id: The trial.
-        record: Its record, or None when it is unfinished.
-
-    Returns:
-        Tables, in the order of interest.
-    """
-    row = results.trials.set_index("trial_id").loc[trial_id]
-    head = _table("", "", title=f"trial {trial_id}", left=("",))
-    head.show_header = False
-    for name in ("label", "seed", "state", "reason"):
-        head.add_row(name, "" if pd.isna(row[name]) else escape(str(row[name])))
-    tables = [head]
-    planned = next(p for p in results.study["plan"] if p["trial_id"] == trial_id)
-    base, own = (flatten(parse(config)) for config in (results.study["config"]["base"], planned["config"]))
-    changes = _table("configuration", "base", "this trial", left=("configuration",))
-    for path, value in own.items():
-        if value != base[path]:
-            changes.add_row(path, escape(json.dumps(base[path])), escape(json.dumps(value)))
-    tables.append(changes)
-    if record is None:
-        return tables
-    found = _table("measurement", "value", "definition", left=("measurement", "definition"))
-    for name, value in record.measurements.items():
-        found.add_row(name, f"{value:.6g}", definition(name))
-    where = _table("provenance", "value", left=("provenance", "value"))
-    for name, value in record.provenance.items():
-        where.add_row(name, escape(str(value)))
-    tables += [found, where]
-    if record.error is not None:
-        error = _table("error", left=("error",))
-        error.add_row(escape(record.error.log_tail))
-        tables.append(error)
-    return tables
+def _plain_text(value: Any) -> str:
+    if _missing(value):
+        return ""
+    return format(value, ".6g") if isinstance(value, float) else " ".join(str(value).split())
 
 
-def definition(name: str) -> str:
-    """What a measurement means and in which unit.
+def _missing(value: Any) -> bool:
+    """None, or the NaN by which pandas marks a hole."""
+    return value is None or value != value
+
+
+def aligned(columns: Mapping[str, Sequence[str]], left: Collection[str]) -> str:
+    """A table as plain lines; rich takes about a millisecond a row, which is too slow for thousands.
 
     Args:
-        name: Its column.
+        columns: Header to cells.
+        left: Columns that are set flush left; the others flush right.
 
     Returns:
-        The definition, empty for an unknown name.
+        Lines without trailing space.
 
     Example:
-        >>> definition("accuracy.de")
-        'validation accuracy after stage 0 (fraction)'
+        >>> print(aligned({"a": ["x", "yyy"], "n": ["10", "9"]}, left=["a"]))
+        a     n
+        x    10
+        yyy   9
     """
-    for template, text in DEFINITIONS.items():
-        if re.fullmatch(re.escape(template).replace("LANG", "[^.]+").replace("NAME", ".+"), name):
-            return text
-    return ""
+    padded = []
+    for name, cells in columns.items():
+        width = max(map(len, [name, *cells]))
+        padded.append([cell.ljust(width) if name in left else cell.rjust(width) for cell in (name, *cells)])
+    return "\n".join("  ".join(row).rstrip() for row in zip(*padded, strict=True))
 
 
-def trials_json(results: StudyResults) -> str:
-    """The trials table as JSON, every number exact.
+def trials_json(trials: pd.DataFrame) -> str:
+    """Rows of the trials table as JSON, every number exact, one line for each row.
 
     Args:
-        results: The study's tables.
+        trials: The rows.
 
     Returns:
-        A list of rows; what was not measured is null.
+        A list; what was not measured is null.
     """
-    rows = [{str(k): _plain(v) for k, v in row.items()} for row in results.trials.to_dict("records")]
-    return json.dumps(rows, indent=1, allow_nan=False)
-
-
-def _plain(value: Any) -> Any:
-    return None if value is None or pd.isna(value) else value
+    rows = ({str(k): None if _missing(v) else v for k, v in row.items()} for row in trials.to_dict("records"))
+    return "[\n" + ",\n".join(json.dumps(row, allow_nan=False) for row in rows) + "\n]"
 
 
 def plan_tables(study: StudyConfig) -> list[Table]:
@@ -230,14 +181,16 @@ def plan_tables(study: StudyConfig) -> list[Table]:
         Its arms with their values, and the base trial with the meaning of every path.
     """
     rows = draft(study)
-    arms = _table(
+    arms = table(
         "arm", "configurations", "trials", title=f"{study.name}: {len(rows)} trials", left=("arm", "configurations")
     )
+    drawn = {arm.name: arm.space_text() for arm in study.arms if arm.slots is not None}
     for arm, group in groupby(rows, key=lambda row: row.arm):
         trials = list(group)
-        arms.add_row(arm, " ".join(dict.fromkeys(trial.label for trial in trials)), str(len(trials)))
+        labels = " ".join(dict.fromkeys(trial.label for trial in trials))
+        arms.add_row(arm, drawn.get(arm, labels), str(len(trials)))
     title = "base trial; change it with --set PATH=VALUE"
-    base = _table("path", "value", "meaning", title=title, left=("path", "value", "meaning"))
+    base = table("path", "value", "meaning", title=title, left=("path", "value", "meaning"))
     meanings: Mapping[str, str] = paths()
     for path, value in flatten(study.base).items():
         base.add_row(path, ",".join(value) if isinstance(value, list) else json.dumps(value), meanings[path])

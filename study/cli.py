@@ -27,14 +27,15 @@ Concurrency = Annotated[int | None, typer.Option(min=1, help="Trials at a time; 
 Cpus = Annotated[float, typer.Option(min=0.01, help="CPUs, and so threads, of one trial.")]
 Gpus = Annotated[float | None, typer.Option(min=0.0, help="GPUs of one trial; default: 1 where there are any.")]
 Failures = Annotated[int, typer.Option(min=0, help="Further tries of a trial that raised or whose worker died.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Only errors and the summary at the end.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the study.")]
 
 
-def _console() -> Console:
+def _console(quiet: bool = False) -> Console:
     """Where tables go: as wide as the terminal, and wide enough for whole rows in a file or a pipe."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    return Console(width=None if sys.stdout.isatty() else 200, highlight=False, quiet=quiet)
 
 
 @app.command()
@@ -59,6 +60,7 @@ def run(
     cpus_per_trial: Cpus = 1.0,
     gpus_per_trial: Gpus = None,
     max_failures: Failures = 1,
+    quiet: Quiet = False,
 ) -> None:
     """Run a study, or what is left of it, and write its report."""
     from study import launch
@@ -69,12 +71,11 @@ def run(
 
     settings = [*(set_ or []), *([] if languages is None else [f"data.languages={languages}"])]
     chosen = narrow(load_study(study, bundled), name=name, arms=arms, seeds=seeds, values=parse_settings(settings))
-    console = _console()
-    if dry_run:
-        launch.preview(chosen, open_store(storage), console)
-        return
     resources = Resources(address, concurrency, cpus_per_trial, gpus_per_trial, max_failures)
-    raise typer.Exit(launch.run(chosen, open_store(storage), resources, console))
+    if dry_run:
+        launch.preview(chosen, open_store(storage), resources, _console())
+        return
+    raise typer.Exit(launch.run(chosen, open_store(storage), resources, _console(quiet)))
 
 
 @app.command()
@@ -92,6 +93,7 @@ def resume(
     cpus_per_trial: Cpus = 1.0,
     gpus_per_trial: Gpus = None,
     max_failures: Failures = 1,
+    quiet: Quiet = False,
 ) -> None:
     """Run the planned trials that have no result yet."""
     from study import launch
@@ -100,7 +102,8 @@ def resume(
 
     resources = Resources(address, concurrency, cpus_per_trial, gpus_per_trial, max_failures)
     states = launch.parse_retry(retry)
-    code = launch.resume(name, open_store(storage), resources, _console(), retry=states, accept_changes=accept_changes)
+    console = _console(quiet)
+    code = launch.resume(name, open_store(storage), resources, console, retry=states, accept_changes=accept_changes)
     raise typer.Exit(code)
 
 
@@ -117,34 +120,63 @@ def list_(storage: Storage = "./studies") -> None:
 def show(
     name: Name,
     trial: Annotated[str | None, typer.Argument(metavar="TRIAL", help="A trial's id or label.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="The whole trials table as JSON.")] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="The whole trials table as CSV.")] = False,
+    sort: Annotated[str | None, typer.Option(metavar="COLUMN", help="Sort by it; -COLUMN: the largest first.")] = None,
+    descending: Annotated[bool, typer.Option("--descending", help="With --sort: the largest first.")] = False,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN=VALUE", help="Only such rows; also != < <= > >=; repeatable."),
+    ] = None,
+    columns: Annotated[
+        str | None, typer.Option(metavar="A,B,C", help="Only these columns of the trials table.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="The trials table as JSON, every column.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="The trials table as CSV, every column.")] = False,
     storage: Storage = "./studies",
 ) -> None:
     """Show the trials of a study, or one trial."""
     from study import browse
     from study.account import account_line
-    from study.records import read_trials, study_folder
+    from study.records import study_folder
     from study.results import load_store
+    from study.selection import check_options, select
     from study.storage import open_store
+    from study.trial_view import find_trial, trial_tables
 
+    check_options(trial, sort=sort, descending=descending, where=where, columns=columns, json=json, csv=csv)
     folder = study_folder(open_store(storage), name)
     results = load_store(folder)
-    console = _console()
     if trial is not None:
-        trial_id = browse.find_trial(results, trial)
-        for table in browse.trial_tables(results, trial_id, read_trials(folder)[0].get(trial_id)):
+        console = _console()
+        for table in trial_tables(folder, results, find_trial(results, trial)):
             console.print(table)
             console.print()
-    elif json:
-        typer.echo(browse.trials_json(results))
+        return
+    chosen = select(results.trials, where=where or (), sort=sort, descending=descending, columns=columns)
+    if json:
+        typer.echo(browse.trials_json(chosen))
     elif csv:
-        typer.echo(results.trials.to_csv(index=False), nl=False)
+        typer.echo(chosen.to_csv(index=False), nl=False)
     else:
-        console.print(browse.trials_table(results))
-        console.print(account_line(results.account))
+        typer.echo(f"{name} (running)" if results.running else name)
+        typer.echo(browse.columns_table(chosen) if columns else browse.trials_table(chosen))
+        typer.echo(account_line(results.account) + (f"; {len(chosen)} shown" if where else ""))
         for file, reason in results.unreadable:
-            console.print(f"unreadable: trials/{file}: {reason}", markup=False)
+            typer.echo(f"unreadable: trials/{file}: {reason}")
+
+
+@app.command()
+def export(
+    name: Name,
+    optuna: Annotated[str, typer.Option("--optuna", metavar="sqlite:///FILE", help="SQLite file to write to.")],
+    storage: Storage = "./studies",
+) -> None:
+    """Write a study as an Optuna study, for optuna-dashboard."""
+    from study.export import export_optuna
+    from study.records import study_folder
+    from study.storage import open_store
+
+    url = export_optuna(study_folder(open_store(storage), name), optuna)
+    typer.echo(f"written; look at it with: optuna-dashboard {url}")
 
 
 @app.command()

@@ -112,7 +112,10 @@ class SweepProgress:
         self._bar.update(self._task, description=", ".join(counts) + self._time_left())
         table = Table(box=None, pad_edge=False)
         for column in ("trial", "seed", "state", "accuracy en", "Tr(F)", "seconds"):
-            table.add_column(column, justify="left" if column in ("trial", "state") else "right")
+            # A long reason is cut, so that the display keeps its height; the record holds it whole.
+            table.add_column(
+                column, justify="left" if column in ("trial", "state") else "right", no_wrap=True, overflow="ellipsis"
+            )
         for record in self._ended[-ROWS:]:
             table.add_row(*map(escape, _cells(record)))
         return Group(table, self._bar)
@@ -126,7 +129,7 @@ def _cells(record: TrialRecord) -> list[str]:
         record.state if record.reason is None else f"{record.state}: {record.reason}",
         f"{found['accuracy.en']:.3f}" if "accuracy.en" in found else "",
         f"{found['fisher_trace']:.4g}" if "fisher_trace" in found else "",
-        f"{record.provenance['seconds']:.0f}" if "seconds" in record.provenance else "",
+        "" if (seconds := record.provenance.get("seconds")) is None else f"{seconds:.0f}",
     ]
 
 

@@ -5,18 +5,16 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import pytest
 from rich.console import Console, RenderableType
 
 from study import browse
+from study.config import Arm, StudyConfig
 from study.loading import load_study
-from study.config import StudyConfig
-from study.records import TrialError, TrialRecord, write_trial
+from study.records import TrialRecord, write_trial
 from study.results import load
+from study.search_space import LogUniform
 from study.storage import open_store
 from trainables.config import paths
-from trainables.errors import InputError
-from trainables.measurements import DEFINITIONS
 
 if TYPE_CHECKING:
     from tests.study.conftest import MakeStudy
@@ -51,69 +49,51 @@ def test_an_empty_storage_says_how_to_begin(make_study: MakeStudy) -> None:
 
 def test_trials_with_the_papers_figures(make_study: MakeStudy) -> None:
     folder, trials = make_study(records=1)
-    lines = text(browse.trials_table(load(folder.path))).splitlines()
-    assert len(lines) == 2 + 6
-    assert lines[2].split() == [
+    lines = browse.trials_table(load(folder.path).trials).splitlines()
+    assert len(lines) == 1 + 6
+    assert lines[1].split() == [
         trials[0].trial_id, "baseline", "0", "complete", "1.000", "0.700", "0.500", "0.3", "±", "0.01", "+0.100", "2",
     ]  # fmt: skip
-    assert lines[3].split() == [trials[1].trial_id, "baseline", "1", "unfinished"]
+    assert lines[2].split() == [trials[1].trial_id, "baseline", "1", "unfinished"]
 
 
-def test_a_trial_is_found_by_id_beginning_or_label(make_study: MakeStudy, small_study: StudyConfig) -> None:
-    folder, trials = make_study(study=small_study.model_copy(update={"seeds": 1}))
-    results = load(folder.path)
-    assert browse.find_trial(results, trials[1].trial_id) == trials[1].trial_id
-    assert browse.find_trial(results, trials[1].trial_id[:8]) == trials[1].trial_id
-    assert browse.find_trial(results, "kl=0.5") == trials[2].trial_id
-    with pytest.raises(InputError, match="study small has no trial 'kl=9'; name one by its id"):
-        browse.find_trial(results, "kl=9")
-
-
-def test_a_label_of_several_seeds_is_asked_back(make_study: MakeStudy) -> None:
+def test_a_plan_without_records_has_empty_columns(make_study: MakeStudy) -> None:
     folder, trials = make_study()
-    with pytest.raises(InputError, match=rf"'kl=0' may be any of {trials[2].trial_id} \(seed 0\), .* \(seed 1\)"):
-        browse.find_trial(load(folder.path), "kl=0")
+    lines = browse.trials_table(load(folder.path).trials).splitlines()
+    assert lines[0].split() == [
+        "trial", "label", "seed", "state", "train", "accuracy", "en", "other", "languages", "Tr(F)", "gain", "seconds",
+    ]  # fmt: skip
+    assert lines[1].split() == [trials[0].trial_id, "baseline", "0", "unfinished"]
 
 
-def test_a_trial_shows_what_it_changes_and_what_it_found(make_study: MakeStudy, make_record: Make) -> None:
-    folder, trials = make_study(records=4)
-    shown = text(*browse.trial_tables(load(folder.path), trials[3].trial_id, make_record(trials[3])))
-    changes = shown.split("measurement")[0]
-    assert "stages.0.consistency.weight" in changes
-    assert "stages.0.epochs" not in changes
-    assert "validation accuracy after stage 0 (fraction)" in shown
-    assert "version.torch" in shown
-
-
-def test_a_failed_trial_shows_its_error(make_study: MakeStudy, make_record: Make) -> None:
-    folder, trials = make_study()
-    error = TrialError(type="ValueError", message="no", log_tail="Traceback\n  [1] in line 3")
-    record = make_record(trials[0], state="failed", reason="ValueError: no", error=error)
-    write_trial(folder, record)
-    shown = text(*browse.trial_tables(load(folder.path), trials[0].trial_id, record))
-    assert "ValueError: no" in shown
-    assert "[1] in line 3" in shown
-
-
-def test_an_unfinished_trial_shows_its_configuration(make_study: MakeStudy) -> None:
-    folder, trials = make_study()
-    assert "unfinished" in text(*browse.trial_tables(load(folder.path), trials[0].trial_id, None))
-
-
-def test_every_measurement_has_its_definition() -> None:
-    for name, meaning in DEFINITIONS.items():
-        assert browse.definition(name.replace("LANG", "zh").replace("NAME", "layer.1")) == meaning
-    assert browse.definition("nothing") == ""
+def test_chosen_columns(make_study: MakeStudy, make_record: Make) -> None:
+    folder, trials = make_study(records=1)
+    write_trial(folder, make_record(trials[1], state="failed", reason="one\ntwo  [x]", measurements={}))
+    shown = browse.columns_table(load(folder.path).trials[["fisher_trace", "reason", "config.stages.0.clip"]])
+    assert shown.splitlines()[:3] == [
+        "fisher_trace  reason       config.stages.0.clip",
+        "         0.3                                  1",
+        "              one two [x]                     1",
+    ]
 
 
 def test_json_is_exact_and_null_is_null(make_study: MakeStudy) -> None:
     folder, _ = make_study(records=1)
     results = load(folder.path)
-    rows = json.loads(browse.trials_json(results))
+    shown = browse.trials_json(results.trials)
+    assert len(shown.splitlines()) == 2 + 6
+    rows = json.loads(shown)
     assert [list(row) for row in rows] == [list(results.trials.columns)] * 6
     assert rows[0]["fisher_trace"] == 0.1 + 0.2
     assert rows[1]["fisher_trace"] is None
     assert not any(isinstance(value, float) and math.isnan(value) for row in rows for value in row.values())
+
+
+def test_a_plan_shows_the_space_of_slots_and_not_each_slot(small_study: StudyConfig) -> None:
+    arm = Arm(name="search", search={"stages.0.penalties.l2.weight": LogUniform(low=1e-6, high=1.0)}, slots=4)
+    shown = text(*browse.plan_tables(small_study.model_copy(update={"arms": (arm,)})))
+    assert "4 slots, drawn by Optuna from stages.0.penalties.l2.weight: 1e-06 to 1 (log scale)" in shown
+    assert "search#001" not in shown
 
 
 def test_a_plan_shows_arms_and_every_path() -> None:
@@ -123,12 +103,3 @@ def test_a_plan_shows_arms_and_every_path() -> None:
     for path, meaning in paths().items():
         assert path in shown
         assert meaning.split()[0] in shown
-
-
-def test_text_that_looks_like_markup_is_shown_as_it_is(make_study: MakeStudy, make_record: Make) -> None:
-    folder, trials = make_study()
-    failed = make_record(trials[0], state="failed", reason="bad [/path] in dict[str, Any]", measurements={})
-    write_trial(folder, failed)
-    results = load(folder.path)
-    shown = [text(table) for table in browse.trial_tables(results, trials[0].trial_id, failed)]
-    assert "bad [/path] in dict[str, Any]" in shown[0]
