@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cached_property
+from collections.abc import Iterator, Mapping
 
 import torch
 
-from trainables.augmentations.subword import SubwordViews
+from trainables.augmentations.token_views import TokenViews, ViewFiles
+from trainables.augmentations.view import ViewConfig
 from trainables.data.contract import Rows
 from trainables.tokenization.encoding import Encoded, Encoder
 
@@ -18,21 +18,35 @@ class Examples:
     Args:
         rows: The rows.
         encoder: Encodes them.
+        files: What the files of views hold that these rows may be asked for, by kind and ``view.files``.
     """
 
-    def __init__(self, rows: Rows, encoder: Encoder) -> None:
+    def __init__(
+        self, rows: Rows, encoder: Encoder, files: Mapping[tuple[str | None, str | None], ViewFiles] | None = None
+    ) -> None:
         self.rows = rows
         self.encoder = encoder
         self.encoded: list[Encoded] = encoder.encode(rows)
         self.labels = torch.tensor(rows.labels)
+        self._files = files or {}
+        self._token_views: dict[ViewConfig, TokenViews] = {}
 
     def __len__(self) -> int:
         return len(self.encoded)
 
-    @cached_property
-    def subword_views(self) -> SubwordViews:
-        """Sampler of subword views of these rows."""
-        return SubwordViews(self.encoder, self.rows)
+    def token_views(self, view: ViewConfig) -> TokenViews:
+        """What draws the views of these rows that change tokens.
+
+        Args:
+            view: The view.
+
+        Returns:
+            The same object for equal views.
+        """
+        if view not in self._token_views:
+            files = self._files.get((view.kind, view.files))
+            self._token_views[view] = TokenViews(view, self.encoder, self.rows, files)
+        return self._token_views[view]
 
     def inputs(self, indices: list[int], device: torch.device) -> dict[str, torch.Tensor]:
         """Clean model inputs of some rows.

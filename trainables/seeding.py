@@ -14,7 +14,20 @@ from typing import Literal
 
 import torch
 
-Purpose = Literal["initialization", "order", "dropout", "view", "labels"]
+Purpose = Literal["initialization", "order", "dropout", "view", "labels", "directions"]
+
+
+def row_seed(seed: int, row: int) -> int:
+    """The seed of one row's draws, so that they do not depend on the rows beside it.
+
+    Args:
+        seed: Of the whole use.
+        row: Number of the row.
+
+    Returns:
+        A seed below 2**63.
+    """
+    return int.from_bytes(hashlib.blake2b(f"{seed}/{row}".encode(), digest_size=8).digest(), "big") >> 1
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from trainables.data.contract import Rows
 from trainables.tokenization.encoding import Encoded, Encoder
-from trainables.tokenization.subword_sampling import DEFAULT_STRENGTH, subword_sampler
+from trainables.tokenization.subword_sampling import SubwordSampler
 
 
 class SubwordViews:
@@ -13,32 +15,32 @@ class SubwordViews:
     Args:
         encoder: The encoder of the clean inputs.
         rows: The rows; their words are kept, since every epoch draws from them again.
+        sampler: Segments words.
+        strength: Rejection probability (WordPiece) or alpha (SentencePiece).
     """
 
-    def __init__(self, encoder: Encoder, rows: Rows) -> None:
+    def __init__(self, encoder: Encoder, rows: Rows, sampler: SubwordSampler, strength: float) -> None:
         self._encoder = encoder
-        self._sampler = subword_sampler(encoder.files.backend)
+        self._sampler = sampler
+        self._strength = strength
         self._first = [encoder.words(text) for text in rows.first]
         self._second = None if rows.second is None else [encoder.words(text) for text in rows.second]
 
-    def view(self, indices: list[int], strength: float | None, seed: int) -> list[Encoded]:
-        """Freshly sampled encodings of some rows.
+    def draw(self, indices: Sequence[int], seeds: Sequence[int]) -> list[Encoded]:
+        """Freshly sampled encodings.
 
         Args:
             indices: Row numbers.
-            strength: Rejection probability (WordPiece) or alpha (SentencePiece); None takes 0.2.
-            seed: Equal seeds give equal views.
+            seeds: One a row.
 
         Returns:
             One Encoded a row, special tokens and truncation as in the clean encoding.
         """
-        sentences = [self._first[i] for i in indices]
-        if self._second is not None:
-            sentences += [self._second[i] for i in indices]
-        words = [word for sentence in sentences for word in sentence]
-        segmented = iter(self._sampler.sample(words, DEFAULT_STRENGTH if strength is None else strength, seed))
-        pieces = [[piece for _ in sentence for piece in next(segmented)] for sentence in sentences]
-        if self._second is None:
-            return [self._encoder.assemble(first, None) for first in pieces]
-        half = len(indices)
-        return [self._encoder.assemble(a, b) for a, b in zip(pieces[:half], pieces[half:], strict=True)]
+        return [self._draw(index, seed) for index, seed in zip(indices, seeds, strict=True)]
+
+    def _draw(self, index: int, seed: int) -> Encoded:
+        first = self._first[index]
+        second = [] if self._second is None else self._second[index]
+        words = self._sampler.sample(first + second, self._strength, seed)
+        pieces = [[piece for word in part for piece in word] for part in (words[: len(first)], words[len(first) :])]
+        return self._encoder.assemble(pieces[0], None if self._second is None else pieces[1])

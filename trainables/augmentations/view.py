@@ -42,8 +42,22 @@ VIEWS: dict[str, ViewKind] = {
     "subword": ViewKind(
         "sampled subword segmentations; rejection probability (WordPiece) or alpha (SentencePiece)",
         "Hiraoka 2022; Kudo 2018",
-        {"strength": 0.2},
+        {"strength": 0.2, "drop_single_characters": False, "resample": True},
         keeps_tokens=False,
+    ),
+    "code_switch": ViewKind(
+        "words replaced by a translation from a bilingual dictionary; probability that a word is looked up",
+        "Zheng et al. 2021",
+        {"strength": 0.3, "files": None, "resample": True},
+        keeps_tokens=False,
+        highest=1.0,
+    ),
+    "translation": ViewKind(
+        "the example's translation from a file parallel to the English training file; probability of an example",
+        "Zheng et al. 2021",
+        {"strength": 1.0, "files": None, "resample": True},
+        keeps_tokens=False,
+        highest=1.0,
     ),
     "embedding_gaussian": ViewKind(
         "word embeddings + N(0, s^2), before positions and LayerNorm; s", "Aghajanyan et al. 2020", EMBEDDING_NOISE
@@ -74,6 +88,43 @@ VIEWS: dict[str, ViewKind] = {
 }
 
 
+BUNDLED = "bundled"
+EXPECTED_FILES = {
+    "code_switch": "LANG=FILE with commas, or 'bundled'; a bilingual dictionary, 'word translation' a line",
+    "translation": "LANG=FILE with commas, or 'bundled'; the English training file's translation, line by line",
+}
+
+
+def language_files(text: str) -> dict[str, str]:
+    """The files of a view by language.
+
+    Args:
+        text: ``LANG=FILE`` with commas, or ``bundled``.
+
+    Returns:
+        Language to path as it was given; empty for ``bundled``.
+
+    Raises:
+        ValueError: The text has another form, or names a language twice.
+
+    Example:
+        >>> language_files("de=muse/en-de.txt,es=muse/en-es.txt")
+        {'de': 'muse/en-de.txt', 'es': 'muse/en-es.txt'}
+    """
+    files: dict[str, str] = {}
+    for item in () if text == BUNDLED else text.split(","):
+        language, equals, path = (part.strip() for part in item.partition("="))
+        if not (language and equals and path) or language in files:
+            raise ValueError(f"view.files takes 'bundled', or LANG=FILE with commas, each LANG once, got {text!r}")
+        files[language] = path
+    return files
+
+
+def _files(text: str) -> str:
+    language_files(text)
+    return text
+
+
 def _known(kind: str) -> str:
     if kind not in VIEWS:
         raise ValueError(f"unknown view {kind!r}; known are {', '.join(VIEWS)}")
@@ -99,6 +150,15 @@ class ViewConfig(Frozen):
     step_size: float | None = Field(None, gt=0.0, description="adversarial_embedding: length of a step, in the norm")
     norm: Literal["l2", "inf"] | None = Field(None, description="adversarial_embedding: norm of each token's vector")
     candidates: Count | None = Field(None, description="token_substitution: nearest embeddings to choose from")
+    files: Annotated[str, AfterValidator(_files)] | None = Field(
+        None, description='code_switch, translation: LANG=FILE with commas, or "bundled"'
+    )
+    drop_single_characters: bool | None = Field(
+        None, description="subword, WordPiece: single characters are rejected too, as in MVR's code"
+    )
+    resample: bool | None = Field(
+        None, description="subword, code_switch, translation: drawn at each use; false: once for all epochs and seeds"
+    )
 
     @model_validator(mode="after")
     def _fields_belong_to_the_kind(self) -> ViewConfig:
@@ -131,7 +191,8 @@ class ViewConfig(Frozen):
         given = self.model_dump(exclude_none=True)
         values = dict(VIEWS[self.kind].fields) | given
         if missing := [name for name, value in values.items() if value is None]:
-            raise ValueError(f"view {self.kind} needs {', '.join(missing)}: there is no default")
+            expects = f" (files: {EXPECTED_FILES[self.kind]})" if "files" in missing else ""
+            raise ValueError(f"view {self.kind} needs {', '.join(missing)}: there is no default{expects}")
         return ViewConfig(**values)
 
     def explicit(self) -> dict[str, Any]:

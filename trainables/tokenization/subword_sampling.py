@@ -14,8 +14,6 @@ import sentencepiece
 
 from trainables.errors import InputError
 
-DEFAULT_STRENGTH = 0.2
-
 
 class SubwordSampler(Protocol):
     """Draws segmentations of words into ids of a vocabulary."""
@@ -35,14 +33,19 @@ class WordPieceSampler:
 
     A single character is never rejected. Where it is not in the vocabulary and all longer matches were rejected, the
     longest match stands, and where nothing matches at all the word takes its plain segmentation: sampling makes no
-    unknown word that plain encoding does not make. The MVR original rejects single characters too and turned 7.4 % of
-    English words into [UNK] with mBERT's vocabulary at 0.2.
+    unknown word that plain encoding does not make.
+
+    With ``drop_single_characters`` the rule is that of MVR's code: single characters are rejected too, and a word in
+    which no match survives at some place becomes unknown as a whole: with mBERT's vocabulary at 0.2, 7.4 % of English
+    words, and of words of one letter exactly 20 %.
 
     Args:
         model: The ``model`` part of the tokenizer's JSON.
+        drop_single_characters: Whether single characters are rejected too.
     """
 
-    def __init__(self, model: dict[str, Any]) -> None:
+    def __init__(self, model: dict[str, Any], drop_single_characters: bool = False) -> None:
+        self._drop_single_characters = drop_single_characters
         self._vocabulary: dict[str, int] = model["vocab"]
         self._unknown = self._vocabulary[model["unk_token"]]
         self._prefix: str = model["continuing_subword_prefix"]
@@ -85,7 +88,12 @@ class WordPieceSampler:
         segmented = []
         for word in words:
             table = self._candidates(word)
-            segmented.append([self._unknown] if table is None else self._segment(table, strength, draw))
+            if table is None:
+                segmented.append([self._unknown])
+            elif self._drop_single_characters:
+                segmented.append(self._segment_or_drop(table, strength, draw))
+            else:
+                segmented.append(self._segment(table, strength, draw))
         return segmented
 
     def _segment(self, table: list[list[tuple[int, int]]], strength: float, draw: Callable[[], float]) -> list[int]:
@@ -97,6 +105,19 @@ class WordPieceSampler:
             kept = (match for match in table[at] if match[0] == at + 1 or draw() >= strength)
             at, piece = next(kept, table[at][0])
             pieces.append(piece)
+        return pieces
+
+    def _segment_or_drop(
+        self, table: list[list[tuple[int, int]]], strength: float, draw: Callable[[], float]
+    ) -> list[int]:
+        pieces: list[int] = []
+        at = 0
+        while at < len(table):
+            kept = next((match for match in table[at] if draw() >= strength), None)
+            if kept is None:
+                return [self._unknown]
+            at = kept[0]
+            pieces.append(kept[1])
         return pieces
 
 
@@ -141,39 +162,38 @@ class UnigramSampler:
         Returns:
             Ids of each word.
         """
-        plain = self._processor.encode(words)
         if strength == 0:
-            return [list(pieces) for pieces in plain]
+            return [list(pieces) for pieces in self._processor.encode(words)]
         sentencepiece.set_random_generator_seed(seed % 2**32)
-        sampled = [self._processor.encode(word, enable_sampling=True, alpha=strength, nbest_size=-1) for word in words]
-        # Sampling must not make an unknown piece that plain encoding does not make.
-        return [
-            list(best) if self._unknown in drawn and self._unknown not in best else list(drawn)
-            for drawn, best in zip(sampled, plain, strict=True)
-        ]
+        encode = self._processor.encode
+        sampled = [list(encode(word, enable_sampling=True, alpha=strength, nbest_size=-1)) for word in words]
+        for number, drawn in enumerate(sampled):
+            # Sampling must not make an unknown piece that plain encoding does not make.
+            if self._unknown in drawn and self._unknown not in (plain := encode(words[number])):
+                sampled[number] = list(plain)
+        return sampled
 
 
-SAMPLERS: dict[str, type[WordPieceSampler] | type[UnigramSampler]] = {
-    "WordPiece": WordPieceSampler,
-    "Unigram": UnigramSampler,
-}
-
-
-def subword_sampler(backend: str) -> SubwordSampler:
+def subword_sampler(backend: str, drop_single_characters: bool = False) -> SubwordSampler:
     """The sampler for a tokenizer's vocabulary.
 
     Args:
         backend: The tokenizer's JSON.
+        drop_single_characters: Whether WordPiece rejects single characters too.
 
     Returns:
         Its sampler.
 
     Raises:
-        InputError: The vocabulary is of another kind.
+        InputError: The vocabulary is of another kind, or ``drop_single_characters`` was asked of a Unigram vocabulary.
     """
     model = json.loads(backend)["model"]
-    if model["type"] not in SAMPLERS:
+    if model["type"] == "WordPiece":
+        return WordPieceSampler(model, drop_single_characters)
+    if model["type"] != "Unigram":
         raise InputError(
-            f"subword sampling knows the vocabularies {', '.join(SAMPLERS)}; this tokenizer's is {model['type']}"
+            f"subword sampling knows the vocabularies WordPiece, Unigram; this tokenizer's is {model['type']}"
         )
-    return SAMPLERS[model["type"]](model)
+    if drop_single_characters:
+        raise InputError("view.drop_single_characters is a rule of WordPiece; this tokenizer's vocabulary is Unigram")
+    return UnigramSampler(model)

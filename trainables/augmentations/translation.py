@@ -1,0 +1,93 @@
+"""The view with an example's translation, from files that are parallel to the English training file.
+
+A file has a line for each example of the English training file as it is published, before any draw: line i translates
+example i. A line is a sentence, or for sentence pairs two sentences with a tab between them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from trainables.data.contract import Rows
+from trainables.data.tsv import read_fields
+from trainables.errors import InputError
+from trainables.tokenization.encoding import Encoded, Encoder
+
+
+def read_parallel(path: Path, examples: int, sentences: int) -> Rows:
+    """Read the translations of all English training examples.
+
+    Args:
+        path: The file.
+        examples: Examples of the English training file.
+        sentences: Sentences of an example, 1 or 2.
+
+    Returns:
+        Their translations in file order; all labels are 0, since a view keeps the example's own.
+
+    Raises:
+        InputError: The file cannot be read, a line has another number of sentences or an empty one, or there are not
+            as many lines as examples.
+    """
+    form = "sentence" if sentences == 1 else "sentence TAB sentence"
+    if not path.is_file():
+        raise InputError(
+            f"{path}: no such file; view translation expects the English training file's translation there, "
+            f"'{form}' a line"
+        )
+    lines = read_fields(path)
+    for number, fields in enumerate(lines, start=1):
+        if number > examples:
+            break
+        if len(fields) != sentences or not all(field.strip() for field in fields):
+            raise InputError(
+                f"{path}, line {number}: expected '{form}', found {len(fields)} columns"
+                + (", one of them empty" if len(fields) == sentences else "")
+            )
+    if len(lines) != examples:
+        raise InputError(
+            f"{path}, line {min(len(lines), examples) + 1}: "
+            + (f"the file ends after {len(lines)}" if len(lines) < examples else f"one of {len(lines)}")
+            + f" lines, but the English training file has {examples} examples, and line i must translate example i"
+        )
+    second = [fields[1] for fields in lines] if sentences == 2 else None
+    return Rows([fields[0] for fields in lines], second, [0] * len(lines))
+
+
+class TranslationViews:
+    """Draws translated views.
+
+    Args:
+        encoder: The encoder of the clean inputs.
+        rows: The English rows.
+        translations: Language to the rows' translations.
+        strength: Probability that an example is translated, into a language drawn for it; else it stays as it is.
+    """
+
+    def __init__(self, encoder: Encoder, rows: Rows, translations: Mapping[str, Rows], strength: float) -> None:
+        self._encoder = encoder
+        self._rows = rows
+        self._translations = list(translations.values())
+        self._strength = strength
+
+    def draw(self, indices: Sequence[int], seeds: Sequence[int]) -> list[Encoded]:
+        """Translated encodings.
+
+        Args:
+            indices: Row numbers.
+            seeds: One a row.
+
+        Returns:
+            One Encoded a row.
+        """
+        drawn = Rows([], None if self._rows.second is None else [], [0] * len(indices))
+        for index, seed in zip(indices, seeds, strict=True):
+            generator = random.Random(seed)
+            translated = generator.random() < self._strength
+            source = generator.choice(self._translations) if translated else self._rows
+            drawn.first.append(source.first[index])
+            if drawn.second is not None and source.second is not None:
+                drawn.second.append(source.second[index])
+        return self._encoder.encode(drawn)
