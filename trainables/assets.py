@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from trainables.augmentations.token_views import ViewFiles
+from trainables.augmentations.view import ViewConfig
 from trainables.config import DataConfig, ModelConfig, TrialConfig
 from trainables.data.task_data import TaskData, load_task_data
+from trainables.data.view_files import load_view_files
 from trainables.models.files import ModelFiles, load_model_files
 
 
@@ -16,6 +20,14 @@ def _model_key(config: ModelConfig) -> str:
 
 def _data_key(config: DataConfig) -> str:
     return config.model_dump_json(exclude={"max_length"})
+
+
+def _views_with_files(config: TrialConfig) -> list[ViewConfig]:
+    return [view for stage in config.stages for view, _ in stage.views() if view.files is not None]
+
+
+def _files_key(view: ViewConfig, data: DataConfig) -> tuple[str, str, str]:
+    return str(view.kind), str(view.files), _data_key(data) if view.kind == "translation" else ""
 
 
 @dataclass(frozen=True)
@@ -28,11 +40,13 @@ class Assets:
         models: Model name and revision to its files.
         data: Data configuration to its rows.
         notes: Lines that a person should know, as ``check`` found them.
+        view_files: What the files of views hold, by kind, ``view.files`` and, where it matters, the data configuration.
     """
 
     models: dict[str, ModelFiles] = field(default_factory=dict)
     data: dict[str, TaskData] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    view_files: dict[tuple[str, str, str], ViewFiles] = field(default_factory=dict)
 
     @classmethod
     def resolve(cls, configs: Iterable[TrialConfig]) -> Assets:
@@ -53,6 +67,9 @@ class Assets:
                 assets.data[key] = load_task_data(config.data)
             if (key := _model_key(config.model)) not in assets.models:
                 assets.models[key] = load_model_files(config.model)
+            for view in _views_with_files(config):
+                if (files_key := _files_key(view, config.data)) not in assets.view_files:
+                    assets.view_files[files_key] = load_view_files(view, config.data, assets.rows(config))
         return assets
 
     def check(self, configs: Iterable[TrialConfig]) -> list[str]:
@@ -86,7 +103,8 @@ class Assets:
             seen.add(key)
             files = self.model(config)
             if subword:
-                subword_sampler(files.tokenizer.backend)
+                drops = any(view.drop_single_characters for view, _ in views)
+                subword_sampler(files.tokenizer.backend, drops)
             model = build_model(files, config.model, len(self.rows(config).labels), Streams(config.seed))
             for view, compares_states in views:
                 check_view(model, view, compares_states)
@@ -119,6 +137,18 @@ class Assets:
         """
         return self.data[_data_key(config.data)]
 
+    def files(self, config: TrialConfig) -> dict[tuple[str | None, str | None], ViewFiles]:
+        """What the files of a trial's views hold.
+
+        Args:
+            config: The trial.
+
+        Returns:
+            Kind and ``view.files`` to the content.
+        """
+        views = _views_with_files(config)
+        return {(view.kind, view.files): self.view_files[_files_key(view, config.data)] for view in views}
+
     def fingerprints(self, config: TrialConfig) -> tuple[str, str]:
         """Hashes of the content that a trial uses.
 
@@ -126,6 +156,10 @@ class Assets:
             config: The trial.
 
         Returns:
-            Model fingerprint and data fingerprint.
+            Model fingerprint and data fingerprint, which covers the files of views.
         """
-        return self.model(config).fingerprint, self.rows(config).fingerprint
+        data = self.rows(config).fingerprint
+        views = [self.view_files[_files_key(view, config.data)].fingerprint for view in _views_with_files(config)]
+        if views:
+            data = hashlib.sha256("/".join([data, *views]).encode()).hexdigest()[:16]
+        return self.model(config).fingerprint, data

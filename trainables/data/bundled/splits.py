@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from trainables.data.bundled import inference_rows, paraphrase_rows
+from trainables.data.bundled import FOLDER, inference_rows, paraphrase_rows
+from trainables.data.bundled.dictionary import FILES, dictionary
 from trainables.data.bundled.grammar import LANGUAGES
 from trainables.data.bundled.meanings import Meaning
 from trainables.data.bundled.rows import Row
@@ -83,8 +84,28 @@ def _with_noise(row: Row, task: Task, rng: random.Random) -> Row:
     return row._replace(label=rng.choice([label for label in range(len(task.labels)) if label != row.label]))
 
 
+def translations(task: Task, seed: int = SEED) -> dict[str, list[tuple[str, str]]]:
+    """The training rows in the languages other than English, for views by translation; generated, not stored.
+
+    Args:
+        task: one of TASKS.
+        seed: the committed files have ``SEED``.
+
+    Returns:
+        Language to sentence pairs, row by row those of ``train-en.tsv``.
+    """
+    rows = build(replace(task, num_eval=0), seed)["train"]
+    return {
+        language: [(row.first[language], row.second[language]) for row in rows]
+        for language in LANGUAGES
+        if language != "en"
+    }
+
+
 def write(folder: Path, seed: int = SEED) -> None:
     """Write both tasks as ``folder/TASK/SPLIT-LANGUAGE.tsv``: sentence, sentence, label; no header.
+
+    The bilingual dictionaries go into ``folder/dictionaries/en-LANGUAGE.txt``.
 
     Args:
         folder: created where it does not exist.
@@ -98,3 +119,8 @@ def write(folder: Path, seed: int = SEED) -> None:
                     f"{row.first[language]}\t{row.second[language]}\t{task.labels[row.label]}\n" for row in rows
                 )
                 (folder / name / f"{split}-{language}.tsv").write_bytes(text.encode())
+    for language, path in FILES.items():
+        target = folder / path.relative_to(FOLDER)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        text = "".join(f"{word} {translation}\n" for word, translation in dictionary(language))
+        target.write_bytes(text.encode())
