@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +17,9 @@ from trainables.evaluation import evaluate
 from trainables.examples import Examples
 from trainables.measurements import CurvePoint
 from trainables.objective import Loss, Step, objective
+from trainables.regularizers.parameters import penalised
 from trainables.seeding import Streams
+from trainables.step_rules import sam_ascent
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def train_stage(
     on_step: Callable[[int], None] | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> StageResult:
-    """Train in place with AdamW, linear warm-up and decay, and clipping.
+    """Train in place with AdamW, linear warm-up and decay, and clipping; with SAM where it is set.
 
     Args:
         model: The model.
@@ -71,6 +73,9 @@ def train_stage(
         require_second_derivatives(model)
     optimizer, schedule = _optimizer(model, config, batches * config.epochs)
     parameters = [p for p in model.parameters() if p.requires_grad]
+    starting_point = None
+    if config.penalties.l2_sp is not None:
+        starting_point = {name: p.detach().clone() for name, p in model.named_parameters()}
     watch_english = number == 0 or config.selection == "best_english"
     best: tuple[float, dict[str, torch.Tensor]] | None = None
     steps, means = 0, {}
@@ -79,12 +84,13 @@ def train_stage(
         sums: dict[str, float] = defaultdict(float)
         counts: dict[str, int] = defaultdict(int)
         for start in range(0, len(order), config.batch_size):
-            losses = _accumulate(
-                model, examples, order[start : start + config.batch_size], config, streams, stage, steps, dtype
-            )
-            norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-            if not torch.isfinite(norm):
-                raise Diverged(f"gradient is not finite at stage {stage}, step {steps}")
+            rows = order[start : start + config.batch_size]
+            losses = _accumulate(model, examples, rows, config, streams, stage, steps, dtype, starting_point)
+            norm = _gradient_norm(parameters, stage, steps)
+            if config.optimizer.sam_rho:
+                with sam_ascent(parameters, config.optimizer.sam_rho, norm):
+                    _accumulate(model, examples, rows, config, streams, stage, steps, dtype, starting_point)
+                norm = _gradient_norm(parameters, stage, steps)
             if config.clip is not None:
                 torch.nn.utils.clip_grads_with_norm_(parameters, config.clip, norm)
             optimizer.step()
@@ -118,13 +124,14 @@ def _accumulate(
     stage: str,
     index: int,
     dtype: torch.dtype = torch.float32,
+    starting_point: Mapping[str, torch.Tensor] | None = None,
 ) -> dict[str, float]:
     """Gradients of one optimiser step over its micro-batches; the parts of its loss."""
     size = config.batch_size // config.accumulation
     parts: dict[str, float] = defaultdict(float)
     for number, start in enumerate(range(0, len(indices), size)):
         chunk = indices[start : start + size]
-        step = Step(model, examples, chunk, config, streams, stage, index, number, dtype)
+        step = Step(model, examples, chunk, config, streams, stage, index, number, dtype, starting_point)
         loss: Loss = objective(step, config)
         if not torch.isfinite(loss.total):
             raise Diverged(f"loss is {loss.total.item()} at stage {stage}, step {index}")
@@ -136,13 +143,21 @@ def _accumulate(
     return parts
 
 
+def _gradient_norm(parameters: Sequence[torch.nn.Parameter], stage: str, step: int) -> torch.Tensor:
+    norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    if not torch.isfinite(norm):
+        raise Diverged(f"gradient is not finite at stage {stage}, step {step}")
+    return norm
+
+
 def _optimizer(
     model: PreTrainedModel, config: StageConfig, total_steps: int
 ) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LambdaLR]:
-    """AdamW with decay on matrices only, and its schedule."""
+    """AdamW and its schedule."""
     settings = config.optimizer
-    decayed = [p for p in model.parameters() if p.requires_grad and p.dim() > 1]
-    exempt = [p for p in model.parameters() if p.requires_grad and p.dim() <= 1]
+    decaying = {name: p for name, p in penalised(model, settings.exempt_biases_and_norms)}
+    decayed = list(decaying.values())
+    exempt = [p for name, p in model.named_parameters() if p.requires_grad and name not in decaying]
     groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": exempt, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, eps=settings.epsilon, fused=True)
     warmup = round(settings.warmup * total_steps)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from trainables.regularizers.parameters import penalised
 from trainables.schema import Frozen, Weight
 
 if TYPE_CHECKING:
@@ -15,12 +16,13 @@ if TYPE_CHECKING:
 
 
 class L2Config(Frozen):
-    """0.5 times the sum of squares of all parameters, biases and LayerNorm included.
+    """0.5 times the sum of squares of all parameters, by default biases and LayerNorm included.
 
     Sum over parameters, not divided by their number and not by the batch; unit: squared parameter units.
     """
 
     weight: Weight = Field(1e-4, description="weight of 0.5 * sum theta^2")
+    exempt_biases_and_norms: bool = Field(False, description="leave biases and LayerNorm out of the sum")
 
     def penalty(self, step: Step) -> torch.Tensor:
         """The unweighted penalty.
@@ -31,8 +33,7 @@ class L2Config(Frozen):
         Returns:
             Scalar, 0.5 * sum theta^2.
         """
-        parameters: list[torch.Tensor] = [p for p in step.model.parameters() if p.requires_grad]
-        total = parameters[0].square().sum()
-        for parameter in parameters[1:]:
+        total = step.labels.new_zeros((), dtype=step.model.dtype)
+        for _, parameter in penalised(step.model, self.exempt_biases_and_norms):
             total = total + parameter.square().sum()
         return 0.5 * total

@@ -1,0 +1,65 @@
+"""L2-SP (Li, Grandvalet and Davoine 2018, equation 3): the encoder is drawn to its start, the new head to zero."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from trainables.regularizers.parameters import penalised
+from trainables.schema import Frozen, Weight
+
+if TYPE_CHECKING:
+    import torch
+
+    from trainables.objective import Step
+
+
+class L2SPConfig(Frozen):
+    """``0.5 ||theta - theta_0||^2`` over the encoder and ``0.5 ||head||^2``, each with a weight of its own.
+
+    Sums over parameters; unit: squared parameter units. In the loss, as in the authors' code, so that it passes through
+    AdamW's scaling. ``theta_0`` is what the stage starts from: the pretrained encoder in stage 0, the encoder after
+    stage 0 in stage 1. The encoder includes the pooler, also where no pretrained one exists.
+    """
+
+    weight: Weight = Field(0.01, description="weight of 0.5 * sum (theta - theta_0)^2 over the encoder")
+    head_weight: Weight = Field(0.01, description="weight of 0.5 * sum theta^2 over the head")
+    exempt_biases_and_norms: bool = Field(True, description="leave biases and LayerNorm out of both sums")
+
+    def penalty(self, step: Step) -> torch.Tensor:
+        """The unweighted penalty of the encoder.
+
+        Args:
+            step: The step; it knows the stage's starting point.
+
+        Returns:
+            Scalar, 0.5 * sum (theta - theta_0)^2.
+        """
+        start = step.starting_point
+        return _half_squares(step, (p - start[name] for name, p in self._parameters(step, encoder=True)))
+
+    def head_penalty(self, step: Step) -> torch.Tensor:
+        """The unweighted penalty of the head.
+
+        Args:
+            step: The step.
+
+        Returns:
+            Scalar, 0.5 * sum theta^2.
+        """
+        return _half_squares(step, (p for _, p in self._parameters(step, encoder=False)))
+
+    def _parameters(self, step: Step, encoder: bool) -> Iterable[tuple[str, torch.Tensor]]:
+        prefix = f"{step.model.base_model_prefix}."
+        for name, parameter in penalised(step.model, self.exempt_biases_and_norms):
+            if name.startswith(prefix) == encoder:
+                yield name, parameter
+
+
+def _half_squares(step: Step, tensors: Iterable[torch.Tensor]) -> torch.Tensor:
+    total = step.labels.new_zeros((), dtype=step.model.dtype)
+    for tensor in tensors:
+        total = total + tensor.square().sum()
+    return 0.5 * total
