@@ -47,6 +47,7 @@ class StudyTables:
         families: Arms in plan order.
         languages: Target languages with a measured accuracy, in the configuration's order.
         searched: Family to the configuration paths that it searches; paths that only follow another left out.
+        adaptive: Families whose configurations were drawn one after another, each in view of the outcomes before.
     """
 
     name: str
@@ -60,23 +61,25 @@ class StudyTables:
     families: list[str]
     languages: list[str]
     searched: dict[str, list[str]]
+    adaptive: frozenset[str] = frozenset()
 
     @cached_property
     def figure_rows(self) -> Rows:
         """The models as figures draw them; made once, so that all figures share one table."""
         return model_rows(self.models, self.searched)
 
-    def means(self, *columns: str, collapsed: bool = False) -> pd.DataFrame:
+    def means(self, *columns: str, collapsed: bool = False, adaptive: bool = False) -> pd.DataFrame:
         """Configurations: the mean over seeds of some columns, over the models that have a finite value in all.
 
         Args:
             columns: Columns of ``models``.
             collapsed: Also use collapsed models.
+            adaptive: Also the configurations of an adaptive search.
 
         Returns:
             One row a configuration: configuration, family, label, seeds and the columns; empty when a column is absent.
         """
-        used = self.usable(*columns, collapsed=collapsed)
+        used = self.usable(*columns, collapsed=collapsed, adaptive=adaptive)
         codes, first, inverse = np.unique(used["configuration"], return_index=True, return_inverse=True)
         seeds = np.bincount(inverse, minlength=len(codes))
         table = used.iloc[first][["configuration", "family", "label"]].reset_index(drop=True)
@@ -85,17 +88,23 @@ class StudyTables:
             table[column] = np.bincount(inverse, weights=_floats(used, column), minlength=len(codes)) / seeds
         return table
 
-    def usable(self, *columns: str, collapsed: bool = False) -> pd.DataFrame:
+    def usable(self, *columns: str, collapsed: bool = False, adaptive: bool = False) -> pd.DataFrame:
         """The models that have a finite value in all of some columns.
+
+        An adaptive search picks its configurations by accuracy and Tr(F), so they are no independent sample of either:
+        every correlation leaves them out.
 
         Args:
             columns: Columns of ``models``; where one does not exist no model is usable.
             collapsed: Also collapsed models.
+            adaptive: Also the models of an adaptive search.
 
         Returns:
             Their identity and those columns.
         """
         keep = np.full(len(self.models), True) if collapsed else ~self.models["collapsed"].to_numpy(dtype=bool)
+        if not adaptive:
+            keep &= ~self.models["family"].isin(self.adaptive).to_numpy(dtype=bool)
         for column in columns:
             keep &= np.isfinite(_floats(self.models, column))
         shown = dict.fromkeys([*_IDENTITY, *(column for column in columns if column in self.models)])
@@ -158,6 +167,7 @@ def tables(results: StudyResults) -> StudyTables:
         families=families,
         languages=sorted(found, key=lambda name: (order.index(name) if name in order else len(order), name)),
         searched=searched,
+        adaptive=frozenset(arm["name"] for arm in results.study.get("config", {}).get("arms", []) if arm.get("slots")),
     )
 
 

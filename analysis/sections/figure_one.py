@@ -8,7 +8,7 @@ from typing import Any
 from analysis import figures
 from analysis.configurations import StudyTables
 from analysis.document import Block, Figure, Missing, Paragraph, Section
-from analysis.numbers import Number, Numbers, from_association
+from analysis.numbers import Number, Numbers, from_association, plain
 from analysis.permutation import headline
 from analysis.rows import Rows, field_name
 from analysis.sections import figure_two, shared
@@ -27,12 +27,14 @@ class FigureOne:
         rows: The models.
         families: Their families.
         gains: Languages of Figure 2, which the page draws below with linked selections.
+        adaptive: Families that are drawn and not counted, since an adaptive search picked their configurations.
     """
 
     numbers: dict[str, Number]
     rows: Rows
     families: Families
     gains: list[str]
+    adaptive: list[str]
 
 
 def compute(tables: StudyTables) -> FigureOne | Missing:
@@ -43,7 +45,8 @@ def compute(tables: StudyTables) -> FigureOne | Missing:
     for key, collapsed in (("H1", False), ("H1.with_collapsed", True)):
         means = tables.means("accuracy.en", "ln_trace", collapsed=collapsed)
         numbers[key] = from_association(headline(means["ln_trace"], means["accuracy.en"], means["family"]))
-    return FigureOne(numbers, tables.figure_rows, shared.families(tables), figure_two.languages_with_gain(tables))
+    gains = figure_two.languages_with_gain(tables)
+    return FigureOne(numbers, tables.figure_rows, shared.families(tables), gains, sorted(tables.adaptive))
 
 
 def _chart(result: FigureOne, linked: bool = False) -> Any:
@@ -87,6 +90,12 @@ def draw(result: FigureOne, numbers: Numbers) -> list[Block]:
         "({H1:n} configurations, {H1:families} families); with collapsed models {H1.with_collapsed}, "
         "{H1.with_collapsed:p} ({H1.with_collapsed:n} configurations)."
     )
+    if result.adaptive:
+        text += (
+            f" Drawn, not counted here or in any other correlation: {plain(', '.join(result.adaptive))}, whose "
+            "configurations an adaptive search picked by the accuracy and Tr(F) of earlier ones, so that they are no "
+            "independent sample."
+        )
     return [Paragraph(text), Figure("figure-1", spec, {"models": result.rows}, caption, alternative, page)]
 
 

@@ -42,7 +42,7 @@ def compute(tables: StudyTables) -> Importance | Missing:
         paths = [f"config.{path}" for path in tables.searched.get(family, [])]
         paths = [path for path in paths if tables.has(path)]
         for column in outcomes:
-            means = tables.means(*paths, column) if paths else pd.DataFrame({"family": []})
+            means = tables.means(*paths, column, adaptive=True) if paths else pd.DataFrame({"family": []})
             means = means.loc[means["family"] == family]
             varied = [path for path in paths if means[path].nunique() > 1]
             if len(means) < len(varied) + 3 or not varied or means[column].nunique() < 2:

@@ -59,7 +59,7 @@ def compute(tables: StudyTables) -> Pareto | Missing:
     """The front over configurations, in studies that search two values or more at once."""
     if not any(len(paths) > 1 for paths in tables.searched.values()):
         return Missing("no family searches several hyperparameters at once.")
-    means = tables.means("ln_trace", "accuracy.en")
+    means = tables.means("ln_trace", "accuracy.en", adaptive=True)
     if means.empty:
         return Missing("no complete trial has both an English validation accuracy and a positive Tr(F).")
     chosen = means.iloc[front(means["ln_trace"].to_numpy(), means["accuracy.en"].to_numpy())]

@@ -51,7 +51,7 @@ def compute(tables: StudyTables) -> SecondStage | Missing:
     for language in tables.languages:
         columns = [f"stage2.{language}.{part}" for part in parts]
         if tables.has(columns[2]):
-            models = tables.models.loc[tables.usable(columns[2]).index].reindex(columns=columns)
+            models = tables.models.loc[tables.usable(columns[2], adaptive=True).index].reindex(columns=columns)
             cells = [models[column].mean() for column in columns]
             shown = [
                 f"{value:.3g}" if part == "distance" else f"{100 * value:.2f}"
@@ -62,7 +62,7 @@ def compute(tables: StudyTables) -> SecondStage | Missing:
 
 
 def _mean(tables: StudyTables, column: str) -> Number:
-    values = tables.usable(column)[column]
+    values = tables.usable(column, adaptive=True)[column]
     style: Style = "general" if column == "distance" else "points"
     unit, method = "trial", "mean over models that did not collapse"
     if not len(values):

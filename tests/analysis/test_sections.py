@@ -264,6 +264,54 @@ def test_the_pareto_front_and_importance_of_a_joint_search(tmp_path: Path) -> No
     assert found.numbers["H2"].n == 6
 
 
+def _searched(folder: Path, arm: str) -> Path:
+    """The study with the given arm turned into an adaptive search of two paths, whose seeds' learning rates differ."""
+    data = json.loads((folder / "study.json").read_text())
+    (found,) = (one for one in data["config"]["arms"] if one["name"] == arm)
+    path = next(iter(found["search"]))
+    rate = "stages.0.optimizer.learning_rate"
+    found["slots"] = 12
+    found["search"] = {
+        path: {"kind": "log_uniform", "low": 1e-3, "high": 50.0}, rate: {"kind": "uniform", "low": 1e-5, "high": 1e-3}
+    }  # fmt: skip
+    rng = np.random.default_rng(1)
+    for place, row in enumerate(row for row in data["plan"] if row["arm"] == arm):
+        row["slot"], row["label"] = place + 1, f"{arm}#{place + 1:03d}"
+        row["config"]["stages"][0]["optimizer"]["learning_rate"] = float(rng.uniform(1e-5, 1e-3))
+        file = folder / "trials" / f"{row['trial_id']}.json"
+        record = json.loads(file.read_text())
+        file.write_text(json.dumps(record | {"config": row["config"], "label": row["label"]}))
+    (folder / "study.json").write_text(json.dumps(data))
+    return folder
+
+
+def test_an_adaptive_search_has_a_front_and_importances_and_is_in_no_correlation(tmp_path: Path) -> None:
+    families = {"kl": 6, "l2": 6}
+    alone = write_study(tmp_path / "alone", families, seeds=1)
+    beside = _searched(write_study(tmp_path / "beside", {**families, "fpen": 12}, seeds=1), "fpen")
+    without, text_without = report(tables(load(str(alone))))
+    found, text = report(tables(load(str(beside))))
+    assert found.numbers["pareto.configurations"].value == 24
+    assert 1 <= found.numbers["pareto.size"].value <= 24
+    for path in ("stages.0.penalties.fisher.weight", "stages.0.optimizer.learning_rate"):
+        assert 0 <= found.numbers[f"importance.trace.fpen.config.{path}"].value <= 1
+    assert found.numbers["importance.trace.fpen.config.stages.0.optimizer.learning_rate"].n == 12
+    for key in ("H1", "H2", "H4", "accuracy.pooled", "gain.spearman", "predictor.accuracy.fisher_trace"):
+        assert found.numbers[key] == without.numbers[key]
+    assert "in any other correlation: fpen, whose configurations an adaptive search picked" in text
+    assert "adaptive search picked" not in text_without
+
+
+def test_a_study_of_an_adaptive_search_alone_has_no_headline(tmp_path: Path) -> None:
+    folder = _searched(write_study(tmp_path / "demo", {"fpen": 12}, seeds=1), "fpen")
+    found, text = report(tables(load(str(folder))))
+    assert found.numbers["H1"].value is None
+    assert found.numbers["H1"].n == 0
+    assert found.numbers["pareto.configurations"].value == 12
+    assert found.numbers["stage2.mean.gain"].n == 12
+    assert "Pareto front" in text
+
+
 def test_front_against_the_definition() -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
