@@ -74,7 +74,7 @@ class Repository:
         """
         folder = self.cached()
         return (
-            f"fetch it on a machine with a network by {self.command!r} and copy {folder.name} from "
+            f"fetch it on a machine with a network by `{self.command}` and copy {folder.name} from "
             f"~/.cache/huggingface/hub there into {folder.parent} here (or set HF_HOME to a copy of "
             f"~/.cache/huggingface), or set {self.instead}"
         )
@@ -121,7 +121,7 @@ def fetch(repository: Repository, lacking: Callable[[Path], Sequence[str]]) -> P
     except (hub.HfHubHTTPError, OSError) as error:
         if not unreachable:
             raise InputError(f"{repository} cannot be fetched ({_line(error)}); {repository.remedy()}") from None
-        missing = ("files",)
+        missing = ("some of its files" if isinstance(error, hub.IncompleteSnapshotError) else "this revision",)
     if missing:
         raise InputError(
             f"the local cache holds {repository} only in part ({repository.cached()} lacks {', '.join(missing)}) and "

@@ -63,13 +63,15 @@ def describe(
     if count := _shared_sentences(train, validation[english]):
         notes.append(f"{count:,} of the {among} share a sentence with a training example")
     if stage2:
-        among = f"{len(validation[english]):,} validation examples of a language"
+        among = f"(of {len(validation[english]):,} a language)"
         examples = {language: _shared_examples(rows, validation[language]) for language, rows in stage2.items()}
         sentences = {language: _shared_sentences(rows, validation[language]) for language, rows in stage2.items()}
         if any(examples.values()):
-            notes.append(f"of the {among}, so many are second-stage examples too: {_listed(examples)}")
+            notes.append(f"validation examples that are second-stage examples too: {_listed(examples)} {among}")
         if any(sentences.values()):
-            notes.append(f"of the {among}, so many share a sentence with a second-stage example: {_listed(sentences)}")
+            notes.append(
+                f"validation examples that share a sentence with a second-stage example: {_listed(sentences)} {among}"
+            )
     return tuple(f"data {name}: {note}" for note in notes)
 
 
@@ -99,7 +101,7 @@ def _kept(train: Rows, stage2: Mapping[str, Rows], validation: Mapping[str, Rows
     if not any(parts.values()):
         return []
     return [
-        f"rows with a sentence that was not translated ({UNTRANSLATED}) are kept: {_listed(parts)}; "
+        f"rows with a sentence that was not translated ({UNTRANSLATED}), kept: {_listed(parts)}; "
         "data.drop_untranslated=true drops them from every language"
     ]
 
