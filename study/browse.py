@@ -193,5 +193,5 @@ def plan_tables(study: StudyConfig) -> list[Table]:
     base = table("path", "value", "meaning", title=title, left=("path", "value", "meaning"))
     meanings: Mapping[str, str] = paths()
     for path, value in flatten(study.base).items():
-        base.add_row(path, ",".join(value) if isinstance(value, list) else json.dumps(value), meanings[path])
+        base.add_row(path, ",".join(map(str, value)) if isinstance(value, list) else json.dumps(value), meanings[path])
     return [arms, base]
