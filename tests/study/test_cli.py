@@ -113,6 +113,42 @@ def test_show_json_and_csv_are_the_whole_table(type_: Any, make_study: MakeStudy
     assert table[1]["fisher_trace"] == ""
 
 
+def test_show_chooses_rows_and_columns(type_: Any, make_study: MakeStudy) -> None:
+    folder, _ = make_study(records=4)
+    storage = ["--storage", folder.path.rsplit("/", 1)[0]]
+    chosen = ["--where", "arm=kl", "--where", "seed<1", "--sort", "-label", "--columns", "label,fisher_trace"]
+    code, out, _ = type_("show", "small", *chosen, *storage)
+    assert code == 0
+    assert [line.split() for line in out.splitlines()] == [
+        ["small"], ["label", "fisher_trace"], ["kl=0.5"], ["kl=0", "0.3"],
+        ["6", "trials", "planned:", "4", "complete,", "2", "unfinished;", "2", "shown"],
+    ]  # fmt: skip
+    rows = json.loads(type_("show", "small", *chosen, "--json", *storage)[1])
+    assert rows == [{"label": "kl=0.5", "fisher_trace": None}, {"label": "kl=0", "fisher_trace": 0.1 + 0.2}]
+    out = type_("show", "small", *chosen, "--csv", *storage)[1]
+    assert out == f"label,fisher_trace\nkl=0.5,\nkl=0,{0.1 + 0.2!r}\n"
+    out = type_("show", "small", "--sort", "label", "--descending", *storage)[1]
+    assert [line.split()[1] for line in out.splitlines()[2:4]] == ["kl=0.5", "kl=0.5"]
+
+
+def test_export_writes_an_optuna_study(type_: Any, make_study: MakeStudy, tmp_path: Path) -> None:
+    folder, _ = make_study(records=1)
+    storage = ["--storage", folder.path.rsplit("/", 1)[0]]
+    target = f"sqlite:///{tmp_path}/optuna.db"
+    code, out, _ = type_("export", "small", "--optuna", target, *storage)
+    assert code == 0
+    assert out == f"written; look at it with: optuna-dashboard {target}\n"
+    assert (tmp_path / "optuna.db").exists()
+    refused(type_("export", "small", "--optuna", target, *storage), "holds a study small already")
+
+
+@pytest.mark.parametrize("words", [["run", "quick"], ["resume", "mine"]])
+def test_quiet_reaches_the_console(type_: Any, launched: list[Any], words: list[str]) -> None:
+    type_(*words)
+    type_(*words, "--quiet")
+    assert [arguments[3].quiet for arguments, _ in launched] == [False, True]
+
+
 def test_report_takes_a_name_or_a_folder(type_: Any, make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, _ = make_study(records=1)
     asked: list[tuple[str, str | None]] = []
@@ -237,6 +273,10 @@ def test_a_name_that_is_taken(type_: Any, make_study: MakeStudy, real: list[str]
         (["report", "nope"], ["holds no study 'nope'"]),
         (["report", "no/folder"], ["no/folder is no study"]),
         (["show", "small", "nope"], ["has no trial 'nope'"]),
+        (["show", "small", "--where", "amr=kl"], ["no column 'amr'; did you mean arm?"]),
+        (["show", "small", "kl=0", "--json"], ["leave them or 'kl=0' out"]),
+        (["export", "nope", "--optuna", "x.db"], ["holds no study 'nope'"]),
+        (["export", "small", "--optuna", "no/folder/x.db"], ["there is no folder no/folder"]),
         (["resume", "small", "--retry", "all"], ["--retry takes failed, diverged"]),
         (["list", "--storage", "nosuch://x"], ["cannot use the storage nosuch://x"]),
     ],

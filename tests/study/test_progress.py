@@ -46,6 +46,30 @@ def test_a_live_display_on_a_terminal(make_study: MakeStudy, make_record: Make) 
     assert "0.700" in shown
 
 
+def test_nothing_when_quiet(make_study: MakeStudy, make_record: Make) -> None:
+    _, trials = make_study()
+    for terminal in (False, True):
+        console = Console(file=io.StringIO(), width=80, quiet=True, force_terminal=terminal)
+        with SweepProgress(console, trials, done=0) as progress:
+            progress.started(trials[0].trial_id)
+            progress.ended(make_record(trials[0]))
+        output = console.file
+        assert isinstance(output, io.StringIO)
+        assert output.getvalue() == ""
+
+
+def test_a_long_reason_keeps_the_display_low(make_study: MakeStudy, make_record: Make) -> None:
+    _, trials = make_study()
+    console = Console(file=io.StringIO(), width=60, force_terminal=True)
+    with SweepProgress(console, trials, done=0) as progress:
+        progress.ended(make_record(trials[0], state="failed", reason="OSError: " + "x" * 500, measurements={}))
+    output = console.file
+    assert isinstance(output, io.StringIO)
+    last = output.getvalue().split("trial ")[-1].splitlines()
+    assert "…" in last[1]
+    assert "xxx" not in last[2]
+
+
 def test_time_left_uses_each_arms_own_seconds(make_study: MakeStudy, make_record: Make) -> None:
     _, trials = make_study()
     progress = SweepProgress(Console(file=io.StringIO()), trials, done=0)
@@ -64,3 +88,4 @@ def test_time_left_uses_each_arms_own_seconds(make_study: MakeStudy, make_record
 def test_a_summary_leaves_out_what_is_absent(make_study: MakeStudy, make_record: Make) -> None:
     _, trials = make_study()
     assert summary(make_record(trials[0], measurements={}, provenance={})) == "baseline seed 0: complete"
+    assert summary(make_record(trials[0], provenance={"seconds": None})).endswith("Tr(F) 0.3")
