@@ -114,7 +114,7 @@ def _repeats(train: Rows) -> list[str]:
     if repeats := len(train) - len(labels):
         notes.append(f"{repeats:,} of the {len(train):,} training examples repeat an earlier one")
     if conflicts := sum(len(found) > 1 for found in labels.values()):
-        notes.append(f"{conflicts:,} training examples occur with more than one label")
+        notes.append(f"training examples that occur with more than one label: {conflicts:,}")
     return notes
 
 
