@@ -16,6 +16,7 @@ from rich.console import Console
 from study.answer import answer_again, finish, print_power, resume_command
 from study.browse import plan_tables
 from study.config import StudyConfig
+from study.estimate import print_estimate
 from study.interruption import Interruption
 from study.lock import LOCK_FILE, DriverLock, refuse_second_driver
 from study.plan import PlannedTrial, differences, draft, plan, probes
@@ -142,12 +143,13 @@ def _continue(
     return finish(folder, console, interruption)
 
 
-def preview(study: StudyConfig, storage: Store, console: Console) -> None:
+def preview(study: StudyConfig, storage: Store, resources: Resources, console: Console) -> None:
     """Show what a study would run, then read its model and data, so that wrong input is found without running.
 
     Args:
         study: The study.
         storage: Where it would be kept.
+        resources: Where trials would run and what each would get.
         console: Where to show it.
     """
     for table in plan_tables(study):
@@ -161,6 +163,7 @@ def preview(study: StudyConfig, storage: Store, console: Console) -> None:
     for kind, found in _fingerprints(trials, assets).items():
         for name, fingerprint in found.items():
             console.print(f"{kind}: {name}: {fingerprint}", markup=False, soft_wrap=True)
+    print_estimate(trials, assets, resources, console)
     exists = folder.exists(STUDY_FILE)
     console.print(f"{folder.location}: {'exists already' if exists else 'nothing was run or written'}", soft_wrap=True)
 

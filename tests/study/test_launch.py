@@ -105,6 +105,7 @@ class World:
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_record: Make) -> World:
     world = World(open_store(str(tmp_path / "st")), make_record)
     monkeypatch.setattr(launch, "resolve", lambda trials: world.assets)
+    monkeypatch.setattr(launch, "print_estimate", lambda trials, *rest: world.console.print(f"{len(trials)} timed"))
     monkeypatch.setattr(study.sweep, "session", lambda resources: nullcontext(resources))
     monkeypatch.setattr(study.sweep, "sweep", world.sweep)
     monkeypatch.setattr(trainables.tune_trainable, "software", lambda: VERSIONS)
@@ -322,14 +323,15 @@ def test_a_storage_that_refuses_writing_leaves_nothing(
 
 
 def test_a_preview_writes_nothing(world: World, small_study: StudyConfig) -> None:
-    launch.preview(small_study, world.storage, world.console)
+    launch.preview(small_study, world.storage, Resources(), world.console)
     said = world.said()
     assert "small: 6 trials" in said
     assert "models: bert-base-multilingual-cased: weights" in said
+    assert "6 timed" in said
     assert "nothing was run or written" in said
     assert not world.storage.exists()
     world.run(small_study)
-    launch.preview(small_study, world.storage, world.console)
+    launch.preview(small_study, world.storage, Resources(), world.console)
     assert "exists already" in world.said()
 
 

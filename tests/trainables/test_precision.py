@@ -11,7 +11,7 @@ from trainables.config import ModelConfig, with_values
 from trainables.fine_tune import fine_tune
 from trainables.objective import Step, objective
 from trainables.precision import at_least_float32, training_dtype, training_pass
-from trainables.regularizers import consistency
+from trainables.regularizers.divergences import PREDICTIONS
 from trainables.seeding import Streams
 from trainables.stage import train_stage
 
@@ -82,8 +82,12 @@ def test_a_training_pass_computes_in_bfloat16_and_its_loss_parameters_and_gradie
 
 def test_a_consistency_loss_gets_float32_logits_of_both_passes(build, monkeypatch):
     given = []
-    original = consistency.kl_divergence
-    monkeypatch.setattr(consistency, "kl_divergence", lambda p, q: given.append((p.dtype, q.dtype)) or original(p, q))
+
+    def spy(divergence):
+        return lambda p, q, *rest: given.append((p.dtype, q.dtype)) or divergence(p, q, *rest)
+
+    for name, divergence in PREDICTIONS.items():
+        monkeypatch.setitem(PREDICTIONS, name, spy(divergence))
     objective(*step_of(build, BF16, stages__0__consistency__weight=1))
     assert given == [(torch.float32, torch.float32)]
 
@@ -151,9 +155,9 @@ def test_only_training_passes_of_a_trial_are_bfloat16(tiny_config, tiny_assets, 
     passes: set[tuple[str, bool]] = set()
     original = Step._logits
 
-    def logits(self, encoded):
+    def logits(self, *args):
         passes.add((self.stage, torch.is_autocast_enabled("cpu")))
-        return original(self, encoded)
+        return original(self, *args)
 
     monkeypatch.setattr(Step, "_logits", logits)
     exact = fine_tune(tiny_config, tiny_assets, lambda point: None)

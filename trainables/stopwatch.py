@@ -1,0 +1,207 @@
+"""What each kind of work of a trial costs on this machine: one optimiser step, one batch of predictions, one of Tr(F).
+
+Everything goes through the trial's own code, on rows of every length. What is slow is measured with fewer rows than its
+batch has; costs are by example.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+
+import torch
+from transformers import PreTrainedModel
+
+from trainables.assets import Assets
+from trainables.config import ENGLISH, StageConfig, TrialConfig
+from trainables.curvature import SlowPathWarning, fisher_trace, kl_expansion
+from trainables.curvature.rivals import RIVALS, FineTuned
+from trainables.data.contract import Rows
+from trainables.evaluation import BATCH_SIZE, CURVATURE_BATCH, first_rows, predict
+from trainables.examples import Examples
+from trainables.models.build import build_model, positions
+from trainables.precision import training_dtype
+from trainables.seeding import Streams
+from trainables.stage import train_stage
+from trainables.tokenization.encoding import Encoder
+
+SAMPLE = 256
+"""Rows of a split from which its lengths are known."""
+PATIENCE = 1.0
+"""A measurement that took so many seconds is not repeated with more rows."""
+STILL = 1e-12
+"""Learning rate of a measured step, so that one model serves all arms."""
+
+Run = Callable[[PreTrainedModel, Examples], float]
+"""Does some work with some examples, and says how long it took."""
+
+
+class Stopwatch:
+    """Measures the costs of work, each once.
+
+    Args:
+        assets: Models and data.
+    """
+
+    def __init__(self, assets: Assets) -> None:
+        self._assets = assets
+        self._costs: dict[str, float] = {}
+        self._model: tuple[str, PreTrainedModel] | None = None
+
+    def cost(self, config: TrialConfig, kind: str) -> float:
+        """Seconds of one unit of a kind of work.
+
+        Args:
+            config: A trial that does it.
+            kind: The kind, as ``work`` names it.
+
+        Returns:
+            Seconds.
+        """
+        name, _, where = kind.partition(".")
+        stage, _, language = where.rpartition(".")
+        decisive = {
+            "train": config.stages[int(stage or 0)],
+            "rivals": config.measure.rivals,
+            "expansion": config.measure.expansion,
+        }.get(name)
+        key = f"{kind} {config.model!r} {config.data!r} {decisive!r}"
+        if key not in self._costs:
+            data = self._assets.rows(config)
+            self._costs[key] = {
+                "build": lambda: self._build(config),
+                "encode": lambda: self._encode(config, data.train),
+                "train": lambda: self._train(config, int(stage), data.stage2.get(language, data.train)),
+                "evaluate": lambda: self._by_example(config, data.validation[language], BATCH_SIZE, _evaluate),
+                "trace": lambda: self._by_example(config, data.validation[language], CURVATURE_BATCH, _trace),
+                "rivals": lambda: self._by_example(config, data.train, CURVATURE_BATCH, _rivals(config)),
+                "expansion": lambda: self._expand(config, data.validation[ENGLISH]),
+            }[name]()
+        return self._costs[key]
+
+    def _classifier(self, config: TrialConfig) -> PreTrainedModel:
+        key = f"{config.model!r} {config.data.name}"
+        if self._model is None or self._model[0] != key:
+            device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+            labels = len(self._assets.rows(config).labels)
+            model = build_model(self._assets.model(config), config.model, labels, Streams(config.seed))
+            self._model = key, model.to(device)
+        return self._model[1]
+
+    def _examples(self, config: TrialConfig, rows: Rows) -> Examples:
+        limit = min(config.data.max_length, positions(self._classifier(config)))
+        return Examples(rows, Encoder(self._assets.model(config).tokenizer, limit), self._assets.files(config))
+
+    def _build(self, config: TrialConfig) -> float:
+        self._model = None
+        return _timed(lambda: self._classifier(config))
+
+    def _encode(self, config: TrialConfig, rows: Rows) -> float:
+        self._classifier(config)
+        some = _first(rows)
+        return _timed(lambda: self._examples(config, some)) / len(some)
+
+    def _train(self, config: TrialConfig, number: int, rows: Rows) -> float:
+        stage = config.stages[number]
+        dtype = training_dtype(self._classifier(config).device, config.model)
+
+        def step(settings: StageConfig) -> float:
+            return self._by_example(config, rows, stage.batch_size, _step(settings, dtype))
+
+        fisher = stage.penalties.fisher
+        if fisher is None or fisher.every == 1:
+            return step(stage)
+        acting, silent = fisher.model_copy(update={"every": 1}), None
+        costs = [
+            step(stage.model_copy(update={"penalties": stage.penalties.model_copy(update={"fisher": penalty})}))
+            for penalty in (acting, silent)
+        ]
+        return (costs[0] + (fisher.every - 1) * costs[1]) / fisher.every
+
+    def _expand(self, config: TrialConfig, rows: Rows) -> float:
+        settings = config.measure.expansion
+        assert settings is not None
+        sigmas = settings.sigmas
+
+        def run(model: PreTrainedModel, examples: Examples) -> float:
+            batches = list(first_rows(model, examples, len(examples)))
+            return _timed(lambda: kl_expansion(model, batches, sigmas, 1, generator=torch.Generator().manual_seed(0)))
+
+        return self._by_example(config, rows, settings.examples, run)
+
+    def _by_example(self, config: TrialConfig, rows: Rows, most: int, run: Run) -> float:
+        """Seconds an example: more rows each time, which warms up too, until all are in or it takes long."""
+        examples = self._examples(config, _first(rows))
+        order = sorted(range(len(examples)), key=lambda i: len(examples.encoded[i]))
+        most = min(most, len(order))
+        size = 1
+        while True:
+            # Evenly through the lengths, so that few rows stand for many.
+            chosen = [order[int((i + 0.5) * len(order) / size)] for i in range(size)]
+            taken = run(self._classifier(config), self._examples(config, rows.take(chosen)))
+            if size == most or taken > PATIENCE:
+                return taken / size
+            size = min(4 * size, most)
+
+
+def _first(rows: Rows) -> Rows:
+    return rows.take(range(min(SAMPLE, len(rows))))
+
+
+def _now() -> float:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def _timed(run: Callable[[], object]) -> float:
+    start = _now()
+    run()
+    return _now() - start
+
+
+def _step(stage: StageConfig, dtype: torch.dtype) -> Run:
+    """The second of two optimiser steps; the first makes the optimiser's state."""
+
+    def run(model: PreTrainedModel, examples: Examples) -> float:
+        whole = len(examples) == stage.batch_size
+        settings = stage.model_copy(
+            update={
+                "epochs": 2,
+                "batch_size": len(examples),
+                "accumulation": stage.accumulation if whole else 1,
+                "selection": "last",
+                "optimizer": stage.optimizer.model_copy(update={"learning_rate": STILL}),
+            }
+        )
+        ends: list[float] = []
+
+        def on_step(step: int) -> None:
+            ends.append(_now())
+
+        # Stage 1 evaluates nothing between its epochs.
+        train_stage(model, examples, examples, settings, Streams(0), 1, ENGLISH, lambda point: None, on_step, dtype)
+        return ends[1] - ends[0]
+
+    return run
+
+
+def _evaluate(model: PreTrainedModel, examples: Examples) -> float:
+    return _timed(lambda: predict(model, examples))
+
+
+def _trace(model: PreTrainedModel, examples: Examples) -> float:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SlowPathWarning)  # said already, before anything was timed
+        return _timed(lambda: fisher_trace(model, first_rows(model, examples, len(examples))))
+
+
+def _rivals(config: TrialConfig) -> Run:
+    def run(model: PreTrainedModel, examples: Examples) -> float:
+        rows = list(first_rows(model, examples, len(examples)))
+        start = {name: parameter.detach() for name, parameter in model.named_parameters()}
+        trained = FineTuned(model, rows, predict(model, examples), start)
+        return _timed(lambda: [RIVALS[name](trained) for name in config.measure.rivals])
+
+    return run
