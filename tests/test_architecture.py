@@ -17,7 +17,7 @@ FILES = sorted(path.relative_to(ROOT).as_posix() for package in OURS for path in
 ONLY_IN = {
     "ray": {"study/sweep.py", "trainables/tune_trainable.py"},
     "altair": {"analysis/figures.py"},
-    "optuna": {"study/optuna_search.py"},
+    "optuna": {"study/optuna_search.py", "study/export.py"},
 }
 HEAVY = ("torch", "ray", "transformers")
 

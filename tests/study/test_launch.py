@@ -6,6 +6,7 @@ import io
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,11 +19,12 @@ import study.sweep
 import trainables.tune_trainable
 from study import launch
 from study.answer import resume_command
-from study.config import StudyConfig
+from study.config import Arm, StudyConfig
 from study.lock import LOCK_FILE, DriverLock
 from study.plan import PlannedTrial, narrow
-from study.records import TrialRecord, read_study, read_trials
+from study.records import TrialRecord, read_draws, read_study, read_trials
 from study.resources import Resources
+from study.search_space import LogUniform
 from study.storage import Store, open_store
 from trainables.config import TrialConfig
 from trainables.errors import InputError
@@ -71,12 +73,19 @@ class World:
     ) -> None:
         folder.child("runs").child(run).write("tuner.pkl", b"")
         self.ran.append([])
+        self.searches = searches
+        self.known = {name: list(search.told) for name, search in searches.items()}
         for trial in trials:
             if interruption.reason is not None:
                 return
             self.ran[-1].append(trial.label)
             state = self.states.get(trial.label, "complete")
-            write(self.make_record(trial, state=state, reason=None if state == "complete" else "why"))
+            if trial.slot is not None:
+                trial = replace(trial, config=searches[trial.arm].draw(trial))
+            record = self.make_record(trial, state=state, reason=None if state == "complete" else "why")
+            write(record)
+            if trial.slot is not None:
+                searches[trial.arm].ended(record)
             self.after(interruption, len(self.ran[-1]))
 
     def report(self, folder: str, out: str | None) -> Any:
@@ -181,6 +190,35 @@ def test_run_and_resume_go_on_where_it_stopped(world: World, small_study: StudyC
     assert world.resume() == 0
     assert world.ran == [["baseline", "baseline"], ["kl=0"], ["kl=0", "kl=0.5", "kl=0.5"]]
     assert world.folder.child("runs").names() == ["0001", "0002", "0003"]
+
+
+def test_a_joint_search_goes_on_with_what_its_slots_found(world: World) -> None:
+    space = {"stages.0.penalties.l2.weight": LogUniform(low=1e-6, high=1.0)}
+    joint = StudyConfig(name="small", arms=(Arm(name="baseline"), Arm(name="search", search=space, slots=4)))
+    world.states = {"search#002": "failed"}
+    world.after = lambda interruption, count: interruption.request(signal.SIGTERM) if count == 3 else None
+    assert world.run(joint) == 143
+    assert world.known == {"search": []}
+    told = world.searches["search"].told
+    assert [state for state, _, _ in told] == ["COMPLETE", "FAIL"]
+    world.after = lambda interruption, count: None
+    assert world.resume() == 3
+    assert world.ran[1] == ["search#003", "search#004"]
+    assert world.known == {"search": told}
+    drawn = read_draws(world.folder)
+    records = read_trials(world.folder)[0]
+    assert drawn == {trial_id: record.config for trial_id, record in records.items() if record.arm == "search"}
+    assert len({str(config) for config in drawn.values()}) == 4
+    before = drawn[read_study(world.folder).plan[2].trial_id]
+    world.states = {}
+    assert world.resume(retry=frozenset({"failed"})) == 0
+    assert [state for state, _, _ in world.known["search"]] == ["COMPLETE"] * 3
+    assert read_draws(world.folder)[read_study(world.folder).plan[2].trial_id] != before
+
+
+def test_a_grid_loads_no_optuna(world: World, small_study: StudyConfig) -> None:
+    world.run(small_study)
+    assert world.searches == {}
 
 
 def test_an_unreadable_record_is_run_again(world: World, small_study: StudyConfig) -> None:

@@ -9,16 +9,19 @@ import pandas as pd
 import pytest
 
 from study.account import account_line, trial_states
+from study.config import Arm, StudyConfig
 from study.lock import DriverLock
-from study.records import TrialRecord, read_study, read_trials, write_trial
+from study.records import TrialRecord, read_draws, read_study, read_trials, write_draw, write_trial
 from study.results import load
-from trainables.config import flatten, paths
+from study.search_space import LogUniform, Uniform
+from trainables.config import flatten, paths, with_values
 from trainables.errors import InputError
 
 if TYPE_CHECKING:
     from tests.study.conftest import MakeStudy
 
 Make = Callable[..., TrialRecord]
+HIDDEN, ATTENTION, L2 = "model.dropout.hidden", "model.dropout.attention", "stages.0.penalties.l2.weight"
 
 
 def test_every_planned_trial_is_a_row_in_plan_order(make_study: MakeStudy) -> None:
@@ -139,3 +142,43 @@ def test_a_file_is_no_study(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("text")
     with pytest.raises(InputError, match="is no study"):
         load(str(tmp_path / "README.md"))
+
+
+JOINT = StudyConfig(
+    name="joint",
+    arms=(
+        Arm(name="baseline"),
+        Arm(
+            name="search", slots=3,
+            search={HIDDEN: Uniform(low=0.0, high=0.5, also=(ATTENTION,)), L2: LogUniform(low=1e-4, high=1.0)},
+        ),
+    ),
+)  # fmt: skip
+
+
+def test_a_slot_shows_what_was_drawn(make_study: MakeStudy, make_record: Make) -> None:
+    folder, trials = make_study(study=JOINT)
+    assert [row.slot for row in read_study(folder).plan] == [None, 1, 2, 3]
+    assert read_study(folder).planned() == trials
+    drawn = [with_values(trial.config, {HIDDEN: 0.25, ATTENTION: 0.25, L2: 0.125}) for trial in trials]
+    for trial, config in zip(trials[1:3], drawn[1:3], strict=True):
+        write_draw(folder, trial.trial_id, config)
+    write_trial(folder, make_record(trials[1], "joint", state="failed", config=drawn[1].model_dump(mode="json")))
+    results = load(folder.path)
+    assert list(results.trials.state) == ["unfinished", "failed", "unfinished", "unfinished"]
+    assert list(results.trials.label[1:]) == ["search#001", "search#002", "search#003"]
+    for column in (HIDDEN, ATTENTION):
+        assert results.trials[f"config.{column}"].isna().tolist() == [True, False, False, True]
+    assert results.trials[f"config.{L2}"].tolist()[1:3] == [0.125, 0.125]
+    assert results.configs[trials[2].trial_id] == drawn[2].model_dump(mode="json")
+    assert results.configs[trials[3].trial_id] == trials[3].config.model_dump(mode="json")
+
+
+def test_a_damaged_draw_counts_as_absent(make_study: MakeStudy) -> None:
+    folder, trials = make_study(study=JOINT)
+    draws = folder.child("draws")
+    draws.write(f"{trials[1].trial_id}.json", b"{")
+    draws.write(f"{trials[2].trial_id}.json", b'{"colour": 1}')
+    draws.write(f".{trials[3].trial_id}.json.1.part", b"")
+    assert read_draws(folder) == {}
+    assert load(folder.path).trials[f"config.{L2}"].isna().all()

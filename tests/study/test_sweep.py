@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,16 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from study.config import Arm
 from study.interruption import Interruption
+from study.optuna_search import JointSearch
 from study.plan import PlannedTrial
 from study.progress import SweepProgress
 from study.records import TrialRecord
 from study.resources import Resources, prepare_ray
+from study.search_space import LogUniform
 from study.storage import open_store
-from trainables.config import TrialConfig
+from trainables.config import TrialConfig, parse
 from trainables.errors import InputError
 
 prepare_ray("local")
@@ -42,7 +46,17 @@ def planned(*labels: str) -> list[PlannedTrial]:
 
 
 def run_all(
-    labels: list[str], resources: Resources, folder: Path, assets: Any = None, stop_after: int | None = None
+    labels: list[str], resources: Resources, folder: Path, stop_after: int | None = None
+) -> tuple[dict[str, TrialRecord], str, Interruption]:
+    return run_trials(planned(*labels), resources, folder, stop_after)
+
+
+def run_trials(
+    trials: list[PlannedTrial],
+    resources: Resources,
+    folder: Path,
+    stop_after: int | None = None,
+    searches: dict[str, JointSearch] | None = None,
 ) -> tuple[dict[str, TrialRecord], str, Interruption]:
     def trainable(config: dict[str, Any], assets: Any) -> None:
         import json
@@ -66,9 +80,11 @@ def run_all(
             os._exit(1)
         if name == "silent":
             return
-        if name.startswith("slow"):
+        if name.startswith("slow") or (name == "hangs-once" and first_try):
             time.sleep(60)
-        measurements = {"accuracy.en": 0.1 + 0.2, "nll.en": float(assets["array"].sum()), "nll.de": seed}
+        penalty = config["trial"]["stages"][0]["penalties"]["l2"]
+        measurements = {"fisher_trace": penalty["weight"]} if penalty else {}
+        measurements |= {"accuracy.en": 0.1 + 0.2, "nll.en": float(assets["array"].sum()), "nll.de": seed}
         state = "diverged" if name == "diverges" else "complete"
         outcome = {
             "state": state,
@@ -79,7 +95,6 @@ def run_all(
         }
         tune.report({**measurements, "outcome": json.dumps(outcome)})
 
-    trials = planned(*labels)
     records: dict[str, TrialRecord] = {}
     console = Console(file=io.StringIO(), width=200)
     with Interruption() as interruption, SweepProgress(console, trials, done=0) as progress:
@@ -101,6 +116,7 @@ def run_all(
             progress,
             interruption,
             trainable,
+            searches,
         )
     output = console.file
     assert isinstance(output, io.StringIO)
@@ -153,6 +169,40 @@ def test_every_end_of_a_trial(resources: Resources, tmp_path: Path, capfd: pytes
     assert captured.err == ""
     # Ray itself tells of a worker that died; of everything else it is silent.
     assert captured.out.count("(raylet)") == captured.out.count("A worker died") == len(captured.out.splitlines())
+
+
+def test_slots_are_drawn_when_they_start_and_told_when_they_end(resources: Resources, tmp_path: Path) -> None:
+    base, weight = TrialConfig(), "stages.0.penalties.l2.weight"
+    arm = Arm(name="arm", search={weight: LogUniform(low=1e-6, high=1.0)}, slots=4)
+    one = replace(resources, concurrency=1)
+    grid = PlannedTrial("id-grid", "baseline", "grid", 9, base)
+    names = ["s1", "s2", "hangs-once", "s4"]
+    slots = [PlannedTrial(f"id-{name}", "arm", name, 0, base, slot=i) for i, name in enumerate(names, start=1)]
+    events: list[str] = []
+
+    def on_draw(trial_id: str, config: TrialConfig) -> None:
+        events.append(f"{trial_id} after {len([True for state, _, _ in search.told if state != 'RUNNING'])}")
+
+    search = JointSearch(arm, base, slots, {}, 1, on_draw)
+    kept, _, interruption = run_trials([grid, *slots], one, tmp_path, stop_after=3, searches={"arm": search})
+    assert interruption.reason == signal.SIGTERM
+    drawn = {record.trial_id: record for record in kept.values() if record.arm == "arm"}
+    assert set(drawn) == {"id-s1", "id-s2"}
+    # With one trial at a time each draw knows all that ended before.
+    assert events == ["id-s1 after 0", "id-s2 after 1", "id-hangs-once after 2"]
+
+    events.clear()
+    told = search.told[:2]
+    search = JointSearch(arm, base, slots, drawn, 2, on_draw)
+    assert search.told == told
+    left = [trial for trial in slots if trial.trial_id not in drawn]
+    rest, _, _ = run_trials(left, one, tmp_path, searches={"arm": search})
+    assert events == ["id-hangs-once after 2", "id-s4 after 3"]
+    weights = [parse(record.config).stages[0].penalties.l2 for record in (*drawn.values(), *rest.values())]
+    assert [weight and weight.weight for weight in weights] == [
+        values and pytest.approx(10 ** values[1], rel=1e-12) for *_, values in search.told
+    ]
+    assert len(set(weights)) == 4
 
 
 def test_actors_are_reused(resources: Resources, tmp_path: Path) -> None:
