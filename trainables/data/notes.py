@@ -87,7 +87,7 @@ def _dropped(dropped: Dropped) -> list[str]:
             f"since a sentence was not translated ({UNTRANSLATED}): {_listed(dropped.languages)}"
         )
     if dropped.train:
-        notes.append(f"{dropped.train:,} training rows with an untranslated sentence ({UNTRANSLATED}) were dropped")
+        notes.append(f"training rows dropped, since a sentence was not translated ({UNTRANSLATED}): {dropped.train:,}")
     return notes
 
 

@@ -56,7 +56,7 @@ def test_dropped_rows_are_counted():
     assert describe("t", pairs(("m", "n")), {}, {"en": pairs(("a", "b"))}, dropped) == (
         "data t: 1,300 of 2,000 validation rows were dropped from every language, since a sentence was not translated "
         "(NS): de 1,200, zh 150",
-        "data t: 2 training rows with an untranslated sentence (NS) were dropped",
+        "data t: training rows dropped, since a sentence was not translated (NS): 2",
     )
 
 

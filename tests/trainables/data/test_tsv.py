@@ -1,5 +1,3 @@
-import csv
-
 import pytest
 
 from trainables.data.pawsx import TASK as PAWSX
@@ -21,6 +19,17 @@ def test_crlf_csv_quoting_and_control_characters(tmp_path):
     assert rows.labels == [1, 0]
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_sentence(tmp_path):
+    path = write(tmp_path / "dev-de.tsv", b"\xef\xbb\xbfa\tb\t1\n")
+    assert read_tsv(path, PAWSX).first == ["a"]
+
+
+def test_quotes_of_a_sentence_are_kept(tmp_path):
+    lines = ['"a"\tsaid "b"\t1', '""\t"a" and "b"\t0', '"\t"a""\t0']
+    rows = read_tsv(write(tmp_path / "dev-en.tsv", "\n".join(lines).encode()), PAWSX)
+    assert rows.examples() == [('"a"', 'said "b"'), ('""', '"a" and "b"'), ('"', '"a""')]
+
+
 def test_labels_by_name_and_alias(tmp_path):
     path = write(tmp_path / "train-en.tsv", b"a\tb\tentailment\nc\td\tcontradictory\ne\tf\tneutral\n")
     assert read_tsv(path, XNLI).labels == [0, 2, 1]
@@ -32,6 +41,8 @@ def test_labels_by_name_and_alias(tmp_path):
         (b"a\tb\t1\nonly one\n", r"bad.tsv, line 2: expected 3 tab-separated columns .* found 1$"),
         (b"a\tb\n", r"line 1: .* found 2; files without labels cannot be used here"),
         (b"a\tb\t1\nc\td\tmaybe\n", r"line 2: label 'maybe' is not one of 0, 1"),
+        (b"a\tb\t1\nc\td\t \n", r"line 2: the label is missing"),
+        (b"a\tb\t1\n\nc\td\t1\n", r"line 2: expected 3 .* found 1$"),
         (b"", r"bad.tsv is empty"),
         (b"a\xff\tb\t1\n", r"is not UTF-8 text \(invalid start byte at byte 1\)"),
     ],
@@ -39,19 +50,3 @@ def test_labels_by_name_and_alias(tmp_path):
 def test_bad_files_name_the_line(tmp_path, data, message):
     with pytest.raises(InputError, match=message):
         read_tsv(write(tmp_path / "bad.tsv", data), PAWSX)
-
-
-def test_xtremes_own_file_reads_as_a_csv_reader_has_it_and_equals_the_plain_copy(shared):
-    raw = shared / "data" / "xtreme-raw" / "pawsx" / "dev-es.tsv"
-    rows = read_tsv(raw, PAWSX)
-    with raw.open(newline="", encoding="utf-8") as stream:
-        expected = list(csv.reader(stream, delimiter="\t"))
-    assert rows.first == [line[0] for line in expected]
-    assert rows.second == [line[1] for line in expected]
-    assert rows == read_tsv(shared / "data" / "pawsx" / "dev-es.tsv", PAWSX)
-    with pytest.raises(InputError, match="files without labels"):
-        read_tsv(shared / "data" / "xtreme-raw" / "pawsx" / "test-de.tsv", PAWSX)
-
-
-def test_korean_rows_with_control_characters_stay_whole(shared):
-    assert len(read_tsv(shared / "data" / "pawsx" / "dev-ko.tsv", PAWSX)) == 2000

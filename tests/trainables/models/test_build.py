@@ -5,6 +5,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
+from tests.trainables.hub_cache import COMMIT, snapshot
 from trainables.config import DropoutConfig, ModelConfig
 from trainables.errors import InputError
 from trainables.models.build import build_classifier, build_model
@@ -151,6 +152,29 @@ def test_a_hub_id_without_a_network_says_what_to_fetch(monkeypatch):
     monkeypatch.setattr("trainables.hub._reachable", lambda endpoint: False)
     with pytest.raises(InputError, match="model some/model is not in the local cache.*hf download some/model"):
         load_model_files(ModelConfig(name="some/model"))
+
+
+def test_a_hub_models_commit_is_kept_and_a_folder_has_none(tiny_model, monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    folder = snapshot(tmp_path, "model", "some/model")
+    shutil.copytree(tiny_model, folder, dirs_exist_ok=True)
+    by_branch = load_model_files(ModelConfig(name="some/model"))
+    by_commit = load_model_files(ModelConfig(name="some/model", revision=COMMIT))
+    in_folder = load_model_files(ModelConfig(name=str(tiny_model)))
+    assert by_branch.revision == by_commit.revision == COMMIT
+    assert in_folder.revision is None
+    assert by_branch.fingerprint == by_commit.fingerprint == in_folder.fingerprint
+    with pytest.raises(InputError, match=r"some/model at v2 only in part .*`hf download some/model --revision v2`"):
+        load_model_files(ModelConfig(name="some/model", revision="v2"))
+    for path in (*folder.glob("*token*"), folder / "vocab.txt", folder / "config.json", folder / "model.safetensors"):
+        path.unlink()
+    with pytest.raises(InputError, match=r"lacks config.json, model.safetensors, tokenizer.json\)"):
+        load_model_files(ModelConfig(name="some/model"))
+
+
+def test_a_folder_has_no_revisions(tiny_model):
+    with pytest.raises(InputError, match=r"model.revision=v1 is for a hub id, but model .* is a folder"):
+        load_model_files(ModelConfig(name=str(tiny_model), revision="v1"))
 
 
 def test_the_real_encoder_builds(shared):
