@@ -170,7 +170,7 @@ def test_a_code_switched_trial_runs(switched, tiny_config):
     from trainables.fine_tune import fine_tune
 
     content = "".join(f"{word} {word}en\n" for word in ("red", "dog", "house", "old"))
-    config = switched("code_switch", content, strength=0.5, **{})
+    config = switched("code_switch", content, strength=0.5)
     config = with_values(config, {"stages.0.consistency.preset": "xtune_r1", "stages.0.consistency.weight": 1})
     found = fine_tune(config, Assets.resolve([config]), lambda point: None)
     assert found.values["penalty.consistency"] > 0

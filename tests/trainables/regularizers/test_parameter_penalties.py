@@ -1,0 +1,127 @@
+"""L2 and L2-SP against their formulas in float64: value, gradient, exemptions, zero weight, starting point."""
+
+import pytest
+import torch
+
+from trainables.objective import Step, objective
+from trainables.regularizers.l2 import L2Config
+from trainables.regularizers.l2_sp import L2SPConfig
+from trainables.seeding import Streams
+
+ROWS = [0, 3, 5, 6]
+L2 = "stages__0__penalties__l2__"
+L2_SP = "stages__0__penalties__l2_sp__"
+
+
+def one_dimensional(name):
+    """Whether a parameter of BERT is a bias or belongs to a LayerNorm, told by its name."""
+    return name.endswith("bias") or "LayerNorm" in name
+
+
+def moved(build, **values):
+    """A float64 model that left its starting point, that point, and the objective there."""
+    config, model, examples = build(**values)
+    model = model.double()
+    generator = torch.Generator().manual_seed(1)
+    start = {name: p.detach().clone() for name, p in model.named_parameters()}
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(0.1 * torch.randn(p.shape, generator=generator, dtype=p.dtype))
+    stage = config.stages[0]
+    step = Step(model, examples, ROWS, stage, Streams(0), "0.en", 0, 0, starting_point=start)
+    return objective(step, stage), model, start
+
+
+def gradients(loss, model):
+    loss.total.backward()
+    return {name: torch.zeros_like(p) if p.grad is None else p.grad for name, p in model.named_parameters()}
+
+
+def encoder(name):
+    return name.startswith("bert.")
+
+
+@pytest.mark.parametrize("exempt", [False, True])
+def test_l2_is_half_the_sum_of_squares_with_and_without_biases_and_norms(build, exempt):
+    base, plain, _ = moved(build)
+    loss, model, _ = moved(build, **{f"{L2}weight": 0.3, f"{L2}exempt_biases_and_norms": exempt})
+    kept = {n: p.detach() for n, p in model.named_parameters() if not (exempt and one_dimensional(n))}
+    expected = 0.5 * sum(float((p**2).sum()) for p in kept.values())
+    assert loss.penalties["l2"].item() == pytest.approx(expected, rel=1e-12)
+    assert loss.total.item() == pytest.approx(base.total.item() + 0.3 * expected, rel=1e-12)
+    before, after = gradients(base, plain), gradients(loss, model)
+    for name in before:
+        wanted = 0.3 * kept[name] if name in kept else torch.zeros_like(before[name])
+        torch.testing.assert_close(after[name] - before[name], wanted, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("exempt", [False, True])
+def test_l2_sp_draws_the_encoder_to_its_start_and_the_head_to_zero(build, exempt):
+    base, plain, _ = moved(build)
+    weights = {f"{L2_SP}weight": 0.3, f"{L2_SP}head_weight": 0.07, f"{L2_SP}exempt_biases_and_norms": exempt}
+    loss, model, start = moved(build, **weights)
+    kept = {n: p.detach() for n, p in model.named_parameters() if not (exempt and one_dimensional(n))}
+    near = 0.5 * sum(float(((p - start[n]) ** 2).sum()) for n, p in kept.items() if encoder(n))
+    head = 0.5 * sum(float((p**2).sum()) for n, p in kept.items() if not encoder(n))
+    assert {n.split(".")[0] for n in kept} == {"bert", "classifier"}
+    assert loss.penalties["l2_sp"].item() == pytest.approx(near, rel=1e-12)
+    assert loss.penalties["l2_sp_head"].item() == pytest.approx(head, rel=1e-12)
+    assert loss.total.item() == pytest.approx(base.total.item() + 0.3 * near + 0.07 * head, rel=1e-12)
+    before, after = gradients(base, plain), gradients(loss, model)
+    for name in before:
+        wanted = torch.zeros_like(before[name])
+        if name in kept:
+            wanted = 0.3 * (kept[name] - start[name]) if encoder(name) else 0.07 * kept[name]
+        torch.testing.assert_close(after[name] - before[name], wanted, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(("weight", "head_weight"), [(0.0, 0.0), (0.0, 0.1), (0.1, 0.0)])
+def test_each_weight_of_zero_leaves_its_part_out(build, weight, head_weight):
+    base, plain, _ = moved(build)
+    loss, model, _ = moved(build, **{f"{L2_SP}weight": weight, f"{L2_SP}head_weight": head_weight})
+    names = [name for name, w in (("l2_sp", weight), ("l2_sp_head", head_weight)) if w]
+    assert list(loss.penalties) == names
+    before, after = gradients(base, plain), gradients(loss, model)
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert all(encoder(name) for name in changed) if not head_weight else all(not encoder(n) for n in changed)
+    assert bool(changed) == bool(names)
+
+
+def test_l2_sp_is_zero_where_it_started(build):
+    config, model, examples = build(**{f"{L2_SP}weight": 1})
+    start = {name: p.detach().clone() for name, p in model.named_parameters()}
+    step = Step(model, examples, ROWS, config.stages[0], Streams(0), "0.en", 0, 0, starting_point=start)
+    assert config.stages[0].penalties.l2_sp.penalty(step).item() == 0
+
+
+def test_the_starting_point_is_that_of_the_stage(build):
+    """Heavy L2-SP keeps the encoder at the stage's start; without it the encoder moves."""
+    from trainables.stage import train_stage
+
+    distances = {}
+    for weight in (0, 1e4):
+        config, model, examples = build(**{f"{L2_SP}weight": weight, f"{L2_SP}exempt_biases_and_norms": False})
+        with torch.no_grad():
+            for p in model.parameters():
+                p.add_(0.05)  # another start than the pretrained weights
+        start = {n: p.detach().clone() for n, p in model.named_parameters() if encoder(n)}
+        train_stage(model, examples, examples, config.stages[0], Streams(0), 1, "de", lambda point: None)
+        distances[weight] = max(
+            float((p.detach() - start[n]).abs().max()) for n, p in model.named_parameters() if n in start
+        )
+    assert distances[1e4] < 0.5 * distances[0]
+
+
+def test_defaults_say_what_is_exempt():
+    assert L2Config().exempt_biases_and_norms is False
+    assert L2SPConfig().exempt_biases_and_norms is True
+
+
+def test_only_biases_and_norms_have_one_dimension(build):
+    from trainables.regularizers.parameters import penalised
+
+    _, model, _ = build()
+    kept = {name for name, _ in penalised(model, exempt_biases_and_norms=True)}
+    assert kept == {name for name, _ in model.named_parameters() if not one_dimensional(name)}
+    model.bert.embeddings.word_embeddings.weight.requires_grad_(False)
+    assert "bert.embeddings.word_embeddings.weight" not in dict(penalised(model, exempt_biases_and_norms=False))
