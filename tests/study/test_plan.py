@@ -9,6 +9,7 @@ from study.config import Arm, StudyConfig
 from study.plan import differences, draft, identify, narrow, parse_settings, plan, probes
 from study.search_space import Grid, LogUniform
 from trainables.config import ModelConfig, TrialConfig, with_values
+from trainables.data.task_data import load_task_data
 from trainables.errors import InputError
 
 KL = "stages.0.consistency.weight"
@@ -82,7 +83,7 @@ def test_set_changes_the_base_of_every_arm() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({KL: "1"}, r"consistency\.weight is searched by arm kl; choose its value with --arms kl=VALUE, or leave the arm out to set it"),
+        ({KL: "1"}, r"weight is searched by arm kl; choose its value with --arms kl=VALUE, or leave the arm out to set"),
         ({ATTENTION: "0.1"}, r"attention is searched by arm dropout"),
         ({"stages.0.epochs": "3"}, r"stages\.0\.epochs is fixed by arm both; leave the arm out"),
         ({"stages.0.epoch": "3"}, r"did you mean stages\.0\.epochs\?"),
@@ -123,6 +124,25 @@ def test_the_same_content_elsewhere_gives_the_same_ids(tmp_path: Path) -> None:
         values = {"model.name": str(tmp_path / name), "data.source": str(tmp_path / name)}
         ids.append([row.trial_id for row in plan(narrow(STUDY, values=values), content)])
     assert ids[0] == ids[1]
+
+
+def test_a_custom_task_elsewhere_gives_the_same_ids_and_another_draw_others(tmp_path: Path) -> None:
+    def ids(folder: Path, **values: str) -> list[str]:
+        study = StudyConfig(name="s", arms=(Arm(name="baseline"),), seeds=2)
+        base = {"data.name": "custom", "data.source": str(folder), "data.languages": "de", "data.train_examples": "4"}
+        own = narrow(study, values=base | {f"data.{name}": value for name, value in values.items()})
+        return [row.trial_id for row in plan(own, lambda c: ("the model", load_task_data(c.data).fingerprint))]
+
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there):
+        folder.mkdir()
+        for name in ("train-en", "dev-en", "dev-de"):
+            lines = "".join(f"sentence {name} {i}\t{'yes' if i % 2 else 'no'}\n" for i in range(9))
+            (folder / f"{name}.tsv").write_text(lines)
+    assert ids(here) == ids(there)
+    assert not set(ids(here)) & set(ids(here, seed="1"))
+    (there / "dev-de.tsv").write_text((there / "dev-de.tsv").read_text().replace("sentence", "Satz"))
+    assert not set(ids(here)) & set(ids(there))
 
 
 def test_other_content_or_another_number_gives_another_id() -> None:

@@ -2,10 +2,13 @@ import json
 import shutil
 
 import pytest
+import torch
 
 from trainables.assets import Assets
 from trainables.config import with_values
 from trainables.errors import InputError
+from trainables.models.build import build_model
+from trainables.seeding import Streams
 
 
 def check(config, **values):
@@ -41,3 +44,33 @@ def test_models_and_data_are_read_once(tiny_config):
     assets = Assets.resolve(configs)
     assert (len(assets.models), len(assets.data)) == (1, 1)
     assert assets.fingerprints(configs[0]) == assets.fingerprints(configs[1])
+
+
+def test_what_is_known_of_the_data_is_said_once_and_kept(tiny_config, tiny_data, tmp_path):
+    folder = tmp_path / "data"
+    shutil.copytree(tiny_data, folder)
+    lines = (folder / "train-en.tsv").read_text().splitlines(keepends=True)
+    (folder / "train-en.tsv").write_text("".join([*lines, lines[0]]))
+    values = {"data.source": str(folder), "data.train_examples": None}
+    configs = [with_values(tiny_config, {**values, "seed": seed}) for seed in (0, 1)]
+    assets = Assets.resolve(configs)
+    notes = assets.check(configs)
+    assert notes.count("data pawsx: 1 of the 65 training examples repeat an earlier one") == 1
+    assert assets.notes == notes
+
+
+def test_the_trials_seed_and_the_datas_seed_are_independent(tiny_config):
+    """The one decides the new head and nothing of the rows, the other the rows and nothing of the head."""
+    config, other_trial, other_data = (
+        with_values(tiny_config, values) for values in ({}, {"seed": 1}, {"data.seed": 1})
+    )
+    assets = Assets.resolve([config, other_trial, other_data])
+
+    def head(config):
+        return build_model(assets.model(config), config.model, 2, Streams(config.seed)).classifier.weight
+
+    assert assets.rows(other_trial) is assets.rows(config)
+    assert assets.rows(other_data).train != assets.rows(config).train
+    assert assets.rows(other_data).validation != assets.rows(config).validation
+    assert torch.equal(head(other_data), head(config))
+    assert not torch.equal(head(other_trial), head(config))
