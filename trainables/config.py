@@ -295,14 +295,20 @@ def flatten(config: TrialConfig) -> dict[str, Any]:
         Path to plain JSON value, the same keys for every configuration.
     """
     data = config.model_dump(mode="json")
-    return {path: _get(data, path) for path in paths()}
+    return {path: _get(data, keys) for path, keys in _keys().items()}
 
 
-def _get(data: Any, path: str) -> Any:
-    for key in path.split("."):
+@functools.cache
+def _keys() -> Mapping[str, tuple[str | int, ...]]:
+    """The keys on the way to every dotted path; tables flatten thousands of configurations."""
+    return {path: tuple(int(key) if key.isdigit() else key for key in path.split(".")) for path in paths()}
+
+
+def _get(data: Any, keys: tuple[str | int, ...]) -> Any:
+    for key in keys:
         if data is None:
             return None
-        data = data[int(key)] if isinstance(data, list) else data[key]
+        data = data[key]
     return data
 
 
