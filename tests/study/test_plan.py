@@ -83,7 +83,7 @@ def test_set_changes_the_base_of_every_arm() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({KL: "1"}, r"weight is searched by arm kl; choose its value with --arms kl=VALUE, or leave the arm out to set"),
+        ({KL: "1"}, r"weight is searched by arm kl; choose its value with --arms kl=VALUE, or leave the arm out to"),
         ({ATTENTION: "0.1"}, r"attention is searched by arm dropout"),
         ({"stages.0.epochs": "3"}, r"stages\.0\.epochs is fixed by arm both; leave the arm out"),
         ({"stages.0.epoch": "3"}, r"did you mean stages\.0\.epochs\?"),
