@@ -18,9 +18,11 @@ MODEL = {
 DRAWS = 20_000
 
 
-def wordpiece_distribution(word, p):
-    """Every segmentation of ``word`` with its probability under MaxMatch-Dropout, by recursion over the rule."""
-    vocabulary = MODEL["vocab"]
+def wordpiece_distribution(word, p, vocabulary=MODEL["vocab"], drop_single_characters=False):
+    """Every segmentation of ``word`` with its probability under MaxMatch-Dropout, by recursion over the rule.
+
+    With ``drop_single_characters`` what is left when all matches were rejected goes to the unknown word.
+    """
 
     def expand(at):
         if at == len(word):
@@ -31,7 +33,8 @@ def wordpiece_distribution(word, p):
             piece = vocabulary.get(("##" if at else "") + word[at:end])
             if piece is None:
                 continue
-            keep = left * (1.0 if end == at + 1 else 1 - p)
+            certain = end == at + 1 and not drop_single_characters
+            keep = left * (1.0 if certain else 1 - p)
             left -= keep
             for rest, probability in expand(end):
                 yield (piece, *rest), keep * probability
@@ -39,39 +42,67 @@ def wordpiece_distribution(word, p):
     found = Counter()
     for pieces, probability in expand(0):
         found[pieces] += probability
+    if drop_single_characters:
+        found[(vocabulary["[UNK]"],)] += 1 - sum(found.values())
     return found
 
 
-@pytest.mark.parametrize("p", [0.2, 0.5])
-def test_wordpiece_draws_follow_the_enumerated_distribution(p):
-    expected = wordpiece_distribution("abc", p)
-    assert sum(expected.values()) == pytest.approx(1)
-    drawn = Counter(map(tuple, WordPieceSampler(MODEL).sample(["abc"] * DRAWS, p, seed=1)))
-    assert drawn.keys() <= expected.keys()
-    keys = sorted(expected)
-    assert chisquare([drawn[k] for k in keys], [DRAWS * expected[k] for k in keys]).pvalue > 0.001
-
-
-def test_unigram_draws_follow_the_enumerated_distribution(unigram):
-    vocabulary = dict(json.loads(unigram.backend)["model"]["vocab"])
-    ids = {piece: i for i, (piece, _) in enumerate(json.loads(unigram.backend)["model"]["vocab"])}
-    word, alpha = "▁abc", 0.4
+def unigram_distribution(word, alpha, pieces):
+    """Every segmentation of ``word``, as ids, with its probability: proportional to the product of p(piece)^alpha."""
+    scores = {piece: (number, score) for number, (piece, score) in enumerate(pieces)}
 
     def segmentations(rest):
         if not rest:
-            yield ()
+            yield (), 0.0
         for end in range(1, len(rest) + 1):
-            if rest[:end] in vocabulary:
-                for tail in segmentations(rest[end:]):
-                    yield (rest[:end], *tail)
+            if rest[:end] in scores:
+                number, score = scores[rest[:end]]
+                for tail, other in segmentations(rest[end:]):
+                    yield (number, *tail), score + other
 
-    weights = {s: math.exp(alpha * sum(vocabulary[p] for p in s)) for s in segmentations(word)}
-    total = sum(weights.values())
-    drawn = Counter(map(tuple, subword_sampler(unigram.backend).sample([word] * DRAWS, alpha, seed=1)))
-    keys = sorted(weights)
-    observed = [drawn[tuple(ids[p] for p in k)] for k in keys]
-    assert sum(observed) == DRAWS
-    assert chisquare(observed, [DRAWS * weights[k] / total for k in keys]).pvalue > 0.001
+    weights = {ids: math.exp(alpha * score) for ids, score in segmentations(word)}
+    return {ids: weight / sum(weights.values()) for ids, weight in weights.items()}
+
+
+def assert_drawn_from(expected, drawn):
+    """Chi-square against the enumerated distribution; segmentations that are expected fewer than five times as one."""
+    assert sum(expected.values()) == pytest.approx(1)
+    drawn = Counter(map(tuple, drawn))
+    assert drawn.keys() <= expected.keys()
+    count = drawn.total()
+    cells = {key: (drawn[key], count * share) for key, share in expected.items()}
+    often = [cell for cell in cells.values() if cell[1] >= 5]
+    rare = [sum(column) for column in zip(*(cell for cell in cells.values() if cell[1] < 5), strict=True)]
+    observed, wanted = zip(*often, *([rare] if rare else []), strict=True)
+    assert len(often) > 2
+    assert chisquare(observed, wanted).pvalue > 0.001
+
+
+@pytest.mark.parametrize("drop_single_characters", [False, True])
+@pytest.mark.parametrize("p", [0.2, 0.5])
+def test_wordpiece_draws_follow_the_enumerated_distribution(p, drop_single_characters):
+    drawn = WordPieceSampler(MODEL, drop_single_characters).sample(["abc"] * DRAWS, p, seed=1)
+    assert_drawn_from(wordpiece_distribution("abc", p, MODEL["vocab"], drop_single_characters), drawn)
+
+
+def test_unigram_draws_follow_the_enumerated_distribution(unigram):
+    pieces = json.loads(unigram.backend)["model"]["vocab"]
+    drawn = subword_sampler(unigram.backend).sample(["▁abc"] * DRAWS, 0.4, seed=1)
+    assert_drawn_from(unigram_distribution("▁abc", 0.4, pieces), drawn)
+
+
+def test_draws_from_mberts_vocabulary_follow_the_enumerated_distribution(mbert):
+    model = json.loads(mbert.backend)["model"]
+    for drop_single_characters in (False, True):
+        sampler = subword_sampler(mbert.backend, drop_single_characters)
+        expected = wordpiece_distribution("house", 0.4, model["vocab"], drop_single_characters)
+        assert_drawn_from(expected, sampler.sample(["house"] * DRAWS, 0.4, seed=2))
+
+
+def test_draws_from_a_real_unigram_vocabulary_follow_the_enumerated_distribution(e5):
+    pieces = json.loads(e5.backend)["model"]["vocab"]
+    drawn = subword_sampler(e5.backend).sample(["▁house"] * DRAWS, 0.2, seed=2)
+    assert_drawn_from(unigram_distribution("▁house", 0.2, pieces), drawn)
 
 
 @pytest.mark.parametrize("kind", ["wordpiece", "unigram"])
@@ -100,3 +131,14 @@ def test_sampling_makes_no_unknown_word_that_plain_encoding_does_not_make(unigra
 def test_other_vocabularies_are_refused():
     with pytest.raises(InputError, match="knows the vocabularies WordPiece, Unigram; this tokenizer's is BPE"):
         subword_sampler(json.dumps({"model": {"type": "BPE"}}))
+
+
+def test_mvrs_rule_rejects_single_characters_and_then_loses_the_word():
+    sampler = WordPieceSampler(MODEL, drop_single_characters=True)
+    assert sampler.sample(["abc", "q"], 1.0, 0) == [[0], [0]]
+    assert sampler.sample(["abc", "q"], 0.0, 0) == [[3], [0]]
+
+
+def test_single_characters_are_a_matter_of_wordpiece(unigram):
+    with pytest.raises(InputError, match="drop_single_characters is a rule of WordPiece; this tokenizer's vocabulary"):
+        subword_sampler(unigram.backend, drop_single_characters=True)
