@@ -97,6 +97,10 @@ def resume(
     retry: Annotated[
         str | None, typer.Option(metavar="failed,diverged", help="Also run again the trials in these states.")
     ] = None,
+    arms: Annotated[
+        str | None, typer.Option(help='Arms or values to add to the plan: "fpen,kl=0.6"; nothing planned is changed.')
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Repeats of every configuration, to add to.")] = None,
     accept_changes: Annotated[
         bool, typer.Option("--accept-changes", help="Go on although code, data or weights changed.")
     ] = False,
@@ -116,7 +120,16 @@ def resume(
     resources = Resources(address, concurrency, cpus_per_trial, gpus_per_trial, max_failures)
     states = launch.parse_retry(retry)
     console = _console(quiet)
-    code = launch.resume(name, open_store(storage), resources, console, retry=states, accept_changes=accept_changes)
+    code = launch.resume(
+        name,
+        open_store(storage),
+        resources,
+        console,
+        retry=states,
+        accept_changes=accept_changes,
+        arms=arms,
+        seeds=seeds,
+    )
     raise typer.Exit(code)
 
 

@@ -201,6 +201,7 @@ class StudyConfig(Frozen):
 
     name: Name = Field(description="name of the study and of its folder")
     description: str = Field("", description="hypothesis, protocol, deviations and cost, for people")
+    source: str = Field("", description="the named study that it came from, as the command line names it")
     base: TrialConfig = Field(TrialConfig(), description="the trial that every arm changes")
     seeds: Count = Field(1, description="repeats of every configuration, with seeds base.seed, base.seed + 1, ...")
     arms: tuple[Arm, ...] = Field(min_length=1, description="the families, in the order of the plan")

@@ -17,7 +17,9 @@ from study.answer import answer_again, finish, print_power, resume_command
 from study.browse import plan_tables
 from study.config import StudyConfig
 from study.estimate import print_estimate
+from study.extension import extend, keep_rows
 from study.interruption import Interruption
+from study.loading import load_source
 from study.lock import LOCK_FILE, DriverLock, refuse_second_driver
 from study.plan import PlannedTrial, differences, draft, plan, probes
 from study.progress import SweepProgress
@@ -95,8 +97,10 @@ def resume(
     *,
     retry: frozenset[str] = frozenset(),
     accept_changes: bool = False,
+    arms: str | None = None,
+    seeds: int | None = None,
 ) -> int:
-    """Run the planned trials of a study that have no final record.
+    """Run the planned trials of a study that have no final record, after adding to its plan where asked.
 
     Args:
         name: The study's name.
@@ -105,15 +109,24 @@ def resume(
         console: Where to show it.
         retry: States whose trials run again: ``failed``, ``diverged``.
         accept_changes: Go on although code, data or weights changed since the study began.
+        arms: Arms and values to add to the plan.
+        seeds: Repeats of every configuration, at least as many as now.
 
     Returns:
         The exit code.
 
     Raises:
-        InputError: There is no such study, another driver runs it, or code, data or weights changed.
+        InputError: There is no such study, another driver runs it, code, data or weights changed, or the plan would
+            lose or change a trial.
     """
     folder = study_folder(storage, name)
-    return _continue(read_study(folder), folder, resources, console, retry, accept_changes)
+    record = read_study(folder)
+    larger = None
+    if arms is not None or seeds is not None:
+        study = record.study_config()
+        larger = extend(study, arms=arms, seeds=seeds, source=None if arms is None else load_source(study))
+        larger = larger if differences(study, larger) else None
+    return _continue(record, folder, resources, console, retry, accept_changes, larger)
 
 
 def _continue(
@@ -123,24 +136,36 @@ def _continue(
     console: Console,
     retry: frozenset[str] = frozenset(),
     accept_changes: bool = False,
+    larger: StudyConfig | None = None,
 ) -> int:
     refuse_second_driver(folder)
     records, _ = read_trials(folder)
     planned = record.planned()
-    pending = [t for t in planned if t.trial_id not in records or records[t.trial_id].state in retry]
-    if not pending:
+    pending = _unfinished(planned, records, retry)
+    if not pending and larger is None:
         return answer_again(record, folder, console)
-    console.print(f"{record.study}: {len(planned) - len(pending)} of {len(planned)} trials are finished")
     prepare_ray(resources.address)
     with Interruption() as interruption:
-        study = record.study_config()
-        assets = resolve([*pending, *probes(study)])
+        study = larger or record.study_config()
+        assets = resolve([*(pending if larger is None else draft(larger)), *probes(study)])
+        extended = None
+        if larger is not None:
+            planned = keep_rows(planned, plan(larger, assets.fingerprints))
+            pending = _unfinished(planned, records, retry)
+            extended = record.extended(larger, planned, _fingerprints(planned, assets))
+        console.print(f"{record.study}: {len(planned) - len(pending)} of {len(planned)} trials are finished")
         if not accept_changes:
             _refuse_changes(record, pending, assets)
         again = {trial.trial_id for trial in pending}
         kept = {trial.trial_id: records[trial.trial_id] for trial in planned if trial.trial_id not in again}
-        _drive(_Work(folder, study, planned, pending, kept), assets, resources, console, interruption)
+        _drive(_Work(folder, study, planned, pending, kept, extended), assets, resources, console, interruption)
     return finish(folder, console, interruption)
+
+
+def _unfinished(
+    planned: Sequence[PlannedTrial], records: Mapping[str, TrialRecord], retry: frozenset[str]
+) -> list[PlannedTrial]:
+    return [t for t in planned if t.trial_id not in records or records[t.trial_id].state in retry]
 
 
 def preview(study: StudyConfig, storage: Store, resources: Resources, console: Console) -> None:
@@ -310,7 +335,7 @@ def _refuse_changes(record: StudyRecord, pending: Sequence[PlannedTrial], assets
     for kind in ("models", "data"):  # another commit with the same content is no change
         before = record.fingerprints[kind]
         changed += [
-            f"{kind} {key}: {before.get(key)} -> {new}" for key, new in found[kind].items() if before.get(key) != new
+            f"{kind} {key}: {before[key]} -> {new}" for key, new in found[kind].items() if before.get(key, new) != new
         ]
     if changed:
         raise InputError(

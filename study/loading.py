@@ -15,6 +15,8 @@ from study.catalog import CATALOG
 from study.config import StudyConfig, describe
 from trainables.errors import InputError
 
+BUNDLED = " --bundled"
+
 
 def load_study(reference: str, bundled: bool = False) -> StudyConfig:
     """The study that the command line names.
@@ -37,7 +39,7 @@ def load_study(reference: str, bundled: bool = False) -> StudyConfig:
             raise InputError(
                 f"unknown study {reference!r}; known are {', '.join(CATALOG)}, and FILE.py:FUNCTION of your own"
             )
-        return _build(CATALOG[reference], reference, bundled)
+        return _build(CATALOG[reference], reference, bundled, reference)
     path = Path(file)
     if not path.is_file():
         raise InputError(f"{reference}: there is no file {file}")
@@ -45,7 +47,7 @@ def load_study(reference: str, bundled: bool = False) -> StudyConfig:
     if function is None:
         found = ", ".join(_functions(path, reference)) or "none"
         raise InputError(f"{reference}: {file} has no function {name!r}; it has {found}")
-    return _build(function, reference, bundled)
+    return _build(function, reference, bundled, f"{path.resolve()}:{name}")
 
 
 def _functions(path: Path, reference: str) -> dict[str, Callable[..., StudyConfig]]:
@@ -64,7 +66,20 @@ def _functions(path: Path, reference: str) -> dict[str, Callable[..., StudyConfi
     return {name: f for name, f in vars(module).items() if inspect.isfunction(f) and f.__module__ == module.__name__}
 
 
-def _build(function: Callable[..., StudyConfig], reference: str, bundled: bool) -> StudyConfig:
+def load_source(study: StudyConfig) -> StudyConfig | None:
+    """The named study that a study came from.
+
+    Args:
+        study: A study, perhaps narrowed and changed by the command line.
+
+    Returns:
+        The named study as it is now; None when the study does not say where it came from.
+    """
+    reference = study.source.removesuffix(BUNDLED)
+    return load_study(reference, bundled=study.source.endswith(BUNDLED)) if reference else None
+
+
+def _build(function: Callable[..., StudyConfig], reference: str, bundled: bool, source: str) -> StudyConfig:
     if bundled and "bundled" not in inspect.signature(function).parameters:
         raise InputError(f"{reference} has no argument 'bundled', so --bundled cannot change it; leave --bundled out")
     try:
@@ -73,7 +88,8 @@ def _build(function: Callable[..., StudyConfig], reference: str, bundled: bool) 
         raise InputError(f"{reference}: {_where(error, Path(inspect.getfile(function)))}") from None
     if not isinstance(study, StudyConfig):
         raise InputError(f"{reference} returned {type(study).__name__}, not a StudyConfig")
-    return study.model_copy(update={"description": inspect.getdoc(function) or study.description})
+    described = inspect.getdoc(function) or study.description
+    return study.model_copy(update={"description": described, "source": source + BUNDLED * bundled})
 
 
 def _where(error: Exception, path: Path) -> str:

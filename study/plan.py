@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -91,17 +91,13 @@ def narrow(
         InputError: An arm or a path is unknown, a value does not fit, or a path belongs to an arm.
     """
     base = with_values(study.base, values or {})
-    kept = study.arms if arms is None else _select(study, base, arms)
+    kept = study.arms if arms is None else select_arms(study, base, arms)
     for arm in kept:
-        for path in values or {}:
-            if path in arm.searched:
-                choose = f"choose its value with --arms {arm.name}=VALUE, or " if arm.slots is None else ""
-                raise InputError(f"{path} is searched by arm {arm.name}; {choose}leave the arm out to set it")
-            if path in arm.set:
-                raise InputError(f"{path} is fixed by arm {arm.name}; leave the arm out to set it")
+        refuse_taken_paths(arm, values or {})
     changed: dict[str, Any] = {
         "name": study.name if name is None else name,
         "description": study.description,
+        "source": study.source,
         "base": absolute_folders(base),
         "seeds": study.seeds if seeds is None else seeds,
         "arms": kept,
@@ -110,6 +106,24 @@ def narrow(
         return StudyConfig(**changed)
     except ValidationError as error:
         raise InputError(describe(error)) from None
+
+
+def refuse_taken_paths(arm: Arm, paths: Iterable[str]) -> None:
+    """Refuse that the base of a study changes what an arm gives its own values.
+
+    Args:
+        arm: The arm.
+        paths: What the base changes.
+
+    Raises:
+        InputError: The arm searches or fixes one of the paths.
+    """
+    for path in paths:
+        if path in arm.searched:
+            choose = f"choose its value with --arms {arm.name}=VALUE, or " if arm.slots is None else ""
+            raise InputError(f"{path} is searched by arm {arm.name}; {choose}leave the arm out to set it")
+        if path in arm.set:
+            raise InputError(f"{path} is fixed by arm {arm.name}; leave the arm out to set it")
 
 
 def absolute_folders(config: TrialConfig) -> TrialConfig:
@@ -124,7 +138,20 @@ def absolute_folders(config: TrialConfig) -> TrialConfig:
     return with_values(config, found)
 
 
-def _select(study: StudyConfig, base: TrialConfig, text: str) -> tuple[Arm, ...]:
+def select_arms(study: StudyConfig, base: TrialConfig, text: str) -> tuple[Arm, ...]:
+    """The arms that ``--arms`` names.
+
+    Args:
+        study: The study that has them.
+        base: The trial that they change.
+        text: As typed: names with commas; ``kl=0.6`` takes that arm with this value alone, and may be repeated.
+
+    Returns:
+        The arms in the order of the study.
+
+    Raises:
+        InputError: There is no such arm, or a value does not fit.
+    """
     known = {arm.name: arm for arm in study.arms}
     whole: set[str] = set()
     chosen: dict[str, list[Value]] = {}
@@ -240,7 +267,7 @@ def identify(config: TrialConfig, model: str, data: str, drawn: Mapping[str, Any
 
 
 def differences(old: StudyConfig, new: StudyConfig) -> list[str]:
-    """What two studies would do differently; their descriptions do not count.
+    """What two studies would do differently; their descriptions and where they came from do not count.
 
     Args:
         old: One study.

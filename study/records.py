@@ -65,6 +65,23 @@ class StudyRecord(Recorded):
         """
         return [PlannedTrial(r.trial_id, r.arm, r.label, r.seed, parse(r.config), r.slot) for r in self.plan]
 
+    def extended(
+        self, config: StudyConfig, trials: Sequence[PlannedTrial], fingerprints: Mapping[str, Mapping[str, str]]
+    ) -> StudyRecord:
+        """The record of the same study with a larger plan.
+
+        Args:
+            config: The larger study.
+            trials: Its plan, of which this one's rows are a part.
+            fingerprints: Of all models and data that it names; those known before stay.
+
+        Returns:
+            The new content of study.json.
+        """
+        found = {kind: {**more, **self.fingerprints.get(kind, {})} for kind, more in fingerprints.items()}
+        changes = {"config": config.model_dump(mode="json"), "plan": plan_rows(trials), "fingerprints": found}
+        return self.model_copy(update=changes)
+
     def study_config(self) -> StudyConfig:
         """The study's configuration.
 

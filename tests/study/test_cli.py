@@ -82,7 +82,10 @@ def test_resume_passes_on_what_was_typed(type_: Any, launched: list[Any]) -> Non
     assert type_("resume", "mine", "--retry", "failed,diverged", "--accept-changes")[0] == 3
     ((name, storage, resources, _), options) = launched[0]
     assert (name, storage.location, resources) == ("mine", "./studies", Resources())
-    assert options == {"retry": {"failed", "diverged"}, "accept_changes": True}
+    assert options == {"retry": {"failed", "diverged"}, "accept_changes": True, "arms": None, "seeds": None}
+    launched.clear()
+    type_("resume", "mine", "--arms", "fpen,kl=2", "--seeds", "3")
+    assert launched[0][1] == {"retry": set(), "accept_changes": False, "arms": "fpen,kl=2", "seeds": 3}
 
 
 def test_list_and_show(type_: Any, make_study: MakeStudy) -> None:

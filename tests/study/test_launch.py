@@ -20,6 +20,7 @@ import trainables.tune_trainable
 from study import launch
 from study.answer import resume_command
 from study.config import Arm, StudyConfig
+from study.loading import load_study
 from study.lock import LOCK_FILE, DriverLock
 from study.plan import PlannedTrial, narrow
 from study.records import TrialRecord, read_draws, read_study, read_trials
@@ -219,6 +220,51 @@ def test_a_joint_search_goes_on_with_what_its_slots_found(world: World) -> None:
 def test_a_grid_loads_no_optuna(world: World, small_study: StudyConfig) -> None:
     world.run(small_study)
     assert world.searches == {}
+
+
+def test_resume_adds_to_the_plan(world: World, small_study: StudyConfig) -> None:
+    world.run(small_study)
+    before = read_study(world.folder)
+    assert world.resume(seeds=3, arms="kl=2") == 0
+    assert world.ran[1] == ["baseline", "kl=0", "kl=0.5", "kl=2", "kl=2", "kl=2"]
+    after = read_study(world.folder)
+    assert [row for row in after.plan if row in before.plan] == list(before.plan)
+    assert len(after.plan) == 12
+    assert after.study_config().seeds == 3
+    assert (after.created, after.versions, after.fingerprints) == (before.created, before.versions, before.fingerprints)
+    assert "12 trials planned: 12 complete" in world.said()
+    assert world.resume(seeds=3, arms="kl=2") == 0
+    assert len(world.ran) == 2
+
+
+def test_resume_adds_an_arm_of_the_named_study(world: World) -> None:
+    world.run(narrow(load_study("quick"), name="small", arms="baseline"))
+    assert world.resume(arms="l2=0.001") == 0
+    assert world.ran == [["baseline"], ["l2=0.001"]]
+    with pytest.raises(InputError, match="study small has no arm 'l3'; its arms are baseline, l2, kl"):
+        world.resume(arms="l3")
+
+
+def test_an_interruption_before_it_starts_leaves_the_plan(
+    world: World, small_study: StudyConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.run(small_study)
+    before = world.folder.read("study.json")
+    monkeypatch.setattr("study.lock.time.sleep", lambda seconds: signal.raise_signal(signal.SIGTERM))
+    assert world.resume(seeds=3) == 143
+    assert world.folder.read("study.json") == before
+
+
+def test_added_trials_of_changed_weights_are_refused(world: World, small_study: StudyConfig) -> None:
+    world.run(small_study)
+    ids = {row.trial_id for row in read_study(world.folder).plan}
+    world.assets.weights = "other"
+    with pytest.raises(InputError, match="this changed: models bert-base-multilingual-cased: weights -> other"):
+        world.resume(seeds=3)
+    assert world.resume(seeds=3, accept_changes=True) == 0
+    plan = read_study(world.folder).plan
+    assert ids < {row.trial_id for row in plan}
+    assert len(plan) == 9
 
 
 def test_an_unreadable_record_is_run_again(world: World, small_study: StudyConfig) -> None:
