@@ -1,7 +1,8 @@
-"""Predictions on a split and what is read off them: accuracy, likelihood, calibration, uncertainty."""
+"""Batches and predictions of a split, and what is read off them: accuracy, likelihood, calibration."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,7 @@ from transformers import PreTrainedModel
 from trainables.examples import Examples
 
 BATCH_SIZE = 64
+CURVATURE_BATCH = 32
 CALIBRATION_BINS = 15
 
 
@@ -22,13 +24,11 @@ class Evaluation:
         accuracy: Share of right predictions.
         nll: Mean negative log-likelihood (nats an example).
         ece: Expected calibration error, 15 equal-width bins of the predicted class's probability (fraction).
-        label_variance: Mean of 1 - sum_y p(y|x)^2.
     """
 
     accuracy: float
     nll: float
     ece: float
-    label_variance: float
 
 
 def predict(model: PreTrainedModel, examples: Examples) -> torch.Tensor:
@@ -47,6 +47,21 @@ def predict(model: PreTrainedModel, examples: Examples) -> torch.Tensor:
         for indices in examples.by_length(BATCH_SIZE):
             logits[indices] = model(**examples.inputs(indices, model.device)).logits.float().cpu()
     return logits
+
+
+def first_rows(model: PreTrainedModel, examples: Examples, limit: int) -> Iterator[dict[str, torch.Tensor]]:
+    """The first rows of a split, whose order is one fixed draw, as batches for a measurement of curvature.
+
+    Args:
+        model: The model.
+        examples: The split.
+        limit: Rows at the most.
+
+    Yields:
+        Model inputs ``[batch, longest]`` and ``labels`` ``[batch]``, on the model's device.
+    """
+    for indices in examples.by_length(CURVATURE_BATCH, limit):
+        yield examples.inputs(indices, model.device) | {"labels": examples.labels[indices].to(model.device)}
 
 
 def evaluate(model: PreTrainedModel, examples: Examples) -> Evaluation:
@@ -70,7 +85,7 @@ def score(logits: torch.Tensor, labels: torch.Tensor) -> Evaluation:
         labels: ``[examples]``.
 
     Returns:
-        Accuracy, likelihood, calibration (Naeini et al. 2015) and uncertainty.
+        Accuracy, likelihood and calibration (Naeini et al. 2015).
 
     Example:
         >>> score(torch.tensor([[9.0, 0.0], [0.0, 9.0]]), torch.tensor([0, 0])).accuracy
@@ -86,5 +101,4 @@ def score(logits: torch.Tensor, labels: torch.Tensor) -> Evaluation:
         accuracy=right.mean().item(),
         nll=cross_entropy(logits, labels).item(),
         ece=(difference.abs().sum() / len(labels)).item(),
-        label_variance=(1 - probabilities.square().sum(-1)).mean().item(),
     )

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
 
 import torch
 from transformers import PreTrainedModel
 
 from trainables.assets import Assets
 from trainables.config import ENGLISH, StageConfig, TrialConfig
-from trainables.curvature import TraceEstimate, fisher_trace
+from trainables.curvature import fisher_trace
+from trainables.curvature.rivals import RIVALS, FineTuned
+from trainables.curvature.rivals.parameter_norm import l2_norm
 from trainables.errors import Diverged
-from trainables.evaluation import Evaluation, evaluate, predict, score
+from trainables.evaluation import evaluate, first_rows, predict, score
 from trainables.examples import Examples
 from trainables.measurements import CurvePoint, Measurements
 from trainables.models.build import build_model, positions
+from trainables.precision import training_dtype
 from trainables.seeding import Streams
 from trainables.stage import StageResult, train_stage
 from trainables.tokenization.encoding import Encoder
+from trainables.trajectory import Report, Trajectory
 
-TRACE_BATCH = 32
-Report = Callable[[CurvePoint], None]
 State = dict[str, torch.Tensor]
 
 
@@ -44,8 +45,9 @@ def fine_tune(config: TrialConfig, assets: Assets, report: Report) -> Measuremen
     streams = Streams(config.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = build_model(assets.model(config), config.model, len(data.labels), streams).to(device)
+    dtype = training_dtype(device, config.model)
     encoder = Encoder(assets.model(config).tokenizer, min(config.data.max_length, positions(model)))
-    train = Examples(data.train, encoder)
+    train = Examples(data.train, encoder, assets.files(config))
     validation = {language: Examples(rows, encoder) for language, rows in data.validation.items()}
 
     curves: list[CurvePoint] = []
@@ -55,68 +57,27 @@ def fine_tune(config: TrialConfig, assets: Assets, report: Report) -> Measuremen
         report(point)
 
     pretrained = _copy(model)
+    trajectory = Trajectory(model, validation[ENGLISH], config, streams, len(train), record)
+    trajectory.measure(0)
     first = train_stage(
-        model,
-        train,
-        validation[ENGLISH],
-        config.stages[0],
-        streams,
-        0,
-        ENGLISH,
-        record,
-        _trace_through_training(
-            model, validation[ENGLISH], config, record, math.ceil(len(train) / config.stages[0].batch_size)
-        ),
+        model, train, validation[ENGLISH], config.stages[0], streams, 0, ENGLISH, record, trajectory.measure, dtype
     )
     values = _after_first_stage(model, train, validation, config, first, pretrained)
+    values |= trajectory.finish(values)
     steps = first.steps
     english_state = _copy(model)
     for language, rows in data.stage2.items():
         model.load_state_dict(english_state)
-        target = Examples(rows, encoder)
-        second = train_stage(model, target, validation[ENGLISH], config.stages[1], streams, 1, language, record)
+        target = Examples(rows, encoder, assets.files(config))
+        second = train_stage(
+            model, target, validation[ENGLISH], config.stages[1], streams, 1, language, record, dtype=dtype
+        )
         steps += second.steps
         values |= _after_second_stage(model, language, validation, values, english_state)
     for name, value in values.items():
         if not math.isfinite(value):
             raise Diverged(f"{name} is {value}")
     return Measurements(values, curves, steps)
-
-
-def trace(model: PreTrainedModel, examples: Examples, limit: int) -> TraceEstimate:
-    """Tr(F) on the first rows of a split, whose order is one fixed draw.
-
-    Args:
-        model: The model.
-        examples: The split.
-        limit: Rows at the most.
-
-    Returns:
-        The estimate.
-    """
-    return fisher_trace(model, _trace_batches(model, examples, limit))
-
-
-def _trace_batches(model: PreTrainedModel, examples: Examples, limit: int) -> Iterator[dict[str, torch.Tensor]]:
-    for indices in examples.by_length(TRACE_BATCH, limit):
-        yield examples.inputs(indices, model.device)
-
-
-def _trace_through_training(
-    model: PreTrainedModel, english: Examples, config: TrialConfig, record: Report, steps_per_epoch: int
-) -> Callable[[int], None] | None:
-    every = config.measure.trace_every
-    if every is None:
-        return None
-
-    def measure(step: int) -> None:
-        if step % every == 0:
-            found = trace(model, english, config.measure.trace_examples)
-            epoch = step / steps_per_epoch
-            se = found.standard_error if found.num_examples > 1 else None
-            record(CurvePoint(0, ENGLISH, step, epoch, "fisher_trace", found.value, standard_error=se))
-
-    return measure
 
 
 def _after_first_stage(
@@ -147,7 +108,7 @@ def _after_first_stage(
     if targets:
         values["transfer_gap"] = scores[ENGLISH].accuracy - sum(targets) / len(targets)
     values |= _traces(model, train, validation, config)
-    values |= _measures(model, scores[ENGLISH], pretrained)
+    values |= _rivals(model, train, logits[ENGLISH], pretrained, config)
     values |= stage.penalties
     values |= _weight_in_trace_units(config.stages[0])
     return values
@@ -162,7 +123,7 @@ def _traces(
     splits |= {f".{language}": validation[language] for language in config.measure.trace_languages}
     values: dict[str, float] = {}
     for suffix, examples in splits.items():
-        found = trace(model, examples, config.measure.trace_examples)
+        found = fisher_trace(model, first_rows(model, examples, config.measure.trace_examples))
         values[f"fisher_trace{suffix}"] = found.value
         if found.num_examples > 1:
             values[f"fisher_trace_se{suffix}"] = found.standard_error
@@ -172,16 +133,13 @@ def _traces(
     return values
 
 
-def _measures(model: PreTrainedModel, english: Evaluation, pretrained: State) -> dict[str, float]:
-    encoder = f"{model.base_model_prefix}."
-    now = {name: parameter.detach() for name, parameter in model.named_parameters()}
-    return {
-        "measure.label_variance": english.label_variance,
-        "measure.parameter_norm": _norm(list(now.values())),
-        "measure.distance_from_pretrained": _norm(
-            [parameter - pretrained[name] for name, parameter in now.items() if name.startswith(encoder)]
-        ),
-    }
+def _rivals(
+    model: PreTrainedModel, train: Examples, english: torch.Tensor, pretrained: State, config: TrialConfig
+) -> dict[str, float]:
+    """The rivals of Tr(F) that the configuration names; ``english`` are the logits of the validation rows."""
+    rows = list(first_rows(model, train, config.measure.trace_examples))
+    trained = FineTuned(model, rows, english, pretrained)
+    return {f"measure.{name}": rival(trained) for name, rival in RIVALS.items() if name in config.measure.rivals}
 
 
 def _weight_in_trace_units(stage: StageConfig) -> dict[str, float]:
@@ -206,14 +164,10 @@ def _after_second_stage(
         f"stage2.{language}.gain": found.accuracy - before,
         f"stage2.{language}.nll_before": values[f"nll.{language}"],
         f"stage2.{language}.nll_after": found.nll,
-        f"stage2.{language}.distance": _norm(moved),
+        f"stage2.{language}.distance": l2_norm(moved),
         f"stage2.{language}.accuracy_en_after": evaluate(model, validation[ENGLISH]).accuracy,
     }
 
 
 def _copy(model: PreTrainedModel) -> State:
     return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-
-
-def _norm(tensors: list[torch.Tensor]) -> float:
-    return math.sqrt(sum(tensor.double().square().sum().item() for tensor in tensors))

@@ -26,7 +26,20 @@ DEFINITIONS: dict[str, str] = {
     "fisher_trace_se.LANG": "its standard error",
     "fisher_trace_examples.LANG": "its examples (count)",
     "fisher_trace_layers.NAME": "part of fisher_trace that a layer group's parameters hold; the parts sum to it",
+    "fisher_trace_peak": "largest Tr(F) of the curve fisher_trace in the early phase: after step 0 (an untrained "
+    "head), up to half of the optimiser steps of stage 0 (same unit)",
+    "fisher_trace_peak_step": "first step at which the curve reaches fisher_trace_peak (optimiser steps of stage 0)",
+    "expansion.trace": "Tr(F) at the end of stage 0 on the examples of equation 1, float64 (same unit)",
+    "expansion.quadratic": "mean over directions eps ~ N(0, I) of eps^T F eps on the same examples, which estimates "
+    "expansion.trace (same unit)",
+    "expansion.quadratic_se": "standard error of expansion.quadratic over directions (same unit)",
     "measure.label_variance": "mean over English validation of 1 - sum_y p(y|x)^2 (fraction)",
+    "measure.margin": "mean over the first measure.trace_examples training rows of "
+    "log p(y|x) - max_{y' != y} log p(y'|x) (nats)",
+    "measure.sharpness": "rise of the mean cross-entropy of those training rows after one normalised gradient ascent "
+    "step of L2 norm 0.05, evaluation mode (nats)",
+    "measure.empirical_fisher": "mean over those training rows, sum over parameters, of the squared score at the "
+    "observed label: not Tr(F) (squared nats per squared parameter unit)",
     "measure.parameter_norm": "L2 norm of all parameters after stage 0",
     "measure.distance_from_pretrained": "L2 norm of the change of the encoder's parameters in stage 0",
     "stage2.LANG.accuracy_before": "validation accuracy in LANG before the second stage (fraction)",
@@ -50,7 +63,9 @@ class CurvePoint:
         language: Language that the stage trains on.
         step: Optimiser steps done in the stage.
         epoch: Epochs done in the stage (may be fractional).
-        name: What is measured: ``train_loss``, ``accuracy.en``, ``penalty.NAME``, ``fisher_trace``.
+        name: What is measured: ``train_loss``, ``accuracy.en``, ``penalty.NAME``; ``fisher_trace``; ``kl_ratio``, the
+            mean over directions of KL / (sigma^2 eps^T F eps / 2), equation 1, at x = sigma. The last point of the
+            latter two is of the weights that stage 0 keeps.
         value: The value; the unit is that of the measurement of the same name.
         x: A second coordinate where there is one, else None.
         standard_error: Of the value where there is one, else None.

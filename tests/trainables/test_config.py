@@ -30,6 +30,14 @@ def test_text_values_are_converted_as_from_the_command_line():
     assert config.data.train_examples is None
 
 
+def test_a_list_is_text_with_commas_also_in_a_part_that_is_absent():
+    config = with_values(TrialConfig(), {"measure.expansion.sigmas": "1e-3,1e-2", "measure.rivals": "margin"})
+    assert config.measure.expansion.sigmas == (1e-3, 1e-2)
+    assert config.measure.expansion.draws == 10
+    assert config.measure.rivals == ("margin",)
+    assert with_values(config, {"measure.rivals": ""}).measure.rivals == ()
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -50,6 +58,11 @@ def test_text_values_are_converted_as_from_the_command_line():
         ({"stages.0.accumulation": 5}, "accumulation must divide batch_size, got batch_size=32, accumulation=5"),
         ({"stages.0.consistency.dropout": "shared"}, "needs a view that keeps the tokens in place, and 'subword'"),
         ({"measure.trace_languages": "fr"}, "measure.trace_languages must be among data.languages, got fr"),
+        ({"measure.rivals": "margin,flatness"}, "measure.rivals.1: input should be 'label_variance', .*got 'flatness'"),
+        ({"measure.expansion.sigmas": "1e-3,0"}, "measure.expansion.sigmas.1: input should be greater than 0, got '0'"),
+        ({"measure.expansion.sigmas": ""}, "measure.expansion.sigmas: tuple should have at least 1 item"),
+        ({"measure.expansion.sigmas": "1e-3,0.001"}, "measure.expansion.sigmas takes distinct values, got 0.001,0.001"),
+        ({"measure.expansion.draws": 0}, "measure.expansion.draws: input should be greater than or equal to 1, got 0"),
         ({"stages.0.optimizer.learning_rate": "nan"}, "stages.0.optimizer.learning_rate: input should be"),
     ],
 )

@@ -6,6 +6,7 @@ import torch
 from tests.reference import fisher_trace_by_loop
 from trainables import fine_tune as module
 from trainables.config import with_values
+from trainables.curvature.rivals import RIVALS
 from trainables.errors import Diverged
 from trainables.fine_tune import fine_tune
 from trainables.measurements import DEFINITIONS
@@ -90,13 +91,58 @@ def test_each_language_starts_from_the_english_weights(tiny_config, tiny_assets)
     assert {name: both[name] for name in shared} == {name: alone[name] for name in shared}
 
 
-def test_the_trace_through_training_goes_into_the_curves(tiny_config, tiny_assets):
+def test_the_trace_through_training_starts_untrained_and_ends_at_the_measured_one(tiny_config, tiny_assets):
     found = run(tiny_config, tiny_assets, measure__trace_every=4)
     points = [point for point in found.curves if point.name == "fisher_trace"]
-    assert [point.step for point in points] == [4, 8]
+    assert [(point.step, point.epoch) for point in points] == [(0, 0.0), (4, 0.8), (8, 1.6), (10, 2.0)]
     assert all(point.standard_error > 0 for point in points)
-    without = run(tiny_config, tiny_assets)
-    assert found.values == without.values
+    assert points[-1].value == found.values["fisher_trace"]
+    assert points[-1].standard_error == found.values["fisher_trace_se"]
+    assert (found.values["fisher_trace_peak"], found.values["fisher_trace_peak_step"]) == (points[1].value, 4)
+
+
+WATCHED = {"measure__trace_every": 3, "measure__expansion__every": 2, "measure__expansion__draws": 2}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {
+            "stages__0__consistency__weight": 0.5,
+            "stages__0__penalties__fisher__weight": 0.1,
+            "stages__0__accumulation": 2,
+            "stages__0__selection": "best_english",
+        },
+    ],
+)
+def test_watching_is_reproducible_and_leaves_every_other_number_bit_for_bit(tiny_config, tiny_assets, values):
+    plain = run(tiny_config, tiny_assets, measure__rivals="", **values)
+    watched, again = (run(tiny_config, tiny_assets, **WATCHED, **values) for _ in range(2))
+    assert watched == again
+    added = set(watched.values) - set(plain.values)
+    assert added == {
+        *(f"measure.{name}" for name in RIVALS),
+        *("fisher_trace_peak", "fisher_trace_peak_step"),
+        *("expansion.trace", "expansion.quadratic", "expansion.quadratic_se"),
+    }
+    assert {name: watched.values[name] for name in plain.values} == plain.values
+    assert [point for point in watched.curves if point.name not in ("fisher_trace", "kl_ratio")] == plain.curves
+    ratios = [point for point in watched.curves if point.name == "kl_ratio"]
+    assert sorted({point.step for point in ratios}) == [0, 2, 4, 6, 8, 10]
+
+
+def test_the_named_rivals_are_measured_those_with_labels_on_the_first_training_rows(
+    tiny_config, tiny_assets, monkeypatch
+):
+    seen = []
+    monkeypatch.setitem(RIVALS, "margin", lambda trained: float(seen.append(trained) or 1.0))
+    values = run(tiny_config, tiny_assets, measure__rivals="margin,label_variance").values
+    assert [name for name in values if name.startswith("measure.")] == ["measure.label_variance", "measure.margin"]
+    (trained,) = seen
+    labels = [label for batch in trained.train for label in batch["labels"].tolist()]
+    assert sorted(labels) == sorted(tiny_assets.rows(tiny_config).train.labels[:6])
+    assert len(trained.validation_logits) == len(tiny_assets.rows(tiny_config).validation["en"].labels)
 
 
 def test_the_fisher_penalty_reports_its_weight_in_trace_units(tiny_config, tiny_assets):
@@ -133,7 +179,7 @@ def test_a_run_away_learning_rate_is_diverged_with_the_step(tiny_config, tiny_as
         run(tiny_config, tiny_assets, stages__0__optimizer__learning_rate=1e30)
 
 
-def test_a_measurement_that_is_not_finite_is_diverged(tiny_config, tiny_assets, monkeypatch):
-    monkeypatch.setattr(module, "_norm", lambda tensors: math.nan)
-    with pytest.raises(Diverged, match="measure.parameter_norm is nan"):
+def test_a_rival_that_is_not_finite_is_diverged_by_name(tiny_config, tiny_assets, monkeypatch):
+    monkeypatch.setitem(RIVALS, "sharpness", lambda trained: math.nan)
+    with pytest.raises(Diverged, match="measure.sharpness is nan"):
         run(tiny_config, tiny_assets)

@@ -1,0 +1,148 @@
+"""The rivals of Tr(F) against their formulas, one row and one parameter at a time in float64."""
+
+from __future__ import annotations
+
+import copy
+import math
+import typing
+from typing import Any
+
+import pytest
+import torch
+
+from tests.reference import double, squared_scores_at
+from tests.trainables.curvature.cases import make_batch, make_model
+from tests.trainables.curvature.test_left_as_found import same, state
+from trainables.config import MeasureConfig, Rival
+from trainables.curvature.rivals import RIVALS, FineTuned
+from trainables.measurements import DEFINITIONS
+
+LABELS = [0, 2, 2, 1, 0]
+
+
+def halves() -> list[dict[str, torch.Tensor]]:
+    """Five rows in batches of two and three, so that a mean of batch means shows."""
+    batch = {**make_batch(), "labels": torch.tensor(LABELS)}
+    return [{key: value[part] for key, value in batch.items()} for part in (slice(0, 2), slice(2, 5))]
+
+
+def fine_tuned(model: Any) -> FineTuned:
+    generator = torch.Generator().manual_seed(3)
+    pretrained = {name: p.detach() + 0.1 * torch.randn(p.shape, generator=generator) for name, p in
+                  model.named_parameters()}  # fmt: skip
+    return FineTuned(model, halves(), torch.randn(7, 3, generator=generator) * 3, pretrained)
+
+
+def log_p(model: Any, row: int) -> torch.Tensor:
+    """Log probabilities of one row, alone in its batch."""
+    return model(**{key: value[row : row + 1] for key, value in make_batch().items()}).logits[0].log_softmax(-1)
+
+
+def mean_loss(model: Any) -> torch.Tensor:
+    return -torch.stack([log_p(model, row)[label] for row, label in enumerate(LABELS)]).mean()
+
+
+def by_definition(name: str, trained: FineTuned) -> float:
+    model = double(trained.model)
+    if name == "label_variance":
+        rows = [[math.exp(z) for z in row] for row in trained.validation_logits.tolist()]
+        return sum(1 - sum((e / sum(row)) ** 2 for e in row) for row in rows) / len(rows)
+    if name == "margin":
+        found = [log_p(model, row).tolist() for row in range(len(LABELS))]
+        margins = [p[y] - max(p[:y] + p[y + 1 :]) for p, y in zip(found, LABELS, strict=True)]
+        return sum(margins) / len(margins)
+    if name == "sharpness":
+        loss = mean_loss(model)
+        loss.backward()
+        length = math.sqrt(sum(float(p.grad.square().sum()) for p in model.parameters()))
+        uphill = copy.deepcopy(model)
+        with torch.no_grad():
+            for p, start in zip(uphill.parameters(), model.parameters(), strict=True):
+                p.add_(0.05 * start.grad / length)
+            return float(mean_loss(uphill) - loss)
+    if name == "empirical_fisher":
+        return float(squared_scores_at(model, make_batch(), LABELS).mean())
+    if name == "parameter_norm":
+        return math.sqrt(sum(v * v for p in model.parameters() for v in p.flatten().tolist()))
+    assert name == "distance_from_pretrained"
+    moved = [
+        (p - trained.pretrained[key].double()).flatten().tolist()
+        for key, p in model.named_parameters()
+        if not key.startswith("classifier.")
+    ]
+    return math.sqrt(sum(v * v for part in moved for v in part))
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_a_rival_is_its_formula(name: str) -> None:
+    trained = fine_tuned(make_model())
+    expected = by_definition(name, trained)
+    assert RIVALS[name](trained) == pytest.approx(expected, rel=1e-4)
+    exact = FineTuned(double(trained.model), trained.train, trained.validation_logits, trained.pretrained)
+    assert RIVALS[name](exact) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_a_rival_is_deterministic_and_leaves_all_as_found(name: str) -> None:
+    model = make_model()
+    model(**make_batch(), labels=torch.tensor(LABELS)).loss.backward()
+    model.train()
+    model.bert.pooler.eval()
+    trained, before = fine_tuned(model), state(model)
+    assert RIVALS[name](trained) == RIVALS[name](trained)
+    assert same(before, state(model))
+
+
+@pytest.mark.parametrize("name", ["margin", "sharpness"])
+def test_after_an_exception_in_the_last_pass(name: str) -> None:
+    model = make_model().train()
+    trained, calls = fine_tuned(model), []
+    counter = model.register_forward_pre_hook(lambda *_: calls.append(1))
+    RIVALS[name](trained)
+    counter.remove()
+    passes = len(calls)
+    assert passes == (2 if name == "margin" else 4)
+    calls.clear()
+
+    def fail(*_: Any) -> None:
+        calls.append(1)
+        if len(calls) == passes:
+            raise RuntimeError("in the last pass")
+
+    model.register_forward_pre_hook(fail)
+    before = state(model)
+    with pytest.raises(RuntimeError, match="in the last pass"):
+        RIVALS[name](trained)
+    assert same(before, state(model))
+
+
+def test_a_model_at_rest_has_no_sharpness() -> None:
+    model = make_model()
+    with torch.no_grad():
+        model.classifier.weight.zero_()
+        model.classifier.bias.copy_(torch.tensor([1e4, 0.0, 0.0]))
+    rows = [batch | {"labels": torch.zeros_like(batch["labels"])} for batch in halves()]
+    assert RIVALS["sharpness"](FineTuned(model, rows, torch.zeros(1, 3), {})) == 0.0
+
+
+def test_a_model_that_is_not_finite_has_no_finite_margin_or_sharpness() -> None:
+    model = make_model()
+    with torch.no_grad():
+        model.classifier.bias[1] = torch.inf
+    trained = fine_tuned(model)
+    assert not math.isfinite(RIVALS["margin"](trained))
+    assert not math.isfinite(RIVALS["sharpness"](trained))
+
+
+def test_frozen_parameters_do_not_move_uphill() -> None:
+    model = make_model()
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_("classifier" in name)
+    part = RIVALS["sharpness"](fine_tuned(model))
+    model.requires_grad_(True)
+    assert 0 < part < RIVALS["sharpness"](fine_tuned(model))
+
+
+def test_the_table_the_configuration_and_the_definitions_agree() -> None:
+    assert typing.get_args(Rival) == tuple(RIVALS) == MeasureConfig().rivals
+    assert [name for name in DEFINITIONS if name.startswith("measure.")] == [f"measure.{name}" for name in RIVALS]

@@ -1,0 +1,29 @@
+"""Rivals of Tr(F) as predictors of generalisation, one file each with formula, unit and source.
+
+A rival is a function of a :class:`FineTuned` model that returns one number; its column is ``measure.NAME``. Rivals that
+use observed labels look at training rows: on validation rows they would nearly be the accuracy itself. Every rival
+works in evaluation mode, is deterministic, and leaves model, gradients and random generators as found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from trainables.curvature.rivals.distance_from_pretrained import distance_from_pretrained
+from trainables.curvature.rivals.empirical_fisher import empirical_fisher
+from trainables.curvature.rivals.label_variance import label_variance
+from trainables.curvature.rivals.margin import margin
+from trainables.curvature.rivals.parameter_norm import parameter_norm
+from trainables.curvature.rivals.sharpness import sharpness
+from trainables.curvature.rivals.subject import FineTuned
+
+RIVALS: dict[str, Callable[[FineTuned], float]] = {
+    "label_variance": label_variance,
+    "margin": margin,
+    "sharpness": sharpness,
+    "empirical_fisher": empirical_fisher,
+    "parameter_norm": parameter_norm,
+    "distance_from_pretrained": distance_from_pretrained,
+}
+
+__all__ = ["RIVALS", "FineTuned"]

@@ -1,0 +1,70 @@
+"""One-step sharpness: by how much the training loss rises one step uphill.
+
+    L(theta + rho g / ||g||_2) - L(theta),   g = grad L(theta),   rho = 0.05
+
+L is the mean cross-entropy of the training rows, and the step is the ascent step of SAM (Foret et al. 2021, equation 2)
+over all parameters at once; rho is SAM's default. To first order the rise is rho ||g||. Bassi et al. (2024) start from
+a random neighbour of theta and do not normalise the gradient; without that noise the measure is deterministic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from trainables.curvature.loop import logits_of
+from trainables.curvature.rivals.parameter_norm import l2_norm
+from trainables.curvature.rivals.subject import FineTuned
+from trainables.curvature.state import measuring
+
+RHO = 0.05  # L2 norm of the step, in parameter units
+
+
+def sharpness(trained: FineTuned) -> float:
+    """Rise of the mean training loss after one ascent step of length ``RHO``, in evaluation mode.
+
+    The gradient is that of the whole set, accumulated batch by batch. The step is taken on displaced copies of the
+    parameters, so the model's own weights and ``.grad`` are never written. Cost: one forward and backward pass and one
+    forward pass over the rows; twice the memory of the trainable parameters.
+
+    Args:
+        trained: The model; ``train`` is read.
+
+    Returns:
+        Nats; 0 where the gradient is exactly 0.
+    """
+    theta = {name: p for name, p in trained.model.named_parameters() if p.requires_grad}
+    rows = sum(len(batch["labels"]) for batch in trained.train)
+    with measuring(trained.model, frozen=False):
+        loss, gradient = _loss_and_gradient(trained, theta, rows)
+        norm = l2_norm(gradient.values())
+        if norm == 0:
+            return 0.0
+        with torch.no_grad():
+            moved = {name: g.mul_(RHO / norm).add_(theta[name]) for name, g in gradient.items()}
+            return _loss_at(trained, moved, rows) - loss
+
+
+def _loss_and_gradient(trained: FineTuned, theta: Mapping[str, Tensor], rows: int) -> tuple[float, dict[str, Tensor]]:
+    """The mean loss, and its gradient for the parameters that it depends on."""
+    total = 0.0
+    gradient: dict[str, Tensor] = {}
+    for inputs, labels in trained.labelled():
+        loss = cross_entropy(logits_of(trained.model(**inputs)).double(), labels, reduction="sum") / rows
+        parts = torch.autograd.grad(loss, list(theta.values()), allow_unused=True)
+        for name, part in zip(theta, parts, strict=True):
+            if part is not None:
+                gradient[name] = gradient[name].add_(part) if name in gradient else part.clone()
+        total += float(loss.detach())
+    return total, gradient
+
+
+def _loss_at(trained: FineTuned, parameters: dict[str, Tensor], rows: int) -> float:
+    total = 0.0
+    for inputs, labels in trained.labelled():
+        output = torch.func.functional_call(trained.model, parameters, kwargs=inputs)
+        total += float(cross_entropy(logits_of(output).double(), labels, reduction="sum") / rows)
+    return total

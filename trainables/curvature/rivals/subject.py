@@ -1,0 +1,37 @@
+"""What every rival is given: a fine-tuned model and the rows that it may be judged on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class FineTuned:
+    """A model at the end of its training.
+
+    Attributes:
+        model: A classifier whose output has ``logits`` ``[batch, num_classes]``.
+        train: Training rows as batches: model inputs ``[batch, ...]`` and observed ``labels`` ``[batch]``.
+        validation_logits: Logits of English validation rows ``[examples, num_classes]``.
+        pretrained: Parameter name to tensor, before training.
+    """
+
+    model: Any
+    train: Sequence[Mapping[str, Tensor]]
+    validation_logits: Tensor
+    pretrained: Mapping[str, Tensor]
+
+    def labelled(self) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
+        """The training rows, inputs apart from labels.
+
+        Yields:
+            Model inputs ``[batch, ...]`` and labels ``[batch]``, on the model's device.
+        """
+        for batch in self.train:
+            rows = {name: value.to(self.model.device) for name, value in batch.items()}
+            labels = rows.pop("labels")
+            yield rows, labels
