@@ -136,7 +136,7 @@ def _row(
 def _configuration(config: dict[str, Any], undrawn: list[str]) -> dict[str, Any]:
     """The columns ``config.PATH``; what a slot searches is missing until it is drawn."""
     values = flatten(parse(config)) | dict.fromkeys(undrawn)
-    return {f"config.{path}": ",".join(v) if isinstance(v, list) else v for path, v in values.items()}
+    return {f"config.{path}": ",".join(map(str, v)) if isinstance(v, list) else v for path, v in values.items()}
 
 
 def _columns(rows: list[dict[str, Any]]) -> list[str]:

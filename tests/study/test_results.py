@@ -14,7 +14,7 @@ from study.lock import DriverLock
 from study.records import TrialRecord, read_draws, read_study, read_trials, write_draw, write_trial
 from study.results import load
 from study.search_space import LogUniform, Uniform
-from trainables.config import flatten, paths, with_values
+from trainables.config import TrialConfig, flatten, paths, with_values
 from trainables.errors import InputError
 
 if TYPE_CHECKING:
@@ -182,3 +182,11 @@ def test_a_damaged_draw_counts_as_absent(make_study: MakeStudy) -> None:
     draws.write(f".{trials[3].trial_id}.json.1.part", b"")
     assert read_draws(folder) == {}
     assert load(folder.path).trials[f"config.{L2}"].isna().all()
+
+
+def test_a_list_of_numbers_is_one_value(make_study: MakeStudy) -> None:
+    base = with_values(TrialConfig(), {"measure.expansion.sigmas": "1e-3,0.01"})
+    folder, _ = make_study(study=StudyConfig(name="listed", base=base, arms=(Arm(name="baseline"),)))
+    row = load(folder.path).trials.iloc[0]
+    assert row["config.measure.expansion.sigmas"] == "0.001,0.01"
+    assert row["config.measure.rivals"].startswith("label_variance,margin,")
