@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from trainables.data.contract import HubFiles, Rows
 from trainables.errors import InputError
@@ -23,25 +25,31 @@ def read_parquet(files: Sequence[Path], hub: HubFiles, labels: Sequence[str]) ->
     Raises:
         InputError: A file is damaged, lacks a column, or has a row without a label.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     first: list[str] = []
     second: list[str] = []
     labelled: list[int] = []
     for file in files:
-        try:
-            table = pq.read_table(file)
-        except (pa.ArrowException, OSError) as error:
-            raise InputError(f"{file} is damaged ({str(error).splitlines()[0]}); fetch it again") from None
-        for name in hub.columns:
-            if name not in table.column_names:
-                raise InputError(f"{file} has no column {name!r}; it has {', '.join(table.column_names)}")
-        columns = [table[name].to_pylist() for name in hub.columns]
-        for number, label in enumerate(columns[2], start=1):
+        table = _columns(file, hub.columns)
+        for number, label in enumerate(table[2], start=1):
             if label not in range(len(labels)):
                 raise InputError(f"{file}, row {number}: label {label} is not one of 0 to {len(labels) - 1}")
-        first += columns[0]
-        second += columns[1]
-        labelled += columns[2]
+        first += table[0]
+        second += table[1]
+        labelled += table[2]
     return Rows(first, second, labelled)
+
+
+def _columns(file: Path, names: Sequence[str]) -> list[list[Any]]:
+    import datasets
+
+    datasets.disable_progress_bars()
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)  # what is wrong with a file is said here
+    with tempfile.TemporaryDirectory() as cache:  # else it keeps a second copy of what the hub's cache holds
+        try:
+            table = datasets.Dataset.from_parquet(str(file), cache_dir=cache, keep_in_memory=True)
+        except (ValueError, OSError, datasets.exceptions.DatasetGenerationError) as error:
+            raise InputError(f"{file} is damaged ({str(error).splitlines()[0]}); fetch it again") from None
+        for name in names:
+            if name not in table.column_names:
+                raise InputError(f"{file} has no column {name!r}; it has {', '.join(table.column_names)}")
+        return [list(table[name]) for name in names]
