@@ -11,7 +11,7 @@ from rich.console import Console
 
 from study.account import UNFINISHED, UNREADABLE, account, account_line, trial_states
 from study.config import StudyConfig
-from study.interruption import Interruption
+from study.interruption import TIME_BUDGET, Interruption
 from study.plan import draft
 from study.records import REPORT_PAGE, STUDY_FILE, StudyRecord, read_study, read_trials
 from study.storage import Store
@@ -57,7 +57,9 @@ def finish(folder: Store, console: Console, interruption: Interruption) -> int:
         why = signal.Signals(reason).name if isinstance(reason, int) else reason
         console.print(f"interrupted ({why}). {account_line(counts)}", soft_wrap=True)
         console.print(f"go on with: {resume_command(folder)}", soft_wrap=True)
-        return 128 + reason if isinstance(reason, int) else FAULT
+        # A used-up budget is asked for, like the SIGTERM that a cluster would send at that time.
+        number = signal.SIGTERM if reason == TIME_BUDGET else reason
+        return 128 + number if isinstance(number, int) else FAULT
     _report(folder, counts, console)
     return _exit_code(counts, folder, console)
 

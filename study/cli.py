@@ -30,6 +30,10 @@ Concurrency = Annotated[int | None, typer.Option(min=1, help="Trials at a time; 
 Cpus = Annotated[float, typer.Option(min=0.01, help="CPUs, and so threads, of one trial.")]
 Gpus = Annotated[float | None, typer.Option(min=0.0, help="GPUs of one trial; default: 1 where there are any.")]
 Failures = Annotated[int, typer.Option(min=0, help="Further tries of a trial that raised or whose worker died.")]
+TrialLimit = Annotated[
+    str | None, typer.Option(metavar="2h", help="A try of a trial that takes longer ends as failed.")
+]
+Budget = Annotated[str | None, typer.Option(metavar="8h", help="End the sweep after this time; resume goes on.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Only errors and the summary at the end.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the study.")]
 
@@ -73,18 +77,21 @@ def run(
     cpus_per_trial: Cpus = 1.0,
     gpus_per_trial: Gpus = None,
     max_failures: Failures = 1,
+    trial_time_limit: TrialLimit = None,
+    time_budget: Budget = None,
     quiet: Quiet = False,
 ) -> None:
     """Run a study, or what is left of it, and write its report."""
     from study import launch
     from study.loading import load_study
     from study.plan import narrow, parse_settings
-    from study.resources import Resources
+    from study.resources import Resources, parse_duration
     from study.storage import open_store
 
     settings = [*(set_ or []), *([] if languages is None else [f"data.languages={languages}"])]
     chosen = narrow(load_study(study, bundled), name=name, arms=arms, seeds=seeds, values=parse_settings(settings))
-    resources = Resources(address, concurrency, cpus_per_trial, gpus_per_trial, max_failures)
+    limits = parse_duration(trial_time_limit), parse_duration(time_budget)
+    resources = Resources(address, concurrency, cpus_per_trial, gpus_per_trial, max_failures, *limits)
     if dry_run:
         launch.preview(chosen, open_store(storage), resources, _console())
         return
@@ -110,14 +117,17 @@ def resume(
     cpus_per_trial: Cpus = 1.0,
     gpus_per_trial: Gpus = None,
     max_failures: Failures = 1,
+    trial_time_limit: TrialLimit = None,
+    time_budget: Budget = None,
     quiet: Quiet = False,
 ) -> None:
     """Run the planned trials that have no result yet."""
     from study import launch
-    from study.resources import Resources
+    from study.resources import Resources, parse_duration
     from study.storage import open_store
 
-    resources = Resources(address, concurrency, cpus_per_trial, gpus_per_trial, max_failures)
+    limits = parse_duration(trial_time_limit), parse_duration(time_budget)
+    resources = Resources(address, concurrency, cpus_per_trial, gpus_per_trial, max_failures, *limits)
     states = launch.parse_retry(retry)
     console = _console(quiet)
     code = launch.resume(

@@ -1,4 +1,4 @@
-"""How a sweep ends early and in order: on a signal, or when the driver lost its lock."""
+"""How a sweep ends early and in order: on a signal, at the end of its time, or when the driver lost its lock."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+TIME_BUDGET = "the time budget is used up"
 
 
 class Interruption:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import sys
 from dataclasses import dataclass
+
+from trainables.errors import InputError
 
 LOCAL = "local"
 
@@ -31,6 +34,8 @@ class Resources:
         cpus_per_trial: CPUs, and so threads, of one trial.
         gpus_per_trial: GPUs of one trial, fractions allowed; None is one where the cluster has any.
         max_failures: How often a trial whose worker died or that raised is tried again.
+        trial_time_limit: Seconds after which one try of a trial ends as failed; None: no limit.
+        time_budget: Seconds after which the sweep ends in order; None: no limit.
     """
 
     address: str = LOCAL
@@ -38,6 +43,8 @@ class Resources:
     cpus_per_trial: float = 1.0
     gpus_per_trial: float | None = None
     max_failures: int = 1
+    trial_time_limit: float | None = None
+    time_budget: float | None = None
 
 
 def prepare_ray(address: str) -> None:
@@ -54,3 +61,29 @@ def prepare_ray(address: str) -> None:
     if address == LOCAL and "RAY_AUTH_MODE" not in os.environ and "ray" not in sys.modules:
         os.environ["RAY_AUTH_MODE"] = "token"
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+
+
+def parse_duration(text: str | None) -> float | None:
+    """A time span as people type it.
+
+    Args:
+        text: Days, hours, minutes and seconds in this order, such as ``90s``, ``30m`` or ``1h30m``; None is none.
+
+    Returns:
+        Seconds.
+
+    Raises:
+        InputError: The text is something else, or no time at all.
+
+    Example:
+        >>> [parse_duration(text) for text in ("90s", "30m", "1h30m", "2d", None)]
+        [90.0, 1800.0, 5400.0, 172800.0, None]
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text.strip())
+    parts = [] if found is None else [int(part or 0) for part in found.groups()]
+    seconds = sum(part * unit for part, unit in zip(parts, (86_400, 3_600, 60, 1), strict=False))
+    if not seconds:
+        raise InputError(f"a duration is written as 90s, 30m, 2h or 1h30m, got {text!r}")
+    return float(seconds)

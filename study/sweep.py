@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import signal
 import socket
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,9 +25,9 @@ from ray import cloudpickle, tune
 from ray.tune.logger import TBXLoggerCallback
 from ray.tune.search import Searcher
 
-from study.interruption import Interruption
+from study.interruption import TIME_BUDGET, Interruption
 from study.plan import PlannedTrial
-from study.progress import SweepProgress
+from study.progress import SweepProgress, duration
 from study.records import TrialError, TrialRecord
 from study.resources import LOCAL, Resources
 from study.storage import Store
@@ -134,7 +136,7 @@ def sweep(
     queue = _Queue(trials, searches or {}, resources.concurrency, _capacity(resources))
     storage = folder.child("runs")
     storage.filesystem.create_dir(storage.path, recursive=True)
-    recorder = _Recorder(folder.path.rsplit("/", 1)[-1], run, queue, write, progress, interruption)
+    recorder = _Recorder(folder.path.rsplit("/", 1)[-1], run, queue, write, progress, interruption, resources)
     tuner = tune.Tuner(
         tune.with_resources(
             tune.with_parameters(trainable, assets=assets),
@@ -243,6 +245,7 @@ class _Recorder(tune.Callback):  # type: ignore[misc]
         write: Callable[[TrialRecord], None],
         progress: SweepProgress,
         interruption: Interruption,
+        resources: Resources,
     ) -> None:
         self._study = study
         self._run = run
@@ -250,6 +253,10 @@ class _Recorder(tune.Callback):  # type: ignore[misc]
         self._write = write
         self._progress = progress
         self._interruption = interruption
+        self._limit = resources.trial_time_limit
+        self._end = math.inf if resources.time_budget is None else time.monotonic() + resources.time_budget
+        self._started: dict[str, float] = {}
+        self._overdue: set[str] = set()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Tune pickles its callbacks into tuner.pkl, which nothing of ours reads; this one holds a live display."""
@@ -261,15 +268,45 @@ class _Recorder(tune.Callback):  # type: ignore[misc]
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Show it."""
-        self._progress.started(trial.config["trial_id"])
+        trial_id = trial.config["trial_id"]
+        self._started[trial_id] = time.monotonic()
+        self._progress.started(trial_id)
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Look at the clock, some ten times a second: Tune itself stops nothing that does not report."""
+        now = time.monotonic()
+        if now >= self._end:
+            self._end = math.inf
+            self._interruption.request(TIME_BUDGET)
+        if self._limit is None:
+            return
+        late = {trial_id for trial_id, started in self._started.items() if now - started > self._limit}
+        for trial in trials if late else ():
+            if trial.config["trial_id"] in late and OUTCOME not in trial.last_result:
+                self._kill(trial)
+
+    def _kill(self, trial: Any) -> None:
+        """End a trial for good; Tune then hears that its actor died."""
+        trial_id = trial.config["trial_id"]
+        if (actor := trial.temporary_state.ray_actor) is not None:
+            self._started.pop(trial_id)
+            self._overdue.add(trial_id)
+            trial.max_failures = 0  # another try would take as long
+            ray.kill(actor)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Write the record when the trial really finished, and was not merely stopped."""
+        self._started.pop(trial.config["trial_id"], None)
         if (outcome := trial.last_result.get(OUTCOME)) is not None:
             self._finish(trial, json.loads(outcome))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Write the record of a trial that failed for the last time."""
+        self._started.pop(trial.config["trial_id"], None)
+        if trial.config["trial_id"] in self._overdue:
+            reason = f"time limit: it ran longer than {duration(self._limit or 0.0)}"
+            self._finish(trial, {"state": "failed", "reason": reason})
+            return
         error = _error(trial)
         self._finish(trial, {"state": "failed", "reason": f"{error.type}: {error.message}", "error": error})
 

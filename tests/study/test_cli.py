@@ -63,7 +63,7 @@ def test_run_passes_on_what_was_typed(type_: Any, launched: list[Any]) -> None:
         "run", "xnli", "--name", "mine", "--arms", "baseline,kl=0.6", "--seeds", "1", "--languages", "de,zh",
         "--set", "data.train_examples=4000", "--set", "stages.0.epochs=1", "--storage", "elsewhere",
         "--address", "auto", "--concurrency", "3", "--cpus-per-trial", "2", "--gpus-per-trial", "0.5",
-        "--max-failures", "0",
+        "--max-failures", "0", "--trial-time-limit", "2h", "--time-budget", "1h30m",
     )  # fmt: skip
     assert code == 3
     ((study, storage, resources, _), _) = launched[0]
@@ -75,7 +75,7 @@ def test_run_passes_on_what_was_typed(type_: Any, launched: list[Any]) -> None:
     assert study.base.data.train_examples == 4000
     assert study.base.stages[0].epochs == 1
     assert storage.location == "elsewhere"
-    assert resources == Resources("auto", 3, 2.0, 0.5, 0)
+    assert resources == Resources("auto", 3, 2.0, 0.5, 0, 7200.0, 5400.0)
 
 
 def test_resume_passes_on_what_was_typed(type_: Any, launched: list[Any]) -> None:

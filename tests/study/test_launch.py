@@ -20,6 +20,7 @@ import trainables.tune_trainable
 from study import launch
 from study.answer import resume_command
 from study.config import Arm, StudyConfig
+from study.interruption import TIME_BUDGET
 from study.loading import load_study
 from study.lock import LOCK_FILE, DriverLock
 from study.plan import PlannedTrial, narrow
@@ -302,6 +303,15 @@ def test_a_sweep_that_just_ends_is_1(world: World, small_study: StudyConfig) -> 
     assert world.run(small_study) == 1
     assert "interrupted (another driver took the study over)" in world.said()
     assert world.storage.child("small").names() == ["runs", "study.json", "trials"]
+
+
+def test_a_used_up_time_budget_is_143(world: World, small_study: StudyConfig) -> None:
+    world.after = lambda interruption, count: interruption.request(TIME_BUDGET) if count == 2 else None
+    assert world.run(small_study) == 143
+    assert world.said().splitlines()[-2:] == [
+        "interrupted (the time budget is used up). 6 trials planned: 2 complete, 4 unfinished",
+        f"go on with: fisher-study resume small --storage {world.storage.location}",
+    ]
 
 
 def test_missing_trials_without_an_interruption_are_1(

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from study.resources import ENVIRONMENT, prepare_ray
+from study.resources import ENVIRONMENT, parse_duration, prepare_ray
+from trainables.errors import InputError
 
 CHECK = """
 import os
@@ -40,3 +41,14 @@ def test_ray_is_silenced_unless_the_user_wants_it_otherwise(monkeypatch: pytest.
     prepare_ray("local")
     assert os.environ["RAY_AIR_NEW_OUTPUT"] == "1"
     assert os.environ["TUNE_PRINT_ALL_TRIAL_ERRORS"] == "0"
+
+
+@pytest.mark.parametrize("text", ["", "0s", "2 hours", "30", "1.5h", "30m1h", "-5m"])
+def test_a_duration_has_units(text: str) -> None:
+    with pytest.raises(InputError, match=rf"a duration is written as 90s, 30m, 2h or 1h30m, got '{text}'"):
+        parse_duration(text)
+
+
+def test_durations_are_seconds() -> None:
+    spans = [parse_duration(text) for text in ("90s", "30m", "2h", "1h30m", "1d2h3m4s", None)]
+    assert spans == [90.0, 1800.0, 7200.0, 5400.0, 93784.0, None]

@@ -8,9 +8,10 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ import pytest
 from rich.console import Console
 
 from study.config import Arm
-from study.interruption import Interruption
+from study.interruption import TIME_BUDGET, Interruption
 from study.optuna_search import JointSearch
 from study.plan import PlannedTrial
 from study.progress import SweepProgress
@@ -57,6 +58,7 @@ def run_trials(
     folder: Path,
     stop_after: int | None = None,
     searches: dict[str, JointSearch] | None = None,
+    records: dict[str, TrialRecord] | None = None,
 ) -> tuple[dict[str, TrialRecord], str, Interruption]:
     def trainable(config: dict[str, Any], assets: Any) -> None:
         import json
@@ -95,7 +97,7 @@ def run_trials(
         }
         tune.report({**measurements, "outcome": json.dumps(outcome)})
 
-    records: dict[str, TrialRecord] = {}
+    records = {} if records is None else records
     console = Console(file=io.StringIO(), width=200)
     with Interruption() as interruption, SweepProgress(console, trials, done=0) as progress:
 
@@ -209,6 +211,42 @@ def test_actors_are_reused(resources: Resources, tmp_path: Path) -> None:
     records, _, _ = run_all([f"t{i}" for i in range(8)], resources, tmp_path)
     assert len(records) == 8
     assert len({record.provenance["pid"] for record in records.values()}) <= os.cpu_count()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], bool]]:
+    """An hour passes for the sweep for as long as a condition holds, so that no test has to wait."""
+    conditions: list[Callable[[], bool]] = []
+
+    def monotonic() -> float:
+        return time.monotonic() + 3600.0 * any(condition() for condition in conditions)
+
+    monkeypatch.setattr("study.sweep.time", SimpleNamespace(monotonic=monotonic))
+    return conditions
+
+
+def test_a_trial_that_takes_too_long_fails_and_the_others_go_on(
+    resources: Resources, tmp_path: Path, clock: list[Callable[[], bool]]
+) -> None:
+    records: dict[str, TrialRecord] = {}
+    clock.append(lambda: (tmp_path / "slow").exists() and "id-slow" not in records)
+    limited = replace(resources, trial_time_limit=1800.0, concurrency=1)
+    found, _, interruption = run_trials(planned("a", "slow", "b"), limited, tmp_path, records=records)
+    assert interruption.reason is None
+    states = {label: record.state for label, record in found.items()}
+    assert states == {"a": "complete", "slow": "failed", "b": "complete"}
+    assert found["slow"].reason == "time limit: it ran longer than 30 min"
+
+
+def test_a_time_budget_ends_the_sweep_and_keeps_what_finished(
+    resources: Resources, tmp_path: Path, clock: list[Callable[[], bool]]
+) -> None:
+    records: dict[str, TrialRecord] = {}
+    clock.append(lambda: len(records) == 1)
+    limited = replace(resources, time_budget=1800.0)
+    _, _, interruption = run_trials(planned("a", "slow1", "slow2"), limited, tmp_path, records=records)
+    assert list(records) == ["id-a"]
+    assert interruption.reason == TIME_BUDGET
 
 
 def test_a_signal_ends_the_sweep_and_keeps_what_finished(resources: Resources, tmp_path: Path) -> None:
