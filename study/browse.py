@@ -83,8 +83,8 @@ def trials_table(trials: pd.DataFrame) -> str:
     Returns:
         Aligned lines, one for each row after a header.
     """
-    others = [name for name in trials if re.fullmatch(r"accuracy\.(?!en$).+", name)]
-    gains = [name for name in trials if re.fullmatch(r"stage2\..+\.gain", name)]
+    others = [name for name in trials.columns if re.fullmatch(r"accuracy\.(?!en$).+", name)]
+    gains = [name for name in trials.columns if re.fullmatch(r"stage2\..+\.gain", name)]
     errors = _texts(trials.get("fisher_trace_se"), trials, ".2g")
     traces = _texts(trials.get("fisher_trace"), trials, ".4g")
     return aligned(
@@ -120,8 +120,8 @@ def columns_table(trials: pd.DataFrame) -> str:
     Returns:
         Aligned lines; numbers to six digits, nothing for what is missing.
     """
-    shown = {name: [_plain_text(value) for value in trials[name]] for name in trials}
-    return aligned(shown, left=[name for name in trials if not pd.api.types.is_numeric_dtype(trials[name])])
+    shown = {name: [_plain_text(value) for value in trials[name]] for name in trials.columns}
+    return aligned(shown, left=[name for name in shown if not pd.api.types.is_numeric_dtype(trials[name])])
 
 
 def _plain_text(value: Any) -> str:

@@ -89,9 +89,14 @@ def _url(target: str) -> str:
         raise InputError(f"{file}: there is no folder {file.parent}")
     if not os.access(file if file.exists() else file.parent, os.W_OK):
         raise InputError(f"cannot write {file}; choose another file")
-    if file.exists() and file.stat().st_size and not file.read_bytes().startswith(b"SQLite format 3\x00"):
+    if file.exists() and file.stat().st_size and _start(file) != b"SQLite format 3\x00":
         raise InputError(f"{file} is no SQLite file; choose another")
     return f"{SQLITE}{file}"
+
+
+def _start(file: Path) -> bytes:
+    with file.open("rb") as content:
+        return content.read(16)
 
 
 def _distributions(arms: Sequence[Arm], points: Sequence[Mapping[str, Value]]) -> dict[str, BaseDistribution]:
@@ -118,10 +123,8 @@ def _distributions(arms: Sequence[Arm], points: Sequence[Mapping[str, Value]]) -
 def _trial(row: Mapping[Any, Any], point: Mapping[str, Value], spaces: Mapping[str, BaseDistribution]) -> FrozenTrial:
     from optuna.trial import TrialState, create_trial
 
-    accuracy, trace = row.get(ACCURACY), row.get(TRACE)
-    values = None
-    if row["state"] == "complete" and not _missing(accuracy) and not _missing(trace) and trace > 0:
-        values = [float(accuracy), math.log10(trace)]
+    accuracy, trace = (float(row.get(name, math.nan)) for name in (ACCURACY, TRACE))
+    values = [accuracy, math.log10(trace)] if row["state"] == "complete" and accuracy >= 0 and trace > 0 else None
     waiting = TrialState.WAITING if row["state"] == "unfinished" else TrialState.FAIL
     return create_trial(
         state=waiting if values is None else TrialState.COMPLETE,

@@ -124,4 +124,5 @@ def _holds(trials: pd.DataFrame, condition: str) -> pd.Series[bool]:
         holds = OPERATORS[sign](words, text)
     else:
         raise InputError(f"--where {condition}: column {name} holds no numbers; compare it with = or !=")
-    return (holds & ~missing) | missing if sign == "!=" else holds & ~missing
+    kept: pd.Series[bool] = (holds & ~missing) | missing if sign == "!=" else holds & ~missing
+    return kept

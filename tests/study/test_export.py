@@ -43,13 +43,14 @@ def test_one_trial_for_each_planned_one(make_study: MakeStudy, make_record: Make
     folder, trials = make_study(records=3)
     write_trial(folder, make_record(trials[3], state="failed", reason="OSError: no", measurements={}))
     write_trial(folder, make_record(trials[4], measurements={"accuracy.en": 0.7, "fisher_trace": 0.0}))
+    write_trial(folder, make_record(trials[1], measurements={"accuracy.en": 0.0, "fisher_trace": 10.0}))
     assert export_optuna(folder, str(file)) == f"sqlite:///{file}"
     study = read(file)
     assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
     assert study.metric_names == ["accuracy.en", "log10 fisher_trace"]
     complete, fail, waiting = TrialState.COMPLETE, TrialState.FAIL, TrialState.WAITING
     assert [trial.state for trial in study.trials] == [complete, complete, complete, fail, fail, waiting]
-    assert study.trials[0].values == [0.7, math.log10(0.1 + 0.2)]
+    assert [trial.values for trial in study.trials[:2]] == [[0.7, math.log10(0.1 + 0.2)], [0.0, 1.0]]
     assert [trial.params for trial in study.trials] == [{}, {}, {KL: 0.0}, {KL: 0.0}, {KL: 0.5}, {KL: 0.5}]
     assert study.trials[2].distributions == {KL: FloatDistribution(0.0, 0.5)}
     assert study.trials[3].user_attrs["reason"] == "OSError: no"
