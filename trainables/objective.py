@@ -19,7 +19,7 @@ from trainables.config import StageConfig
 from trainables.curvature import penalty_forward
 from trainables.examples import Examples, to_device
 from trainables.length_chunks import length_chunks
-from trainables.precision import at_least_float32, training_pass
+from trainables.precision import at_least_float32, step_dtype, training_pass
 from trainables.seeding import Streams
 from trainables.tokenization.encoding import Encoded
 
@@ -56,7 +56,7 @@ class Step:
         stage: Stage and language, such as ``1.de``.
         index: Optimiser steps done in the stage.
         micro_batch: Number of the micro-batch within the step.
-        dtype: Format of the passes, where no Fisher penalty acts (see ``precision``).
+        dtype: Format of the passes; some steps make theirs in float32 all the same (see ``precision.step_dtype``).
         starting_point: Parameters at the stage's start, by name, where a penalty asks for them.
 
     Attributes:
@@ -97,7 +97,7 @@ class Step:
         self._indices = indices
         fisher = config.penalties.fisher
         self.fisher_acts = fisher is not None and fisher.acts_on(index)
-        self._dtype = torch.float32 if self.fisher_acts else dtype
+        self._dtype = step_dtype(dtype, self.fisher_acts, self._views["view"])
         self._perturbations: dict[Role, Perturbation] = {}
         self._passes: dict[tuple[Role, int | None], Pass] = {}
 

@@ -7,10 +7,11 @@ import torch
 
 from trainables import fine_tune as fine_tune_module
 from trainables import objective as objective_module
+from trainables.augmentations.view import VIEWS, ViewConfig
 from trainables.config import ModelConfig, with_values
 from trainables.fine_tune import fine_tune
 from trainables.objective import Step, objective
-from trainables.precision import at_least_float32, training_dtype, training_pass
+from trainables.precision import at_least_float32, step_dtype, training_dtype, training_pass
 from trainables.regularizers.divergences import PREDICTIONS
 from trainables.seeding import Streams
 from trainables.stage import train_stage
@@ -99,6 +100,44 @@ def test_every_pass_of_a_step_in_which_the_fisher_penalty_acts_is_float32(build,
     assert set(formats) == {torch.float32}
     exact, stage = step_of(build, torch.float32, **both)
     assert torch.equal(loss.total, objective(exact, stage).total)
+
+
+def test_a_consistency_loss_with_a_continuous_view_makes_its_step_float32():
+    assert {kind for kind in VIEWS if step_dtype(BF16, False, ViewConfig(kind=kind)) == torch.float32} == {
+        "embedding_gaussian",
+        "embedding_uniform",
+        "hidden_noise",
+        "parameter_noise",
+        "adversarial_embedding",
+    }
+    assert step_dtype(BF16, False, None) == BF16
+    assert step_dtype(BF16, True, ViewConfig(kind="subword")) == torch.float32
+    assert step_dtype(torch.float32, False, ViewConfig(kind="subword")) == torch.float32
+
+
+def test_a_small_divergence_is_that_of_float32_and_would_be_rounding_in_bfloat16(build, monkeypatch):
+    small = {
+        "stages__0__consistency__weight": 1,
+        "stages__0__consistency__view__kind": "embedding_gaussian",
+        "stages__0__consistency__view__strength": 1e-3,
+        "model__dropout__hidden": 0,
+        "model__dropout__attention": 0,
+        "model__dropout__classifier": 0,
+    }
+
+    def divergence(dtype):
+        return objective(*step_of(build, dtype, **small)).penalties["consistency"].item()
+
+    exact = divergence(torch.float32)
+    assert divergence(BF16) == exact
+    monkeypatch.setattr(objective_module, "step_dtype", lambda dtype, *rest: dtype)
+    assert divergence(BF16) > 2 * exact
+
+
+def test_noise_without_a_consistency_loss_stays_in_bfloat16(build, formats):
+    noise = {"stages__0__noise__kind": "embedding_gaussian", "stages__0__noise__strength": 0.1}
+    objective(*step_of(build, BF16, **noise))
+    assert set(formats) == {BF16}
 
 
 def test_a_fisher_penalty_of_weight_zero_equals_the_baseline_under_bfloat16_too(build):
