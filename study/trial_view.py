@@ -69,8 +69,9 @@ def trial_tables(folder: Store, results: StudyResults, trial_id: str) -> list[Ta
         Tables, in the order of interest.
     """
     row = results.trials.set_index("trial_id").loc[trial_id]
-    head = table("", "", title=f"trial {trial_id}", left=("",))
+    head = table("", "", left=("",))
     head.show_header = False
+    head.add_row("trial", trial_id)
     for name in ("label", "seed", "state", "reason"):
         head.add_row(name, "" if pd.isna(row[name]) else escape(str(row[name])))
     config = parse(results.configs[trial_id])
