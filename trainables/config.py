@@ -344,8 +344,8 @@ def with_values(config: TrialConfig, values: Mapping[str, Any]) -> TrialConfig:
         InputError: A path is unknown or a value does not fit.
 
     Example:
-        >>> with_values(TrialConfig(), {"stages.0.penalties.l2.weight": "0.001"}).stages[0].penalties.l2
-        L2Config(weight=0.001)
+        >>> with_values(TrialConfig(), {"stages.0.penalties.l2.weight": "0.001"}).stages[0].penalties.l2.weight
+        0.001
     """
     data = config.model_dump(mode="json")
     for path, value in values.items():
