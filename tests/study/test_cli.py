@@ -194,6 +194,7 @@ def test_a_dry_run_checks_the_input_and_writes_nothing(type_: Any, real: list[st
     code, out, _ = type_(*real, "--dry-run")
     assert code == 0
     assert "pawsx: 1 trials" in out
+    assert "on 1 trial at a time (1 CPU thread each), estimated from one measured step on this machine" in out
     assert "nothing was run or written" in out
     assert not (tmp_path / "st").exists()
 
