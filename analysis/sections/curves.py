@@ -1,8 +1,12 @@
-"""Through training: Tr(F), loss and penalties by step, and the early peak of Tr(F) against the outcome."""
+"""Through training: Tr(F), loss and penalties by step, and the early peak of Tr(F) against generalisation.
+
+Jastrzebski et al. (2021): a large Tr(F) early in training goes with poor final generalisation.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -10,7 +14,7 @@ import pandas as pd
 from analysis import figures
 from analysis.association import partial_correlation
 from analysis.configurations import StudyTables
-from analysis.document import Block, Figure, Missing, Paragraph, Section
+from analysis.document import Block, Figure, Missing, Paragraph, Section, Table
 from analysis.numbers import Number, Numbers, from_association
 from analysis.rows import Rows, rows
 from analysis.sections import shared
@@ -18,6 +22,9 @@ from analysis.style import Axis, Families
 
 MOST_LINES = 60  # with more configurations a line is a family's mean
 LOGARITHMIC = ("fisher_trace", "train_loss")
+PEAK = "fisher_trace_peak"  # its definition says which steps are early
+OUTCOMES = {"accuracy": ("accuracy.en", "English accuracy"), "gap": ("generalization_gap", "the generalization gap")}
+PREDICTORS = {"peak": ("ln_peak", "the early peak of ln Tr(F)"), "final": ("ln_trace", "the final ln Tr(F)")}
 TITLES = {"fisher_trace": "Tr(F)", "train_loss": "training loss (nats an example)", "accuracy.en": "English accuracy"}
 
 
@@ -26,7 +33,8 @@ class Curves:
     """Lines to draw.
 
     Attributes:
-        numbers: curves.peak: correlation of the ln of the largest Tr(F) during training with English accuracy.
+        numbers: curves.PREDICTOR.OUTCOME: correlation of the early peak of ln Tr(F), and of the final one, with each
+            outcome over the same configurations, given family; none where no peak was measured.
         rows: Points: family, label, series, name, step, value, last.
         names: What is drawn, in order.
         families: The families.
@@ -63,20 +71,47 @@ def compute(tables: StudyTables) -> Curves | Missing:
     if not names:
         return Missing("every curve has one point only.")
     table = rows(means, ["family", "label", "series", "name", "step", "value", "last"])
-    return Curves(_peak(tables, joined), table, names, shared.families(tables), by_family)
+    return Curves(_peaks(tables), table, names, shared.families(tables), by_family)
 
 
-def _peak(tables: StudyTables, joined: pd.DataFrame) -> dict[str, Number]:
-    traces = joined.loc[(joined["name"] == "fisher_trace") & (joined["value"] > 0)]
-    if traces.groupby("trial_id").size().max() < 2 if len(traces) else True:
+def _peaks(tables: StudyTables) -> dict[str, Number]:
+    if not tables.has(PEAK):
         return {}
-    peaks = np.log(traces.groupby("trial_id")["value"].max())
-    models = tables.usable("accuracy.en")
-    peak = models["trial_id"].map(peaks).astype(float)
-    means = pd.DataFrame({"peak": peak, "accuracy": models["accuracy.en"].astype(float)}).dropna()
-    means = means.groupby(models["configuration"]).mean()
-    family = models.drop_duplicates("configuration").set_index("configuration")["family"][means.index]
-    return {"curves.peak": from_association(partial_correlation(means["peak"], means["accuracy"], family))}
+    peaks = pd.to_numeric(tables.models[PEAK], errors="coerce").astype(float)
+    tables = replace(tables, models=tables.models.assign(ln_peak=np.log(peaks.where(peaks > 0))))
+    columns = [column for column, _ in PREDICTORS.values()]
+    numbers = {}
+    for outcome, (column, _) in OUTCOMES.items():
+        if not tables.has(*columns, column):
+            continue
+        means = tables.means(*columns, column)
+        for name, (predictor, _) in PREDICTORS.items():
+            found = partial_correlation(means[predictor], means[column], means["family"])
+            numbers[f"curves.{name}.{outcome}"] = from_association(found)
+    return numbers
+
+
+def _early(outcomes: Sequence[str], numbers: Numbers) -> list[Block]:
+    """What the early peak says of each outcome, by its interval, beside the final Tr(F)."""
+    words = []
+    for outcome in outcomes:
+        n = numbers[f"curves.peak.{outcome}"]
+        word = "is not shown to change"
+        if n.low is not None and n.high is not None:
+            word = "falls" if n.high < 0 else "rises" if n.low > 0 else word
+        words.append(f"{OUTCOMES[outcome][1]} {word}")
+    text = (
+        "Jastrzebski et al. (2021) expect a large Tr(F) early in training to go with poor generalisation. Here, within "
+        f"families, {' and '.join(words)} as the early peak grows (95 % interval, p unadjusted). The peak is the "
+        "largest Tr(F) in the first half of the steps, the untrained head left out."
+    )
+    lines = [
+        shared.estimate_line(f"{OUTCOMES[outcome][1]} with {label}", f"curves.{name}.{outcome}", numbers)
+        for outcome in outcomes
+        for name, (_, label) in PREDICTORS.items()
+    ]
+    caption = "Early and final Tr(F) against generalisation, given family, over the same configurations."
+    return [Paragraph(text), Table(shared.ESTIMATE_COLUMNS, lines, caption)]
 
 
 def draw(result: Curves, numbers: Numbers) -> list[Block]:
@@ -101,13 +136,8 @@ def draw(result: Curves, numbers: Numbers) -> list[Block]:
     )
     spec = figures.finish(figures.row(panels, columns=2))
     blocks: list[Block] = [Figure("curves", spec, {"curves": result.rows}, caption, alternative)]
-    if "curves.peak" in numbers:
-        text = (
-            "The largest Tr(F) during training (ln) and final English accuracy, given family: {curves.peak}, "
-            "{curves.peak:p} ({curves.peak:n} configurations)."
-        )
-        blocks.insert(0, Paragraph(text))
-    return blocks
+    measured = [outcome for outcome in OUTCOMES if f"curves.peak.{outcome}" in numbers]
+    return [*(_early(measured, numbers) if measured else []), *blocks]
 
 
 SECTION = Section("Through training", compute, draw)

@@ -1,4 +1,4 @@
-"""Equation 1 and H5: KL divergence under parameter noise over half its variance times Tr(F)."""
+"""Equation 1 and H5: KL divergence under parameter noise over half its variance times Tr(F), by noise and by moment."""
 
 from __future__ import annotations
 
@@ -18,15 +18,21 @@ from analysis.rows import Rows, rows
 from analysis.sections import curves, shared
 from analysis.style import Axis, Families
 
+MOST_PANELS = 6
+BEFORE, END = "before training", "end of training"
+
 
 @dataclass(frozen=True)
 class EquationOne:
-    """Ratios over the noise.
+    """Ratios over the noise, before, during and after training.
 
     Attributes:
-        numbers: H5 (at the smallest noise, at the end of training) and kl_ratio.SIGMA.
-        rows: Points: family, label, series, step, x, value, last.
+        numbers: H5 (at the smallest noise, at the end of training), kl_ratio.SIGMA at the end, kl_ratio.step-N.SIGMA
+            before it, SIGMA the place of the noise level in ``sigmas``; hutchinson.
+        rows: Points: family, label, series, moment, x, value, last.
         sigmas: Noise levels, ascending.
+        moments: Id before SIGMA to moment, in the order of training.
+        drawn: Moments that have a panel.
         families: The families.
         by_family: A line is a family's mean, not a configuration's.
     """
@@ -34,31 +40,48 @@ class EquationOne:
     numbers: dict[str, Number]
     rows: Rows
     sigmas: list[float]
+    moments: dict[str, str]
+    drawn: list[str]
     families: Families
     by_family: bool
 
 
 def compute(tables: StudyTables) -> EquationOne | Missing:
-    """Mean ratio over configurations at each noise level, at the last step at which it was measured."""
+    """Mean ratio over configurations at each noise level and moment, and Hutchinson's mean over the exact trace."""
     points = tables.curves.loc[tables.curves["name"] == "kl_ratio"].dropna(subset=["x", "value"])
     points = points.merge(tables.models[["trial_id", "configuration", "family", "label"]], on="trial_id")
+    hutchinson = _hutchinson(tables)
     if points.empty:
-        return Missing("no complete trial has a KL ratio (curve kl_ratio).")
-    points["last"] = points["step"] == points.groupby("trial_id")["step"].transform("max")
-    sigmas = sorted(points.loc[points["last"], "x"].unique().tolist())
-    numbers = {f"kl_ratio.{place}": _mean(points.loc[points["last"] & (points["x"] == sigma)])
-               for place, sigma in enumerate(sigmas)}  # fmt: skip
-    numbers["H5"] = numbers["kl_ratio.0"]
+        return Missing("no complete trial has a KL ratio (curve kl_ratio).", hutchinson)
+    # The end is that of the stage: a trial whose last ratio is not defined has none there.
+    stage = tables.curves.loc[tables.curves["stage"] == 0]
+    ended = points["step"] == points["trial_id"].map(stage.groupby("trial_id")["step"].max())
+    points["key"] = "kl_ratio.step-" + points["step"].astype(str)
+    points.loc[ended, "key"] = "kl_ratio"
+    steps = sorted(points.loc[~ended, "step"].unique().tolist())
+    moments = {f"kl_ratio.step-{step}": f"step {step}" if step else BEFORE for step in steps}
+    moments |= {"kl_ratio": END} if ended.any() else {}
+    points["moment"] = points["key"].map(moments)
+    sigmas = sorted(float(sigma) for sigma in points["x"].unique())
+    numbers = hutchinson | {
+        f"{key}.{place}": _mean(chosen)
+        for key in moments
+        for place, sigma in enumerate(sigmas)
+        if len(chosen := points.loc[(points["key"] == key) & (points["x"] == sigma)])
+    }
+    if at_the_end := [key for place in range(len(sigmas)) if (key := f"kl_ratio.{place}") in numbers]:
+        numbers["H5"] = numbers[at_the_end[0]]
     by_family = points["configuration"].nunique() > curves.MOST_LINES
     if by_family:
         points["configuration"], points["label"] = points["family"], points["family"] + ", mean of all models"
-    key = ["family", "label", "configuration", "step", "x"]
-    means = pd.DataFrame(points.groupby(key, as_index=False)["value"].mean())
-    means["series"] = means["configuration"].astype(str) + "/" + means["step"].astype(str)
+    names = list(moments.values())
+    drawn = [names[i] for i in sorted(set(np.linspace(0, len(names) - 1, MOST_PANELS).round().astype(int).tolist()))]
+    line = ["family", "label", "configuration", "moment", "x"]
+    means = pd.DataFrame(points.loc[points["moment"].isin(drawn)].groupby(line, as_index=False)["value"].mean())
+    means["series"] = means["configuration"].astype(str) + "/" + means["moment"]
     means["last"] = means["x"] == means.groupby("series")["x"].transform("max")
-    table = rows(means, ["family", "label", "series", "step", "x", "value", "last"])
-    looks = shared.families(tables)
-    return EquationOne(numbers, table, [float(sigma) for sigma in sigmas], looks, by_family)
+    table = rows(means, ["family", "label", "series", "moment", "x", "value", "last"])
+    return EquationOne(numbers, table, sigmas, moments, drawn, shared.families(tables), by_family)
 
 
 def _mean(points: pd.DataFrame) -> Number:
@@ -78,23 +101,67 @@ def _mean(points: pd.DataFrame) -> Number:
     return Number(value, "ratio", value - half, value + half, 0.95, n=n, unit=CONFIGURATION, method=method)
 
 
+def _hutchinson(tables: StudyTables) -> dict[str, Number]:
+    """The mean of eps^T F eps over the exact Tr(F) on the same examples, whose expectation is 1."""
+    if not tables.has("expansion.quadratic", "expansion.trace"):
+        return {}
+    models = tables.models.reindex(columns=["configuration", "expansion.quadratic", "expansion.trace",
+                                            "expansion.quadratic_se"])  # fmt: skip
+    models = models.loc[models["expansion.trace"].astype(float) > 0].astype(float)
+    if models.empty:
+        return {}
+    models["value"] = models["expansion.quadratic"] / models["expansion.trace"]
+    models["variance"] = (models["expansion.quadratic_se"] / models["expansion.trace"]) ** 2
+    groups = models.groupby("configuration")
+    counts = groups.size()
+    value, n = float(groups["value"].mean().mean()), len(counts)
+    # Configurations share their directions, so their errors are taken as one and the same: means of standard errors.
+    half = CRITICAL * float((np.sqrt(groups["variance"].sum(min_count=1)) / counts).mean())
+    method = "mean over configurations; interval from the standard error over directions, which configurations share"
+    if not math.isfinite(half):
+        reason = "one direction has no standard error"
+        return {"hutchinson": Number(value, "ratio", n=n, unit=CONFIGURATION, method=method, reason=reason)}
+    number = Number(value, "ratio", value - half, value + half, 0.95, n=n, unit=CONFIGURATION, method=method)
+    return {"hutchinson": number}
+
+
 def draw(result: EquationOne, numbers: Numbers) -> list[Block]:
-    """Lines over the noise, and a table."""
+    """A panel a moment with lines over the noise, and a table of moments by noise."""
     x = Axis.over("x", "sigma (standard deviation of the noise, log scale)", result.sigmas, log=True, number="~e")
-    y = Axis.over("value", "KL / (sigma^2 Tr(F) / 2)", [*result.rows.column("value"), 1.0])
-    chart = figures.lines("kl_ratio", x, y, result.families, where="true", at=1.0, size=(420, 260))
-    caption = "Equation 1: the ratio is 1 where the divergence is what Tr(F) says; one line a " + (
-        "family (mean of its models) and step." if result.by_family else "configuration and step."
-    )
-    alternative = "Line chart of the KL ratio over the noise level; at the smallest noise it is {H5}."
-    text = "Equation 1 says 1; at the smallest noise the ratio (H5) is {H5} over {H5:n} configurations."
+    y = Axis.over("value", "", [*result.rows.column("value"), 1.0])
+    size = (290, 190) if len(result.drawn) > 1 else (420, 260)
+    panels = [
+        figures.lines("kl_ratio", x, y.of("value", f"KL / (sigma^2 Tr(F) / 2), {moment}"), result.families,
+                      where=f"datum.moment == '{moment}'", at=1.0, size=size)
+        for moment in result.drawn
+    ]  # fmt: skip
+    line = "family (mean of its models)" if result.by_family else "configuration"
+    caption = f"Equation 1: the ratio is 1 where the divergence is what Tr(F) says. A panel a moment, a line a {line}."
+    if len(result.drawn) < len(result.moments):
+        caption += f" {len(result.drawn)} of {len(result.moments)} moments are drawn; the table has all."
+    alternative = "Line charts of the KL ratio over the noise level"
+    text = "Equation 1 says 1; no model has a defined ratio at the end of training."
+    if "H5" in numbers:
+        alternative += ", at the smallest noise and the end of training {H5}"
+        text = "Equation 1 says 1; at the smallest noise, at the end of training, the ratio (H5) is {H5} over {H5:n} "
+        text += "configurations."
+    if "hutchinson" in numbers:
+        text += (
+            " Over the same directions the mean of eps^T F eps is {hutchinson} times the exact Tr(F) of the same "
+            "examples ({hutchinson:n} configurations); its expectation is 1."
+        )
+    columns = range(len(result.sigmas))
     table = [
-        [f"{sigma:g}", f"{{kl_ratio.{place}}}", f"{{kl_ratio.{place}:n}}"] for place, sigma in enumerate(result.sigmas)
-    ]
+        [moment, *(f"{{{key}.{place}}}" if f"{key}.{place}" in numbers else "" for place in columns),
+         f"{{{next(found for place in columns if (found := f'{key}.{place}') in numbers)}:n}}"]
+        for key, moment in result.moments.items()
+    ]  # fmt: skip
+    headings = ["moment", *(f"sigma = {sigma:g}" for sigma in result.sigmas), "configurations"]
+    spec = figures.finish(figures.row(panels, columns=2) if len(panels) > 1 else panels[0])
     return [
         Paragraph(text),
-        Figure("equation-1", figures.finish(chart), {"kl_ratio": result.rows}, caption, alternative),
-        Table(["sigma", "ratio [95 % interval]", "configurations"], table, "The KL ratio at the end of training."),
+        Figure("equation-1", spec, {"kl_ratio": result.rows}, caption, f"{alternative}."),
+        Table(headings, table, "The KL ratio [95 % interval] before, during and at the end of training."),
     ]
 
 

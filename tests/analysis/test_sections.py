@@ -21,8 +21,12 @@ from analysis.sections.dose_response import _margin_p, _seeds_needed
 from analysis.sections.importance import drop_in_r2
 from analysis.sections.layers import _natural
 from analysis.sections.pareto import front
+from analysis.sections.predictors import IN_LOGARITHMS, LARGER_IS_BETTER
 from study.results import load
 from tests.analysis.synthetic import write_study
+from trainables.config import MeasureConfig
+
+RIVALS = MeasureConfig().rivals
 
 Records = list[dict[str, Any]]
 
@@ -383,6 +387,109 @@ def test_equation_one_takes_the_smallest_noise(tmp_path: Path) -> None:
     assert found.numbers["H5"].n == 3
     single, _ = report(study(tmp_path / "single", {"kl": 1}, seeds=1))
     assert single.numbers["H5"].low is not None
+
+
+def _expanded(steps: tuple[int, ...], **measured: float) -> Any:
+    """Give every record the KL ratios 1 + sigma * (step + 1) at these steps of 500, and these measurements."""
+
+    def edit(records: Records) -> Records:
+        for record in _set(**measured)(records):
+            record["curves"] = [point for point in record["curves"] if point["name"] != "kl_ratio"] + [
+                {"stage": 0, "language": "en", "step": step, "epoch": step / 100, "name": "kl_ratio", "x": sigma,
+                 "value": 1 + sigma * (step + 1), "standard_error": 0.001}
+                for step in steps for sigma in (1e-4, 1e-3)
+            ]  # fmt: skip
+        return records
+
+    return edit
+
+
+def test_equation_one_before_during_and_at_the_end(tmp_path: Path) -> None:
+    measured = {"expansion.quadratic": 2.2, "expansion.quadratic_se": 0.1, "expansion.trace": 2.0}
+    found, text = report(study(tmp_path, {"kl": 3}, seeds=2, edit=_expanded((0, 200, 400, 500), **measured)))
+    assert found.results["equation-1"].drawn == ["before training", "step 200", "step 400", "end of training"]
+    assert found.numbers["kl_ratio.step-0.1"].value == pytest.approx(1.001)
+    assert found.numbers["kl_ratio.step-200.1"].value == pytest.approx(1.201)
+    assert found.numbers["H5"] == found.numbers["kl_ratio.0"]
+    assert found.numbers["kl_ratio.0"].value == pytest.approx(1.0501)
+    assert "| before training | 1.000 [1.000, 1.000] | 1.001 [1.001, 1.001] | 3 |" in text
+    assert "| end of training | 1.050 [1.050, 1.050] | 1.501 [1.501, 1.501] | 3 |" in text
+    # Two seeds of a configuration halve its variance; configurations share directions, so they add nothing.
+    half = 1.96 * 0.05 / math.sqrt(2)
+    number = found.numbers["hutchinson"]
+    assert (number.value, number.low, number.high) == pytest.approx((1.1, 1.1 - half, 1.1 + half), abs=1e-4)
+    assert "the mean of eps^T F eps is 1.100 [1.031, 1.169] times the exact Tr(F)" in text
+
+
+def test_equation_one_without_a_defined_ratio_at_the_end(tmp_path: Path) -> None:
+    measured = {"expansion.quadratic": 0.0, "expansion.trace": 0.0}
+    found, text = report(study(tmp_path, {"kl": 2}, seeds=1, edit=_expanded((0, 200), **measured)))
+    assert "H5" not in found.numbers
+    assert "hutchinson" not in found.numbers
+    assert "no model has a defined ratio at the end of training" in text
+    assert {v.hypothesis: v.word for v in found.verdicts}["H5"] == "not measured"
+
+
+def test_equation_one_draws_six_moments_of_many_and_tells_one_direction(tmp_path: Path) -> None:
+    measured = {"expansion.quadratic": 2.2, "expansion.trace": 2.0}
+    found, text = report(study(tmp_path, {"kl": 1}, seeds=1, edit=_expanded(tuple(range(0, 501, 50)), **measured)))
+    assert len(found.results["equation-1"].moments) == 11
+    assert found.results["equation-1"].drawn[::5] == ["before training", "end of training"]
+    assert len(found.results["equation-1"].drawn) == 6
+    assert "6 of 11 moments are drawn" in text
+    assert found.numbers["hutchinson"].reason == "one direction has no standard error"
+
+
+@pytest.mark.parametrize(("sign", "accuracy", "gap"), [(-1, "falls", "rises"), (1, "rises", "falls")])
+def test_the_early_peak_beside_the_final_trace(tmp_path: Path, sign: int, accuracy: str, gap: str) -> None:
+    def plant(records: Records) -> Records:
+        for place, record in enumerate(records):
+            early = math.sin(1.7 * (place // 2))  # the same for both seeds of a configuration
+            record["measurements"] |= {
+                "fisher_trace_peak": math.exp(early),
+                "accuracy.en": 0.7 + sign * early / 100,
+                "generalization_gap": 0.1 - sign * early / 50,
+            }
+        return records
+
+    found, text = report(study(tmp_path, {"kl": 6, "fpen": 6}, seeds=2, edit=plant))
+    assert found.numbers["curves.peak.accuracy"].value == pytest.approx(sign)
+    assert found.numbers["curves.peak.gap"].value == pytest.approx(-sign)
+    assert abs(found.numbers["curves.final.accuracy"].value) < 0.9
+    assert {found.numbers[f"curves.{name}"].n for name in ("peak.accuracy", "final.accuracy", "peak.gap")} == {12}
+    assert f"English accuracy {accuracy} and the generalization gap {gap} as the early peak grows" in text
+    assert "| English accuracy with the final ln Tr(F) |" in text
+
+
+def test_an_early_peak_that_says_nothing_or_was_not_measured(tmp_path: Path) -> None:
+    found, text = report(study(tmp_path, {"kl": 2}, seeds=1, edit=_set(fisher_trace_peak=2.0, generalization_gap=None)))
+    assert "English accuracy is not shown to change as the early peak grows" in text
+    assert "curves.peak.gap" not in found.numbers
+    found, text = report(study(tmp_path / "none", {"kl": 2}, seeds=1))
+    assert not [key for key in found.numbers if key.startswith("curves.")]
+    assert "Jastrzebski" not in text
+
+
+def test_every_rival_is_compared_with_the_trace(tmp_path: Path) -> None:
+    def plant(records: Records) -> Records:
+        for record in records:
+            accuracy = record["measurements"]["accuracy.en"]
+            record["measurements"] |= {
+                "measure.margin": 100 * accuracy, "measure.sharpness": math.exp(-accuracy),
+                "measure.empirical_fisher": math.exp(-2 * accuracy),
+            }  # fmt: skip
+        return records
+
+    found, text = report(study(tmp_path, {"kl": 6, "fpen": 6}, seeds=2, edit=plant))
+    for name in ("margin", "sharpness", "empirical_fisher"):
+        assert found.numbers[f"predictor.accuracy.{name}"].value == pytest.approx(-1, abs=1e-6)
+        assert found.numbers[f"predictor.accuracy.{name}.difference"].value > 0
+    assert "margin, sharpness, empirical_fisher predicts it better than Tr(F)" in text
+    measured = {f"measure.{name}" for name in RIVALS}
+    assert measured >= {f"measure.{name}" for name in (*IN_LOGARITHMS, *LARGER_IS_BETTER)}
+    assert {key.split(".")[2] for key in found.numbers if key.startswith("predictor.accuracy.")} == {
+        "fisher_trace", *RIVALS
+    }  # fmt: skip
 
 
 def test_sign_error_counts_pairs_of_a_family(tmp_path: Path) -> None:
