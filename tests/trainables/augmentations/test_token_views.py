@@ -1,5 +1,7 @@
 """Views that change tokens: drawn by row, drawn once or anew, and from files that a trial id knows by content."""
 
+from pathlib import Path
+
 import pytest
 
 from trainables.assets import Assets
@@ -174,3 +176,14 @@ def test_a_code_switched_trial_runs(switched, tiny_config):
     config = with_values(config, {"stages.0.consistency.preset": "xtune_r1", "stages.0.consistency.weight": 1})
     found = fine_tune(config, Assets.resolve([config]), lambda point: None)
     assert found.values["penalty.consistency"] > 0
+
+
+def test_paths_of_view_files_become_absolute(tiny_config, tmp_path, monkeypatch):
+    from study.plan import absolute_folders
+
+    monkeypatch.chdir(tmp_path)
+    config = with_values(tiny_config, {f"{VIEW}.kind": "code_switch", f"{VIEW}.files": "de=a.txt,es=~/b.txt"})
+    files = absolute_folders(config).stages[0].consistency.view.files
+    assert files == f"de={tmp_path / 'a.txt'},es={Path('~/b.txt').expanduser()}"
+    bundled = with_values(config, {f"{VIEW}.files": "bundled"})
+    assert absolute_folders(bundled) == bundled
