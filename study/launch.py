@@ -27,11 +27,13 @@ from study.records import (
     STUDY_FILE,
     StudyRecord,
     TrialRecord,
+    delete_checkpoint,
     new_study,
     next_run,
     read_study,
     read_trials,
     study_folder,
+    tidy_checkpoints,
     write_draw,
     write_study,
     write_trial,
@@ -258,6 +260,8 @@ def _drive(work: _Work, assets: Assets, resources: Resources, console: Console, 
 
     def write(record: TrialRecord) -> None:
         write_trial(folder, record)
+        if record.state != "failed":  # a failed trial may be tried again, and goes on from there
+            delete_checkpoint(folder, record.trial_id)
 
     console.print("starting Ray")
     with session(resources) as decided:
@@ -280,6 +284,7 @@ def _drive(work: _Work, assets: Assets, resources: Resources, console: Console, 
             with SweepProgress(console, pending, done=len(work.planned) - len(pending)) as progress:
                 sweep(pending, assets, decided, folder, name, write, progress, interruption, searches=searches)
         finally:
+            tidy_checkpoints(folder)
             lock.release()
 
 

@@ -2,13 +2,14 @@
 
 A study's folder holds ``study.json``, ``trials/TRIAL_ID.json``, ``draws/TRIAL_ID.json`` (what was drawn for each trial
 of an arm with slots that started), ``runs/NNNN`` (one Tune experiment a run or resume), ``report/`` and, while it
-runs, the driver's lock. Every file is whole or absent.
+runs, the driver's lock and ``checkpoints/``. Every file is whole or absent.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -293,6 +294,43 @@ def read_draws(folder: Store) -> dict[str, dict[str, Any]]:
         except ValueError:
             continue
     return found
+
+
+def checkpoint_store(folder: Store) -> Store:
+    """Where workers keep the checkpoints of trials that run, ``TRIAL_ID.safetensors``.
+
+    Args:
+        folder: The study's folder.
+
+    Returns:
+        The folder of checkpoints.
+    """
+    return folder.child("checkpoints")
+
+
+def delete_checkpoint(folder: Store, trial_id: str) -> None:
+    """Delete the checkpoint of a trial that needs none any more.
+
+    Args:
+        folder: The study's folder.
+        trial_id: The trial.
+    """
+    checkpoint_store(folder).delete(f"{trial_id}.safetensors")
+
+
+def tidy_checkpoints(folder: Store) -> None:
+    """Delete what workers that were killed left half written, and the folder of checkpoints when it is empty.
+
+    Args:
+        folder: The study's folder, which no driver runs now.
+    """
+    checkpoints = checkpoint_store(folder)
+    with suppress(OSError):  # tidiness is no reason to end a run with an error
+        for name in checkpoints.names():
+            if name.startswith("."):
+                checkpoints.delete(name)
+        if not checkpoints.names():
+            checkpoints.delete()
 
 
 def next_run(folder: Store) -> str:

@@ -28,7 +28,7 @@ from ray.tune.search import Searcher
 from study.interruption import TIME_BUDGET, Interruption
 from study.plan import PlannedTrial
 from study.progress import SweepProgress, duration
-from study.records import TrialError, TrialRecord
+from study.records import TrialError, TrialRecord, checkpoint_store
 from study.resources import LOCAL, Resources
 from study.storage import Store
 from trainables.assets import Assets
@@ -139,7 +139,7 @@ def sweep(
     recorder = _Recorder(folder.path.rsplit("/", 1)[-1], run, queue, write, progress, interruption, resources)
     tuner = tune.Tuner(
         tune.with_resources(
-            tune.with_parameters(trainable, assets=assets),
+            tune.with_parameters(trainable, assets=assets, checkpoints=checkpoint_store(folder)),
             {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial or 0.0},
         ),
         tune_config=tune.TuneConfig(

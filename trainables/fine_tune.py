@@ -23,17 +23,19 @@ from trainables.seeding import Streams
 from trainables.stage import StageResult, train_stage
 from trainables.tokenization.encoding import Encoder
 from trainables.trajectory import Report, Trajectory
+from trainables.trial_checkpoint import StageState, Standing, State, TrialCheckpoint
 
-State = dict[str, torch.Tensor]
 
-
-def fine_tune(config: TrialConfig, assets: Assets, report: Report) -> Measurements:
-    """Run one trial.
+def fine_tune(
+    config: TrialConfig, assets: Assets, report: Report, checkpoint: TrialCheckpoint | None = None
+) -> Measurements:
+    """Run one trial, or the rest of it.
 
     Args:
         config: The trial.
         assets: Its model and data.
-        report: Receives every curve point as it is measured.
+        report: Receives every curve point as it is measured; first those that a checkpoint holds.
+        checkpoint: Says where the trial stands, and keeps that after each epoch and stage; None keeps nothing.
 
     Returns:
         All measurements; what does not apply is absent.
@@ -50,34 +52,51 @@ def fine_tune(config: TrialConfig, assets: Assets, report: Report) -> Measuremen
     train = Examples(data.train, encoder, assets.files(config))
     validation = {language: Examples(rows, encoder) for language, rows in data.validation.items()}
 
-    curves: list[CurvePoint] = []
-
-    def record(point: CurvePoint) -> None:
-        curves.append(point)
+    standing = Standing() if checkpoint is None else checkpoint.load(device)
+    for point in standing.curves:
         report(point)
 
-    pretrained = _copy(model)
-    trajectory = Trajectory(model, validation[ENGLISH], config, streams, len(train), record)
-    trajectory.measure(0)
-    first = train_stage(
-        model, train, validation[ENGLISH], config.stages[0], streams, 0, ENGLISH, record, trajectory.measure, dtype
-    )
-    values = _after_first_stage(model, train, validation, config, first, pretrained)
-    values |= trajectory.finish(values)
-    steps = first.steps
-    english_state = _copy(model)
+    def record(point: CurvePoint) -> None:
+        standing.curves.append(point)
+        report(point)
+
+    def keep(stage: StageState | None) -> None:
+        standing.stage = stage
+        if checkpoint is not None:
+            checkpoint.save(standing)
+
+    on_epoch = None if checkpoint is None else keep
+    if standing.english is None:
+        pretrained = _copy(model)
+        trajectory = Trajectory(model, validation[ENGLISH], config, streams, len(train), record, standing.curves)
+        if standing.stage is None:
+            trajectory.measure(0)
+        first = train_stage(
+            model, train, validation[ENGLISH], config.stages[0], streams, 0, ENGLISH, record, trajectory.measure,
+            dtype, standing.stage, on_epoch,
+        )  # fmt: skip
+        standing.values |= _after_first_stage(model, train, validation, config, first, pretrained)
+        standing.values |= trajectory.finish(standing.values)
+        standing.steps += first.steps
+        standing.english = _copy(model)
+        keep(None)
     for language, rows in data.stage2.items():
-        model.load_state_dict(english_state)
+        if language in standing.finished:
+            continue
+        model.load_state_dict(standing.english)
         target = Examples(rows, encoder, assets.files(config))
         second = train_stage(
-            model, target, validation[ENGLISH], config.stages[1], streams, 1, language, record, dtype=dtype
-        )
-        steps += second.steps
-        values |= _after_second_stage(model, language, validation, values, english_state)
-    for name, value in values.items():
+            model, target, validation[ENGLISH], config.stages[1], streams, 1, language, record, None,
+            dtype, standing.stage, on_epoch,
+        )  # fmt: skip
+        standing.values |= _after_second_stage(model, language, validation, standing.values, standing.english)
+        standing.steps += second.steps
+        standing.finished.append(language)
+        keep(None)
+    for name, value in standing.values.items():
         if not math.isfinite(value):
             raise Diverged(f"{name} is {value}")
-    return Measurements(values, curves, steps)
+    return Measurements(standing.values, standing.curves, standing.steps)
 
 
 def _after_first_stage(

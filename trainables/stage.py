@@ -20,6 +20,7 @@ from trainables.objective import Loss, Step, objective
 from trainables.regularizers.parameters import penalised
 from trainables.seeding import Streams
 from trainables.step_rules import sam_ascent
+from trainables.trial_checkpoint import StageState, optimizer_tensors, restore_optimizer
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ def train_stage(
     report: Callable[[CurvePoint], None],
     on_step: Callable[[int], None] | None = None,
     dtype: torch.dtype = torch.float32,
+    resume: StageState | None = None,
+    on_epoch: Callable[[StageState], None] | None = None,
 ) -> StageResult:
     """Train in place with AdamW, linear warm-up and decay, and clipping; with SAM where it is set.
 
@@ -60,6 +63,8 @@ def train_stage(
         report: Receives the curves.
         on_step: Called after each optimiser step with the steps done.
         dtype: Format of the training passes, as ``precision.training_dtype`` decides; all else is float32.
+        resume: Where the stage stood; None begins it. The model then holds the weights that the stage began with.
+        on_epoch: Receives where the stage stands after each epoch.
 
     Returns:
         Steps and penalties.
@@ -78,8 +83,12 @@ def train_stage(
         starting_point = {name: p.detach().clone() for name, p in model.named_parameters()}
     watch_english = number == 0 or config.selection == "best_english"
     best: tuple[float, dict[str, torch.Tensor]] | None = None
-    steps, means = 0, {}
-    for epoch in range(1, config.epochs + 1):
+    done, steps, means = 0, 0, {}
+    if resume is not None:
+        model.load_state_dict(resume.model)
+        restore_optimizer(optimizer, schedule, resume)
+        done, steps, means, best = resume.epoch, resume.steps, resume.means, resume.best
+    for epoch in range(done + 1, config.epochs + 1):
         order = torch.randperm(len(examples), generator=streams.generator("order", stage, epoch)).tolist()
         sums: dict[str, float] = defaultdict(float)
         counts: dict[str, int] = defaultdict(int)
@@ -110,6 +119,8 @@ def train_stage(
             report(CurvePoint(number, language, steps, epoch, "accuracy.en", accuracy))
             if config.selection == "best_english" and (best is None or accuracy > best[0]):
                 best = accuracy, {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        if on_epoch is not None:
+            on_epoch(StageState(epoch, steps, means, model.state_dict(), optimizer_tensors(optimizer), best))
     if best is not None:
         model.load_state_dict(best[1])
     return StageResult(steps, {name: value for name, value in means.items() if name.startswith("penalty.")})

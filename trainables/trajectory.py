@@ -7,7 +7,7 @@ measured elsewhere, is the same bit for bit whether or not anything is measured 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from transformers import PreTrainedModel
 
@@ -31,6 +31,7 @@ class Trajectory:
         streams: The trial's random streams.
         train_examples: Training examples of stage 0.
         report: Receives the points.
+        before: Points that were measured before the trial stopped and went on.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Trajectory:
         streams: Streams,
         train_examples: int,
         report: Report,
+        before: Iterable[CurvePoint] = (),
     ) -> None:
         self._model = model
         self._english = english
@@ -49,7 +51,7 @@ class Trajectory:
         self._report = report
         self._steps_per_epoch = math.ceil(train_examples / config.stages[0].batch_size)
         self._steps = self._steps_per_epoch * config.stages[0].epochs
-        self._traces: dict[int, float] = {}
+        self._traces = {point.step: point.value for point in before if point.name == "fisher_trace"}
 
     def measure(self, step: int) -> None:
         """Measure what is due; the end is left to :meth:`finish`, since stage 0 may keep earlier weights.

@@ -14,7 +14,6 @@ import math
 import platform
 import socket
 import subprocess
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,29 +25,37 @@ from trainables.measurements import CurvePoint, Measurements
 
 if TYPE_CHECKING:
     from trainables.assets import Assets
+    from trainables.trial_checkpoint import Files
 
 OUTCOME = "outcome"
 DISTRIBUTIONS = ("fisher-study", "torch", "ray", "transformers", "tokenizers", "optuna")
+NUMERIC = ("version.code", "version.torch", "version.transformers", "version.tokenizers")
+"""Software that decides what the numbers are."""
 PACKAGE = Path(__file__).resolve().parent
 
 
-def run_trial(config: dict[str, Any], assets: Assets) -> None:
-    """Run one trial inside a Tune actor and report what it found.
+def run_trial(config: dict[str, Any], assets: Assets, checkpoints: Files | None = None) -> None:
+    """Run one trial, or the rest of it, inside a Tune actor and report what it found.
 
     Args:
-        config: ``trial`` is the TrialConfig as plain JSON.
+        config: ``trial`` is the TrialConfig as plain JSON, ``trial_id`` names its checkpoint.
         assets: The models and the data of the study.
+        checkpoints: Where checkpoints are kept; None keeps none.
     """
     import torch
 
     from trainables.fine_tune import fine_tune
     from trainables.precision import training_dtype
+    from trainables.trial_checkpoint import TrialCheckpoint
 
     trial = parse(config["trial"])
     resources = tune.get_context().get_trial_resources().required_resources
-    torch.set_num_threads(max(1, int(resources.get("CPU", 1))))
+    threads = max(1, int(resources.get("CPU", 1)))
+    torch.set_num_threads(threads)
     memory = PeakMemory()
-    started = time.perf_counter()
+    fingerprints = assets.fingerprints(trial)
+    same = [config["trial"], fingerprints, [software()[name] for name in NUMERIC], threads]
+    checkpoint = TrialCheckpoint(checkpoints, config["trial_id"], json.dumps(same, sort_keys=True))
     points: list[CurvePoint] = []
 
     def report(point: CurvePoint) -> None:
@@ -57,16 +64,16 @@ def run_trial(config: dict[str, Any], assets: Assets) -> None:
             tune.report({f"stage{point.stage}/{point.language}/{point.name}": point.value, "epoch": point.epoch})
 
     try:
-        found = fine_tune(trial, assets, report)
+        found = fine_tune(trial, assets, report, checkpoint)
         state, reason = "complete", None
     except Diverged as error:
         found = Measurements({})
         state, reason = "diverged", str(error)
-    model, data = assets.fingerprints(trial)
+    model, data = fingerprints
     cuda = torch.cuda.is_available()
     dtype = training_dtype(torch.device("cuda" if cuda else "cpu"), trial.model)
     provenance = {
-        "seconds": time.perf_counter() - started,
+        "seconds": checkpoint.seconds,
         "steps": found.steps,
         "peak_memory_mib": memory.mib(),
         "device": torch.cuda.get_device_name() if cuda else "cpu",
@@ -75,6 +82,7 @@ def run_trial(config: dict[str, Any], assets: Assets) -> None:
         "data_fingerprint": data,
         "model_fingerprint": model,
         "model_revision": assets.model(trial).revision,
+        **checkpoint.provenance,
         **software(),
     }
     outcome = {

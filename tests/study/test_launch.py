@@ -24,7 +24,7 @@ from study.interruption import TIME_BUDGET
 from study.loading import load_study
 from study.lock import LOCK_FILE, DriverLock
 from study.plan import PlannedTrial, narrow
-from study.records import TrialRecord, read_draws, read_study, read_trials
+from study.records import TrialRecord, checkpoint_store, read_draws, read_study, read_trials
 from study.resources import Resources
 from study.search_space import LogUniform
 from study.storage import Store, open_store
@@ -82,6 +82,7 @@ class World:
                 return
             self.ran[-1].append(trial.label)
             state = self.states.get(trial.label, "complete")
+            checkpoint_store(folder).write(f"{trial.trial_id}.safetensors", b"half-way")
             if trial.slot is not None:
                 trial = replace(trial, config=searches[trial.arm].draw(trial))
             record = self.make_record(trial, state=state, reason=None if state == "complete" else "why")
@@ -138,6 +139,18 @@ def test_a_study_runs_and_answers(world: World, small_study: StudyConfig) -> Non
     assert record.fingerprints["revisions"] == {}
     assert record.notes == ("a note",)
     assert world.folder.names() == ["report", "runs", "study.json", "trials"]
+
+
+def test_checkpoints_are_kept_for_trials_that_may_go_on(world: World, small_study: StudyConfig) -> None:
+    world.states = {"kl=0": "failed", "kl=0.5": "diverged"}
+    checkpoints = checkpoint_store(world.folder)
+    world.after = lambda interruption, count: checkpoints.write(".x.safetensors.1.part", b"")
+    assert world.run(small_study) == 3
+    failed = [row.trial_id for row in read_study(world.folder).plan if row.label == "kl=0"]
+    assert checkpoints.names() == sorted(f"{trial_id}.safetensors" for trial_id in failed)
+    world.states = {}
+    assert world.resume(retry=frozenset({"failed", "diverged"})) == 0
+    assert not checkpoints.exists()
 
 
 def test_a_complete_study_answers_at_once(world: World, small_study: StudyConfig) -> None:

@@ -60,7 +60,7 @@ def run_trials(
     searches: dict[str, JointSearch] | None = None,
     records: dict[str, TrialRecord] | None = None,
 ) -> tuple[dict[str, TrialRecord], str, Interruption]:
-    def trainable(config: dict[str, Any], assets: Any) -> None:
+    def trainable(config: dict[str, Any], assets: Any, checkpoints: Any) -> None:
         import json
         import os
         import time
@@ -73,6 +73,13 @@ def run_trials(
         tune.report({"stage0/en/train_loss": 1.0})
         marker = Path(assets["folder"]) / name
         first_try = not marker.exists()
+        kept = f"{config['trial_id']}.safetensors"
+        if name == "goes-on":  # a trial that was there before its worker died
+            if first_try:
+                marker.touch()
+                checkpoints.write(kept, b"half-way")
+                os._exit(1)
+            assert checkpoints.read(kept) == b"half-way"
         marker.touch()
         if name == "raises":
             raise ValueError("first line\nsecond line")
@@ -205,6 +212,11 @@ def test_slots_are_drawn_when_they_start_and_told_when_they_end(resources: Resou
         values and pytest.approx(10 ** values[1], rel=1e-12) for *_, values in search.told
     ]
     assert len(set(weights)) == 4
+
+
+def test_a_trial_whose_worker_died_finds_its_checkpoint(resources: Resources, tmp_path: Path) -> None:
+    records, _, _ = run_all(["goes-on"], resources, tmp_path)
+    assert records["goes-on"].state == "complete"
 
 
 def test_actors_are_reused(resources: Resources, tmp_path: Path) -> None:

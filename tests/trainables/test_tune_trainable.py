@@ -35,7 +35,7 @@ def reports(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 def trial(monkeypatch: pytest.MonkeyPatch, found: Measurements | Exception, *points: CurvePoint) -> None:
-    def fine_tune(config: TrialConfig, assets: Any, report: Any) -> Measurements:
+    def fine_tune(config: TrialConfig, assets: Any, report: Any, checkpoint: Any) -> Measurements:
         assert config.seed == 3
         for point in points:
             report(point)
@@ -84,6 +84,47 @@ def test_a_diverged_trial_keeps_its_finite_curve(
     assert (outcome["state"], outcome["reason"]) == ("diverged", "train_loss is nan in step 7")
     assert outcome["measurements"] == {}
     assert outcome["curves"] == [LOSS.as_dict()]
+
+
+class Folder:
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    def read(self, name: str) -> bytes:
+        if name not in self.kept:
+            raise FileNotFoundError(name)
+        return self.kept[name]
+
+    def write(self, name: str, content: bytes) -> None:
+        self.kept[name] = content
+
+
+def test_a_trial_goes_on_from_its_checkpoint_while_nothing_changed(
+    reports: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Folder()
+    places: list[int] = []
+
+    def fine_tune(config: TrialConfig, assets: Any, report: Any, checkpoint: Any) -> Measurements:
+        standing = checkpoint.load(torch.device("cpu"))
+        places.append(standing.steps)
+        standing.steps += 1
+        checkpoint.save(standing)
+        return Measurements({})
+
+    monkeypatch.setattr(trainables.fine_tune, "fine_tune", fine_tune)
+    for _ in range(2):
+        run_trial(CONFIG, ASSETS, folder)
+    assert json.loads(reports[-1][OUTCOME])["provenance"]["continued_from"] == "the start"
+    other = SimpleNamespace(**{**vars(ASSETS), "fingerprints": lambda config: ("other", "rows")})
+    run_trial(CONFIG, other, folder)
+    assert "another configuration" in json.loads(reports[-1][OUTCOME])["provenance"]["checkpoint"]
+    monkeypatch.setattr(tune_trainable, "software", lambda: software() | {"version.code": "new"})
+    run_trial(CONFIG, other, folder)
+    changed = {**CONFIG, "trial": TrialConfig(seed=4).model_dump(mode="json")}
+    run_trial(changed, other, folder)
+    assert places == [0, 1, 0, 0, 0]
+    assert list(folder.kept) == ["abc.safetensors"]
 
 
 def test_a_trial_that_raises_reports_no_outcome(reports: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
