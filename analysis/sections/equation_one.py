@@ -131,12 +131,15 @@ def draw(result: EquationOne, numbers: Numbers) -> list[Block]:
     y = Axis.over("value", "", [*result.rows.column("value"), 1.0])
     size = (290, 190) if len(result.drawn) > 1 else (420, 260)
     panels = [
-        figures.lines("kl_ratio", x, y.of("value", f"KL / (sigma^2 Tr(F) / 2), {moment}"), result.families,
+        figures.lines("kl_ratio", x, y.of("value", f"KL ratio, {moment}"), result.families,
                       where=f"datum.moment == '{moment}'", at=1.0, size=size)
         for moment in result.drawn
     ]  # fmt: skip
     line = "family (mean of its models)" if result.by_family else "configuration"
-    caption = f"Equation 1: the ratio is 1 where the divergence is what Tr(F) says. A panel a moment, a line a {line}."
+    caption = (
+        "Equation 1: KL / (sigma^2 eps^T F eps / 2), mean over directions eps of the noise; 1 where the divergence is "
+        f"what F says. A panel a moment, a line a {line}."
+    )
     if len(result.drawn) < len(result.moments):
         caption += f" {len(result.drawn)} of {len(result.moments)} moments are drawn; the table has all."
     alternative = "Line charts of the KL ratio over the noise level"
