@@ -62,3 +62,40 @@ def squared_mean_score_at(model: nn.Module, batch: Batch, labels: Sequence[int])
     scores = [score(model, batch, row, label)[0] for row, label in enumerate(labels)]
     means = [sum(s[name] for s in scores) / len(scores) for name in scores[0]]
     return float(sum(mean.square().sum() for mean in means))
+
+
+def probabilities(logits: Tensor) -> Tensor:
+    """softmax, from its formula."""
+    return logits.double().exp() / logits.double().exp().sum(-1, keepdim=True)
+
+
+def kl(p_logits: Tensor, q_logits: Tensor, temperature: float = 1.0) -> Tensor:
+    """KL(p^(1/T) || q): sum over classes, mean over examples."""
+    p, q = probabilities(p_logits / temperature), probabilities(q_logits)
+    return sum(pi * (pi / qi).log() for pi, qi in zip(p.flatten(), q.flatten(), strict=True)) / len(p)
+
+
+def squared_change(
+    clean: Sequence[Sequence[Tensor]], view: Sequence[Sequence[Tensor]], lengths: Sequence[Sequence[int]]
+) -> Tensor:
+    """Sum over layers of the mean over examples, their tokens and units of (view - clean)^2; part, layer, example."""
+    total, examples = torch.zeros((), dtype=torch.float64), sum(len(part) for part in lengths)
+    for clean_layers, view_layers, part in zip(clean, view, lengths, strict=True):
+        for before, after in zip(clean_layers, view_layers, strict=True):
+            for row, length in enumerate(part):
+                total = total + (after[row, :length] - before[row, :length]).square().mean() / examples
+    return total
+
+
+def consistency(loss: Any, clean: Tensor, view: Tensor, fixed_clean: Tensor, fixed_view: Tensor) -> Tensor:
+    """The divergence of a consistency loss on predictions, with constants in the place of what has no gradient."""
+    stop, temperature = loss.stop_gradient, loss.temperature
+    clean = fixed_clean if stop == "clean" else clean
+    clean_target, view_target = (fixed_clean, fixed_view) if stop == "target" else (clean, view)
+    forward, backward = kl(clean_target, view, temperature), kl(view_target, clean, temperature)
+    return {
+        "kl": forward,
+        "reverse_kl": backward,
+        "symmetric_kl": forward + backward,
+        "half_symmetric_kl": 0.5 * (forward + backward),
+    }[loss.divergence]

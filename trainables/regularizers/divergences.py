@@ -93,9 +93,10 @@ def hidden_squared_error(
         Scalar, squared state units.
     """
     examples = sum(len(mask) for mask in masks)
-    total = clean[0][0].new_zeros(())
+    total = at_least_float32(clean[0][0]).new_zeros(())
     for clean_layers, view_layers, mask in zip(clean, view, masks, strict=True):
-        share = mask / mask.sum(1, keepdim=True)
         for before, after in zip(clean_layers, view_layers, strict=True):
-            total = total + (share * (at_least_float32(after) - at_least_float32(before)).square().mean(-1)).sum()
+            change = (at_least_float32(after) - at_least_float32(before)).square().mean(-1)
+            share = mask.to(change) / mask.sum(1, keepdim=True).to(change)
+            total = total + (share * change).sum()
     return total / examples
