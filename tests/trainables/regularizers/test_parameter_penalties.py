@@ -125,3 +125,22 @@ def test_only_biases_and_norms_have_one_dimension(build):
     assert kept == {name for name, _ in model.named_parameters() if not one_dimensional(name)}
     model.bert.embeddings.word_embeddings.weight.requires_grad_(False)
     assert "bert.embeddings.word_embeddings.weight" not in dict(penalised(model, exempt_biases_and_norms=False))
+
+
+def test_a_resumed_stage_keeps_its_starting_point_and_sams_steps(build):
+    import copy
+
+    from trainables.stage import train_stage
+
+    def train(resume=None, on_epoch=None):
+        values = {f"{L2_SP}weight": 10, "stages__0__optimizer__sam_rho": 0.05}
+        config, model, examples = build(**values)
+        stage, nothing = config.stages[0], lambda point: None
+        train_stage(model, examples, examples, stage, Streams(0), 1, "de", nothing, resume=resume, on_epoch=on_epoch)
+        return {name: p.detach() for name, p in model.named_parameters()}
+
+    states = []
+    whole = train(on_epoch=lambda state: states.append(copy.deepcopy(state)))
+    assert [state.epoch for state in states] == [1, 2]
+    resumed = train(resume=states[0])
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
