@@ -52,6 +52,7 @@ from trainables.assets import Assets
 from trainables.config import DataConfig, DropoutConfig, ModelConfig, OptimizerConfig, StageConfig, TrialConfig
 from trainables.examples import Examples
 from trainables.models.build import build_model
+from trainables.models.files import ModelFiles
 from trainables.seeding import Streams
 from trainables.tokenization.encoding import Encoder
 
@@ -103,10 +104,7 @@ class Bench:
             model = BertForSequenceClassification(shape)
         self.model: PreTrainedModel = model
         self.examples = Examples(data.train, Encoder(files.tokenizer, self.config.data.max_length))
-        backend = Tokenizer.from_str(files.tokenizer.backend)
-        self.tokenizer = PreTrainedTokenizerFast(
-            tokenizer_object=backend, pad_token=backend.id_to_token(files.tokenizer.pad_id)
-        )
+        self.collator = trainer_collator(files)
         self.ways: dict[str, Callable[[], Run]] = {
             "Trainer": self.trainer,
             "ours": self.ours,
@@ -142,16 +140,7 @@ class Bench:
     def trainer(self) -> Run:
         """Trainer on the same examples in our order."""
         order = torch.randperm(len(self.examples), generator=Streams(0).generator("order", "1.en", 1)).tolist()
-        encoded, labels = self.examples.encoded, self.examples.labels.tolist()
-        rows = [
-            {
-                "input_ids": encoded[i].ids,
-                "token_type_ids": encoded[i].types,
-                "attention_mask": [1] * len(encoded[i]),
-                "labels": labels[i],
-            }
-            for i in order
-        ]
+        rows = trainer_rows(self.examples)
         settings = self.config.stages[1]
         with tempfile.TemporaryDirectory() as folder:
             arguments = TrainingArguments(
@@ -174,13 +163,33 @@ class Bench:
             trainer = InOrder(
                 copy.deepcopy(self.model),
                 arguments,
-                data_collator=DataCollatorWithPadding(self.tokenizer),
-                train_dataset=rows,
+                data_collator=self.collator,
+                train_dataset=[rows[i] for i in order],
             )
             trainer.remove_callback(PrinterCallback)
             start = time.process_time()
             trainer.train()
             return Run(trainer.losses, time.process_time() - start)
+
+
+def trainer_rows(examples: Examples) -> list[dict[str, Any]]:
+    """Encoded rows as Trainer takes them."""
+    return [
+        {
+            "input_ids": encoded.ids,
+            "token_type_ids": encoded.types,
+            "attention_mask": [1] * len(encoded),
+            "labels": label,
+        }
+        for encoded, label in zip(examples.encoded, examples.labels.tolist(), strict=True)
+    ]
+
+
+def trainer_collator(files: ModelFiles) -> DataCollatorWithPadding:
+    """Trainer's own padding of a batch to its longest row."""
+    backend = Tokenizer.from_str(files.tokenizer.backend)
+    pad_token = backend.id_to_token(files.tokenizer.pad_id)
+    return DataCollatorWithPadding(PreTrainedTokenizerFast(tokenizer_object=backend, pad_token=pad_token))
 
 
 class InOrder(Trainer):
