@@ -8,6 +8,7 @@ from transformers import PreTrainedModel
 
 from trainables.augmentations.hooks import Draws, Hook, Part, word_embedding
 from trainables.augmentations.view import ViewConfig
+from trainables.precision import at_least_float32
 
 
 def standard_noise(kind: str, length: int, width: int, generator: torch.Generator) -> Tensor:
@@ -42,7 +43,7 @@ def add_noise(vectors: Tensor, noise: Tensor, strength: float, scale: str | None
     """
     factor: float | Tensor = strength
     if scale == "relative":
-        factor = strength * vectors.detach().float().square().mean(-1, keepdim=True).sqrt().to(vectors)
+        factor = strength * at_least_float32(vectors.detach()).square().mean(-1, keepdim=True).sqrt().to(vectors)
     return vectors + factor * noise.to(vectors)
 
 

@@ -66,7 +66,8 @@ def _adversary(
     table = word_embedding(step.model)
     whole = step.part(encoded, list(range(len(encoded))))
     start = first_guess(view, whole, table.embedding_dim, draws).to(table.weight)
-    with torch.no_grad():  # made here only where nothing else needs it
+    # Nothing but this asks for the clean pass under a noise; the main pass is remembered with its graph.
+    with torch.set_grad_enabled(torch.is_grad_enabled() and role != "clean"):
         clean = step.logits(role, clean_mask)
 
     def attacked(delta: torch.Tensor) -> torch.Tensor:
