@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -34,6 +34,9 @@ TrialLimit = Annotated[
     str | None, typer.Option(metavar="2h", help="A try of a trial that takes longer ends as failed.")
 ]
 Budget = Annotated[str | None, typer.Option(metavar="8h", help="End the sweep after this time; resume goes on.")]
+Models = Annotated[
+    Literal["none", "stage1", "all"], typer.Option(help="Save the classifiers, in models/ of the study's folder.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Only errors and the summary at the end.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the study.")]
 
@@ -79,6 +82,7 @@ def run(
     max_failures: Failures = 1,
     trial_time_limit: TrialLimit = None,
     time_budget: Budget = None,
+    save_models: Models = "none",
     quiet: Quiet = False,
 ) -> None:
     """Run a study, or what is left of it, and write its report."""
@@ -91,7 +95,9 @@ def run(
     settings = [*(set_ or []), *([] if languages is None else [f"data.languages={languages}"])]
     chosen = narrow(load_study(study, bundled), name=name, arms=arms, seeds=seeds, values=parse_settings(settings))
     limits = parse_duration(trial_time_limit), parse_duration(time_budget)
-    resources = Resources(address, concurrency, cpus_per_trial, gpus_per_trial, max_failures, *limits)
+    resources = Resources(
+        address, concurrency, cpus_per_trial, gpus_per_trial, max_failures, *limits, save_models=save_models
+    )
     if dry_run:
         launch.preview(chosen, open_store(storage), resources, _console())
         return
@@ -119,6 +125,7 @@ def resume(
     max_failures: Failures = 1,
     trial_time_limit: TrialLimit = None,
     time_budget: Budget = None,
+    save_models: Models = "none",
     quiet: Quiet = False,
 ) -> None:
     """Run the planned trials that have no result yet."""
@@ -127,7 +134,9 @@ def resume(
     from study.storage import open_store
 
     limits = parse_duration(trial_time_limit), parse_duration(time_budget)
-    resources = Resources(address, concurrency, cpus_per_trial, gpus_per_trial, max_failures, *limits)
+    resources = Resources(
+        address, concurrency, cpus_per_trial, gpus_per_trial, max_failures, *limits, save_models=save_models
+    )
     states = launch.parse_retry(retry)
     console = _console(quiet)
     code = launch.resume(

@@ -7,10 +7,12 @@ import re
 import secrets
 import sys
 from dataclasses import dataclass
+from typing import Literal
 
 from trainables.errors import InputError
 
 LOCAL = "local"
+SaveModels = Literal["none", "stage1", "all"]
 
 ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",  # with verbose=0 the only way to silence Tune
@@ -36,6 +38,7 @@ class Resources:
         max_failures: How often a trial whose worker died or that raised is tried again.
         trial_time_limit: Seconds after which one try of a trial ends as failed; None: no limit.
         time_budget: Seconds after which the sweep ends in order; None: no limit.
+        save_models: After which stages classifiers are saved in the study's folder.
     """
 
     address: str = LOCAL
@@ -45,6 +48,7 @@ class Resources:
     max_failures: int = 1
     trial_time_limit: float | None = None
     time_budget: float | None = None
+    save_models: SaveModels = "none"
 
 
 def prepare_ray(address: str) -> None:

@@ -139,7 +139,7 @@ def sweep(
     recorder = _Recorder(folder.path.rsplit("/", 1)[-1], run, queue, write, progress, interruption, resources)
     tuner = tune.Tuner(
         tune.with_resources(
-            tune.with_parameters(trainable, assets=assets, checkpoints=checkpoint_store(folder)),
+            tune.with_parameters(trainable, assets=assets, **_stores(folder, resources)),
             {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial or 0.0},
         ),
         tune_config=tune.TuneConfig(
@@ -161,6 +161,14 @@ def sweep(
         tuner.fit()
     finally:
         interruption.disarm()
+
+
+def _stores(folder: Store, resources: Resources) -> dict[str, Any]:
+    """Where workers write: unlike records, checkpoints and models do not pass through the driver."""
+    stores: dict[str, Any] = {"checkpoints": checkpoint_store(folder)}
+    if resources.save_models != "none":
+        stores |= {"models": folder.child("models"), "saved": resources.save_models}
+    return stores
 
 
 def _capacity(resources: Resources) -> int:

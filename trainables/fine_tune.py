@@ -18,6 +18,7 @@ from trainables.evaluation import evaluate, first_rows, predict, score
 from trainables.examples import Examples
 from trainables.measurements import CurvePoint, Measurements
 from trainables.models.build import build_model, positions
+from trainables.models.saved import ModelSaver
 from trainables.precision import training_dtype
 from trainables.seeding import Streams
 from trainables.stage import StageResult, train_stage
@@ -27,7 +28,11 @@ from trainables.trial_checkpoint import StageState, Standing, State, TrialCheckp
 
 
 def fine_tune(
-    config: TrialConfig, assets: Assets, report: Report, checkpoint: TrialCheckpoint | None = None
+    config: TrialConfig,
+    assets: Assets,
+    report: Report,
+    checkpoint: TrialCheckpoint | None = None,
+    saver: ModelSaver | None = None,
 ) -> Measurements:
     """Run one trial, or the rest of it.
 
@@ -36,6 +41,7 @@ def fine_tune(
         assets: Its model and data.
         report: Receives every curve point as it is measured; first those that a checkpoint holds.
         checkpoint: Says where the trial stands, and keeps that after each epoch and stage; None keeps nothing.
+        saver: Saves the classifiers; None saves none.
 
     Returns:
         All measurements; what does not apply is absent.
@@ -65,6 +71,10 @@ def fine_tune(
         if checkpoint is not None:
             checkpoint.save(standing)
 
+    def save(name: str) -> None:
+        if saver is not None:
+            saver.save(name, model, assets.model(config).tokenizer, data.labels)
+
     on_epoch = None if checkpoint is None else keep
     if standing.english is None:
         pretrained = _copy(model)
@@ -79,6 +89,7 @@ def fine_tune(
         standing.values |= trajectory.finish(standing.values)
         standing.steps += first.steps
         standing.english = _copy(model)
+        save("stage1")
         keep(None)
     for language, rows in data.stage2.items():
         if language in standing.finished:
@@ -92,6 +103,7 @@ def fine_tune(
         standing.values |= _after_second_stage(model, language, validation, standing.values, standing.english)
         standing.steps += second.steps
         standing.finished.append(language)
+        save(f"stage2-{language}")
         keep(None)
     for name, value in standing.values.items():
         if not math.isfinite(value):

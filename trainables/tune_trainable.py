@@ -25,6 +25,7 @@ from trainables.measurements import CurvePoint, Measurements
 
 if TYPE_CHECKING:
     from trainables.assets import Assets
+    from trainables.models.saved import Folder, SavedStages
     from trainables.trial_checkpoint import Files
 
 OUTCOME = "outcome"
@@ -34,17 +35,26 @@ NUMERIC = ("version.code", "version.torch", "version.transformers", "version.tok
 PACKAGE = Path(__file__).resolve().parent
 
 
-def run_trial(config: dict[str, Any], assets: Assets, checkpoints: Files | None = None) -> None:
+def run_trial(
+    config: dict[str, Any],
+    assets: Assets,
+    checkpoints: Files | None = None,
+    models: Folder | None = None,
+    saved: SavedStages = "stage1",
+) -> None:
     """Run one trial, or the rest of it, inside a Tune actor and report what it found.
 
     Args:
         config: ``trial`` is the TrialConfig as plain JSON, ``trial_id`` names its checkpoint.
         assets: The models and the data of the study.
         checkpoints: Where checkpoints are kept; None keeps none.
+        models: Where classifiers are saved, a folder for each trial; None saves none.
+        saved: After which stages.
     """
     import torch
 
     from trainables.fine_tune import fine_tune
+    from trainables.models.saved import ModelSaver
     from trainables.precision import training_dtype
     from trainables.trial_checkpoint import TrialCheckpoint
 
@@ -56,6 +66,7 @@ def run_trial(config: dict[str, Any], assets: Assets, checkpoints: Files | None 
     fingerprints = assets.fingerprints(trial)
     same = [config["trial"], fingerprints, [software()[name] for name in NUMERIC], threads]
     checkpoint = TrialCheckpoint(checkpoints, config["trial_id"], json.dumps(same, sort_keys=True))
+    saver = None if models is None else ModelSaver(models.child(config["trial_id"]), saved)
     points: list[CurvePoint] = []
 
     def report(point: CurvePoint) -> None:
@@ -64,7 +75,7 @@ def run_trial(config: dict[str, Any], assets: Assets, checkpoints: Files | None 
             tune.report({f"stage{point.stage}/{point.language}/{point.name}": point.value, "epoch": point.epoch})
 
     try:
-        found = fine_tune(trial, assets, report, checkpoint)
+        found = fine_tune(trial, assets, report, checkpoint, saver)
         state, reason = "complete", None
     except Diverged as error:
         found = Measurements({})
@@ -83,6 +94,7 @@ def run_trial(config: dict[str, Any], assets: Assets, checkpoints: Files | None 
         "model_fingerprint": model,
         "model_revision": assets.model(trial).revision,
         **checkpoint.provenance,
+        **({} if saver is None or saver.note is None else {"models": saver.note}),
         **software(),
     }
     outcome = {

@@ -64,6 +64,7 @@ def test_run_passes_on_what_was_typed(type_: Any, launched: list[Any]) -> None:
         "--set", "data.train_examples=4000", "--set", "stages.0.epochs=1", "--storage", "elsewhere",
         "--address", "auto", "--concurrency", "3", "--cpus-per-trial", "2", "--gpus-per-trial", "0.5",
         "--max-failures", "0", "--trial-time-limit", "2h", "--time-budget", "1h30m",
+        "--save-models", "all",
     )  # fmt: skip
     assert code == 3
     ((study, storage, resources, _), _) = launched[0]
@@ -75,7 +76,7 @@ def test_run_passes_on_what_was_typed(type_: Any, launched: list[Any]) -> None:
     assert study.base.data.train_examples == 4000
     assert study.base.stages[0].epochs == 1
     assert storage.location == "elsewhere"
-    assert resources == Resources("auto", 3, 2.0, 0.5, 0, 7200.0, 5400.0)
+    assert resources == Resources("auto", 3, 2.0, 0.5, 0, 7200.0, 5400.0, "all")
 
 
 def test_resume_passes_on_what_was_typed(type_: Any, launched: list[Any]) -> None:

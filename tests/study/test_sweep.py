@@ -60,7 +60,9 @@ def run_trials(
     searches: dict[str, JointSearch] | None = None,
     records: dict[str, TrialRecord] | None = None,
 ) -> tuple[dict[str, TrialRecord], str, Interruption]:
-    def trainable(config: dict[str, Any], assets: Any, checkpoints: Any) -> None:
+    def trainable(
+        config: dict[str, Any], assets: Any, checkpoints: Any, models: Any = None, saved: str = "nothing"
+    ) -> None:
         import json
         import os
         import time
@@ -81,6 +83,8 @@ def run_trials(
                 os._exit(1)
             assert checkpoints.read(kept) == b"half-way"
         marker.touch()
+        if name == "saves":
+            models.child(config["trial_id"]).child("stage1").write("config.json", saved.encode())
         if name == "raises":
             raise ValueError("first line\nsecond line")
         if name == "raises-once" and first_try:
@@ -212,6 +216,11 @@ def test_slots_are_drawn_when_they_start_and_told_when_they_end(resources: Resou
         values and pytest.approx(10 ** values[1], rel=1e-12) for *_, values in search.told
     ]
     assert len(set(weights)) == 4
+
+
+def test_models_are_saved_in_the_folder_of_the_study(resources: Resources, tmp_path: Path) -> None:
+    run_all(["saves"], replace(resources, save_models="all"), tmp_path)
+    assert (tmp_path / "study" / "models" / "id-saves" / "stage1" / "config.json").read_text() == "all"
 
 
 def test_a_trial_whose_worker_died_finds_its_checkpoint(resources: Resources, tmp_path: Path) -> None:

@@ -1,0 +1,85 @@
+"""Fine-tuned classifiers as Hugging Face folders, which transformers and ``fisher-study trace`` load."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal, Protocol
+
+from tokenizers import Tokenizer
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from trainables.tokenization.encoding import TokenizerFiles
+
+SavedStages = Literal["stage1", "all"]
+FIRST_STAGE = "stage1"
+
+
+class Folder(Protocol):
+    """A folder on any file system."""
+
+    def child(self, name: str) -> Folder:
+        """The folder of that name inside."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file, all of it or nothing."""
+
+
+@dataclass
+class ModelSaver:
+    """Saves the classifiers of one trial.
+
+    Attributes:
+        folder: The trial's folder of models.
+        stages: ``stage1``: after English; ``all``: also after the second stage of each language.
+        note: What went wrong, else None.
+    """
+
+    folder: Folder
+    stages: SavedStages
+    note: str | None = None
+
+    def save(self, name: str, model: PreTrainedModel, tokenizer: TokenizerFiles, labels: Sequence[str]) -> None:
+        """Save a classifier, if it is one of those wanted.
+
+        Args:
+            name: ``stage1``, or ``stage2-LANG``.
+            model: The classifier.
+            tokenizer: Its tokenizer.
+            labels: Names of the classes.
+        """
+        if self.stages != "all" and name != FIRST_STAGE:
+            return
+        model.config.id2label = dict(enumerate(labels))
+        model.config.label2id = {label: number for number, label in enumerate(labels)}
+        with TemporaryDirectory() as aside:
+            model.save_pretrained(aside)
+            fast_tokenizer(tokenizer).save_pretrained(aside)
+            folder = self.folder.child(name)
+            try:
+                # config.json comes last: a folder without it is no model.
+                for path in sorted(Path(aside).iterdir(), key=lambda path: path.name == "config.json"):
+                    folder.write(path.name, path.read_bytes())
+            except OSError as error:
+                self.note = f"{name} was not saved: {error}"  # the measurements do not need it
+
+
+def fast_tokenizer(files: TokenizerFiles) -> PreTrainedTokenizerFast:
+    """A tokenizer of transformers that encodes as the trial did.
+
+    Args:
+        files: What the trial had of it.
+
+    Returns:
+        The tokenizer. It knows the padding token by its role, and the other special tokens as such: their places in an
+        example are part of the backend.
+    """
+    backend = Tokenizer.from_str(files.backend)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        pad_token=backend.id_to_token(files.pad_id),
+        extra_special_tokens=[backend.id_to_token(i) for i in files.special_ids if i != files.pad_id],
+        model_input_names=["input_ids", *(["token_type_ids"] if files.uses_token_types else []), "attention_mask"],
+    )
