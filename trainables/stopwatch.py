@@ -107,7 +107,7 @@ class Stopwatch:
         dtype = training_dtype(self._classifier(config).device, config.model)
 
         def step(settings: StageConfig) -> float:
-            return self._by_example(config, rows, stage.batch_size, _step(settings, dtype))
+            return self._by_example(config, rows, stage.batch_size, _step(settings, dtype), mixed=True)
 
         fisher = stage.penalties.fisher
         if fisher is None or fisher.every == 1:
@@ -130,15 +130,30 @@ class Stopwatch:
 
         return self._by_example(config, rows, settings.examples, run)
 
-    def _by_example(self, config: TrialConfig, rows: Rows, most: int, run: Run) -> float:
-        """Seconds an example: more rows each time, which warms up too, until all are in or it takes long."""
+    def _by_example(self, config: TrialConfig, rows: Rows, most: int, run: Run, mixed: bool = False) -> float:
+        """Seconds an example: more rows each time, which warms up too, until all are in or it takes long.
+
+        A training batch is mixed, and padded; few rows are taken evenly through the lengths. Everything else sorts its
+        rows by length, so rows of about the middle length stand for a batch of it.
+
+        Args:
+            config: The trial.
+            rows: Where examples are from.
+            most: Examples of a whole batch.
+            run: The work.
+            mixed: Whether a batch of it has examples of all lengths.
+
+        Returns:
+            Seconds.
+        """
         examples = self._examples(config, _first(rows))
         order = sorted(range(len(examples)), key=lambda i: len(examples.encoded[i]))
         most = min(most, len(order))
         size = 1
         while True:
-            # Evenly through the lengths, so that few rows stand for many.
-            chosen = [order[int((i + 0.5) * len(order) / size)] for i in range(size)]
+            start = (len(order) - size) // 2
+            spread = [order[int((i + 0.5) * len(order) / size)] for i in range(size)]
+            chosen = spread if mixed else order[start : start + size]
             taken = run(self._classifier(config), self._examples(config, rows.take(chosen)))
             if size == most or taken > PATIENCE:
                 return taken / size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,7 +12,8 @@ import torch
 from trainables import evaluation, fine_tune, stage, stopwatch, trajectory
 from trainables.assets import Assets
 from trainables.config import with_values
-from trainables.objective import Step
+from trainables.data.contract import Rows
+from trainables.step import Step
 from trainables.stopwatch import Stopwatch
 from trainables.timing import estimate, seconds, work
 
@@ -154,17 +156,26 @@ def test_a_penalty_of_every_fourth_step_costs_a_quarter(tiny_config, tiny_assets
     assert Stopwatch(tiny_assets).cost(config, "train.0.en") == 3
 
 
-def test_few_rows_stand_for_all_lengths(tiny_config, tiny_assets, monkeypatch):
+def test_a_mixed_batch_is_taken_through_all_lengths_and_a_sorted_one_from_the_middle(
+    tiny_config, tiny_assets, monkeypatch
+):
+    """Rows of 5 to 16 pieces, longest first: a word each and three special tokens."""
     chosen = []
-    monkeypatch.setattr(stopwatch, "PATIENCE", math.inf)
-    monkeypatch.setattr(
-        stopwatch, "_evaluate", lambda model, examples: chosen.append([len(e) for e in examples.encoded]) or 0.0
-    )
-    watch = Stopwatch(tiny_assets)
-    watch.cost(tiny_config, "evaluate.de")
-    rows = tiny_assets.rows(tiny_config).validation["de"]
-    lengths = sorted(len(e) for e in watch._examples(tiny_config, rows).encoded)
-    assert chosen == [[lengths[6]], [lengths[i] for i in (1, 4, 7, 10)], lengths]
+
+    def look(model, examples):
+        chosen.append(sorted(len(example) for example in examples.encoded))
+        return 0.0
+
+    monkeypatch.setattr(stopwatch, "_evaluate", look)
+    monkeypatch.setattr(stopwatch, "_step", lambda settings, dtype: look)
+    rows = Rows([" ".join(["red"] * words) for words in range(12, 0, -1)], ["dog"] * 12, [0, 1] * 6)
+    data = replace(tiny_assets.rows(tiny_config), train=rows, validation={"en": rows})
+    watch = Stopwatch(replace(tiny_assets, data={key: data for key in tiny_assets.data}))
+    watch.cost(tiny_config, "evaluate.en")
+    assert chosen == [[10], [9, 10, 11, 12], list(range(5, 17))]
+    chosen.clear()
+    watch.cost(tiny_config, "train.0.en")
+    assert chosen == [[11], [6, 9, 12, 15], [5, 7, 8, 10, 11, 13, 14, 16]]
 
 
 def test_arms_share_what_their_regulariser_does_not_change(tiny_config, tiny_assets, clock):
@@ -213,12 +224,17 @@ def test_an_estimate_of_real_steps_leaves_no_trace(tiny_config, tiny_assets):
             )
         ],
     }
-    threads, state = torch.get_num_threads(), torch.get_rng_state()
-    found = estimate(arms, tiny_assets, threads + 1, lambda arm: None)
-    assert torch.get_num_threads() == threads
+    before, state, used = torch.get_num_threads(), torch.get_rng_state(), []
+    torch.set_num_threads(2)
+    try:
+        found = estimate(arms, tiny_assets, 1, lambda arm: used.append(torch.get_num_threads()))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert used == [1, 1]
     assert torch.equal(torch.get_rng_state(), state)
-    assert all(0 < one < 600 for seconds in found.values() for one in seconds)
-    assert found["all"][0] > found["baseline"][0]
+    assert {arm: len(seconds) for arm, seconds in found.items()} == {"baseline": 1, "all": 1}
+    assert all(math.isfinite(one) and one > 0 for seconds in found.values() for one in seconds)
 
 
 def test_a_measured_step_is_the_loops_own_and_does_not_move_the_weights(build, monkeypatch):
