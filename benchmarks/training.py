@@ -47,7 +47,7 @@ from transformers import (
 )
 from transformers.trainer_callback import PrinterCallback
 
-from trainables import objective, stage
+from trainables import stage, step
 from trainables.assets import Assets
 from trainables.config import DataConfig, DropoutConfig, ModelConfig, OptimizerConfig, StageConfig, TrialConfig
 from trainables.examples import Examples
@@ -134,7 +134,7 @@ class Bench:
         def whole(lengths: list[int], width: int) -> list[list[int]]:
             return [list(range(len(lengths)))]
 
-        with mock.patch.object(objective, "length_chunks", whole):
+        with mock.patch.object(step, "length_chunks", whole):
             return self.ours()
 
     def trainer(self) -> Run:

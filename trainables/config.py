@@ -26,7 +26,7 @@ from trainables.schema import Count, Fraction, Frozen, Label, Weight
 if TYPE_CHECKING:
     import torch
 
-    from trainables.objective import Step
+    from trainables.step import Step
 
 ENGLISH = "en"
 

@@ -16,9 +16,10 @@ from trainables.errors import Diverged
 from trainables.evaluation import evaluate
 from trainables.examples import Examples
 from trainables.measurements import CurvePoint
-from trainables.objective import Loss, Step, objective
+from trainables.objective import Loss, objective
 from trainables.regularizers.parameters import penalised
 from trainables.seeding import Streams
+from trainables.step import Step
 from trainables.step_rules import sam_ascent
 from trainables.trial_checkpoint import StageState, optimizer_tensors, restore_optimizer
 

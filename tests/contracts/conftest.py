@@ -16,8 +16,9 @@ from trainables.config import StageConfig, with_values
 from trainables.data.contract import Rows
 from trainables.examples import Examples
 from trainables.models.build import build_model
-from trainables.objective import Loss, Step, objective
+from trainables.objective import Loss, objective
 from trainables.seeding import Streams
+from trainables.step import Step
 from trainables.tokenization.encoding import Encoder
 
 ROWS = (0, 3, 5, 6)

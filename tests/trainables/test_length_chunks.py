@@ -3,10 +3,11 @@ import random
 import pytest
 import torch
 
-from trainables import objective as module
+from trainables import step as module
 from trainables.length_chunks import length_chunks
-from trainables.objective import Step, objective
+from trainables.objective import objective
 from trainables.seeding import Streams
+from trainables.step import Step
 
 
 def test_every_example_is_in_one_part_and_parts_rise_in_length():

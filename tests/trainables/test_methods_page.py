@@ -106,8 +106,9 @@ def test_every_penalty_and_baseline_has_a_row_with_its_defaults() -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_the_passes_of_each_preset_are_counted(build, monkeypatch, preset: str) -> None:
     """Forward passes as the step makes them, and backward passes as gradients that reach what a pass gave."""
-    from trainables.objective import Step, objective
+    from trainables.objective import objective
     from trainables.seeding import Streams
+    from trainables.step import Step
 
     forward, backward = [], []
     run = Step.run

@@ -5,9 +5,10 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from trainables.config import StageConfig, with_values
-from trainables.objective import Step, objective
+from trainables.objective import objective
 from trainables.regularizers.divergences import kl_divergence
 from trainables.seeding import Streams
+from trainables.step import Step
 
 ROWS = [0, 3, 5, 6]
 

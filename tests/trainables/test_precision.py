@@ -7,14 +7,16 @@ import torch
 
 from trainables import fine_tune as fine_tune_module
 from trainables import objective as objective_module
+from trainables import step as step_module
 from trainables.augmentations.view import VIEWS, ViewConfig
 from trainables.config import ModelConfig, with_values
 from trainables.fine_tune import fine_tune
-from trainables.objective import Step, objective
+from trainables.objective import objective
 from trainables.precision import at_least_float32, step_dtype, training_dtype, training_pass
 from trainables.regularizers.divergences import PREDICTIONS
 from trainables.seeding import Streams
 from trainables.stage import train_stage
+from trainables.step import Step
 
 BF16 = torch.bfloat16
 ROWS = [0, 3, 5, 6]
@@ -130,7 +132,7 @@ def test_a_small_divergence_is_that_of_float32_and_would_be_rounding_in_bfloat16
 
     exact = divergence(torch.float32)
     assert divergence(BF16) == exact
-    monkeypatch.setattr(objective_module, "step_dtype", lambda dtype, *rest: dtype)
+    monkeypatch.setattr(step_module, "step_dtype", lambda dtype, *rest: dtype)
     assert divergence(BF16) > 2 * exact
 
 

@@ -10,9 +10,10 @@ import torch
 from trainables.assets import Assets
 from trainables.config import with_values
 from trainables.fine_tune import fine_tune
-from trainables.objective import Step, objective
+from trainables.objective import objective
 from trainables.seeding import Streams
 from trainables.stage import _accumulate, train_stage
+from trainables.step import Step
 
 OFF = {"model__dropout__hidden": 0, "model__dropout__attention": 0, "model__dropout__classifier": 0}
 NOISE = {"stages__0__noise__kind": "embedding_gaussian", "stages__0__noise__strength": 0.3}

@@ -8,9 +8,10 @@ import torch
 
 from trainables.config import with_values
 from trainables.errors import Diverged
-from trainables.objective import Step, objective
+from trainables.objective import objective
 from trainables.seeding import Streams
 from trainables.stage import _optimizer, train_stage
+from trainables.step import Step
 from trainables.step_rules import sam_ascent
 
 RHO = "stages__0__optimizer__sam_rho"

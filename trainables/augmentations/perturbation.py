@@ -19,7 +19,7 @@ from trainables.errors import InputError
 from trainables.tokenization.encoding import Encoded
 
 if TYPE_CHECKING:
-    from trainables.objective import Step
+    from trainables.step import Step
 
 # What a view departs from: role and dropout mask of the clean pass, and the mask under which it is attacked.
 Reference = tuple[Literal["main", "clean"], int | None, int | None]

@@ -17,7 +17,7 @@ from trainables.schema import Fraction, Frozen, Weight
 if TYPE_CHECKING:
     import torch
 
-    from trainables.objective import Step
+    from trainables.step import Step
 
 
 def _known(preset: str) -> str:

@@ -11,7 +11,7 @@ from trainables.schema import Count, Frozen, Weight
 if TYPE_CHECKING:
     import torch
 
-    from trainables.objective import Step
+    from trainables.step import Step
 
 
 class FisherPenaltyConfig(Frozen):

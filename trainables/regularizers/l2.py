@@ -12,7 +12,7 @@ from trainables.schema import Frozen, Weight
 if TYPE_CHECKING:
     import torch
 
-    from trainables.objective import Step
+    from trainables.step import Step
 
 
 class L2Config(Frozen):

@@ -13,7 +13,7 @@ from trainables.schema import Frozen, Weight
 if TYPE_CHECKING:
     import torch
 
-    from trainables.objective import Step
+    from trainables.step import Step
 
 
 class L2SPConfig(Frozen):

@@ -15,9 +15,10 @@ from trainables.augmentations.token_substitution import nearest
 from trainables.augmentations.view import ViewConfig
 from trainables.config import with_values
 from trainables.errors import InputError
-from trainables.objective import Step, objective
+from trainables.objective import objective
 from trainables.regularizers.presets import PRESETS
 from trainables.seeding import Streams
+from trainables.step import Step
 
 ROWS = [0, 3, 5, 6]
 OFF = {f"model__dropout__{name}": 0 for name in ("hidden", "attention", "classifier")}

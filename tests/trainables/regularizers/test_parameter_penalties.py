@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from trainables.objective import Step, objective
+from trainables.objective import objective
 from trainables.regularizers.l2 import L2Config
 from trainables.regularizers.l2_sp import L2SPConfig
 from trainables.seeding import Streams
+from trainables.step import Step
 
 ROWS = [0, 3, 5, 6]
 L2 = "stages__0__penalties__l2__"
