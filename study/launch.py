@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -16,35 +15,27 @@ from rich.console import Console
 from study.answer import answer_again, finish, print_power, resume_command
 from study.browse import plan_tables
 from study.config import StudyConfig
+from study.drive import Work, drive
 from study.estimate import print_estimate
 from study.extension import extend, keep_rows
 from study.interruption import Interruption
 from study.loading import load_source
-from study.lock import LOCK_FILE, DriverLock, refuse_second_driver
+from study.lock import LOCK_FILE, refuse_second_driver
 from study.plan import PlannedTrial, differences, draft, plan, probes
-from study.progress import SweepProgress
 from study.records import (
     STUDY_FILE,
     StudyRecord,
     TrialRecord,
-    delete_checkpoint,
     new_study,
-    next_run,
     read_study,
     read_trials,
     study_folder,
-    tidy_checkpoints,
-    write_draw,
-    write_study,
-    write_trial,
 )
 from study.resources import Resources, prepare_ray
 from study.storage import Store
-from trainables.config import TrialConfig
 from trainables.errors import InputError
 
 if TYPE_CHECKING:
-    from study.optuna_search import JointSearch
     from trainables.assets import Assets
 
 RETRIED = frozenset({"failed", "diverged"})
@@ -87,7 +78,7 @@ def run(study: StudyConfig, storage: Store, resources: Resources, console: Conso
         trials = plan(study, assets.fingerprints)
         console.print(f"{study.name}: {len(trials)} trials")
         record = new_study(study, trials, _fingerprints(trials, assets), _software(), assets.notes)
-        _drive(_Work(folder, study, trials, trials, {}, record), assets, resources, console, interruption)
+        drive(Work(folder, study, trials, trials, {}, record), assets, resources, console, interruption)
     return finish(folder, console, interruption)
 
 
@@ -160,7 +151,7 @@ def _continue(
             _refuse_changes(record, pending, assets)
         again = {trial.trial_id for trial in pending}
         kept = {trial.trial_id: records[trial.trial_id] for trial in planned if trial.trial_id not in again}
-        _drive(_Work(folder, study, planned, pending, kept, extended), assets, resources, console, interruption)
+        drive(Work(folder, study, planned, pending, kept, extended), assets, resources, console, interruption)
     return finish(folder, console, interruption)
 
 
@@ -229,81 +220,6 @@ def resolve(trials: Sequence[PlannedTrial]) -> Assets:
     for note in assets.check(configs):
         Console(stderr=True).print(f"note: {note}", markup=False, soft_wrap=True)
     return assets
-
-
-@dataclass(frozen=True)
-class _Work:
-    """What one run does.
-
-    Attributes:
-        folder: The study's folder.
-        study: The study.
-        planned: Its plan.
-        pending: The planned trials to run.
-        kept: Trial id to record, of the other ones.
-        record: What to write to study.json before the first trial, or None when it stands already.
-    """
-
-    folder: Store
-    study: StudyConfig
-    planned: Sequence[PlannedTrial]
-    pending: Sequence[PlannedTrial]
-    kept: Mapping[str, TrialRecord]
-    record: StudyRecord | None = None
-
-
-def _drive(work: _Work, assets: Assets, resources: Resources, console: Console, interruption: Interruption) -> None:
-    """Run the pending trials while holding the study's lock, after writing study.json when it is new."""
-    from study.sweep import session, sweep
-
-    folder, pending = work.folder, work.pending
-
-    def write(record: TrialRecord) -> None:
-        write_trial(folder, record)
-        if record.state != "failed":  # a failed trial may be tried again, and goes on from there
-            delete_checkpoint(folder, record.trial_id)
-
-    console.print("starting Ray")
-    with session(resources) as decided:
-        fresh = not folder.exists(STUDY_FILE)
-        lock = DriverLock(folder, on_loss=lambda: interruption.request("another driver took the study over"))
-        try:
-            lock.acquire()
-            if work.record is not None:
-                write_study(folder, work.record)
-            name = next_run(folder)
-        except (OSError, KeyboardInterrupt) as error:
-            lock.release()
-            if fresh:
-                folder.delete()
-            if isinstance(error, KeyboardInterrupt):
-                raise
-            raise InputError(f"cannot write to {folder.location}: {error}; choose another --storage") from None
-        try:
-            searches = _searches(work, int(name))
-            with SweepProgress(console, pending, done=len(work.planned) - len(pending)) as progress:
-                sweep(pending, assets, decided, folder, name, write, progress, interruption, searches=searches)
-        finally:
-            tidy_checkpoints(folder)
-            lock.release()
-
-
-def _searches(work: _Work, run: int) -> dict[str, JointSearch]:
-    """The draws of every arm with slots that has trials to run; a grid needs no Optuna."""
-    arms = [arm for arm in work.study.arms if arm.slots and any(row.arm == arm.name for row in work.pending)]
-    if not arms:
-        return {}
-    from study.optuna_search import JointSearch
-
-    def on_draw(trial_id: str, config: TrialConfig) -> None:
-        write_draw(work.folder, trial_id, config)
-
-    return {
-        arm.name: JointSearch(
-            arm, work.study.base, [row for row in work.planned if row.arm == arm.name], work.kept, run, on_draw
-        )
-        for arm in arms
-    }
 
 
 def _software() -> dict[str, str | bool | None]:

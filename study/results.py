@@ -13,8 +13,9 @@ import pandas as pd
 
 from study.account import account, trial_states
 from study.lock import live_holder
-from study.records import PlanRow, StudyRecord, TrialRecord, read_draws, read_study, read_trials
+from study.records import PlanRow, StudyRecord, TrialRecord, read_study, read_trials
 from study.storage import Store, open_store
+from study.working_files import read_draws
 from trainables.config import ENGLISH, flatten, parse
 from trainables.measurements import DEFINITIONS
 

@@ -28,9 +28,10 @@ from ray.tune.search import Searcher
 from study.interruption import TIME_BUDGET, Interruption
 from study.plan import PlannedTrial
 from study.progress import SweepProgress, duration
-from study.records import TrialError, TrialRecord, checkpoint_store
+from study.records import TrialError, TrialRecord
 from study.resources import LOCAL, Resources
 from study.storage import Store
+from study.working_files import checkpoint_store
 from trainables.assets import Assets
 from trainables.errors import InputError
 from trainables.tune_trainable import OUTCOME, run_trial

@@ -14,9 +14,10 @@ from optuna.trial import TrialState
 
 from study.config import Arm, StudyConfig
 from study.export import export_optuna
-from study.records import TrialRecord, write_draw, write_trial
+from study.records import TrialRecord, write_trial
 from study.results import load
 from study.search_space import Grid, LogUniform, Uniform
+from study.working_files import write_draw
 from trainables.config import flatten, with_values
 from trainables.errors import InputError
 

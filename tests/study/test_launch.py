@@ -24,10 +24,11 @@ from study.interruption import TIME_BUDGET
 from study.loading import load_study
 from study.lock import LOCK_FILE, DriverLock
 from study.plan import PlannedTrial, narrow
-from study.records import TrialRecord, checkpoint_store, read_draws, read_study, read_trials
+from study.records import TrialRecord, read_study, read_trials
 from study.resources import Resources
 from study.search_space import LogUniform
 from study.storage import Store, open_store
+from study.working_files import checkpoint_store, read_draws
 from trainables.config import TrialConfig
 from trainables.errors import InputError
 

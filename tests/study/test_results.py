@@ -11,9 +11,10 @@ import pytest
 from study.account import account_line, trial_states
 from study.config import Arm, StudyConfig
 from study.lock import DriverLock
-from study.records import TrialRecord, read_draws, read_study, read_trials, write_draw, write_trial
+from study.records import TrialRecord, read_study, read_trials, write_trial
 from study.results import load
 from study.search_space import LogUniform, Uniform
+from study.working_files import read_draws, write_draw
 from trainables.config import TrialConfig, flatten, paths, with_values
 from trainables.errors import InputError
 

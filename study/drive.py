@@ -1,0 +1,118 @@
+"""One run of a study: Ray, the lock, study.json, the draws of its joint searches, the sweep, and tidying up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from study.config import StudyConfig
+from study.interruption import Interruption
+from study.lock import DriverLock
+from study.plan import PlannedTrial
+from study.progress import SweepProgress
+from study.records import STUDY_FILE, StudyRecord, TrialRecord, next_run, write_study, write_trial
+from study.resources import Resources
+from study.storage import Store
+from study.working_files import delete_checkpoint, tidy_checkpoints, write_draw
+from trainables.config import TrialConfig
+from trainables.errors import InputError
+
+if TYPE_CHECKING:
+    from study.optuna_search import JointSearch
+    from trainables.assets import Assets
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one run does.
+
+    Attributes:
+        folder: The study's folder.
+        study: The study.
+        planned: Its plan.
+        pending: The planned trials to run.
+        kept: Trial id to record, of the other ones.
+        record: What to write to study.json before the first trial, or None when it stands already.
+    """
+
+    folder: Store
+    study: StudyConfig
+    planned: Sequence[PlannedTrial]
+    pending: Sequence[PlannedTrial]
+    kept: Mapping[str, TrialRecord]
+    record: StudyRecord | None = None
+
+
+def drive(work: Work, assets: Assets, resources: Resources, console: Console, interruption: Interruption) -> None:
+    """Run the pending trials while holding the study's lock, after writing study.json when it is new.
+
+    Args:
+        work: What to run.
+        assets: Models and data.
+        resources: Where trials run and what each gets.
+        console: Where to show it.
+        interruption: Ends the sweep early.
+
+    Raises:
+        InputError: The storage cannot be written, or another driver took the study.
+        KeyboardInterrupt: A signal came before the sweep began.
+    """
+    from study.sweep import session, sweep
+
+    folder, pending = work.folder, work.pending
+
+    def write(record: TrialRecord) -> None:
+        write_trial(folder, record)
+        if record.state != "failed":  # a failed trial may be tried again, and goes on from there
+            delete_checkpoint(folder, record.trial_id)
+
+    console.print("starting Ray")
+    with session(resources) as decided:
+        fresh = not folder.exists(STUDY_FILE)
+        lock = DriverLock(folder, on_loss=lambda: interruption.request("another driver took the study over"))
+        try:
+            lock.acquire()
+            if work.record is not None:
+                write_study(folder, work.record)
+            name = next_run(folder)
+        except KeyboardInterrupt:
+            _undo(folder, lock, fresh)
+            raise
+        except OSError as error:
+            _undo(folder, lock, fresh)
+            raise InputError(f"cannot write to {folder.location}: {error}; choose another --storage") from None
+        try:
+            searches = _searches(work, int(name))
+            with SweepProgress(console, pending, done=len(work.planned) - len(pending)) as progress:
+                sweep(pending, assets, decided, folder, name, write, progress, interruption, searches=searches)
+        finally:
+            tidy_checkpoints(folder)
+            lock.release()
+
+
+def _undo(folder: Store, lock: DriverLock, fresh: bool) -> None:
+    """Leave a study as it was before the run, and of a new one nothing."""
+    lock.release()
+    if fresh:
+        folder.delete()
+
+
+def _searches(work: Work, run: int) -> dict[str, JointSearch]:
+    """The draws of every arm with slots that has trials to run; a grid needs no Optuna."""
+    arms = [arm for arm in work.study.arms if arm.slots and any(row.arm == arm.name for row in work.pending)]
+    if not arms:
+        return {}
+    from study.optuna_search import JointSearch
+
+    def on_draw(trial_id: str, config: TrialConfig) -> None:
+        write_draw(work.folder, trial_id, config)
+
+    return {
+        arm.name: JointSearch(
+            arm, work.study.base, [row for row in work.planned if row.arm == arm.name], work.kept, run, on_draw
+        )
+        for arm in arms
+    }
