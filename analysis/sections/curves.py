@@ -101,8 +101,8 @@ def _early(outcomes: Sequence[str], numbers: Numbers) -> list[Block]:
             word = "falls" if n.high < 0 else "rises" if n.low > 0 else word
         words.append(f"{OUTCOMES[outcome][1]} {word}")
     text = (
-        "Jastrzebski et al. (2021) expect a large Tr(F) early in training to go with poor generalisation. Here, within "
-        f"families, {' and '.join(words)} as the early peak grows (95 % interval, p unadjusted). The peak is the "
+        "Jastrzebski et al. expect a large Tr(F) early in training to go with poor generalisation. Here, within "
+        f"families, {' and '.join(words)} as the early peak grows (by its interval, p unadjusted). The peak is the "
         "largest Tr(F) in the first half of the steps, the untrained head left out."
     )
     lines = [

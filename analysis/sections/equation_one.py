@@ -151,7 +151,7 @@ def draw(result: EquationOne, numbers: Numbers) -> list[Block]:
     if "hutchinson" in numbers:
         text += (
             " Over the same directions the mean of eps^T F eps is {hutchinson} times the exact Tr(F) of the same "
-            "examples ({hutchinson:n} configurations); its expectation is 1."
+            "examples ({hutchinson:n} configurations), where one is expected."
         )
     columns = range(len(result.sigmas))
     table = [
