@@ -76,6 +76,7 @@ class World:
     ) -> None:
         folder.child("runs").child(run).write("tuner.pkl", b"")
         self.ran.append([])
+        self.used = assets
         self.searches = searches
         self.known = {name: list(search.told) for name, search in searches.items()}
         for trial in trials:
@@ -410,6 +411,8 @@ def test_a_change_of_code_or_weights_stops_a_resume(
         world.resume()
     assert world.resume(accept_changes=True) == 0
     assert list(read_trials(world.folder)[0]) == sorted(ids)
+    # Trials take the fingerprints of their records from here.
+    assert world.used.fingerprints(small_study.base) == (world.assets.weights, "rows")
 
 
 def test_a_storage_that_refuses_writing_leaves_nothing(
