@@ -48,7 +48,6 @@ from trainables.assets import Assets
 from trainables.config import ENGLISH, TrialConfig, with_values
 from trainables.evaluation import BATCH_SIZE
 from trainables.examples import Examples
-from trainables.measurements import CurvePoint
 from trainables.models.build import build_model
 from trainables.seeding import Streams
 from trainables.tokenization.encoding import Encoder
@@ -82,9 +81,9 @@ def ours(trials: int, changes: dict[str, str], folder: Path) -> Trials:
     }
 
 
-def named(measurements: Mapping[str, float], curves: Sequence[CurvePoint | CurveRow], steps: int) -> dict[str, float]:
+def named(measurements: Mapping[str, float], curves: Sequence[CurveRow], steps: int) -> dict[str, float]:
     """What Trainer also finds: losses and accuracies, by epoch and at the end, and the steps."""
-    by_epoch = {f"{point.name}.{point.epoch}": point.value for point in curves}
+    by_epoch = {f"{point.name}.{round(point.epoch)}": point.value for point in curves}
     at_end = {name: value for name, value in measurements.items() if name.startswith(("accuracy.", "train_accuracy"))}
     return by_epoch | at_end | {"steps": steps}
 

@@ -12,6 +12,7 @@ pytest.importorskip("accelerate", reason="Trainer needs accelerate: pip install 
 
 from benchmarks.trainer_search import OURS, SEARCHES, TOLERANCE, bars, difference, make_trainer, named, settings, table
 from study.catalog import quick
+from study.records import CurveRow
 from trainables.assets import Assets
 from trainables.config import TrialConfig, with_values
 from trainables.fine_tune import fine_tune
@@ -28,7 +29,7 @@ def config() -> TrialConfig:
 @pytest.fixture(scope="module")
 def ours(config: TrialConfig) -> dict[str, float]:
     found = fine_tune(config, Assets.resolve([config]), lambda point: None)
-    return named(found.values, found.curves, found.steps)
+    return named(found.values, [CurveRow(**point.as_dict()) for point in found.curves], found.steps)
 
 
 def trained(config: TrialConfig, folder: Path) -> dict[str, float]:
