@@ -224,7 +224,7 @@ def views(bundled: bool = False) -> StudyConfig:
     (estimated, not measured). Bundled: MEASURED_VIEWS.
     """  # noqa: DOC201 (people read this text)
     weights = Grid(values=log_grid(0.1, 10, 4))
-    isolated = {"mvr": "off", "r3f": "shared", "smart": "shared", "xtune_r1": "off", "vat_d": "off"}
+    isolated = {"mvr": "off", "r3f": "shared", "smart": "shared", "xtune_r1": "off", "vat_d": "shared"}
     arms = [BASELINE]
     for preset in PRESETS:
         method = {"stages.0.consistency.preset": preset}

@@ -24,6 +24,7 @@ import ray
 from ray import cloudpickle, tune
 from ray.tune.logger import TBXLoggerCallback
 from ray.tune.search import Searcher
+from tensorboardX.summary import hparams
 
 from study.interruption import TIME_BUDGET, Interruption
 from study.plan import PlannedTrial
@@ -33,6 +34,7 @@ from study.resources import LOCAL, Resources
 from study.storage import Store
 from study.working_files import checkpoint_store
 from trainables.assets import Assets
+from trainables.config import flatten
 from trainables.errors import InputError
 from trainables.tune_trainable import OUTCOME, run_trial
 
@@ -154,7 +156,7 @@ def sweep(
             storage_path=storage.path,
             storage_filesystem=None if storage.is_local else storage.filesystem,
             failure_config=tune.FailureConfig(max_failures=resources.max_failures),
-            callbacks=[recorder, TBXLoggerCallback()],
+            callbacks=[recorder, _TensorBoard(queue)],
             verbose=0,
         ),
     )
@@ -241,6 +243,34 @@ class _Queue(Searcher):  # type: ignore[misc]
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
         """Nothing: the trial records are the only store."""
+
+
+class _TensorBoard(TBXLoggerCallback):  # type: ignore[misc]
+    """TensorBoard's files, with the configuration by its dotted paths in HParams.
+
+    Tune's own writes the planned id alone, and lists as text. Without an experiment summary of its own, TensorBoard
+    takes the union of the columns of all trials.
+    """
+
+    def __init__(self, queue: _Queue) -> None:
+        super().__init__()
+        self._queue = queue
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Tune pickles its callbacks into tuner.pkl, which nothing of ours reads."""
+        return tune.Callback, ()
+
+    def _try_log_hparams(self, trial: Any, result: dict[str, Any]) -> None:
+        planned = self._queue.handed(trial.config["trial_id"])
+        values = {
+            path: value
+            for path, value in flatten(planned.config).items()
+            if isinstance(value, bool | int | float | str)
+        }
+        _, start, end = hparams({"arm": planned.arm, "label": planned.label, **values}, result)
+        writer = self._trial_writer[trial].file_writer
+        for summary in (start, end):
+            writer.add_summary(summary)
 
 
 class _Recorder(tune.Callback):  # type: ignore[misc]

@@ -299,3 +299,20 @@ def test_records_survive_json(resources: Resources, tmp_path: Path) -> None:
     records, _, _ = run_all(["a"], resources, tmp_path)
     record = records["a"]
     assert TrialRecord.model_validate(json.loads(record.model_dump_json())) == record
+
+
+def test_tensorboard_shows_every_setting_by_its_path(resources: Resources, tmp_path: Path) -> None:
+    plugin_data = pytest.importorskip("tensorboard.plugins.hparams.plugin_data_pb2", reason="needs TensorBoard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run_all(["a"], resources, tmp_path)
+    (events,) = (tmp_path / "study" / "runs" / "0001").glob("id-a/events.out.tfevents.*")
+    found = EventAccumulator(str(events.parent)).Reload()
+    assert found.Scalars("ray/tune/accuracy.en")[-1].value == pytest.approx(0.3)
+    assert "_hparams_/experiment" not in found.summary_metadata  # it would hide what other trials have
+    content = found.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    shown = plugin_data.HParamsPluginData.FromString(content).session_start_info.hparams
+    assert shown["stages.0.optimizer.learning_rate"].number_value == 2e-5
+    assert shown["model.name"].string_value == "bert-base-multilingual-cased"
+    assert shown["label"].string_value == "a"
+    assert "model.revision" not in shown  # null is no value of TensorBoard's
