@@ -32,7 +32,7 @@ def fisher_study(*arguments, cwd):
 
 
 def test_the_readme_names_every_command_of_the_everyday_workflow():
-    assert {command[1] for command in COMMANDS} == {"run", "list", "show", "report", "resume", "trace"}
+    assert {command[1] for command in COMMANDS} == {"run", "list", "show", "report", "resume", "trace", "export"}
 
 
 def test_every_make_target_that_the_readme_names_exists():
