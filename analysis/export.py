@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import csv
 
-from trainables.config import paths
+from trainables.dotted_paths import paths
 from trainables.measurements import DEFINITIONS
 
 IDENTITY = {

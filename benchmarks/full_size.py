@@ -32,9 +32,10 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification
 
 from trainables.assets import Assets
-from trainables.config import TrialConfig, with_values
+from trainables.config import TrialConfig
 from trainables.curvature import fisher_trace
 from trainables.data.contract import Rows
+from trainables.dotted_paths import with_values
 from trainables.evaluation import first_rows
 from trainables.examples import Examples
 from trainables.measurements import CurvePoint

@@ -34,9 +34,10 @@ import torch
 from trainables.assets import Assets
 from trainables.augmentations.token_views import TokenViews
 from trainables.augmentations.view import VIEWS, ViewConfig
-from trainables.config import DropoutConfig, ModelConfig, PenaltiesConfig, TrialConfig, with_values
+from trainables.config import DropoutConfig, ModelConfig, PenaltiesConfig, TrialConfig
 from trainables.data.sources import TASKS
 from trainables.data.tsv import read_tsv
+from trainables.dotted_paths import with_values
 from trainables.examples import Examples
 from trainables.models.build import build_model
 from trainables.models.files import load_model_files

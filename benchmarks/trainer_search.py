@@ -45,7 +45,8 @@ from study.records import CurveRow, read_trials
 from study.resources import prepare_ray
 from study.storage import open_store
 from trainables.assets import Assets
-from trainables.config import ENGLISH, TrialConfig, with_values
+from trainables.config import ENGLISH, TrialConfig
+from trainables.dotted_paths import with_values
 from trainables.evaluation import BATCH_SIZE
 from trainables.examples import Examples
 from trainables.models.build import build_model

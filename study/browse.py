@@ -20,7 +20,7 @@ from study.plan import draft
 from study.progress import duration
 from study.records import read_study, read_trials, studies
 from study.storage import Store
-from trainables.config import flatten, paths
+from trainables.dotted_paths import flatten, paths
 from trainables.errors import InputError
 
 

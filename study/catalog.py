@@ -21,8 +21,8 @@ from trainables.config import (
     OptimizerConfig,
     StageConfig,
     TrialConfig,
-    with_values,
 )
+from trainables.dotted_paths import with_values
 from trainables.regularizers.presets import PRESETS
 
 CONSISTENCY = "stages.0.consistency.weight"

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from study.search_space import Distribution, Grid, Point, Value, expand
-from trainables.config import TrialConfig, check_path, flatten, with_values
+from trainables.config import TrialConfig
+from trainables.dotted_paths import check_path, flatten, with_values
 from trainables.errors import InputError
 from trainables.schema import Count, Frozen
 

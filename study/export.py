@@ -14,7 +14,7 @@ from study.records import read_study
 from study.results import load_store
 from study.search_space import LogUniform, Uniform, Value
 from study.storage import Store
-from trainables.config import flatten, parse
+from trainables.dotted_paths import flatten, parse
 from trainables.errors import InputError
 
 if TYPE_CHECKING:

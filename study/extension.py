@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from study.config import Arm, StudyConfig, describe
 from study.plan import PlannedTrial, refuse_taken_paths, select_arms
 from study.search_space import Distribution, Grid
-from trainables.config import flatten
+from trainables.dotted_paths import flatten
 from trainables.errors import InputError
 
 

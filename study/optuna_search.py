@@ -21,7 +21,8 @@ from study.config import Arm
 from study.plan import PlannedTrial
 from study.records import TrialRecord
 from study.search_space import Choice, Distribution, Grid, Point, Uniform, Value
-from trainables.config import TrialConfig, flatten, parse
+from trainables.config import TrialConfig
+from trainables.dotted_paths import flatten, parse
 
 ACCURACY = "accuracy.en"
 TRACE = "fisher_trace"

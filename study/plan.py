@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from study.config import Arm, StudyConfig, describe
 from study.search_space import Grid, Value
 from trainables.augmentations.view import language_files
-from trainables.config import TrialConfig, flatten, with_values
+from trainables.config import TrialConfig
+from trainables.dotted_paths import flatten, with_values
 from trainables.errors import InputError
 
 RESERVED = ("mini", "bundled", "hub")  # names that mean no folder, even where a folder is called so

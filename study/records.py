@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from study.config import StudyConfig, describe
 from study.plan import PlannedTrial
 from study.storage import Store
-from trainables.config import parse
+from trainables.dotted_paths import parse
 from trainables.errors import InputError
 
 STUDY_FILE = "study.json"

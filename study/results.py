@@ -16,7 +16,8 @@ from study.lock import live_holder
 from study.records import PlanRow, StudyRecord, TrialRecord, read_study, read_trials
 from study.storage import Store, open_store
 from study.working_files import read_draws
-from trainables.config import ENGLISH, flatten, parse
+from trainables.config import ENGLISH
+from trainables.dotted_paths import flatten, parse
 from trainables.measurements import DEFINITIONS
 
 IDENTITY = ["study", "trial_id", "arm", "label", "seed", "state", "reason"]

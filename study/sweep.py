@@ -34,7 +34,7 @@ from study.resources import LOCAL, Resources
 from study.storage import Store
 from study.working_files import checkpoint_store
 from trainables.assets import Assets
-from trainables.config import flatten
+from trainables.dotted_paths import flatten
 from trainables.errors import InputError
 from trainables.tune_trainable import OUTCOME, run_trial
 

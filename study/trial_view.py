@@ -14,7 +14,8 @@ from study.browse import table
 from study.records import TrialRecord
 from study.results import StudyResults
 from study.storage import Store
-from trainables.config import ENGLISH, TrialConfig, flatten, parse
+from trainables.config import ENGLISH, TrialConfig
+from trainables.dotted_paths import flatten, parse
 from trainables.errors import InputError
 from trainables.measurements import DEFINITIONS
 

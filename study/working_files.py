@@ -7,7 +7,8 @@ from contextlib import suppress
 from typing import Any
 
 from study.storage import Store
-from trainables.config import TrialConfig, parse
+from trainables.config import TrialConfig
+from trainables.dotted_paths import parse
 
 
 def write_draw(folder: Store, trial_id: str, config: TrialConfig) -> None:

@@ -14,7 +14,8 @@ from benchmarks.trainer_search import OURS, SEARCHES, TOLERANCE, bars, differenc
 from study.catalog import quick
 from study.records import CurveRow
 from trainables.assets import Assets
-from trainables.config import TrialConfig, with_values
+from trainables.config import TrialConfig
+from trainables.dotted_paths import with_values
 from trainables.fine_tune import fine_tune
 
 SEED = 3

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
-from trainables.config import parse
+from trainables.dotted_paths import parse
 from trainables.errors import Diverged
 from trainables.measurements import CurvePoint, Measurements
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from analysis.numbers import Number, Numbers
-from trainables.config import TrialConfig, with_values
+from trainables.config import TrialConfig
+from trainables.dotted_paths import with_values
 
 WEIGHT = {
     "kl": "stages.0.consistency.weight",

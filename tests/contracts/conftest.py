@@ -12,8 +12,9 @@ import torch
 from tests.trainables.conftest import tiny_assets, tiny_config  # noqa: F401 (fixtures)
 from trainables.augmentations.token_views import ViewFiles
 from trainables.augmentations.view import VIEWS
-from trainables.config import StageConfig, with_values
+from trainables.config import StageConfig
 from trainables.data.contract import Rows
+from trainables.dotted_paths import with_values
 from trainables.examples import Examples
 from trainables.models.build import build_model
 from trainables.objective import Loss, objective

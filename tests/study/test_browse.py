@@ -14,7 +14,7 @@ from study.records import TrialRecord, write_trial
 from study.results import load
 from study.search_space import LogUniform
 from study.storage import open_store
-from trainables.config import paths
+from trainables.dotted_paths import paths
 
 if TYPE_CHECKING:
     from tests.study.conftest import MakeStudy

@@ -8,7 +8,7 @@ from analysis.power import planned_power
 from study.catalog import CATALOG
 from study.loading import load_study
 from study.plan import draft, narrow
-from study.results import parse as parse_trial
+from trainables.dotted_paths import parse as parse_trial
 from trainables.errors import InputError
 
 GOOD = '''

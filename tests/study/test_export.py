@@ -18,7 +18,7 @@ from study.records import TrialRecord, write_trial
 from study.results import load
 from study.search_space import Grid, LogUniform, Uniform
 from study.working_files import write_draw
-from trainables.config import flatten, with_values
+from trainables.dotted_paths import flatten, with_values
 from trainables.errors import InputError
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from study.config import Arm, StudyConfig
 from study.extension import extend, keep_rows
 from study.plan import draft, narrow, plan
 from study.search_space import Grid, LogUniform, Uniform
-from trainables.config import TrialConfig, with_values
+from trainables.config import TrialConfig
+from trainables.dotted_paths import with_values
 from trainables.errors import InputError
 
 KL, L2, HIDDEN = "stages.0.consistency.weight", "stages.0.penalties.l2.weight", "model.dropout.hidden"

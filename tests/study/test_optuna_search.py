@@ -12,7 +12,8 @@ from study.optuna_search import JointSearch, objectives, sampler_seed
 from study.plan import PlannedTrial, plan
 from study.records import TrialRecord
 from study.search_space import Choice, LogUniform, Uniform
-from trainables.config import TrialConfig, flatten
+from trainables.config import TrialConfig
+from trainables.dotted_paths import flatten
 
 L2, HIDDEN, ATTENTION = "stages.0.penalties.l2.weight", "model.dropout.hidden", "model.dropout.attention"
 WARMUP = "stages.0.optimizer.warmup"

@@ -8,8 +8,9 @@ import pytest
 from study.config import Arm, StudyConfig
 from study.plan import differences, draft, identify, narrow, parse_settings, plan, probes
 from study.search_space import Grid, LogUniform
-from trainables.config import ModelConfig, TrialConfig, with_values
+from trainables.config import ModelConfig, TrialConfig
 from trainables.data.task_data import load_task_data
+from trainables.dotted_paths import with_values
 from trainables.errors import InputError
 
 KL = "stages.0.consistency.weight"

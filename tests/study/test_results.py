@@ -15,7 +15,8 @@ from study.records import TrialRecord, read_study, read_trials, write_trial
 from study.results import load
 from study.search_space import LogUniform, Uniform
 from study.working_files import read_draws, write_draw
-from trainables.config import TrialConfig, flatten, paths, with_values
+from trainables.config import TrialConfig
+from trainables.dotted_paths import flatten, paths, with_values
 from trainables.errors import InputError
 
 if TYPE_CHECKING:

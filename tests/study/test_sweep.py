@@ -27,7 +27,8 @@ from study.records import TrialRecord
 from study.resources import Resources, prepare_ray
 from study.search_space import LogUniform
 from study.storage import open_store
-from trainables.config import TrialConfig, parse
+from trainables.config import TrialConfig
+from trainables.dotted_paths import parse
 from trainables.errors import InputError
 
 prepare_ray("local")

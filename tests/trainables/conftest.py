@@ -4,7 +4,8 @@ import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from trainables.assets import Assets
-from trainables.config import TrialConfig, with_values
+from trainables.config import TrialConfig
+from trainables.dotted_paths import with_values
 from trainables.examples import Examples
 from trainables.models.build import build_model
 from trainables.seeding import Streams

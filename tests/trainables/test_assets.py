@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from trainables.assets import Assets
-from trainables.config import with_values
+from trainables.dotted_paths import with_values
 from trainables.errors import InputError
 from trainables.models.build import build_model
 from trainables.seeding import Streams

@@ -5,8 +5,8 @@ import torch
 
 from tests.reference import fisher_trace_by_loop
 from trainables import fine_tune as module
-from trainables.config import with_values
 from trainables.curvature.rivals import RIVALS
+from trainables.dotted_paths import with_values
 from trainables.errors import Diverged
 from trainables.fine_tune import fine_tune
 from trainables.measurements import DEFINITIONS

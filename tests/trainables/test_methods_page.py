@@ -9,7 +9,8 @@ import pytest
 from pydantic import BaseModel
 
 from trainables.augmentations.view import VIEWS, ViewConfig
-from trainables.config import DropoutConfig, OptimizerConfig, PenaltiesConfig, StageConfig, TrialConfig, flatten, paths
+from trainables.config import DropoutConfig, OptimizerConfig, PenaltiesConfig, StageConfig, TrialConfig
+from trainables.dotted_paths import flatten, paths
 from trainables.regularizers.consistency import ConsistencyConfig
 from trainables.regularizers.presets import PRESETS
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from trainables.config import StageConfig, with_values
+from trainables.config import StageConfig
+from trainables.dotted_paths import with_values
 from trainables.objective import objective
 from trainables.regularizers.divergences import kl_divergence
 from trainables.seeding import Streams

@@ -9,7 +9,8 @@ from trainables import fine_tune as fine_tune_module
 from trainables import objective as objective_module
 from trainables import step as step_module
 from trainables.augmentations.view import VIEWS, ViewConfig
-from trainables.config import ModelConfig, with_values
+from trainables.config import ModelConfig
+from trainables.dotted_paths import with_values
 from trainables.fine_tune import fine_tune
 from trainables.objective import objective
 from trainables.precision import at_least_float32, step_dtype, training_dtype, training_pass

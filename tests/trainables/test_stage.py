@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from trainables.assets import Assets
-from trainables.config import with_values
+from trainables.dotted_paths import with_values
 from trainables.fine_tune import fine_tune
 from trainables.objective import objective
 from trainables.seeding import Streams

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from trainables.config import with_values
+from trainables.dotted_paths import with_values
 from trainables.errors import Diverged
 from trainables.objective import objective
 from trainables.seeding import Streams

@@ -11,8 +11,8 @@ import torch
 
 from trainables import evaluation, fine_tune, stage, stopwatch, trajectory
 from trainables.assets import Assets
-from trainables.config import with_values
 from trainables.data.contract import Rows
+from trainables.dotted_paths import with_values
 from trainables.step import Step
 from trainables.stopwatch import Stopwatch
 from trainables.timing import estimate, seconds, work

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from trainables.assets import Assets
-from trainables.config import TrialConfig, with_values
+from trainables.config import TrialConfig
+from trainables.dotted_paths import with_values
 from trainables.fine_tune import fine_tune
 from trainables.measurements import CurvePoint, Measurements
 from trainables.trial_checkpoint import StageState, Standing, TrialCheckpoint, pack, unpack

@@ -13,7 +13,7 @@ from trainables.augmentations.hooks import encoder_layers, word_embedding
 from trainables.augmentations.perturbation import check_view
 from trainables.augmentations.token_substitution import nearest
 from trainables.augmentations.view import ViewConfig
-from trainables.config import with_values
+from trainables.dotted_paths import with_values
 from trainables.errors import InputError
 from trainables.objective import objective
 from trainables.regularizers.presets import PRESETS

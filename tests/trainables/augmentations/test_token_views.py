@@ -7,8 +7,9 @@ import pytest
 from trainables.assets import Assets
 from trainables.augmentations.token_views import TokenViews, ViewFiles
 from trainables.augmentations.view import ViewConfig
-from trainables.config import TrialConfig, with_values
+from trainables.config import TrialConfig
 from trainables.data.contract import Rows
+from trainables.dotted_paths import with_values
 from trainables.errors import InputError
 from trainables.tokenization.encoding import Encoder
 

@@ -3,8 +3,9 @@ import shutil
 import pytest
 
 from trainables.assets import Assets
-from trainables.config import DataConfig, TrialConfig, with_values
+from trainables.config import DataConfig, TrialConfig
 from trainables.data.task_data import load_task_data
+from trainables.dotted_paths import with_values
 from trainables.errors import InputError
 from trainables.fine_tune import fine_tune
 

@@ -7,7 +7,8 @@ import torch
 from pydantic import ValidationError
 from torch.nn.functional import cross_entropy, kl_div
 
-from trainables.config import StageConfig, TrialConfig, flatten, parse, with_values
+from trainables.config import StageConfig, TrialConfig
+from trainables.dotted_paths import flatten, parse, with_values
 from trainables.errors import InputError
 from trainables.objective import objective
 from trainables.regularizers.consistency import ConsistencyConfig

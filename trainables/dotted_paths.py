@@ -1,0 +1,191 @@
+"""Dotted paths into a TrialConfig: listing, reading and setting them, and configurations from plain data.
+
+The paths are public: ``--set``, search spaces, the columns ``config.PATH`` and the report use them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from trainables.config import TrialConfig
+from trainables.errors import InputError
+
+
+def _sub_models(annotation: Any) -> list[type[BaseModel]]:
+    """The configuration classes inside an annotation such as ``L2Config | None`` or a tuple of stages."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return [model for part in typing.get_args(annotation) for model in _sub_models(part)]
+    return []
+
+
+def _leaves(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str]]:
+    for name, field in model.model_fields.items():
+        path = f"{prefix}{name}"
+        annotation = field.annotation
+        if typing.get_origin(annotation) is tuple and _sub_models(typing.get_args(annotation)[0]):
+            for index, part in enumerate(typing.get_args(annotation)):
+                yield from _leaves(part, f"{path}.{index}.")
+        elif sub := _sub_models(annotation):
+            yield from _leaves(sub[0], f"{path}.")
+        else:
+            yield path, field.description or ""
+
+
+@functools.cache
+def paths() -> Mapping[str, str]:
+    """Every dotted path of a TrialConfig with its description and unit.
+
+    Returns:
+        Path to description, in the order of the schema.
+
+    Example:
+        >>> paths()["stages.0.penalties.l2.weight"]
+        'weight of 0.5 * sum theta^2'
+    """
+    return dict(_leaves(TrialConfig, ""))
+
+
+def flatten(config: TrialConfig) -> dict[str, Any]:
+    """The value at every dotted path; None where a part is absent.
+
+    Args:
+        config: The configuration.
+
+    Returns:
+        Path to plain JSON value, the same keys for every configuration.
+    """
+    data = config.model_dump(mode="json")
+    return {path: _get(data, keys) for path, keys in _keys().items()}
+
+
+@functools.cache
+def _keys() -> Mapping[str, tuple[str | int, ...]]:
+    """The keys on the way to every dotted path; tables flatten thousands of configurations."""
+    return {path: tuple(int(key) if key.isdigit() else key for key in path.split(".")) for path in paths()}
+
+
+def _get(data: Any, keys: tuple[str | int, ...]) -> Any:
+    for key in keys:
+        if data is None:
+            return None
+        data = data[key]
+    return data
+
+
+def check_path(path: str) -> None:
+    """Refuse a path that no TrialConfig has.
+
+    Args:
+        path: A dotted path.
+
+    Raises:
+        InputError: The path is unknown; the message suggests the nearest.
+    """
+    known = paths()
+    if path in known:
+        return
+    near = difflib.get_close_matches(path, known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else "the paths are listed by 'fisher-study run NAME --dry-run'"
+    raise InputError(f"unknown configuration path {path!r}; {hint}")
+
+
+def with_values(config: TrialConfig, values: Mapping[str, Any]) -> TrialConfig:
+    """A copy of a configuration with other values at some dotted paths; absent parts on the way are created.
+
+    Args:
+        config: The configuration to start from.
+        values: Dotted path to value. Text is converted to the field's type, as from the command line; a list may be
+            given as text with commas; "null" removes a value.
+
+    Returns:
+        The validated copy.
+
+    Raises:
+        InputError: A path is unknown or a value does not fit.
+
+    Example:
+        >>> with_values(TrialConfig(), {"stages.0.penalties.l2.weight": "0.001"}).stages[0].penalties.l2.weight
+        0.001
+    """
+    data = config.model_dump(mode="json")
+    for path, value in values.items():
+        check_path(path)
+        *parents, last = path.split(".")
+        part: Any = data
+        kind: type[BaseModel] = TrialConfig
+        for key in parents:
+            if isinstance(part, list):
+                part = part[int(key)]
+                continue
+            kind = _part_class(kind, key)
+            if part[key] is None:
+                part[key] = _defaults(kind)
+            part = part[key]
+        if isinstance(value, str):
+            value = None if value == "null" else value
+            if value is not None and _takes_a_list(path):
+                value = [item for item in value.split(",") if item]
+        part[last] = value
+    return parse(data)
+
+
+def _part_class(parent: type[BaseModel], key: str) -> type[BaseModel]:
+    annotation = parent.model_fields[key].annotation
+    if typing.get_origin(annotation) is tuple:
+        annotation = typing.get_args(annotation)[0]
+    return _sub_models(annotation)[0]
+
+
+def _defaults(kind: type[BaseModel]) -> dict[str, Any]:
+    """What a newly switched on part holds before the given values; a required field has to be among those."""
+    return {
+        name: field.get_default().model_dump(mode="json")
+        if isinstance(field.get_default(), BaseModel)
+        else field.default
+        for name, field in kind.model_fields.items()
+        if not field.is_required()
+    }
+
+
+def _takes_a_list(path: str) -> bool:
+    kind: type[BaseModel] = TrialConfig
+    *parents, last = path.split(".")
+    for key in parents:
+        if not key.isdigit():
+            kind = _part_class(kind, key)
+    return typing.get_origin(kind.model_fields[last].annotation) is tuple
+
+
+def parse(data: Mapping[str, Any]) -> TrialConfig:
+    """A TrialConfig from plain JSON data.
+
+    Args:
+        data: Nested data, as ``TrialConfig.model_dump(mode="json")`` gives it.
+
+    Returns:
+        The validated configuration.
+
+    Raises:
+        InputError: A key is unknown or a value does not fit; one line a problem.
+    """
+    try:
+        return TrialConfig.model_validate(data)
+    except ValidationError as error:
+        raise InputError("; ".join(_describe(problem) for problem in error.errors())) from None
+
+
+def _describe(problem: Any) -> str:
+    path = ".".join(str(key) for key in problem["loc"])
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "value_error":
+        return str(message)
+    return f"{path}: {message[0].lower()}{message[1:]}, got {problem['input']!r}"
