@@ -10,8 +10,8 @@ is ours to the faster search's.
 Every trial has the same weights, rows, order, schedule and evaluations: English validation after each epoch; the
 training rows and validation in every language at the end. Ours takes Tr(F) besides, keeps a checkpoint an epoch and
 writes the report; Trainer keeps none, gets its rows encoded once by the driver and has the faster attention (sdpa).
-The exit code is 1 when the searches did not do the same, or when ours took longer. A run with the defaults, about ten
-minutes on an idle machine, writes benchmarks/results/trainer_search.md and .json.
+The exit code is 1 when the searches did not do the same, or when ours took longer. A run with the defaults, about
+twelve minutes on an idle machine, writes benchmarks/results/trainer_search.md and .json.
 """
 
 from __future__ import annotations
