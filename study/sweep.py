@@ -78,8 +78,11 @@ def _connect(address: str) -> None:
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         ray.init(address=address, **options)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise InputError(f"cannot use the Ray cluster at {address}: {str(error).splitlines()[0]}") from None
+    except Exception as error:  # a plain one when the machine is so busy that Ray does not start in its time
+        why = next(iter(str(error).splitlines()), type(error).__name__)
+        if address == LOCAL:
+            raise InputError(f"Ray did not start on this machine ({why}); it may be too busy: try again") from None
+        raise InputError(f"cannot use the Ray cluster at {address}: {why}") from None
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)  # Ray's own ends the process without a word to us
