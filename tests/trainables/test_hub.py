@@ -1,4 +1,5 @@
 import socket
+import threading
 import time
 
 import huggingface_hub
@@ -64,10 +65,20 @@ def test_an_endpoint_that_refuses_is_not_reachable_and_is_asked_once(no_network)
 
 def test_a_network_that_swallows_everything_is_given_up_in_time(monkeypatch):
     monkeypatch.setattr(hub, "CONNECT_SECONDS", 0.1)
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments: time.sleep(20))  # a name server that never answers
+    over = threading.Event()
+
+    def silent(*arguments):  # a name server that does not answer
+        over.wait(20)
+        raise OSError
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    before = set(threading.enumerate())
     started = time.monotonic()
     assert not hub._reachable("https://hub.example")
     assert time.monotonic() - started < 5
+    over.set()
+    for thread in set(threading.enumerate()) - before:
+        thread.join()  # it is not to end in another test
 
 
 @pytest.mark.parametrize("proxy", ["http://127.0.0.1:{}", "127.0.0.1:{}"])
