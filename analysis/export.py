@@ -29,9 +29,13 @@ PROVENANCE = {
     "peak_memory_mib": "peak resident memory of the trial (MiB)",
     "device": "device that computed",
     "host": "machine that computed",
+    "precision": "number format of the training passes; everything measured is float32 or better",
+    "continued_from": "where an interrupted trial went on, if it did",
+    "checkpoint": "why a checkpoint was not kept or not used, if so",
     "version.NAME": "version of that package",
     "data_fingerprint": "hash of the decoded rows that the trial used",
     "model_fingerprint": "hash of the pretrained model's files",
+    "model_revision": "commit of the model on the hub; empty for a folder",
     "commit": "commit of the package's source, where it is a git checkout",
     "dirty": "the checkout had changes (true or false)",
 }
