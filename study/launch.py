@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -181,7 +182,10 @@ def preview(study: StudyConfig, storage: Store, resources: Resources, console: C
     for kind, found in _fingerprints(trials, assets).items():
         for name, fingerprint in found.items():
             console.print(f"{kind}: {name}: {fingerprint}", markup=False, soft_wrap=True)
-    print_estimate(trials, assets, resources, console)
+    # What a slot will draw is not known yet; a trial at the bounds of its space switches on the same terms.
+    drawn = {row.arm: row.config for row in probes(study)}
+    timed = [trial if trial.slot is None else replace(trial, config=drawn[trial.arm]) for trial in trials]
+    print_estimate(timed, assets, resources, console)
     exists = folder.exists(STUDY_FILE)
     console.print(f"{folder.location}: {'exists already' if exists else 'nothing was run or written'}", soft_wrap=True)
 
