@@ -446,6 +446,18 @@ def test_a_preview_writes_nothing(world: World, small_study: StudyConfig) -> Non
     assert "exists already" in world.said()
 
 
+def test_a_preview_times_what_a_slot_may_draw(
+    world: World, small_study: StudyConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timed: list[PlannedTrial] = []
+    monkeypatch.setattr(launch, "print_estimate", lambda trials, *_: timed.extend(trials))
+    joint = Arm(name="joint", search={"stages.0.penalties.fisher.weight": LogUniform(low=0.5, high=1.0)}, slots=2)
+    study = small_study.model_copy(update={"arms": (*small_study.arms, joint)})
+    launch.preview(study, world.storage, Resources(), world.console)
+    weights = [t.config.stages[0].penalties.fisher.weight for t in timed if t.slot is not None]
+    assert weights == [0.5] * 4
+
+
 def test_retry_takes_two_words() -> None:
     assert launch.parse_retry(None) == frozenset()
     assert launch.parse_retry("failed,diverged") == {"failed", "diverged"}
