@@ -455,7 +455,7 @@ def test_a_preview_times_what_a_slot_may_draw(
     study = small_study.model_copy(update={"arms": (*small_study.arms, joint)})
     launch.preview(study, world.storage, Resources(), world.console)
     weights = [t.config.stages[0].penalties.fisher.weight for t in timed if t.slot is not None]
-    assert weights == [0.5] * 4
+    assert weights == [1.0] * 4
 
 
 def test_retry_takes_two_words() -> None:
