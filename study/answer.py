@@ -47,8 +47,11 @@ def finish(folder: Store, console: Console, interruption: Interruption) -> int:
     """
     console.quiet = False  # --quiet is about what comes before
     if interruption.reason is not None and not folder.exists(STUDY_FILE):
-        console.print("interrupted before anything was written")
-        return 128 + int(interruption.reason)
+        if isinstance(interruption.reason, int):
+            console.print("interrupted before anything was written")
+            return 128 + interruption.reason
+        console.print(f"interrupted ({interruption.reason}); delete the folder and run the study again", soft_wrap=True)
+        return FAULT
     record = read_study(folder)
     records, unreadable = read_trials(folder)
     counts = account(trial_states(record, records, unreadable).values())

@@ -65,6 +65,8 @@ def drive(work: Work, assets: Assets, resources: Resources, console: Console, in
     folder, pending = work.folder, work.pending
 
     def write(record: TrialRecord) -> None:
+        if not folder.exists(STUDY_FILE):
+            raise FileNotFoundError(f"{folder.location}/{STUDY_FILE} is gone")
         write_trial(folder, record)
         if record.state != "failed":  # a failed trial may be tried again, and goes on from there
             delete_checkpoint(folder, record.trial_id)

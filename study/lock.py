@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from study.storage import Store
@@ -117,8 +118,9 @@ class DriverLock:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
-        if not self._is_anothers():
-            self._study.delete(LOCK_FILE)
+        with suppress(OSError):  # a storage that takes nothing any more; the lock is stale once this process is gone
+            if not self._is_anothers():
+                self._study.delete(LOCK_FILE)
 
     def _beat(self) -> None:
         while not self._stop.wait(HEARTBEAT_SECONDS):

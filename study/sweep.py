@@ -299,6 +299,7 @@ class _Recorder(tune.Callback):  # type: ignore[misc]
         self._end = math.inf if resources.time_budget is None else time.monotonic() + resources.time_budget
         self._started: dict[str, float] = {}
         self._overdue: set[str] = set()
+        self._ended: set[str] = set()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Tune pickles its callbacks into tuner.pkl, which nothing of ours reads; this one holds a live display."""
@@ -337,14 +338,19 @@ class _Recorder(tune.Callback):  # type: ignore[misc]
             ray.kill(actor)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Write the record when the trial really finished, and was not merely stopped."""
+        """Write the record when the trial really finished, and was not merely stopped with the sweep."""
         self._started.pop(trial.config["trial_id"], None)
         if (outcome := trial.last_result.get(OUTCOME)) is not None:
             self._finish(trial, json.loads(outcome))
+        elif self._interruption.reason is None:
+            self._finish(trial, {"state": "failed", "reason": "it ended without a result"})
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Write the record of a trial that failed for the last time."""
         self._started.pop(trial.config["trial_id"], None)
+        if (outcome := trial.last_result.get(OUTCOME)) is not None:
+            self._finish(trial, json.loads(outcome))  # it has its result: what failed is Tune's own keeping of files
+            return
         if trial.config["trial_id"] in self._overdue:
             reason = f"time limit: it ran longer than {duration(self._limit or 0.0)}"
             self._finish(trial, {"state": "failed", "reason": reason})
@@ -354,6 +360,8 @@ class _Recorder(tune.Callback):  # type: ignore[misc]
 
     def _finish(self, trial: Any, outcome: dict[str, Any]) -> None:
         planned = self._queue.handed(trial.config["trial_id"])
+        if planned.trial_id in self._ended:
+            return
         outcome["provenance"] = {"run": self._run, **outcome.get("provenance", {})}
         record = TrialRecord(
             study=self._study,
@@ -364,7 +372,12 @@ class _Recorder(tune.Callback):  # type: ignore[misc]
             config=planned.config.model_dump(mode="json"),
             **outcome,
         )
-        self._write(record)
+        try:
+            self._write(record)
+        except OSError as error:  # Tune would call it the trial's own failure; without a record the trial runs again
+            self._interruption.request(f"the record of {planned.label} cannot be written: {error}")
+            return
+        self._ended.add(planned.trial_id)
         self._queue.ended(record)
         self._progress.ended(record)
 

@@ -320,6 +320,24 @@ def test_a_sweep_that_just_ends_is_1(world: World, small_study: StudyConfig) -> 
     assert world.storage.child("small").names() == ["runs", "study.json", "trials"]
 
 
+def test_a_storage_that_is_deleted_gets_no_record_and_is_1(world: World, small_study: StudyConfig) -> None:
+    world.after = lambda interruption, count: world.folder.delete()
+    with pytest.raises(FileNotFoundError, match=r"small/study\.json is gone"):
+        world.run(small_study)
+    assert not world.folder.exists("trials")
+
+    def deleted(interruption: Any, count: int) -> None:
+        world.folder.delete()
+        interruption.request("the record of kl=0 cannot be written")
+
+    world.after = deleted
+    world.folder.delete()
+    assert world.run(small_study) == 1
+    assert world.said().endswith(
+        "interrupted (the record of kl=0 cannot be written); delete the folder and run the study again\n"
+    )
+
+
 def test_a_used_up_time_budget_is_143(world: World, small_study: StudyConfig) -> None:
     world.after = lambda interruption, count: interruption.request(TIME_BUDGET) if count == 2 else None
     assert world.run(small_study) == 143

@@ -118,6 +118,18 @@ def test_a_storage_that_is_away_for_a_beat_is_no_loss(folder: Store, monkeypatch
     assert live_holder(folder) is None
 
 
+def test_a_storage_that_takes_nothing_more_keeps_a_stale_lock(folder: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = DriverLock(folder, never)
+    lock.acquire()
+
+    def read_only(self: Store, name: str = "") -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Store, "delete", read_only)
+    lock.release()
+    assert folder.exists(LOCK_FILE)
+
+
 def _until(condition: object) -> None:
     assert callable(condition)
     for _ in range(500):

@@ -170,7 +170,7 @@ def test_every_end_of_a_trial(resources: Resources, tmp_path: Path, capfd: pytes
     assert interruption.reason is None
     assert {label: record.state for label, record in records.items()} == {
         "a": "complete", "raises": "failed", "raises-once": "complete", "diverges": "diverged", "dies": "failed",
-        "b": "complete",
+        "silent": "failed", "b": "complete",
     }  # fmt: skip
     for label in ("a", "b", "raises-once", "diverges"):
         record = records[label]
@@ -187,7 +187,8 @@ def test_every_end_of_a_trial(resources: Resources, tmp_path: Path, capfd: pytes
     assert records["dies"].error is not None
     assert records["dies"].error.type == "ActorDiedError"
     assert "\n" not in str(records["dies"].reason)
-    assert len(shown.splitlines()) == 6
+    assert records["silent"].reason == "it ended without a result"
+    assert len(shown.splitlines()) == 7
     runs = tmp_path / "study" / "runs" / "0001"
     assert any((runs / "id-a").glob("events.out.tfevents*"))
     captured = capfd.readouterr()
@@ -280,6 +281,20 @@ def test_a_time_budget_ends_the_sweep_and_keeps_what_finished(
     _, _, interruption = run_trials(planned("a", "slow1", "slow2"), limited, tmp_path, records=records)
     assert list(records) == ["id-a"]
     assert interruption.reason == TIME_BUDGET
+
+
+def test_a_record_that_cannot_be_written_ends_the_sweep_and_is_no_failure(resources: Resources, tmp_path: Path) -> None:
+    class Full(dict[str, TrialRecord]):
+        def __setitem__(self, trial_id: str, record: TrialRecord) -> None:
+            if trial_id == "id-b":
+                raise OSError(28, "No space left on device")
+            super().__setitem__(trial_id, record)
+
+    one = replace(resources, concurrency=1)
+    records, shown, interruption = run_trials(planned("a", "b", "slow"), one, tmp_path, records=Full())
+    assert list(records) == ["a"]
+    assert interruption.reason == "the record of b cannot be written: [Errno 28] No space left on device"
+    assert len(shown.splitlines()) == 1
 
 
 def test_a_signal_ends_the_sweep_and_keeps_what_finished(resources: Resources, tmp_path: Path) -> None:
