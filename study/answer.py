@@ -50,7 +50,11 @@ def finish(folder: Store, console: Console, interruption: Interruption) -> int:
         if isinstance(interruption.reason, int):
             console.print("interrupted before anything was written")
             return 128 + interruption.reason
-        console.print(f"interrupted ({interruption.reason}); delete the folder and run the study again", soft_wrap=True)
+        console.print(
+            f"interrupted ({interruption.reason}); delete the folder and run the study again",
+            soft_wrap=True,
+            markup=False,
+        )
         return FAULT
     record = read_study(folder)
     records, unreadable = read_trials(folder)
@@ -58,8 +62,8 @@ def finish(folder: Store, console: Console, interruption: Interruption) -> int:
     if interruption.reason is not None:
         reason = interruption.reason
         why = signal.Signals(reason).name if isinstance(reason, int) else reason
-        console.print(f"interrupted ({why}). {account_line(counts)}", soft_wrap=True)
-        console.print(f"go on with: {resume_command(folder)}", soft_wrap=True)
+        console.print(f"interrupted ({why}). {account_line(counts)}", soft_wrap=True, markup=False)
+        console.print(f"go on with: {resume_command(folder)}", soft_wrap=True, markup=False)
         # A used-up budget is asked for, like the SIGTERM that a cluster would send at that time.
         number = signal.SIGTERM if reason == TIME_BUDGET else reason
         return 128 + number if isinstance(number, int) else FAULT
@@ -87,31 +91,33 @@ def answer_again(record: StudyRecord, folder: Store, console: Console) -> int:
     if written is None or written < newest:
         _report(folder, counts, console)
     else:
-        console.print(f"{record.study} is finished. {account_line(counts)}", soft_wrap=True)
-        console.print(f"report: {folder.location}/{REPORT_PAGE}", soft_wrap=True)
+        console.print(f"{record.study} is finished. {account_line(counts)}", soft_wrap=True, markup=False)
+        console.print(f"report: {folder.location}/{REPORT_PAGE}", soft_wrap=True, markup=False)
     return _exit_code(counts, folder, console)
 
 
 def _report(folder: Store, counts: Mapping[str, int], console: Console) -> None:
     if not counts["complete"]:
-        console.print(account_line(counts), soft_wrap=True)
+        console.print(account_line(counts), soft_wrap=True, markup=False)
         return
     from analysis.report import write_report
 
     report = write_report(folder.location, None)
     for line in report.sentences:
         console.print(line, soft_wrap=True, markup=False)
-    console.print(account_line(counts), soft_wrap=True)
-    console.print(f"report: {report.page}", soft_wrap=True)
+    console.print(account_line(counts), soft_wrap=True, markup=False)
+    console.print(f"report: {report.page}", soft_wrap=True, markup=False)
 
 
 def _exit_code(counts: Mapping[str, int], folder: Store, console: Console) -> int:
     if counts[UNFINISHED] or counts[UNREADABLE]:
-        console.print(f"the sweep ended early; go on with: {resume_command(folder)}", soft_wrap=True)
+        console.print(f"the sweep ended early; go on with: {resume_command(folder)}", soft_wrap=True, markup=False)
         return FAULT
     if again := [state for state in ("failed", "diverged") if counts[state]]:
         command = resume_command(folder, f"--retry {','.join(again)}")
-        console.print(f"'fisher-study show' gives the reasons; try them again with: {command}", soft_wrap=True)
+        console.print(
+            f"'fisher-study show' gives the reasons; try them again with: {command}", soft_wrap=True, markup=False
+        )
         return INCOMPLETE
     return COMPLETE
 
@@ -133,4 +139,6 @@ def print_power(study: StudyConfig, console: Console) -> None:
         return
     found = ", ".join(f"{power:.2f} at {r:g}" for r, power in planned_power(groups).items())
     design = f"{sum(groups)} configurations in {len(groups)} families"
-    console.print(f"power of the headline test by within-family correlation: {found} ({design})", soft_wrap=True)
+    console.print(
+        f"power of the headline test by within-family correlation: {found} ({design})", soft_wrap=True, markup=False
+    )

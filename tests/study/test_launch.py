@@ -328,13 +328,13 @@ def test_a_storage_that_is_deleted_gets_no_record_and_is_1(world: World, small_s
 
     def deleted(interruption: Any, count: int) -> None:
         world.folder.delete()
-        interruption.request("the record of kl=0 cannot be written")
+        interruption.request("the record of kl=0 cannot be written: [errno 28]")
 
     world.after = deleted
     world.folder.delete()
     assert world.run(small_study) == 1
     assert world.said().endswith(
-        "interrupted (the record of kl=0 cannot be written); delete the folder and run the study again\n"
+        "interrupted (the record of kl=0 cannot be written: [errno 28]); delete the folder and run the study again\n"
     )
 
 
