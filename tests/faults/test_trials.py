@@ -1,0 +1,88 @@
+"""What happens to a trial: it raises, runs out of memory, says nothing, hangs, loses its process, diverges."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from study.records import TrialRecord
+from tests.faults.harness import ARMS, DAMAGES, Study, ended, mended, same_as, until
+
+pytestmark = pytest.mark.faults
+
+
+def records(study: Study) -> dict[str, TrialRecord]:
+    """Label to record."""
+    found = (TrialRecord.model_validate_json(content) for content, _ in study.records().values())
+    return {record.label: record for record in found}
+
+
+def test_every_way_to_fail_and_none_hurts_another(study: Study, whole: Study) -> None:
+    study.arms = ARMS
+    faults = {f"l2={weight:g}": fault for fault, weight in DAMAGES.items()}
+    done = study.type("run", *study.options, "--trial-time-limit", "2m", faults=faults)
+    assert (done.code, done.err) == (3, "")
+    account, advice = [line for line in done.out.splitlines() if "8 trials planned" in line or "show" in line]
+    assert account == "8 trials planned: 3 complete, 5 failed"
+    assert advice == (
+        "'fisher-study show' gives the reasons; try them again with: "
+        f"fisher-study resume pawsx --storage {study.storage} --retry failed"
+    )
+    reasons = {record.label: record.reason for record in records(study).values() if record.state == "failed"}
+    assert reasons == {
+        "l2=1e-06": "ValueError: first line",
+        "l2=1e-05": "MemoryError: no message",
+        "l2=0.0001": "ActorDiedError: The actor died unexpectedly before finishing this task.",
+        "l2=1e-07": "it ended without a result",
+        "l2=0.01": "time limit: it ran longer than 2 min",
+    }
+    raised = records(study)["l2=1e-06"].error
+    assert raised is not None
+    assert "second line" in raised.log_tail
+    again = study.type("resume", "pawsx")
+    assert again.code == 3  # what failed is not tried again unasked
+    kept = {trial: kept for trial, kept in study.records().items() if b'"state": "complete"' in kept[0]}
+    assert len(kept) == 3
+    mended(study, whole, kept, "--retry", "failed")
+
+
+def test_a_killed_worker_is_tried_again_and_finds_the_same(study: Study, whole: Study) -> None:
+    driver = study.start("run", *study.options, faults={"l2=0.001": "held once"})
+    until(driver, (study.notes / "l2=0.001").exists)
+    os.kill(int(study.note("l2=0.001")["pid"]), signal.SIGKILL)
+    done = ended(driver)
+    assert (done.code, done.err) == (0, "")
+    same_as(study, whole)
+    assert "3 trials planned: 3 complete" in done.last
+
+
+def test_a_killed_worker_without_a_further_try(study: Study, whole: Study) -> None:
+    driver = study.start("run", *study.options, "--max-failures", "0", faults={"baseline": "held once"})
+    until(driver, (study.notes / "baseline").exists)
+    os.kill(int(study.note("baseline")["pid"]), signal.SIGKILL)
+    done = ended(driver)
+    assert (done.code, done.err) == (3, "")
+    assert records(study)["baseline"].state == "failed"
+    kept = {trial: kept for trial, kept in study.records().items() if b'"state": "complete"' in kept[0]}
+    assert len(kept) == 2
+    mended(study, whole, kept, "--retry", "failed")
+
+
+def test_a_loss_that_is_no_number(study: Study) -> None:
+    study.arms = "baseline,l2=1e38"
+    done = study.type("run", *study.options)
+    assert (done.code, done.err) == (3, "")
+    found = records(study)
+    assert found["l2=1e+38"].state == "diverged"
+    assert found["l2=1e+38"].reason == "loss is inf at stage 0.en, step 0"
+    assert found["l2=1e+38"].measurements == {}
+    assert "2 trials planned: 1 complete, 1 diverged" in done.out
+    kept = study.records()
+    again = study.type("resume", "pawsx", "--retry", "diverged")
+    assert again.code == 3
+    after = records(study)
+    assert after["l2=1e+38"].reason == found["l2=1e+38"].reason
+    assert after["l2=1e+38"].provenance["run"] == "0002"
+    assert study.records()[found["baseline"].trial_id] == kept[found["baseline"].trial_id]
