@@ -1,13 +1,13 @@
 """What the sweep costs beside the trials themselves, on an idle machine.
 
-Usage: python -m benchmarks.sweep [--sleepers 24] [--seconds 10] [--trivial 1000] [--studies 1000,10000]
+Usage: python -m benchmarks.sweep [--sleepers 24] [--seconds 10] [--trivial 1000] [--rounds 3] [--studies 1000,10000]
 
 Four parts, each with its bar:
 
 - use of the slots: trials that sleep, on two slots; seconds slept / (2 x wall) from the first trial's start to the last
   one's end, and the slot seconds a trial that were not slept;
 - start-up: from typing `fisher-study run` to the first trial's start, the imports of its worker included;
-- trivial trials, beside plain Ray Tune with reused actors and its default loggers in the same Ray;
+- trivial trials, beside plain Ray Tune with reused actors and its default loggers in the same Ray, in turn; medians;
 - `list` and `show` on studies of many complete trials with curves, as commands: wall and CPU seconds.
 
 The results are written only when every part ran in full.
@@ -21,6 +21,7 @@ import json
 import os
 import platform
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -58,7 +59,7 @@ BARS = (
 )
 
 
-def sleep(config: dict[str, Any], assets: float) -> None:
+def sleep(config: dict[str, Any], assets: float, **stores: Any) -> None:
     """A trial that sleeps for so many seconds and says when it began and ended."""
     import json
     import time
@@ -129,26 +130,30 @@ def plain_tune(count: int, decided: Resources, folder: Path) -> float:
     return wall
 
 
-def sweeps(sleepers: int, seconds: float, trivial: int, folder: Path) -> dict[str, float]:
+def sweeps(sleepers: int, seconds: float, trivial: int, rounds: int, folder: Path) -> dict[str, float]:
     """The parts that need Ray, in one session with two slots."""
     prepare_ray("local")
     from study.sweep import session
 
     cpus = max((os.cpu_count() or 1) // SLOTS, 1 / SLOTS)
-    with session(Resources(cpus_per_trial=cpus, gpus_per_trial=0.0)) as decided:
+    with session(Resources(concurrency=SLOTS, cpus_per_trial=cpus, gpus_per_trial=0.0)) as decided:
         _, records = ours(sleepers, seconds, decided, folder / "sleepers")
         begun, ended = ([r.provenance[name] for r in records] for name in ("begun", "ended"))
         wall = max(ended) - min(begun)
         slept = sleepers * seconds
-        theirs = plain_tune(trivial, decided, folder)
-        own, _ = ours(trivial, 0.0, decided, folder / "trivial")
+        pairs = [
+            (plain_tune(trivial, decided, folder / f"plain{i}"), ours(trivial, 0.0, decided, folder / f"ours{i}")[0])
+            for i in range(rounds)
+        ]
     return {
         "sleepers_wall": wall,
         "use": slept / (SLOTS * wall),
         "overhead": (SLOTS * wall - slept) / sleepers,
-        "trivial_plain": theirs,
-        "trivial_ours": own,
-        "trivial_ratio": own / theirs,
+        "trivial_plain": statistics.median(theirs for theirs, _ in pairs),
+        "trivial_ours": statistics.median(own for _, own in pairs),
+        "trivial_ratio": statistics.median(own / theirs for theirs, own in pairs),
+        "trivial_ratio_lowest": min(own / theirs for theirs, own in pairs),
+        "trivial_ratio_highest": max(own / theirs for theirs, own in pairs),
     }
 
 
@@ -184,15 +189,16 @@ def _children() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def bars(found: dict[str, float]) -> list[str]:
-    """One line for each bar that was measured."""
-    lines = []
+def bars(found: dict[str, float]) -> tuple[list[str], bool]:
+    """One line for each bar that was measured, and whether all are met."""
+    lines, all_met = [], True
     for what, name, sense, limit, unit in BARS:
         if name in found:
             met = found[name] >= limit if sense == "at least" else found[name] <= limit
+            all_met = all_met and met
             verdict = "met" if met else "NOT MET"
             lines.append(f"- {what}: {found[name]:.2f}{unit}, {sense} {limit:g}{unit}: {verdict}")
-    return lines
+    return lines, all_met
 
 
 def in_folder(part: Callable[[Path], Any]) -> Any:
@@ -207,6 +213,7 @@ def main() -> None:
     parser.add_argument("--sleepers", type=int, default=24, help="trials that sleep")
     parser.add_argument("--seconds", type=float, default=10.0, help="how long each sleeps")
     parser.add_argument("--trivial", type=int, default=1000, help="trials that do nothing")
+    parser.add_argument("--rounds", type=int, default=3, help="of trivial trials, each of Tune's own and ours")
     parser.add_argument("--studies", default="1000,10000", help="trials of the studies to list and show")
     options = parser.parse_args()
     load = os.getloadavg()[0]
@@ -217,7 +224,10 @@ def main() -> None:
     print("start-up ...", flush=True)
     found["startup"] = in_folder(startup)
     print("sweeps ...", flush=True)
-    found |= in_folder(lambda folder: sweeps(options.sleepers, options.seconds, options.trivial, folder))
+    found |= in_folder(
+        lambda folder: sweeps(options.sleepers, options.seconds, options.trivial, options.rounds, folder)
+    )
+    lines, all_met = bars(found)
     versions = {name: importlib.metadata.version(name) for name in ("ray", "torch", "pandas", "pydantic")}
     versions |= {"python": platform.python_version(), "machine": platform.machine(), "CPUs": str(os.cpu_count())}
     text = "\n".join(
@@ -235,17 +245,18 @@ def main() -> None:
             "",
             "### Bars",
             "",
-            *bars(found),
+            *lines,
             "",
         ]
     )
     print(text)
     if vars(options) != vars(parser.parse_args([])):
         print("not written: only some of the parts were run in full")
-        return
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "sweep.md").write_text(text, encoding="utf-8")
-    (RESULTS / "sweep.json").write_text(json.dumps({"versions": versions, "found": found}, indent=1) + "\n")
+    else:
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / "sweep.md").write_text(text, encoding="utf-8")
+        (RESULTS / "sweep.json").write_text(json.dumps({"versions": versions, "found": found}, indent=1) + "\n")
+    sys.exit(0 if all_met else 1)
 
 
 if __name__ == "__main__":
