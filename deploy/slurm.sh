@@ -40,12 +40,14 @@ wait_for() {  # so many nodes, for ten minutes at the most
     exit 1
 }
 
-srun --nodes=1 --ntasks=1 --nodelist="$head" "$bin/ray" start --head --node-ip-address="$ip" --port="${address##*:}" \
+# Said again: srun does not inherit it from sbatch, and Ray would be bound to one CPU.
+cpus=(--cpus-per-task="$SLURM_CPUS_PER_TASK")
+srun --nodes=1 --ntasks=1 "${cpus[@]}" --nodelist="$head" "$bin/ray" start --head --node-ip-address="$ip" --port="${address##*:}" \
     --include-dashboard=false "${resources[@]}" --block &
 wait_for 1
 if [ "$SLURM_JOB_NUM_NODES" -gt 1 ]; then
     others=$((SLURM_JOB_NUM_NODES - 1))
-    srun --nodes="$others" --ntasks="$others" --exclude="$head" \
+    srun --nodes="$others" --ntasks="$others" "${cpus[@]}" --exclude="$head" \
         "$bin/ray" start --address="$address" "${resources[@]}" --block &
     wait_for "$SLURM_JOB_NUM_NODES"
 fi

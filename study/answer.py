@@ -13,14 +13,16 @@ from study.account import UNFINISHED, UNREADABLE, account, account_line, trial_s
 from study.config import StudyConfig
 from study.interruption import TIME_BUDGET, Interruption
 from study.plan import draft
-from study.records import REPORT_PAGE, STUDY_FILE, StudyRecord, read_study, read_trials
-from study.storage import Store
+from study.records import REPORT_PAGE, StudyRecord, read_study, read_trials
+from study.resources import Resources
+from study.storage import STUDY_FILE, Store
+from trainables.errors import InputError
 
 COMPLETE, FAULT, INCOMPLETE = 0, 1, 3
 """Exit codes: every planned trial complete; something stopped the sweep; some trials failed or diverged."""
 
 
-def resume_command(folder: Store, options: str = "") -> str:
+def resume_command(folder: Store, *options: str) -> str:
     """What to type to go on with a study.
 
     Args:
@@ -30,54 +32,70 @@ def resume_command(folder: Store, options: str = "") -> str:
     Returns:
         A shell command.
     """
-    storage, _, name = folder.location.rpartition("/")
-    return shlex.join(["fisher-study", "resume", name, "--storage", storage or "/", *options.split()])
+    return shlex.join(["fisher-study", "resume", folder.name, "--storage", folder.parent_location, *options])
 
 
-def finish(folder: Store, console: Console, interruption: Interruption) -> int:
+def finish(folder: Store, console: Console, interruption: Interruption, resources: Resources, driven: bool) -> int:
     """Say what came out of a sweep and what to do next; write the report unless it was interrupted.
 
     Args:
         folder: The study's folder.
         console: Where to say it.
         interruption: Whether and why it ended early.
+        resources: What the command was told of them, so that the next one can be, too.
+        driven: Whether the sweep began and ended; else the interruption came before it.
 
     Returns:
         The exit code.
     """
     console.quiet = False  # --quiet is about what comes before
-    if interruption.reason is not None and not folder.exists(STUDY_FILE):
-        if isinstance(interruption.reason, int):
-            console.print("interrupted before anything was written")
-            return 128 + interruption.reason
-        console.print(
-            f"interrupted ({interruption.reason}); delete the folder and run the study again",
-            soft_wrap=True,
-            markup=False,
-        )
+    try:
+        return _finish(folder, console, interruption, resources, driven)
+    except (OSError, InputError) as error:
+        why = "" if interruption.reason is None else f"interrupted ({_why(interruption.reason)}). "
+        line = str(error).splitlines()[0]
+        _say(console, f"{why}What is in {folder.location} cannot be read now: {line}")
+        _say(console, f"when it can, go on with: {resume_command(folder, *resources.options())}")
+        return FAULT
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, soft_wrap=True, markup=False)
+
+
+def _why(reason: int | str) -> str:
+    return signal.Signals(reason).name if isinstance(reason, int) else reason
+
+
+def _finish(folder: Store, console: Console, interruption: Interruption, resources: Resources, driven: bool) -> int:
+    reason = interruption.reason
+    if reason is not None and not folder.exists(STUDY_FILE):
+        if isinstance(reason, int):
+            _say(console, "interrupted before anything was written")
+            return 128 + reason
+        _say(console, f"interrupted ({reason}); delete the folder and run the study again")
         return FAULT
     record = read_study(folder)
     records, unreadable = read_trials(folder)
     counts = account(trial_states(record, records, unreadable).values())
-    if interruption.reason is not None:
-        reason = interruption.reason
-        why = signal.Signals(reason).name if isinstance(reason, int) else reason
-        console.print(f"interrupted ({why}). {account_line(counts)}", soft_wrap=True, markup=False)
-        console.print(f"go on with: {resume_command(folder)}", soft_wrap=True, markup=False)
+    if reason is not None and not (driven and counts[UNFINISHED] + counts[UNREADABLE] == 0):
+        _say(console, f"interrupted ({_why(reason)}). {account_line(counts)}")
+        _say(console, f"go on with: {resume_command(folder, *resources.options())}")
         # A used-up budget is asked for, like the SIGTERM that a cluster would send at that time.
         number = signal.SIGTERM if reason == TIME_BUDGET else reason
         return 128 + number if isinstance(number, int) else FAULT
-    _report(folder, counts, console)
-    return _exit_code(counts, folder, console)
+    written = _report(folder, counts, console)
+    return _exit_code(counts, folder, console, resources) or written
 
 
-def answer_again(record: StudyRecord, folder: Store, console: Console) -> int:
+def answer_again(record: StudyRecord, folder: Store, console: Console, resources: Resources) -> int:
     """Say what a study that was finished before has to say; write its report only when it is missing or old.
 
     Args:
         record: The study.
         folder: Its folder.
         console: Where to say it.
+        resources: What the command was told of them.
 
     Returns:
         The exit code.
@@ -88,36 +106,44 @@ def answer_again(record: StudyRecord, folder: Store, console: Console) -> int:
     trials = folder.child("trials")
     newest = max((trials.modified(f"{trial_id}.json") or 0.0 for trial_id in records), default=0.0)
     written = folder.modified(REPORT_PAGE)
+    failed = COMPLETE
     if written is None or written < newest:
-        _report(folder, counts, console)
+        failed = _report(folder, counts, console)
     else:
-        console.print(f"{record.study} is finished. {account_line(counts)}", soft_wrap=True, markup=False)
-        console.print(f"report: {folder.location}/{REPORT_PAGE}", soft_wrap=True, markup=False)
-    return _exit_code(counts, folder, console)
+        _say(console, f"{record.study} is finished. {account_line(counts)}")
+        _say(console, f"report: {folder.place(REPORT_PAGE)}")
+    return _exit_code(counts, folder, console, resources) or failed
 
 
-def _report(folder: Store, counts: Mapping[str, int], console: Console) -> None:
+def _report(folder: Store, counts: Mapping[str, int], console: Console) -> int:
+    """Write the report and say the answer and the account; the exit code says whether it could be written."""
     if not counts["complete"]:
-        console.print(account_line(counts), soft_wrap=True, markup=False)
-        return
+        _say(console, account_line(counts))
+        return COMPLETE
     from analysis.report import write_report
 
-    report = write_report(folder.location, None)
+    try:
+        report = write_report(folder.location, None)
+    except (InputError, KeyboardInterrupt) as error:
+        _say(console, account_line(counts))
+        why = "interrupted" if isinstance(error, KeyboardInterrupt) else error
+        again = shlex.join(["fisher-study", "report", folder.location])
+        _say(console, f"no report was written ({why}); write it with: {again}")
+        return 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else FAULT
     for line in report.sentences:
-        console.print(line, soft_wrap=True, markup=False)
-    console.print(account_line(counts), soft_wrap=True, markup=False)
-    console.print(f"report: {report.page}", soft_wrap=True, markup=False)
+        _say(console, line)
+    _say(console, account_line(counts))
+    _say(console, f"report: {report.page}")
+    return COMPLETE
 
 
-def _exit_code(counts: Mapping[str, int], folder: Store, console: Console) -> int:
+def _exit_code(counts: Mapping[str, int], folder: Store, console: Console, resources: Resources) -> int:
     if counts[UNFINISHED] or counts[UNREADABLE]:
-        console.print(f"the sweep ended early; go on with: {resume_command(folder)}", soft_wrap=True, markup=False)
+        _say(console, f"the sweep ended early; go on with: {resume_command(folder, *resources.options())}")
         return FAULT
     if again := [state for state in ("failed", "diverged") if counts[state]]:
-        command = resume_command(folder, f"--retry {','.join(again)}")
-        console.print(
-            f"'fisher-study show' gives the reasons; try them again with: {command}", soft_wrap=True, markup=False
-        )
+        command = resume_command(folder, "--retry", ",".join(again), *resources.options())
+        _say(console, f"'fisher-study show' gives the reasons; try them again with: {command}")
         return INCOMPLETE
     return COMPLETE
 
@@ -139,6 +165,4 @@ def print_power(study: StudyConfig, console: Console) -> None:
         return
     found = ", ".join(f"{power:.2f} at {r:g}" for r, power in planned_power(groups).items())
     design = f"{sum(groups)} configurations in {len(groups)} families"
-    console.print(
-        f"power of the headline test by within-family correlation: {found} ({design})", soft_wrap=True, markup=False
-    )
+    _say(console, f"power of the headline test by within-family correlation: {found} ({design})")

@@ -13,15 +13,18 @@ from typing import Any
 import pandas as pd
 from rich.table import Table
 
-from study.account import STATES, account, trial_states
+from study.account import STATES, UNREADABLE, account, trial_states
 from study.config import StudyConfig
-from study.lock import live_holder
+from study.lock import is_running
 from study.plan import draft
 from study.progress import duration
 from study.records import read_study, read_trials, studies
+from study.results import is_missing
 from study.storage import Store
 from trainables.dotted_paths import flatten, paths
 from trainables.errors import InputError
+
+REASON_WIDTH = 100
 
 
 def table(*columns: str, title: str | None = None, left: Sequence[str] = ()) -> Table:
@@ -52,25 +55,25 @@ def studies_table(storage: Store) -> Table | str:
     """
     if not studies(storage):
         return f"{storage.location} holds no study yet; start one with 'fisher-study run'"
-    shown = table("study", "planned", *STATES[:4], "running", "age", "best accuracy en", left=("study",))
+    rows: list[tuple[str, dict[str, int], list[str]]] = []
     for name in studies(storage):
         folder = storage.child(name)
         try:
             study = read_study(folder)
         except InputError:
-            shown.add_row(name, *[""] * 5, "", "", "study.json is damaged")
+            rows.append((name, {}, ["", "", "study.json is damaged"]))
             continue
         records, unreadable = read_trials(folder)
         counts = account(trial_states(study, records, unreadable).values())
         best = max((r.measurements.get("accuracy.en", -math.inf) for r in records.values()), default=-math.inf)
-        age = datetime.now(UTC) - datetime.fromisoformat(study.created)
-        shown.add_row(
-            name,
-            *(str(counts[state]) for state in ("planned", *STATES[:4])),
-            "yes" if live_holder(folder) else "",
-            duration(age.total_seconds()),
-            f"{best:.3f}" if math.isfinite(best) else "",
-        )
+        age = duration((datetime.now(UTC) - datetime.fromisoformat(study.created)).total_seconds())
+        running = "yes" if is_running(folder) else ""
+        rows.append((name, counts, [running, age, f"{best:.3f}" if math.isfinite(best) else ""]))
+    # Damaged records are rare: their column is shown where there are any, so that every row sums to its plan.
+    states = [s for s in ("planned", *STATES) if s != UNREADABLE or any(c.get(s) for _, c, _ in rows)]
+    shown = table("study", *states, "running", "age", "best accuracy en", left=("study",))
+    for name, counts, rest in rows:
+        shown.add_row(name, *(str(counts.get(state, "")) for state in states), *rest)
     return shown
 
 
@@ -99,16 +102,23 @@ def trials_table(trials: pd.DataFrame) -> str:
             "Tr(F)": [f"{trace} ± {se}" if se else trace for trace, se in zip(traces, errors, strict=True)],
             "gain": _texts(trials[gains].mean(axis=1), trials, "+.3f"),
             "seconds": _texts(trials.get("seconds"), trials, ".0f"),
+            **({"reason": _reasons(trials)} if trials["reason"].notna().any() else {}),
         },
-        left=("trial", "label", "state"),
+        left=("trial", "label", "state", "reason"),
     )
+
+
+def _reasons(trials: pd.DataFrame) -> list[str]:
+    """Why a trial is not complete; cut, since ``show NAME TRIAL`` and the other formats have the whole."""
+    texts = ("" if is_missing(reason) else " ".join(str(reason).split()) for reason in trials["reason"])
+    return [text if len(text) <= REASON_WIDTH else f"{text[: REASON_WIDTH - 3]}..." for text in texts]
 
 
 def _texts(values: pd.Series[Any] | None, trials: pd.DataFrame, form: str) -> list[str]:
     """A column of numbers as text; empty where nothing was measured."""
     if values is None:
         return [""] * len(trials)
-    return ["" if _missing(value) else format(value, form) for value in values]
+    return ["" if is_missing(value) else format(value, form) for value in values]
 
 
 def columns_table(trials: pd.DataFrame) -> str:
@@ -125,14 +135,9 @@ def columns_table(trials: pd.DataFrame) -> str:
 
 
 def _plain_text(value: Any) -> str:
-    if _missing(value):
+    if is_missing(value):
         return ""
     return format(value, ".6g") if isinstance(value, float) else " ".join(str(value).split())
-
-
-def _missing(value: Any) -> bool:
-    """None, or the NaN by which pandas marks a hole."""
-    return value is None or value != value
 
 
 def aligned(columns: Mapping[str, Sequence[str]], left: Collection[str]) -> str:
@@ -167,7 +172,7 @@ def trials_json(trials: pd.DataFrame) -> str:
     Returns:
         A list; what was not measured is null.
     """
-    rows = ({str(k): None if _missing(v) else v for k, v in row.items()} for row in trials.to_dict("records"))
+    rows = ({str(k): None if is_missing(v) else v for k, v in row.items()} for row in trials.to_dict("records"))
     return "[\n" + ",\n".join(json.dumps(row, allow_nan=False) for row in rows) + "\n]"
 
 

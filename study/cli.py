@@ -234,8 +234,8 @@ def report(
 ) -> None:
     """Write the report of a study from its records, also while it runs."""
     from analysis.report import write_report
-    from study.records import STUDY_FILE, study_folder
-    from study.storage import open_store
+    from study.records import study_folder
+    from study.storage import STUDY_FILE, open_store
 
     is_folder = "/" in study or open_store(study).exists(STUDY_FILE)
     written = write_report(study if is_folder else study_folder(open_store(storage), study).location, out)

@@ -15,10 +15,12 @@ from trainables.dotted_paths import check_path, flatten, with_values
 from trainables.errors import InputError
 from trainables.schema import Count, Frozen
 
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+
 
 def _check_name(name: str) -> str:
     """Names become folder names and parts of what people type with commas and equals signs."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+    if not re.fullmatch(NAME, name):
         raise ValueError(
             f"a name takes letters, digits, '.', '_' and '-', begins with a letter or digit and has at most 100 of "
             f"them, got {name!r}"

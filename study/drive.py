@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -13,11 +14,20 @@ from study.interruption import Interruption
 from study.lock import DriverLock
 from study.plan import PlannedTrial
 from study.progress import SweepProgress
-from study.records import STUDY_FILE, StudyRecord, TrialRecord, next_run, write_study, write_trial
+from study.records import (
+    StudyRecord,
+    TrialRecord,
+    next_run,
+    read_study,
+    read_trials,
+    write_study,
+    write_trial,
+)
 from study.resources import Resources
-from study.storage import Store
-from study.working_files import delete_checkpoint, tidy_checkpoints, write_draw
+from study.storage import STUDY_FILE, Store
+from study.working_files import delete_checkpoint, read_draws, tidy_checkpoints, write_draw
 from trainables.config import TrialConfig
+from trainables.dotted_paths import parse
 from trainables.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,6 +45,8 @@ class Work:
         planned: Its plan.
         pending: The planned trials to run.
         kept: Trial id to record, of the other ones.
+        found: What study.json said when this was planned; None when there was none.
+        records: Trial id to record, as they were then.
         record: What to write to study.json before the first trial, or None when it stands already.
     """
 
@@ -43,6 +55,8 @@ class Work:
     planned: Sequence[PlannedTrial]
     pending: Sequence[PlannedTrial]
     kept: Mapping[str, TrialRecord]
+    found: StudyRecord | None = None
+    records: Mapping[str, TrialRecord] = field(default_factory=dict)
     record: StudyRecord | None = None
 
 
@@ -57,7 +71,7 @@ def drive(work: Work, assets: Assets, resources: Resources, console: Console, in
         interruption: Ends the sweep early.
 
     Raises:
-        InputError: The storage cannot be written, or another driver took the study.
+        InputError: The storage cannot be written, or another driver took the study, or changed it after it was read.
         KeyboardInterrupt: A signal came before the sweep began.
     """
     from study.sweep import session, sweep
@@ -66,25 +80,33 @@ def drive(work: Work, assets: Assets, resources: Resources, console: Console, in
 
     def write(record: TrialRecord) -> None:
         if not folder.exists(STUDY_FILE):
-            raise FileNotFoundError(f"{folder.location}/{STUDY_FILE} is gone")
+            raise FileNotFoundError(f"{folder.place(STUDY_FILE)} is gone")
         write_trial(folder, record)
         if record.state != "failed":  # a failed trial may be tried again, and goes on from there
-            delete_checkpoint(folder, record.trial_id)
+            with suppress(OSError):
+                delete_checkpoint(folder, record.trial_id)
 
     console.print("starting Ray")
     with session(resources) as decided:
-        fresh = not folder.exists(STUDY_FILE)
+        if decided.nodes > 1 and folder.is_local:
+            console.print(
+                f"note: {decided.nodes} nodes and a local storage: a node that does not see {folder.location} keeps no "
+                f"checkpoint and saves no model; measurements need neither",
+                soft_wrap=True,
+                markup=False,
+            )
         lock = DriverLock(folder, on_loss=lambda: interruption.request("another driver took the study over"))
         try:
             lock.acquire()
+            _refuse_news(work)
             if work.record is not None:
                 write_study(folder, work.record)
             name = next_run(folder)
-        except KeyboardInterrupt:
-            _undo(folder, lock, fresh)
+        except (KeyboardInterrupt, InputError):
+            _undo(folder, lock)
             raise
         except OSError as error:
-            _undo(folder, lock, fresh)
+            _undo(folder, lock)
             raise InputError(f"cannot write to {folder.location}: {error}; choose another --storage") from None
         try:
             searches = _searches(work, int(name))
@@ -95,10 +117,18 @@ def drive(work: Work, assets: Assets, resources: Resources, console: Console, in
             lock.release()
 
 
-def _undo(folder: Store, lock: DriverLock, fresh: bool) -> None:
+def _refuse_news(work: Work) -> None:
+    """Between reading a study and locking it another driver may have run it, since model and data take their time."""
+    found = read_study(work.folder) if work.folder.exists(STUDY_FILE) else None
+    records, _ = read_trials(work.folder)
+    if found != work.found or records != work.records:
+        raise InputError(f"another run changed {work.folder.location} in the meantime; type the command again")
+
+
+def _undo(folder: Store, lock: DriverLock) -> None:
     """Leave a study as it was before the run, and of a new one nothing."""
     lock.release()
-    if fresh:
+    if all(name.startswith(".") for name in folder.names()):  # else there is a study, or the lock of another driver
         folder.delete()
 
 
@@ -114,7 +144,13 @@ def _searches(work: Work, run: int) -> dict[str, JointSearch]:
 
     return {
         arm.name: JointSearch(
-            arm, work.study.base, [row for row in work.planned if row.arm == arm.name], work.kept, run, on_draw
+            arm,
+            work.study.base,
+            [row for row in work.planned if row.arm == arm.name],
+            work.kept,
+            run,
+            on_draw,
+            {trial_id: parse(config) for trial_id, config in read_draws(work.folder).items()},
         )
         for arm in arms
     }

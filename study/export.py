@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from study.config import Arm
 from study.records import read_study
-from study.results import load_store
-from study.search_space import LogUniform, Uniform, Value
+from study.results import is_missing, load_store
+from study.search_space import ACCURACY, TRACE, LogUniform, Uniform, Value
 from study.storage import Store
 from trainables.dotted_paths import flatten, parse
 from trainables.errors import InputError
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
-ACCURACY, TRACE = "accuracy.en", "fisher_trace"
 OBJECTIVES = {ACCURACY: "maximize", f"log10 {TRACE}": "minimize"}
 SQLITE = "sqlite:///"
 WIDE = 10.0
@@ -54,7 +53,7 @@ def export_optuna(folder: Store, target: str) -> str:
     for planned, row in zip(results.study["plan"], rows, strict=True):
         config = flatten(parse(results.configs[planned["trial_id"]]))
         undrawn = planned["slot"] is not None and row["state"] == "unfinished"
-        searched = [p for p in arms[planned["arm"]].search if not (undrawn and _missing(row[f"config.{p}"]))]
+        searched = [p for p in arms[planned["arm"]].search if not (undrawn and is_missing(row[f"config.{p}"]))]
         points.append({path: config[path] for path in searched})
     spaces = _distributions(study.arms, points)
 
@@ -131,10 +130,5 @@ def _trial(row: Mapping[Any, Any], point: Mapping[str, Value], spaces: Mapping[s
         values=values,
         params=dict(point),
         distributions={path: spaces[path] for path in point},
-        user_attrs={str(name): value for name, value in row.items() if not _missing(value)},
+        user_attrs={str(name): value for name, value in row.items() if not is_missing(value)},
     )
-
-
-def _missing(value: Any) -> bool:
-    """None, or the NaN by which pandas marks a hole."""
-    return value is None or value != value

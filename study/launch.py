@@ -24,7 +24,6 @@ from study.loading import load_source
 from study.lock import LOCK_FILE, refuse_second_driver
 from study.plan import PlannedTrial, differences, draft, plan, probes
 from study.records import (
-    STUDY_FILE,
     StudyRecord,
     TrialRecord,
     new_study,
@@ -33,16 +32,14 @@ from study.records import (
     study_folder,
 )
 from study.resources import Resources, prepare_ray
-from study.storage import Store
+from study.storage import STUDY_FILE, Store
 from trainables.errors import InputError
+from trainables.software import NUMERIC, software
 
 if TYPE_CHECKING:
     from trainables.assets import Assets
 
 RETRIED = frozenset({"failed", "diverged"})
-
-SOFTWARE = ("version.code", "version.torch", "version.transformers", "version.tokenizers")
-"""Software that a resume wants unchanged, since it may change the numbers."""
 
 
 def run(study: StudyConfig, storage: Store, resources: Resources, console: Console) -> int:
@@ -74,13 +71,16 @@ def run(study: StudyConfig, storage: Store, resources: Resources, console: Conso
         raise InputError(f"{folder.location} exists and is no study; choose another name with --name")
     folder.require_writable()
     prepare_ray(resources.address)
+    driven = False
     with Interruption() as interruption:
-        assets = resolve([*draft(study), *probes(study)])
+        assets = resolve([*draft(study), *probes(study)], console)
         trials = plan(study, assets.fingerprints)
         console.print(f"{study.name}: {len(trials)} trials")
-        record = new_study(study, trials, _fingerprints(trials, assets), _software(), assets.notes)
-        drive(Work(folder, study, trials, trials, {}, record), assets, resources, console, interruption)
-    return finish(folder, console, interruption)
+        record = new_study(study, trials, _fingerprints(trials, assets), software(), assets.notes)
+        work = Work(folder, study, trials, trials, kept={}, record=record)
+        drive(work, assets, resources, console, interruption)
+        driven = True
+    return finish(folder, console, interruption, resources, driven)
 
 
 def resume(
@@ -118,6 +118,8 @@ def resume(
     larger = None
     if arms is not None or seeds is not None:
         study = record.study_config()
+        if arms is not None and ".py:" in study.source:
+            console.print(f"the arms are read from {study.source}", soft_wrap=True, markup=False)
         larger = extend(study, arms=arms, seeds=seeds, source=None if arms is None else load_source(study))
         larger = larger if differences(study, larger) else None
     return _continue(record, folder, resources, console, retry, accept_changes, larger)
@@ -133,27 +135,32 @@ def _continue(
     larger: StudyConfig | None = None,
 ) -> int:
     refuse_second_driver(folder)
-    records, _ = read_trials(folder)
+    records, unreadable = read_trials(folder)
     planned = record.planned()
     pending = _unfinished(planned, records, retry)
     if not pending and larger is None:
-        return answer_again(record, folder, console)
+        return answer_again(record, folder, console, resources)
     prepare_ray(resources.address)
+    driven = False
     with Interruption() as interruption:
         study = larger or record.study_config()
-        assets = resolve([*(pending if larger is None else draft(larger)), *probes(study)])
+        assets = resolve([*(pending if larger is None else draft(larger)), *probes(study)], console)
         extended = None
         if larger is not None:
             planned = keep_rows(planned, plan(larger, assets.fingerprints))
             pending = _unfinished(planned, records, retry)
             extended = record.extended(larger, planned, _fingerprints(planned, assets))
         console.print(f"{record.study}: {len(planned) - len(pending)} of {len(planned)} trials are finished")
-        if not accept_changes:
-            _refuse_changes(record, pending, assets)
+        if unreadable:
+            console.print(f"records that cannot be read, so that their trials run again: {', '.join(unreadable)}")
         again = {trial.trial_id for trial in pending}
         kept = {trial.trial_id: records[trial.trial_id] for trial in planned if trial.trial_id not in again}
-        drive(Work(folder, study, planned, pending, kept, extended), assets, resources, console, interruption)
-    return finish(folder, console, interruption)
+        if not accept_changes:
+            _refuse_changes(record, folder, pending, kept, assets, resources)
+        work = Work(folder, study, planned, pending, kept, found=record, records=records, record=extended)
+        drive(work, assets, resources, console, interruption)
+        driven = True
+    return finish(folder, console, interruption, resources, driven)
 
 
 def _unfinished(
@@ -177,7 +184,7 @@ def preview(study: StudyConfig, storage: Store, resources: Resources, console: C
     folder = storage.child(study.name)
     folder.require_writable()
     print_power(study, console)
-    assets = resolve([*draft(study), *probes(study)])
+    assets = resolve([*draft(study), *probes(study)], console)
     trials = plan(study, assets.fingerprints)
     for kind, found in _fingerprints(trials, assets).items():
         for name, fingerprint in found.items():
@@ -187,7 +194,8 @@ def preview(study: StudyConfig, storage: Store, resources: Resources, console: C
     timed = [trial if trial.slot is None else replace(trial, config=drawn[trial.arm]) for trial in trials]
     print_estimate(timed, assets, resources, console)
     exists = folder.exists(STUDY_FILE)
-    console.print(f"{folder.location}: {'exists already' if exists else 'nothing was run or written'}", soft_wrap=True)
+    outcome = "exists already" if exists else "nothing was run or written"
+    console.print(f"{folder.location}: {outcome}", soft_wrap=True, markup=False)
 
 
 def parse_retry(text: str | None) -> frozenset[str]:
@@ -208,11 +216,12 @@ def parse_retry(text: str | None) -> frozenset[str]:
     return states
 
 
-def resolve(trials: Sequence[PlannedTrial]) -> Assets:
+def resolve(trials: Sequence[PlannedTrial], console: Console) -> Assets:
     """Read the models and the data of some trials, and build each model once, so that wrong input is found here.
 
     Args:
         trials: The trials.
+        console: Where the run is shown; when it is quiet, notes on the data are left to study.json and the report.
 
     Returns:
         Their assets.
@@ -222,14 +231,8 @@ def resolve(trials: Sequence[PlannedTrial]) -> Assets:
     configs = [trial.config for trial in trials]
     assets = Assets.resolve(configs)
     for note in assets.check(configs):
-        Console(stderr=True).print(f"note: {note}", markup=False, soft_wrap=True)
+        Console(stderr=True, quiet=console.quiet).print(f"note: {note}", markup=False, soft_wrap=True)
     return assets
-
-
-def _software() -> dict[str, str | bool | None]:
-    from trainables.tune_trainable import software  # imports Ray
-
-    return software()
 
 
 def _fingerprints(trials: Sequence[PlannedTrial], assets: Assets) -> dict[str, dict[str, str]]:
@@ -249,11 +252,18 @@ def _fingerprints(trials: Sequence[PlannedTrial], assets: Assets) -> dict[str, d
     return found
 
 
-def _refuse_changes(record: StudyRecord, pending: Sequence[PlannedTrial], assets: Assets) -> None:
-    now = _software()
+def _refuse_changes(
+    record: StudyRecord,
+    folder: Store,
+    pending: Sequence[PlannedTrial],
+    kept: Mapping[str, TrialRecord],
+    assets: Assets,
+    resources: Resources,
+) -> None:
+    now = software()
     changed = [
         f"{name}: {record.versions.get(name)} -> {now[name]}"
-        for name in SOFTWARE
+        for name in NUMERIC
         if record.versions.get(name) != now[name]
     ]
     found = _fingerprints(pending, assets)
@@ -262,8 +272,13 @@ def _refuse_changes(record: StudyRecord, pending: Sequence[PlannedTrial], assets
         changed += [
             f"{kind} {key}: {before[key]} -> {new}" for key, new in found[kind].items() if before.get(key, new) != new
         ]
+    cpus = {r.provenance["cpus"] for r in kept.values() if "cpus" in r.provenance} - {resources.cpus_per_trial}
+    if cpus:  # the number of threads decides in which order numbers are added
+        used = ", ".join(f"{number:g}" for number in sorted(cpus))
+        changed.append(f"--cpus-per-trial: {used} -> {resources.cpus_per_trial:g}")
     if changed:
+        command = resume_command(folder, *resources.options(), "--accept-changes")
         raise InputError(
             f"since study {record.study} began, this changed: {'; '.join(changed)}. Trials of both would be mixed: "
-            f"bring the old state back, start a new study with --name, or go on with --accept-changes"
+            f"bring the old state back, start a new study with --name, or go on with: {command}"
         )

@@ -76,6 +76,21 @@ def live_holder(study: Store) -> Holder | None:
     return holder if holder is not None and holder.is_alive(time.time()) else None
 
 
+def is_running(study: Store) -> bool:
+    """Whether a driver runs a study now, as far as it can be seen.
+
+    Args:
+        study: The study's folder.
+
+    Returns:
+        False, too, when the lock cannot be read.
+    """
+    try:
+        return live_holder(study) is not None
+    except OSError:
+        return False
+
+
 def _read(study: Store) -> Holder | None:
     try:
         return Holder(**json.loads(study.read(LOCK_FILE)))
@@ -107,11 +122,25 @@ class DriverLock:
             InputError: Another driver holds it.
         """
         refuse_second_driver(self._study)
+        self._watch()
         self._write()
         # Object stores cannot create a file exclusively. Of two drivers that both saw no lock the later writer wins.
         time.sleep(SETTLE_SECONDS)
         refuse_second_driver(self._study, but=self._token)
         self._thread.start()
+
+    def _watch(self) -> None:
+        """A lock of another machine that looks stale may be alive when the clocks differ: wait for a heartbeat."""
+        holder = _read(self._study)
+        if holder is None or holder.host == socket.gethostname():
+            return
+        time.sleep(HEARTBEAT_SECONDS + SETTLE_SECONDS)
+        after = _read(self._study)
+        if after is not None and after.heartbeat != holder.heartbeat:
+            raise InputError(
+                f"{self._study.location} is being run by process {after.pid} on {after.host}, whose clock is behind "
+                f"this one's; wait for it, or end it and try again"
+            )
 
     def release(self) -> None:
         """Give the lock back, unless another driver took it over."""
@@ -149,10 +178,14 @@ def refuse_second_driver(study: Store, but: str | None = None) -> None:
         but: Token of the caller's own lock.
 
     Raises:
-        InputError: The lock is held by a living driver.
+        InputError: The lock is held by a living driver, or cannot be read.
     """
-    if (holder := live_holder(study)) is not None and holder.token != but:
+    try:
+        holder = live_holder(study)
+    except OSError as error:
+        raise InputError(f"{study.place(LOCK_FILE)} cannot be read: {str(error).splitlines()[0]}") from None
+    if holder is not None and holder.token != but:
         raise InputError(
             f"{study.location} is being run by process {holder.pid} on {holder.host}; "
-            f"wait for it, or end it and try again"
+            f"wait for it, or end it and try again (its lock is {study.place(LOCK_FILE)})"
         )

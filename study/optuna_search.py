@@ -20,12 +20,10 @@ from optuna.trial import TrialState, create_trial
 from study.config import Arm
 from study.plan import PlannedTrial
 from study.records import TrialRecord
-from study.search_space import Choice, Distribution, Grid, Point, Uniform, Value
+from study.search_space import ACCURACY, TRACE, Choice, Distribution, Grid, Point, Uniform, Value
 from trainables.config import TrialConfig
 from trainables.dotted_paths import flatten, parse
 
-ACCURACY = "accuracy.en"
-TRACE = "fisher_trace"
 STARTUP_TRIALS = 10
 """Slots drawn at random before the first model of the outcomes, Optuna's own default; at most a third of the slots."""
 
@@ -43,6 +41,7 @@ class JointSearch:
         records: Trial id to record, of those that will not run again.
         run: Number of the run; a fresh sampler of the same seed would repeat the first draws of the run before.
         on_draw: Receives the id and the configuration of each trial before it starts.
+        draws: Trial id to what was drawn for it before: a trial that was interrupted goes on with it.
     """
 
     def __init__(
@@ -53,6 +52,7 @@ class JointSearch:
         records: Mapping[str, TrialRecord],
         run: int,
         on_draw: Callable[[str, TrialConfig], None],
+        draws: Mapping[str, TrialConfig] | None = None,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._arm = arm
@@ -66,6 +66,7 @@ class JointSearch:
         self._ended: dict[int | None, list[TrialRecord]] = {slot: [] for slot in self._waiting}
         self._configs: dict[int | None, TrialConfig] = {}
         self._asked: dict[int | None, Any] = {}
+        self._begun = {row.slot: draws[row.trial_id] for row in rows if draws and row.trial_id in draws}
         startup = max(1, min(STARTUP_TRIALS, len(self._waiting) // 3))
         self._study = optuna.create_study(
             directions=["maximize", "minimize"],
@@ -90,6 +91,8 @@ class JointSearch:
             InputError: The drawn values do not go together.
         """
         if trial.slot not in self._configs:
+            if (begun := self._begun.get(trial.slot)) is not None:
+                self._study.enqueue_trial(self._params(begun))
             asked = self._study.ask(self._distributions)
             self._asked[trial.slot] = asked
             self._configs[trial.slot] = self._arm.at(self._base, self._arm.spread(asked.params))

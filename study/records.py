@@ -8,22 +8,26 @@ runs, the driver's lock and ``checkpoints/``. Every file is whole or absent.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from study.config import StudyConfig, describe
+from study.config import NAME, StudyConfig, describe
 from study.plan import PlannedTrial
-from study.storage import Store
+from study.storage import STUDY_FILE, Store
 from trainables.dotted_paths import parse
 from trainables.errors import InputError
 
-STUDY_FILE = "study.json"
 REPORT_PAGE = "report/report.html"
+SCHEMA_VERSION: Literal[1] = 1
 
 State = Literal["complete", "diverged", "failed"]
+TrialId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+"""A file's name: study.json may come from elsewhere, and must not lead out of the study's folder."""
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -36,7 +40,7 @@ class Recorded(BaseModel):
 class PlanRow(Recorded):
     """One planned trial."""
 
-    trial_id: str
+    trial_id: TrialId
     arm: str
     label: str
     seed: int
@@ -47,7 +51,7 @@ class PlanRow(Recorded):
 class StudyRecord(Recorded):
     """The content of study.json."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1] = SCHEMA_VERSION
     study: str
     created: str
     description: str
@@ -121,9 +125,9 @@ class TrialError(Recorded):
 class TrialRecord(Recorded):
     """The content of trials/TRIAL_ID.json."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1] = SCHEMA_VERSION
     study: str
-    trial_id: str
+    trial_id: TrialId
     arm: str
     label: str
     seed: int
@@ -212,16 +216,28 @@ def read_study(folder: Store) -> StudyRecord:
         InputError: There is none, or it is damaged.
     """
     try:
-        return StudyRecord.model_validate_json(folder.read(STUDY_FILE))
+        content = folder.read(STUDY_FILE)
+        return StudyRecord.model_validate_json(content)
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{folder.location} is no study: it has no {STUDY_FILE}") from None
     except OSError as error:
         raise InputError(f"{folder.location} cannot be read: {str(error).splitlines()[0]}") from None
     except ValidationError as error:
+        _refuse_newer(content, folder.place(STUDY_FILE))
         raise InputError(
-            f"{folder.location}/{STUDY_FILE} is damaged ({describe(error)}); restore it from a copy, "
+            f"{folder.place(STUDY_FILE)} is damaged ({describe(error)}); restore it from a copy, "
             f"or delete the folder and run the study again"
         ) from None
+
+
+def _refuse_newer(content: bytes, place: str) -> None:
+    """What a later version of the program wrote is not damaged, and must not be written over."""
+    try:
+        version = json.loads(content)["schema_version"]
+    except (ValueError, TypeError, KeyError):
+        return
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise InputError(f"{place} was written by a later version of fisher-study: update this one")
 
 
 def write_trial(folder: Store, record: TrialRecord) -> None:
@@ -243,6 +259,9 @@ def read_trials(folder: Store) -> tuple[dict[str, TrialRecord], dict[str, str]]:
 
     Returns:
         Trial id to record, and trial id to the reason why its record cannot be read.
+
+    Raises:
+        InputError: A later version of the program wrote one of them.
     """
     records: dict[str, TrialRecord] = {}
     unreadable: dict[str, str] = {}
@@ -251,10 +270,15 @@ def read_trials(folder: Store) -> tuple[dict[str, TrialRecord], dict[str, str]]:
         if name.startswith(".") or not name.endswith(".json"):
             continue  # a record that was being written when its driver died
         trial_id = name.removesuffix(".json")
+        content = b""
         try:
-            record = TrialRecord.model_validate_json(trials.read(name))
+            content = trials.read(name)
+            record = TrialRecord.model_validate_json(content)
             parse(record.config)
+        except OSError as error:
+            unreadable[trial_id] = str(error).splitlines()[0]
         except ValidationError as error:
+            _refuse_newer(content, trials.place(name))
             unreadable[trial_id] = describe(error)
         except InputError as error:
             unreadable[trial_id] = str(error)
@@ -289,11 +313,12 @@ def study_folder(storage: Store, name: str) -> Store:
     Raises:
         InputError: The storage holds no such study; the message lists those that it holds.
     """
-    known = studies(storage)
-    if name not in known:
+    folder = storage.child(name)
+    if not re.fullmatch(NAME, name) or not folder.exists(STUDY_FILE):
+        known = studies(storage)
         held = f"it holds {', '.join(known)}" if known else "it holds no study yet; start one with 'fisher-study run'"
         raise InputError(f"{storage.location} holds no study {name!r}; {held}")
-    return storage.child(name)
+    return folder
 
 
 def studies(storage: Store) -> list[str]:
@@ -303,6 +328,11 @@ def studies(storage: Store) -> list[str]:
         storage: The storage.
 
     Returns:
-        The names; none when the storage does not exist.
+        The names; none when the storage does not exist. A folder that this user may not read is passed over.
     """
-    return [name for name in storage.names() if storage.child(name).exists(STUDY_FILE)]
+    found = []
+    for name in storage.names():
+        with suppress(OSError):
+            if storage.child(name).exists(STUDY_FILE):
+                found.append(name)
+    return found

@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from trainables.errors import InputError
@@ -16,6 +16,9 @@ SaveModels = Literal["none", "stage1", "all"]
 
 ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",  # with verbose=0 the only way to silence Tune
+    # Tune does not survive that Ray's monitor kills a worker when the node is full. The kernel, which takes workers
+    # first as well, ends one trial, and that is tried again. A cluster's nodes were told before they started.
+    "RAY_memory_monitor_refresh_ms": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths keep their meaning
     "RAY_USAGE_STATS_ENABLED": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the one that is wanted, TensorBoard, is passed to Tune
@@ -39,6 +42,7 @@ class Resources:
         trial_time_limit: Seconds after which one try of a trial ends as failed; None: no limit.
         time_budget: Seconds after which the sweep ends in order; None: no limit.
         save_models: After which stages classifiers are saved in the study's folder.
+        nodes: Machines of the cluster, once it is known.
     """
 
     address: str = LOCAL
@@ -49,6 +53,26 @@ class Resources:
     trial_time_limit: float | None = None
     time_budget: float | None = None
     save_models: SaveModels = "none"
+    nodes: int = 1
+
+    def options(self) -> list[str]:
+        """What to type to get the same resources.
+
+        Returns:
+            The options of ``run`` and ``resume`` whose value is not the default.
+
+        Example:
+            >>> Resources(concurrency=2, time_budget=5400.0).options()
+            ['--concurrency', '2', '--time-budget', '1h30m']
+        """
+        words: list[str] = []
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name == "nodes" or value == field.default:
+                continue
+            shown = duration_text(value) if field.name in ("trial_time_limit", "time_budget") else f"{value}"
+            words += [f"--{field.name.replace('_', '-')}", shown.removesuffix(".0")]
+        return words
 
 
 def prepare_ray(address: str) -> None:
@@ -91,3 +115,23 @@ def parse_duration(text: str | None) -> float | None:
     if not seconds:
         raise InputError(f"a duration is written as 90s, 30m, 2h or 1h30m, got {text!r}")
     return float(seconds)
+
+
+def duration_text(seconds: float) -> str:
+    """A time span as ``parse_duration`` reads it.
+
+    Args:
+        seconds: Whole seconds.
+
+    Returns:
+        Text.
+
+    Example:
+        >>> duration_text(93_780.0)
+        '1d2h3m'
+    """
+    left, text = int(seconds), ""
+    for unit, letter in ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")):
+        count, left = divmod(left, unit)
+        text += f"{count}{letter}" if count else ""
+    return text

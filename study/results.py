@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from study.account import account, trial_states
-from study.lock import live_holder
+from study.lock import is_running
 from study.records import PlanRow, StudyRecord, TrialRecord, read_study, read_trials
 from study.storage import Store, open_store
 from study.working_files import read_draws
@@ -113,7 +113,7 @@ def load_store(folder: Store) -> StudyResults:
         curves=curves,
         account=account(states.values()),
         unreadable=unreadable,
-        running=live_holder(folder) is not None,
+        running=is_running(folder),
         configs=configs,
     )
 
@@ -160,3 +160,15 @@ _TEMPLATES = [
 def _position(name: str) -> int | None:
     """The place of a column among the definitions; None when it is no measurement."""
     return next((i for i, template in enumerate(_TEMPLATES) if template.fullmatch(name)), None)
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a cell of the trials table is empty.
+
+    Args:
+        value: The cell.
+
+    Returns:
+        Whether it is None, or the NaN by which pandas marks a hole.
+    """
+    return value is None or value != value

@@ -75,7 +75,7 @@ def select(
         largest_first = descending or sort.startswith("-")
         trials = trials.sort_values(column, ascending=not largest_first, kind="stable", na_position="last")
     if columns is not None:
-        names = [name.strip() for name in columns.split(",") if name.strip()]
+        names = list(dict.fromkeys(name.strip() for name in columns.split(",") if name.strip()))
         if not names:
             raise InputError("--columns takes names of columns with commas, got none")
         check_columns(names, trials.columns)
@@ -122,6 +122,8 @@ def _holds(trials: pd.DataFrame, condition: str) -> pd.Series[bool]:
     elif equality:
         words = column.map(lambda value: str(value).lower() if kind == "boolean" else str(value))
         holds = OPERATORS[sign](words, text)
+    elif missing.all():
+        holds = missing
     else:
         raise InputError(f"--where {condition}: column {name} holds no numbers; compare it with = or !=")
     kept: pd.Series[bool] = (holds & ~missing) | missing if sign == "!=" else holds & ~missing

@@ -10,6 +10,9 @@ from pyarrow import fs
 
 from trainables.errors import InputError
 
+STUDY_FILE = "study.json"
+"""The file that makes a folder a study."""
+
 
 class Store:
     """One folder of a file system.
@@ -30,9 +33,29 @@ class Store:
         """Whether the folder is on this machine's own file system."""
         return isinstance(self.filesystem, fs.LocalFileSystem)
 
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def parent_location(self) -> str:
+        """The folder that this one lies in, as people write it."""
+        address, question, options = self._parts()
+        return f"{address.rpartition('/')[0] or '/'}{question}{options}"
+
     def child(self, name: str) -> Store:
         """The folder of that name inside this one."""
-        return Store(self.filesystem, f"{self.path}/{name}", f"{self.location}/{name}")
+        return Store(self.filesystem, f"{self.path}/{name}", self.place(name))
+
+    def place(self, name: str) -> str:
+        """A file or folder inside as people write it; the options of a URI (``?endpoint_override=...``) stay last."""
+        address, question, options = self._parts()
+        return f"{address}/{name}{question}{options}"
+
+    def _parts(self) -> tuple[str, str, str]:
+        """The location before the options of a URI, and these."""
+        return self.location.partition("?") if "://" in self.location else (self.location, "", "")
 
     def exists(self, name: str = "") -> bool:
         """Whether a file or folder of that name exists; without a name, whether the folder itself does."""

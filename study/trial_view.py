@@ -46,7 +46,8 @@ def find_trial(results: StudyResults, name: str) -> str:
         InputError: No trial is called so, or several are.
     """
     trials = results.trials
-    match = trials[trials.trial_id.str.startswith(name) | (trials.label == name)]
+    labelled = trials.label == name
+    match = trials[labelled if labelled.any() else trials.trial_id.str.startswith(name)]
     if len(match) == 1:
         return str(match.trial_id.iloc[0])
     if match.empty:

@@ -3,12 +3,45 @@
 from __future__ import annotations
 
 import json
+import socket
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
-from study.storage import Store
+from study.storage import STUDY_FILE, Store
 from trainables.config import TrialConfig
 from trainables.dotted_paths import parse
+
+CHECKPOINTS, MODELS = "checkpoints", "models"
+
+
+@dataclass(frozen=True)
+class WorkerFolder:
+    """A folder inside a study that workers write to, for as long as they see the study there.
+
+    A node with a disk of its own would otherwise fill it with files that nobody finds or deletes.
+
+    Attributes:
+        study: The study's folder.
+        path: The folder's path inside.
+    """
+
+    study: Store
+    path: str
+
+    def child(self, name: str) -> WorkerFolder:
+        """The folder of that name inside this one."""
+        return WorkerFolder(self.study, f"{self.path}/{name}")
+
+    def read(self, name: str) -> bytes:
+        """The content of a file; FileNotFoundError when there is none."""
+        return self.study.child(self.path).read(name)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file, all of it or nothing; FileNotFoundError where the study is not to be seen."""
+        if not self.study.exists(STUDY_FILE):
+            raise FileNotFoundError(f"{socket.gethostname()} does not see {self.study.location}/{STUDY_FILE}")
+        self.study.child(self.path).write(name, content)
 
 
 def write_draw(folder: Store, trial_id: str, config: TrialConfig) -> None:
@@ -38,7 +71,7 @@ def read_draws(folder: Store) -> dict[str, dict[str, Any]]:
             continue  # a draw that was being written when its driver died
         try:
             found[name.removesuffix(".json")] = parse(json.loads(draws.read(name))).model_dump(mode="json")
-        except ValueError:
+        except (ValueError, OSError):
             continue
     return found
 
@@ -52,7 +85,7 @@ def checkpoint_store(folder: Store) -> Store:
     Returns:
         The folder of checkpoints.
     """
-    return folder.child("checkpoints")
+    return folder.child(CHECKPOINTS)
 
 
 def delete_checkpoint(folder: Store, trial_id: str) -> None:

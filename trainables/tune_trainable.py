@@ -6,14 +6,9 @@ The last report carries the measurements as scalars, for TensorBoard, and the wh
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import importlib.metadata
 import json
 import math
-import platform
 import socket
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +17,8 @@ from ray import tune
 from trainables.dotted_paths import parse
 from trainables.errors import Diverged
 from trainables.measurements import CurvePoint, Measurements
+from trainables.software import NUMERIC, software
+from trainables.trial_log import TrialLog
 
 if TYPE_CHECKING:
     from trainables.assets import Assets
@@ -29,10 +26,6 @@ if TYPE_CHECKING:
     from trainables.trial_checkpoint import Files
 
 OUTCOME = "outcome"
-DISTRIBUTIONS = ("fisher-study", "torch", "ray", "transformers", "tokenizers", "optuna")
-NUMERIC = ("version.code", "version.torch", "version.transformers", "version.tokenizers")
-"""Software that decides what the numbers are."""
-PACKAGE = Path(__file__).resolve().parent
 
 
 def run_trial(
@@ -41,6 +34,8 @@ def run_trial(
     checkpoints: Files | None = None,
     models: Folder | None = None,
     saved: SavedStages = "stage1",
+    logs: str | None = None,
+    limit: float | None = None,
 ) -> None:
     """Run one trial, or the rest of it, inside a Tune actor and report what it found.
 
@@ -50,7 +45,16 @@ def run_trial(
         checkpoints: Where checkpoints are kept; None keeps none.
         models: Where classifiers are saved, a folder for each trial; None saves none.
         saved: After which stages.
+        logs: Folder of the logs on the driver's machine.
+        limit: Seconds after which the driver ends the trial; None: never.
     """
+    with TrialLog(logs, config["trial_id"], limit):
+        _run(config, assets, checkpoints, models, saved)
+
+
+def _run(
+    config: dict[str, Any], assets: Assets, checkpoints: Files | None, models: Folder | None, saved: SavedStages
+) -> None:
     import torch
 
     from trainables.fine_tune import fine_tune
@@ -85,7 +89,8 @@ def run_trial(
     dtype = training_dtype(torch.device("cuda" if cuda else "cpu"), trial.model)
     provenance = {
         "seconds": checkpoint.seconds,
-        "steps": found.steps,
+        **({"steps": found.steps} if state == "complete" else {}),  # elsewhere unknown
+        "cpus": resources.get("CPU", 1.0),
         "peak_memory_mib": memory.mib(),
         "device": torch.cuda.get_device_name() if cuda else "cpu",
         "precision": str(dtype).removeprefix("torch."),
@@ -136,53 +141,3 @@ class PeakMemory:
             return None
         status = Path("/proc/self/status").read_text()
         return next(float(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
-
-
-@functools.cache
-def software() -> dict[str, str | bool | None]:
-    """The software that makes the numbers, looked up once in a process.
-
-    Returns:
-        ``version.NAME`` of Python and of each distribution that matters, ``version.code`` (a hash of this package's
-        sources), and ``commit`` with ``dirty`` when the package lies in a git checkout, else null.
-    """
-    versions = {f"version.{name}": _version(name) for name in DISTRIBUTIONS}
-    tracked = _git("ls-files", "--error-unmatch", Path(__file__).name) is not None  # else the checkout is another's
-    commit = _git("rev-parse", "HEAD") if tracked else None
-    changes = _git("status", "--porcelain", "--untracked-files=no") if tracked else None
-    return {
-        **versions,
-        "version.python": platform.python_version(),
-        "version.code": code_fingerprint(),
-        "commit": commit,
-        "dirty": None if changes is None else bool(changes),
-    }
-
-
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None  # optuna is not needed by a grid, and the package itself may be used from its folder
-
-
-def _git(*arguments: str) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(PACKAGE), *arguments], capture_output=True, text=True, check=True, timeout=10
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
-
-
-def code_fingerprint() -> str:
-    """Content of the sources that decide what a trial's numbers are.
-
-    Returns:
-        Twelve hexadecimal digits.
-    """
-    digest = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*.py")):
-        digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:12]

@@ -21,7 +21,7 @@ def main() -> None:
     prepare_ray("local")  # before Ray is imported
     be_patient()
     import study.sweep
-    import trainables.tune_trainable
+    import trainables.software
     from study.__main__ import main as fisher_study
     from tests.faults.trial import faulty_trial
 
@@ -29,7 +29,7 @@ def main() -> None:
     if name := os.environ.get("FAULTS_WRITE"):
         _stop_before(name)
     if code := os.environ.get("FAULTS_CODE"):
-        trainables.tune_trainable.code_fingerprint = lambda: code
+        trainables.software.code_fingerprint = lambda: code
     fisher_study()
 
 

@@ -31,6 +31,19 @@ def test_killed_while_it_starts(study: Study, whole: Study) -> None:
     same_as(study, whole)
 
 
+def test_told_to_stop_while_ray_starts(study: Study, whole: Study) -> None:
+    driver = study.start("run", *study.options)
+    until(driver, lambda: bool(study.processes("gcs_server")))
+    driver.terminate()
+    stopped = ended(driver)
+    assert (stopped.code, stopped.err) == (143, "")
+    assert stopped.last[-1] == "interrupted before anything was written"
+    assert not study.path.exists()
+    done = study.type("run", *study.options)
+    assert (done.code, done.err) == (0, "")
+    same_as(study, whole)
+
+
 def test_killed_before_the_first_record(study: Study, whole: Study) -> None:
     driver = study.start("run", *study.options, faults={"baseline": "held once"})
     until(driver, (study.notes / "baseline").exists)
@@ -98,7 +111,7 @@ def test_told_to_stop(study: Study, whole: Study, number: signal.Signals) -> Non
     assert (stopped.code, stopped.err) == (128 + number, "")
     assert stopped.last == [
         f"interrupted ({number.name}). 3 trials planned: 2 complete, 1 unfinished",
-        f"go on with: fisher-study resume pawsx --storage {study.storage}",
+        f"go on with: fisher-study resume pawsx --storage {study.storage} --concurrency 1",
     ]
     kept = study.records()
     assert len(kept) == 2
@@ -122,9 +135,20 @@ def test_a_second_driver(study: Study, whole: Study) -> None:
         assert second.code == 2
         assert second.err == (
             f"fisher-study: {study.path} is being run by process {driver.pid} on {holder['host']}; "
-            "wait for it, or end it and try again\n"
+            f"wait for it, or end it and try again (its lock is {study.path}/{LOCK_FILE})\n"
         )
     assert driver.poll() is None
     driver.terminate()
     assert ended(driver).code == 143
     mended(study, whole, study.records())
+
+
+def test_two_drivers_at_once(study: Study, whole: Study) -> None:
+    drivers = [study.start("run", *study.options) for _ in range(2)]
+    first, second = sorted((ended(driver) for driver in drivers), key=lambda done: done.code)
+    assert (first.code, first.err) == (0, "")
+    assert second.code == 2
+    assert "is being run by process" in second.err or "another run changed" in second.err
+    assert second.err.count("\n") == 1
+    same_as(study, whole)
+    assert len(list((study.path / "runs").iterdir())) == 1  # no trial ran twice

@@ -71,7 +71,7 @@ def test_a_disk_that_fills_up(study: Study, whole: Study, disk: Path) -> None:
     assert reason.startswith("interrupted (the record of kl=0.6 cannot be written: ")
     assert "No space left on device" in reason
     assert reason.endswith("). 3 trials planned: 1 complete, 2 unfinished")
-    assert advice == f"go on with: fisher-study resume pawsx --storage {study.storage}"
+    assert advice == f"go on with: fisher-study resume pawsx --storage {study.storage} --concurrency 1"
     filler.unlink()
     mended(study, whole, kept)
 

@@ -28,7 +28,7 @@ def test_every_way_to_fail_and_none_hurts_another(study: Study, whole: Study) ->
     assert account == "8 trials planned: 3 complete, 5 failed"
     assert advice == (
         "'fisher-study show' gives the reasons; try them again with: "
-        f"fisher-study resume pawsx --storage {study.storage} --retry failed"
+        f"fisher-study resume pawsx --storage {study.storage} --retry failed --concurrency 1 --trial-time-limit 2m"
     )
     reasons = {record.label: record.reason for record in records(study).values() if record.state == "failed"}
     assert reasons == {
@@ -41,6 +41,10 @@ def test_every_way_to_fail_and_none_hurts_another(study: Study, whole: Study) ->
     raised = records(study)["l2=1e-06"].error
     assert raised is not None
     assert "second line" in raised.log_tail
+    hung = records(study)["l2=0.01"].error
+    assert hung is not None
+    assert "still running after 114 s, here:" in hung.log_tail
+    assert "time.sleep(0.1)" in hung.log_tail  # the line at which it stood
     again = study.type("resume", "pawsx")
     assert again.code == 3  # what failed is not tried again unasked
     kept = {trial: kept for trial, kept in study.records().items() if b'"state": "complete"' in kept[0]}
@@ -70,7 +74,16 @@ def test_a_killed_worker_without_a_further_try(study: Study, whole: Study) -> No
     mended(study, whole, kept, "--retry", "failed")
 
 
-def test_a_loss_that_is_no_number(study: Study) -> None:
+def test_a_loss_that_is_nan(study: Study) -> None:
+    study.arms = "baseline"
+    study.settings["stages.0.optimizer.learning_rate"] = 1e30
+    done = study.type("run", *study.options)
+    assert (done.code, done.err) == (3, "")
+    assert records(study)["baseline"].reason == "loss is nan at stage 0.en, step 1"
+    assert "1 trials planned: 0 complete, 1 diverged" in done.out
+
+
+def test_a_loss_that_is_infinite(study: Study) -> None:
     study.arms = "baseline,l2=1e38"
     done = study.type("run", *study.options)
     assert (done.code, done.err) == (3, "")

@@ -42,6 +42,14 @@ def test_studies_with_their_account(make_study: MakeStudy, make_record: Make) ->
     assert small[7:] == ["s", "0.700"]
 
 
+def test_a_damaged_record_is_counted(make_study: MakeStudy) -> None:
+    folder, trials = make_study(records=2)
+    folder.child("trials").write(f"{trials[0].trial_id}.json", b"{")
+    head, row = text(browse.studies_table(open_store(folder.path.rsplit("/", 1)[0]))).splitlines()
+    assert head.split()[:7] == ["study", "planned", "complete", "diverged", "failed", "unfinished", "unreadable"]
+    assert row.split()[:7] == ["small", "6", "1", "0", "0", "4", "1"]
+
+
 def test_an_empty_storage_says_how_to_begin(make_study: MakeStudy) -> None:
     folder, _ = make_study()
     assert "holds no study yet; start one with 'fisher-study run'" in text(browse.studies_table(folder))
@@ -55,6 +63,18 @@ def test_trials_with_the_papers_figures(make_study: MakeStudy) -> None:
         trials[0].trial_id, "baseline", "0", "complete", "1.000", "0.700", "0.500", "0.3", "±", "0.01", "+0.100", "2",
     ]  # fmt: skip
     assert lines[2].split() == [trials[1].trial_id, "baseline", "1", "unfinished"]
+
+
+def test_reasons_stand_in_a_column_where_there_are_any(make_study: MakeStudy, make_record: Make) -> None:
+    folder, trials = make_study(records=1)
+    reasons = {trials[1]: "ValueError: first\nsecond", trials[2]: "x" * 101}
+    for trial, reason in reasons.items():
+        write_trial(folder, make_record(trial, state="failed", measurements={}, reason=reason))
+    lines = browse.trials_table(load(folder.path).trials).splitlines()
+    assert lines[0].endswith("seconds  reason")
+    assert lines[1].endswith("2")  # complete: none
+    assert lines[2].endswith("  ValueError: first second")
+    assert lines[3].endswith(f"  {'x' * 97}...")
 
 
 def test_a_plan_without_records_has_empty_columns(make_study: MakeStudy) -> None:

@@ -16,7 +16,6 @@ from rich.console import Console
 
 import analysis.report
 import study.sweep
-import trainables.tune_trainable
 from study import launch
 from study.answer import resume_command
 from study.config import Arm, StudyConfig
@@ -28,7 +27,7 @@ from study.records import TrialRecord, read_study, read_trials
 from study.resources import Resources
 from study.search_space import LogUniform
 from study.storage import Store, open_store
-from study.working_files import checkpoint_store, read_draws
+from study.working_files import WorkerFolder, checkpoint_store, read_draws
 from trainables.config import TrialConfig
 from trainables.errors import InputError
 
@@ -60,6 +59,7 @@ class World:
         self.ran: list[list[str]] = []
         self.reports: list[str] = []
         self.states: dict[str, str] = {}
+        self.provenance: dict[str, Any] = {}
         self.after: Callable[[Any, int], None] = lambda interruption, count: None
 
     def sweep(
@@ -88,6 +88,7 @@ class World:
             if trial.slot is not None:
                 trial = replace(trial, config=searches[trial.arm].draw(trial))
             record = self.make_record(trial, state=state, reason=None if state == "complete" else "why")
+            record = record.model_copy(update={"provenance": {**record.provenance, **self.provenance}})
             write(record)
             if trial.slot is not None:
                 searches[trial.arm].ended(record)
@@ -118,11 +119,11 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_record: Make) -> World:
     world = World(open_store(str(tmp_path / "st")), make_record)
-    monkeypatch.setattr(launch, "resolve", lambda trials: world.assets)
+    monkeypatch.setattr(launch, "resolve", lambda trials, console: world.assets)
     monkeypatch.setattr(launch, "print_estimate", lambda trials, *rest: world.console.print(f"{len(trials)} timed"))
     monkeypatch.setattr(study.sweep, "session", lambda resources: nullcontext(resources))
     monkeypatch.setattr(study.sweep, "sweep", world.sweep)
-    monkeypatch.setattr(trainables.tune_trainable, "software", lambda: VERSIONS)
+    monkeypatch.setattr(launch, "software", lambda: VERSIONS)
     monkeypatch.setattr(analysis.report, "write_report", world.report)
     return world
 
@@ -230,7 +231,9 @@ def test_a_joint_search_goes_on_with_what_its_slots_found(world: World) -> None:
     world.states = {}
     assert world.resume(retry=frozenset({"failed"})) == 0
     assert [state for state, _, _ in world.known["search"]] == ["COMPLETE"] * 3
-    assert read_draws(world.folder)[read_study(world.folder).plan[2].trial_id] != before
+    assert (
+        read_draws(world.folder)[read_study(world.folder).plan[2].trial_id] == before
+    )  # it is tried again, not drawn again
 
 
 def test_a_grid_loads_no_optuna(world: World, small_study: StudyConfig) -> None:
@@ -361,7 +364,7 @@ def test_missing_trials_without_an_interruption_are_1(
 def test_an_interruption_while_loading_leaves_nothing(
     world: World, small_study: StudyConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launch, "resolve", lambda trials: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(launch, "resolve", lambda trials, console: signal.raise_signal(signal.SIGINT))
     assert world.run(small_study) == 130
     assert "interrupted before anything was written" in world.said()
     assert not world.storage.exists()
@@ -420,7 +423,7 @@ def test_a_change_of_code_or_weights_stops_a_resume(
     world.after = lambda interruption, count: None
     ids = [row.trial_id for row in read_study(world.folder).plan]
     if change == "code":
-        monkeypatch.setattr(trainables.tune_trainable, "software", lambda: VERSIONS | {"version.code": "new"})
+        monkeypatch.setattr(launch, "software", lambda: VERSIONS | {"version.code": "new"})
         message = "this changed: version.code: c0de -> new. Trials of both would be mixed"
     else:
         world.assets.weights = "other"
@@ -486,3 +489,127 @@ def test_retry_takes_two_words() -> None:
 def test_the_command_to_go_on_can_be_pasted(tmp_path: Path) -> None:
     folder = open_store(str(tmp_path / "my studies")).child("small")
     assert resume_command(folder) == f"fisher-study resume small --storage '{tmp_path}/my studies'"
+
+
+def test_the_command_to_go_on_has_the_same_resources(world: World, small_study: StudyConfig) -> None:
+    world.after = lambda interruption, count: interruption.request(signal.SIGINT)
+    resources = Resources(address="head:6379", cpus_per_trial=2.0, save_models="all")
+    launch.run(small_study, world.storage, resources, world.console)
+    storage = world.storage.location
+    assert world.said().splitlines()[-1] == (
+        f"go on with: fisher-study resume small --storage {storage} --address head:6379 --cpus-per-trial 2 "
+        "--save-models all"
+    )
+
+
+def test_another_number_of_cpus_is_a_change(world: World, small_study: StudyConfig) -> None:
+    world.provenance = {"cpus": 2.0}
+    world.after = lambda interruption, count: interruption.request(signal.SIGINT)
+    world.run(small_study)
+    with pytest.raises(InputError, match=r"this changed: --cpus-per-trial: 2 -> 1\. .* or go on with: .*resume small"):
+        world.resume()
+    world.after = lambda interruption, count: None
+    assert launch.resume("small", world.storage, Resources(cpus_per_trial=2.0), world.console) == 0
+
+
+def test_an_interruption_after_the_last_trial_is_none(world: World, small_study: StudyConfig) -> None:
+    world.after = lambda interruption, count: interruption.request(signal.SIGTERM) if count == 6 else None
+    assert world.run(small_study) == 0
+    assert world.said().splitlines()[-2] == "6 trials planned: 6 complete"
+
+
+def test_a_report_that_cannot_be_written_hides_no_result(
+    world: World, small_study: StudyConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(folder: str, out: str | None) -> Any:
+        raise InputError("cannot write there")
+
+    monkeypatch.setattr(analysis.report, "write_report", refused)
+    assert world.run(small_study) == 1
+    assert world.said().splitlines()[-2:] == [
+        "6 trials planned: 6 complete",
+        f"no report was written (cannot write there); write it with: fisher-study report {world.folder.location}",
+    ]
+
+
+def test_control_c_during_the_report_is_130(
+    world: World, small_study: StudyConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(folder: str, out: str | None) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(analysis.report, "write_report", interrupted)
+    assert world.run(small_study) == 130
+    assert "no report was written (interrupted); write it with" in world.said()
+
+
+def test_a_storage_that_is_away_at_the_end_says_how_to_go_on(
+    world: World, small_study: StudyConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(self: Store, name: str = "") -> bool:
+        raise OSError(5, "Input/output error")
+
+    def goes_away(interruption: Any, count: int) -> None:
+        if count == 6:
+            interruption.request("the record of kl=0.5 cannot be written: away")
+            monkeypatch.setattr(Store, "names", away)
+
+    world.after = goes_away
+    assert world.run(small_study) == 1
+    assert world.said().splitlines()[-2:] == [
+        "interrupted (the record of kl=0.5 cannot be written: away). "
+        f"What is in {world.folder.location} cannot be read now: [Errno 5] Input/output error",
+        f"when it can, go on with: fisher-study resume small --storage {world.storage.location}",
+    ]
+
+
+@pytest.mark.parametrize("which", ["study.json", "a record"])
+def test_what_another_run_did_meanwhile_is_not_written_over(
+    world: World, small_study: StudyConfig, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    world.after = lambda interruption, count: interruption.request(signal.SIGINT)
+    if which == "a record":
+        world.run(small_study)
+    world.after = lambda interruption, count: None
+
+    def meanwhile(trials: Any, console: Any) -> Any:
+        monkeypatch.setattr(launch, "resolve", lambda trials, console: world.assets)
+        assert world.run(small_study) == 0  # another driver, from start to end
+        return world.assets
+
+    monkeypatch.setattr(launch, "resolve", meanwhile)
+    with pytest.raises(InputError, match="another run changed .*small in the meantime; type the command again"):
+        world.run(small_study)
+    assert world.ran[-1]
+    assert world.run(small_study) == 0
+    assert world.folder.names() == ["report", "runs", "study.json", "trials"]
+
+
+def test_of_many_nodes_and_a_local_storage_a_note_tells(
+    world: World, small_study: StudyConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study.sweep, "session", lambda resources: nullcontext(replace(resources, nodes=2)))
+    world.run(small_study)
+    assert (
+        f"note: 2 nodes and a local storage: a node that does not see {world.folder.location} keeps no checkpoint"
+    ) in world.said()
+
+
+def test_records_that_cannot_be_read_run_again_and_are_named(world: World, small_study: StudyConfig) -> None:
+    world.run(small_study)
+    first = read_study(world.folder).plan[0].trial_id
+    world.folder.child("trials").write(f"{first}.json", b"{")
+    world.said()
+    assert world.resume() == 0
+    assert f"records that cannot be read, so that their trials run again: {first}" in world.said()
+
+
+def test_workers_write_where_they_see_the_study(tmp_path: Path) -> None:
+    folder = open_store(str(tmp_path / "study"))
+    models = WorkerFolder(folder, "models").child("id")
+    with pytest.raises(FileNotFoundError, match=r"does not see .*study\.json"):
+        models.write("config.json", b"{}")
+    assert not folder.exists()
+    folder.write("study.json", b"")
+    models.write("config.json", b"{}")
+    assert models.read("config.json") == folder.child("models").child("id").read("config.json") == b"{}"

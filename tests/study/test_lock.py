@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from study import lock
-from study.lock import LOCK_FILE, DriverLock, Holder, live_holder, refuse_second_driver
+from study.lock import LOCK_FILE, DriverLock, Holder, is_running, live_holder, refuse_second_driver
 from study.storage import Store, open_store
 from trainables.errors import InputError
 
@@ -58,6 +58,45 @@ def test_another_host_is_believed_for_a_minute(folder: Store) -> None:
     assert live_holder(folder) is not None
     hold(folder, host="elsewhere", pid=1, heartbeat=time.time() - 70)
     assert live_holder(folder) is None
+
+
+def test_a_driver_whose_clock_is_behind_is_seen_by_its_heartbeat(
+    folder: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold(folder, host="elsewhere", pid=1, heartbeat=time.time() - 500)
+    waited: list[float] = []
+
+    def beats(seconds: float) -> None:
+        waited.append(seconds)
+        hold(folder, host="elsewhere", pid=1, heartbeat=time.time() - 490)
+
+    monkeypatch.setattr(time, "sleep", beats)
+    with pytest.raises(InputError, match="by process 1 on elsewhere, whose clock is behind this one's"):
+        DriverLock(folder, never).acquire()
+    assert waited[0] > lock.HEARTBEAT_SECONDS
+
+
+def test_a_stale_lock_of_another_host_is_taken(folder: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    hold(folder, host="elsewhere", pid=1, heartbeat=time.time() - 500)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    ours = DriverLock(folder, never)
+    ours.acquire()
+    holder = live_holder(folder)
+    assert holder is not None
+    assert holder.pid == os.getpid()
+    ours.release()
+
+
+def test_a_lock_that_cannot_be_read_is_no_sign_of_life_and_no_leave(
+    folder: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(self: Store, name: str) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Store, "read", denied)
+    assert not is_running(folder)
+    with pytest.raises(InputError, match=r"driver\.lock cannot be read: \[Errno 13\] Permission denied"):
+        refuse_second_driver(folder)
 
 
 def test_a_process_that_may_not_be_signalled_lives(folder: Store, monkeypatch: pytest.MonkeyPatch) -> None:

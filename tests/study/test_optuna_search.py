@@ -33,14 +33,19 @@ class Session:
     """One run of the arm, one trial at a time."""
 
     def __init__(
-        self, make_record: Make, run: int = 1, seeds: int = 1, records: dict[str, TrialRecord] | None = None
+        self,
+        make_record: Make,
+        run: int = 1,
+        seeds: int = 1,
+        records: dict[str, TrialRecord] | None = None,
+        draws: dict[str, TrialConfig] | None = None,
     ) -> None:
         study = StudyConfig(name="s", seeds=seeds, arms=(ARM,))
         self.rows = plan(study, lambda config: ("model", "data"))
         self.make_record = make_record
         self.records = dict(records or {})
         self.drawn: dict[str, TrialConfig] = {}
-        self.search = JointSearch(ARM, study.base, self.rows, self.records, run, self.drawn.__setitem__)
+        self.search = JointSearch(ARM, study.base, self.rows, self.records, run, self.drawn.__setitem__, draws)
 
     def run(self, row: PlannedTrial, state: str = "complete") -> TrialConfig:
         config = self.search.draw(row)
@@ -126,6 +131,17 @@ def test_a_fresh_sampler_is_told_what_finished_and_does_not_repeat_itself(make_r
     again = after.search.draw(after.rows[4])
     assert again != lost
     assert flatten(again)[L2] not in {flatten(config)[L2] for config in before.drawn.values()}
+
+
+def test_an_interrupted_slot_goes_on_with_its_draw(make_record: Make) -> None:
+    before = Session(make_record)
+    for row in before.rows[:4]:
+        before.run(row)
+    begun = before.search.draw(before.rows[4])
+    after = Session(make_record, run=2, records=before.records, draws={before.rows[4].trial_id: begun})
+    assert after.search.draw(after.rows[4]) == begun
+    assert after.search.told[4][:2] == ("RUNNING", before.search.told[4][1])
+    assert after.search.draw(after.rows[5]) != begun
 
 
 def test_what_a_fresh_sampler_was_told_guides_it(make_record: Make) -> None:

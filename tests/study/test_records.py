@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from study.records import (
     study_folder,
     write_trial,
 )
-from study.storage import open_store
+from study.storage import Store, open_store
 from trainables.errors import InputError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def test_damaged_records_are_told_apart(make_study: MakeStudy) -> None:
     store = folder.child("trials")
     whole = store.read(f"{trials[0].trial_id}.json")
     store.write(f"{trials[0].trial_id}.json", whole[:100])
-    store.write(f"{trials[1].trial_id}.json", b'{"schema_version": 2}')
+    store.write(f"{trials[1].trial_id}.json", b'{"schema_version": 0}')
     store.write(".x.json.123.part", whole[:100])
     records, unreadable = read_trials(folder)
     assert list(records) == [trials[2].trial_id]
@@ -67,6 +68,52 @@ def test_a_damaged_study_says_what_to_do(make_study: MakeStudy) -> None:
     folder.write("study.json", b"{")
     with pytest.raises(InputError, match=r"study\.json is damaged \(.*\); restore it from a copy, or delete"):
         read_study(folder)
+
+
+def test_what_a_later_version_wrote_is_neither_damaged_nor_written_over(make_study: MakeStudy) -> None:
+    folder, trials = make_study(records=1)
+    record = json.loads(folder.child("trials").read(f"{trials[0].trial_id}.json"))
+    later = json.dumps({**record, "schema_version": 2, "more": "?"}).encode()
+    folder.child("trials").write(f"{trials[0].trial_id}.json", later)
+    message = r"{}\.json was written by a later version of fisher-study: update this one$"
+    with pytest.raises(InputError, match=message.format(trials[0].trial_id)):
+        read_trials(folder)
+    folder.write("study.json", json.dumps({**json.loads(folder.read("study.json")), "schema_version": 2}).encode())
+    with pytest.raises(InputError, match=message.format("study")):
+        read_study(folder)
+
+
+def test_a_trial_id_does_not_lead_out_of_the_folder(make_study: MakeStudy) -> None:
+    folder, _ = make_study()
+    content = json.loads(folder.read("study.json"))
+    content["plan"][0]["trial_id"] = "../../x"
+    folder.write("study.json", json.dumps(content).encode())
+    with pytest.raises(InputError, match=r"is damaged \(plan\.0\.trial_id: String should match pattern"):
+        read_study(folder)
+
+
+def test_what_may_not_be_read_hides_nothing_else(make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, trials = make_study(records=2)
+    storage = open_store(folder.path.rsplit("/", 1)[0])
+    storage.child("private").write("study.json", b"{}")
+    exists, read = Store.exists, Store.read
+
+    def private(self: Store, name: str = "") -> bool:
+        if self.name == "private":
+            raise PermissionError(13, "Permission denied")
+        return exists(self, name)
+
+    def locked(self: Store, name: str) -> bytes:
+        if name == f"{trials[0].trial_id}.json":
+            raise PermissionError(13, "Permission denied")
+        return read(self, name)
+
+    monkeypatch.setattr(Store, "exists", private)
+    monkeypatch.setattr(Store, "read", locked)
+    assert studies(storage) == ["small"]
+    records, unreadable = read_trials(folder)
+    assert list(records) == [trials[1].trial_id]
+    assert unreadable == {trials[0].trial_id: "[Errno 13] Permission denied"}
 
 
 def test_a_study_of_another_version_is_named(make_study: MakeStudy) -> None:

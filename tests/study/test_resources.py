@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from study.resources import ENVIRONMENT, parse_duration, prepare_ray
+from study.resources import ENVIRONMENT, Resources, duration_text, parse_duration, prepare_ray
 from trainables.errors import InputError
 
 CHECK = """
@@ -52,3 +52,24 @@ def test_a_duration_has_units(text: str) -> None:
 def test_durations_are_seconds() -> None:
     spans = [parse_duration(text) for text in ("90s", "30m", "2h", "1h30m", "1d2h3m4s", None)]
     assert spans == [90.0, 1800.0, 7200.0, 5400.0, 93784.0, None]
+
+
+@pytest.mark.parametrize(
+    ("resources", "options"),
+    [
+        (Resources(), ""),
+        (Resources(gpus_per_trial=1.0, nodes=3), "--gpus-per-trial 1"),
+        (
+            Resources("head:6379", 2, 4.0, 0.5, 0, 7200.0, 93_784.0, "all"),
+            "--address head:6379 --concurrency 2 --cpus-per-trial 4 --gpus-per-trial 0.5 --max-failures 0 "
+            "--trial-time-limit 2h --time-budget 1d2h3m4s --save-models all",
+        ),
+    ],
+)
+def test_options_say_what_is_not_the_default(resources: Resources, options: str) -> None:
+    assert " ".join(resources.options()) == options
+
+
+def test_durations_come_back() -> None:
+    for seconds in (1.0, 59.0, 60.0, 3_661.0, 86_400.0, 200_000.0):
+        assert parse_duration(duration_text(seconds)) == seconds

@@ -26,6 +26,7 @@ def trials() -> pd.DataFrame:
             "config.stages.0.clip": [1.0, None, 1.0, 1.0],
             "config.measure.trace_train": [True, False, True, True],
             "reason": [None, None, "OSError: a = b", None],
+            "seconds": [None, None, None, None],
         }
     )
 
@@ -52,6 +53,7 @@ def trials() -> pd.DataFrame:
         (["reason=OSError: a = b"], "c"),
         (["reason="], ""),
         (["arm=nobody"], ""),
+        (["seconds>5"], ""),  # nothing is known of any trial yet
     ],
 )
 def test_where(trials: pd.DataFrame, where: list[str], kept: str) -> None:

@@ -76,3 +76,18 @@ def test_a_folder_without_permission_is_refused(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(os, "access", lambda *_: False)  # as for a read-only file system, or for a user who is not root
     with pytest.raises(InputError, match="choose another with --storage"):
         open_store(str(tmp_path / "new" / "study")).require_writable()
+
+
+def test_the_options_of_a_uri_stay_last() -> None:
+    storage = Store(fs.LocalFileSystem(), "/bucket/studies", "s3://bucket/studies?scheme=http&endpoint_override=host:9")
+    study = storage.child("quick")
+    assert study.location == "s3://bucket/studies/quick?scheme=http&endpoint_override=host:9"
+    assert study.place("study.json") == "s3://bucket/studies/quick/study.json?scheme=http&endpoint_override=host:9"
+    assert study.parent_location == storage.location
+    assert study.name == "quick"
+
+
+def test_a_question_mark_in_a_path_is_a_letter() -> None:
+    study = open_store("/tmp/why?/studies").child("quick")
+    assert study.location == "/tmp/why?/studies/quick"
+    assert study.parent_location == "/tmp/why?/studies"

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ from study.progress import SweepProgress
 from study.records import TrialRecord
 from study.resources import Resources, prepare_ray
 from study.search_space import LogUniform
-from study.storage import open_store
+from study.storage import STUDY_FILE, open_store
 from trainables.config import TrialConfig
 from trainables.dotted_paths import parse
 from trainables.errors import InputError
@@ -34,6 +35,7 @@ from trainables.errors import InputError
 prepare_ray("local")
 
 from study.sweep import session, sweep  # noqa: E402 (Ray reads the environment when it is imported)
+from study.sweep.recorder import Recorder  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +64,7 @@ def run_trials(
     records: dict[str, TrialRecord] | None = None,
 ) -> tuple[dict[str, TrialRecord], str, Interruption]:
     def trainable(
-        config: dict[str, Any], assets: Any, checkpoints: Any, models: Any = None, saved: str = "nothing"
+        config: dict[str, Any], assets: Any, checkpoints: Any, models: Any = None, saved: str = "nothing", **rest: Any
     ) -> None:
         import json
         import os
@@ -70,6 +72,8 @@ def run_trials(
         from pathlib import Path
 
         from ray import tune
+
+        from trainables.trial_log import TrialLog
 
         name = config["trial_id"].removeprefix("id-")
         seed = config["trial"]["seed"]
@@ -91,7 +95,9 @@ def run_trials(
         if name == "raises-once" and first_try:
             raise ValueError("once")
         if name == "dies":
-            os._exit(1)
+            with TrialLog(rest["logs"], config["trial_id"]):
+                os.write(2, b"its last words\n")
+                os._exit(1)
         if name == "silent":
             return
         if name.startswith("slow") or (name == "hangs-once" and first_try):
@@ -108,6 +114,11 @@ def run_trials(
             "provenance": {"pid": os.getpid()},
         }
         tune.report({**measurements, "outcome": json.dumps(outcome)})
+        if name == "lingers":
+            time.sleep(60)
+        if name == "dies-late":
+            assert first_try, "it ran again"
+            os._exit(1)
 
     records = {} if records is None else records
     console = Console(file=io.StringIO(), width=200)
@@ -120,11 +131,13 @@ def run_trials(
                 threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGTERM)).start()
 
         assets = {"folder": str(folder), "array": np.arange(1000)}
+        study = open_store(str(folder / "study"))
+        study.write(STUDY_FILE, b"")  # workers write where they see a study
         sweep(
             trials,
             assets,
             resources,
-            open_store(str(folder / "study")),
+            study,
             "0001",
             write,
             progress,
@@ -140,6 +153,12 @@ def run_trials(
 def test_a_cluster_that_is_not_there_is_said_at_once() -> None:
     message = r"no Ray cluster answers at 127\.0\.0\.1:1 \(.*\); start one with 'ray start'"
     with pytest.raises(InputError, match=message), session(Resources(address="127.0.0.1:1")):
+        raise AssertionError("not reached")
+
+
+def test_ray_client_is_refused() -> None:
+    message = "--address takes HOST:PORT or auto, got ray://head:10001: Ray Client cannot carry a sweep"
+    with pytest.raises(InputError, match=message), session(Resources(address="ray://head:10001")):
         raise AssertionError("not reached")
 
 
@@ -186,6 +205,7 @@ def test_every_end_of_a_trial(resources: Resources, tmp_path: Path, capfd: pytes
     assert "test_sweep.py" in error.log_tail
     assert records["dies"].error is not None
     assert records["dies"].error.type == "ActorDiedError"
+    assert records["dies"].error.log_tail.endswith("The end of its log:\nits last words\nits last words")  # two tries
     assert "\n" not in str(records["dies"].reason)
     assert records["silent"].reason == "it ended without a result"
     assert len(shown.splitlines()) == 7
@@ -255,7 +275,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], bool]]:
     def monotonic() -> float:
         return time.monotonic() + 3600.0 * any(condition() for condition in conditions)
 
-    monkeypatch.setattr("study.sweep.time", SimpleNamespace(monotonic=monotonic))
+    monkeypatch.setattr("study.sweep.recorder.time", SimpleNamespace(monotonic=monotonic, sleep=time.sleep))
     return conditions
 
 
@@ -272,6 +292,99 @@ def test_a_trial_that_takes_too_long_fails_and_the_others_go_on(
     assert found["slow"].reason == "time limit: it ran longer than 30 min"
 
 
+def test_the_time_of_a_try_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    killed: list[str] = []
+    monkeypatch.setattr("ray.kill", killed.append)
+    now = 0.0
+    monkeypatch.setattr("study.sweep.recorder.time", SimpleNamespace(monotonic=lambda: now))
+    trial = SimpleNamespace(config={"trial_id": "a"}, temporary_state=SimpleNamespace(ray_actor="actor"))
+    rest: Any = SimpleNamespace(started=lambda trial_id: None)
+    recorder = Recorder("study", "0001", rest, rest, rest, rest, Resources(trial_time_limit=10.0), "logs")
+    recorder.on_trial_start(0, [trial], trial)
+    now = 8.0
+    recorder.on_trial_recover(0, [trial], trial)
+    now = 12.0  # it waits, with the actor that it is about to get
+    recorder.on_step_begin(0, [trial])
+    assert killed == []
+    recorder.on_trial_start(0, [trial], trial)
+    now = 21.0
+    recorder.on_step_begin(0, [trial])
+    assert killed == []
+    now = 23.0
+    recorder.on_step_begin(0, [trial])
+    assert killed == ["actor"]
+
+
+def test_a_result_is_kept_whatever_happens_after_it(resources: Resources, tmp_path: Path) -> None:
+    records, _, interruption = run_all(["dies-late", "lingers"], replace(resources, concurrency=1), tmp_path, 2)
+    assert {label: record.state for label, record in records.items()} == {
+        "dies-late": "complete",
+        "lingers": "complete",
+    }
+    assert interruption.reason == signal.SIGTERM  # which came while the second one lingered
+
+
+def test_a_record_is_written_when_the_storage_is_back(
+    resources: Resources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("study.sweep.recorder.PATIENCE", (0.0, 0.0))
+    refusals = {"id-a": 2, "id-b": 3}  # so many times; b's comes back only when the sweep has ended
+
+    class Away(dict[str, TrialRecord]):
+        def __setitem__(self, trial_id: str, record: TrialRecord) -> None:
+            if refusals[trial_id]:
+                refusals[trial_id] -= 1
+                raise OSError(5, "Input/output error")
+            super().__setitem__(trial_id, record)
+
+    one = replace(resources, concurrency=1)
+    records, _, interruption = run_trials(planned("a", "b"), one, tmp_path, records=Away())
+    assert list(records) == ["a", "b"]
+    assert interruption.reason == "the record of b cannot be written: [Errno 5] Input/output error"
+
+
+def test_what_tune_does_not_survive_ends_the_sweep_in_order(
+    resources: Resources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fit(self: Any) -> None:
+        raise RuntimeError("Caught unexpected exception: the node is full\nmore of it")
+
+    monkeypatch.setattr("ray.tune.Tuner.fit", fit)
+    _, _, interruption = run_all(["a"], resources, tmp_path)
+    file = tmp_path / "study" / "runs" / "0001" / "error.txt"
+    assert interruption.reason == (
+        f"Ray Tune gave up: Caught unexpected exception: the node is full; details in {file}"
+    )
+    assert "more of it" in file.read_text()
+
+
+def test_a_draw_that_cannot_be_kept_ends_the_sweep_in_order(resources: Resources, tmp_path: Path) -> None:
+    arm = Arm(name="arm", search={"stages.0.penalties.l2.weight": LogUniform(low=1e-5, high=1e-1)}, slots=1)
+    slots = [PlannedTrial("id-s0", "arm", "arm#0", 0, TrialConfig(), 0)]
+
+    def full(trial_id: str, config: TrialConfig) -> None:
+        raise OSError(28, "No space left on device")
+
+    search = JointSearch(arm, TrialConfig(), slots, {}, 1, full)
+    records, _, interruption = run_trials(slots, resources, tmp_path, searches={"arm": search})
+    assert records == {}
+    assert interruption.reason == (
+        "what was drawn for arm#0 cannot be kept or used: [Errno 28] No space left on device"
+    )
+
+
+def test_a_signal_while_ray_starts_is_a_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(**options: Any) -> None:
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(number))  # as Ray does
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr("ray.init", init)
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    with Interruption() as interruption, session(Resources()):
+        raise AssertionError("not reached")
+    assert interruption.reason == signal.SIGTERM
+
+
 def test_a_time_budget_ends_the_sweep_and_keeps_what_finished(
     resources: Resources, tmp_path: Path, clock: list[Callable[[], bool]]
 ) -> None:
@@ -283,7 +396,11 @@ def test_a_time_budget_ends_the_sweep_and_keeps_what_finished(
     assert interruption.reason == TIME_BUDGET
 
 
-def test_a_record_that_cannot_be_written_ends_the_sweep_and_is_no_failure(resources: Resources, tmp_path: Path) -> None:
+def test_a_record_that_cannot_be_written_ends_the_sweep_and_is_no_failure(
+    resources: Resources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("study.sweep.recorder.PATIENCE", (0.0, 0.0))
+
     class Full(dict[str, TrialRecord]):
         def __setitem__(self, trial_id: str, record: TrialRecord) -> None:
             if trial_id == "id-b":

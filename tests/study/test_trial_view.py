@@ -38,6 +38,13 @@ def test_a_trial_is_found_by_id_beginning_or_label(make_study: MakeStudy, small_
         find_trial(results, "kl=9")
 
 
+def test_a_label_goes_before_the_beginning_of_an_id(make_study: MakeStudy, small_study: StudyConfig) -> None:
+    folder, trials = make_study(study=small_study.model_copy(update={"seeds": 1}))
+    results = load(folder.path)
+    results.trials.loc[1, "label"] = trials[0].trial_id[:2]
+    assert find_trial(results, trials[0].trial_id[:2]) == trials[1].trial_id
+
+
 def test_a_label_of_several_seeds_is_asked_back(make_study: MakeStudy) -> None:
     folder, trials = make_study()
     with pytest.raises(InputError, match=rf"'kl=0' may be any of {trials[2].trial_id} \(seed 0\), .* \(seed 1\)"):

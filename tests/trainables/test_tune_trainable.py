@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +17,8 @@ from trainables import tune_trainable
 from trainables.config import TrialConfig
 from trainables.errors import Diverged
 from trainables.measurements import CurvePoint, Measurements
-from trainables.tune_trainable import OUTCOME, PeakMemory, code_fingerprint, run_trial, software
+from trainables.software import software
+from trainables.tune_trainable import OUTCOME, PeakMemory, run_trial
 
 ASSETS: Any = SimpleNamespace(
     fingerprints=lambda config: ("weights", "rows"), model=lambda config: SimpleNamespace(revision="c0ffee")
@@ -84,6 +85,7 @@ def test_a_diverged_trial_keeps_its_finite_curve(
     assert (outcome["state"], outcome["reason"]) == ("diverged", "train_loss is nan in step 7")
     assert outcome["measurements"] == {}
     assert outcome["curves"] == [LOSS.as_dict()]
+    assert "steps" not in outcome["provenance"]  # unknown, and not 0
 
 
 class Folder:
@@ -134,6 +136,19 @@ def test_a_trial_that_raises_reports_no_outcome(reports: list[dict[str, Any]], m
     assert reports == []
 
 
+def test_a_trial_that_raises_carries_the_end_of_its_log(
+    reports: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fine_tune(*rest: Any) -> Measurements:
+        os.write(2, b"what a library said\n")
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(trainables.fine_tune, "fine_tune", fine_tune)
+    with pytest.raises(RuntimeError, match="broken") as raised:
+        run_trial(CONFIG, ASSETS)
+    assert raised.value.__notes__ == ["The end of its log:\nwhat a library said"]
+
+
 @pytest.mark.parametrize(("cpus", "threads"), [(2.0, 2), (0.25, 1)])
 def test_threads_are_the_cpus_of_the_trial(
     reports: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, cpus: float, threads: int
@@ -144,6 +159,7 @@ def test_threads_are_the_cpus_of_the_trial(
     trial(monkeypatch, Measurements({}))
     run_trial(CONFIG, ASSETS)
     assert used == [threads]
+    assert json.loads(reports[-1][OUTCOME])["provenance"]["cpus"] == cpus
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="measures the process, not the GPU")
@@ -162,49 +178,3 @@ def test_peak_memory_is_that_of_one_trial(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(Path, "write_text", refuse)
     assert PeakMemory().mib() is None
-
-
-def test_code_is_known_by_its_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fingerprints = []
-    for name, text in (("a", "x = 1\n"), ("b", "x = 1\n"), ("c", "x = 2\n")):
-        (tmp_path / name / "part").mkdir(parents=True)
-        (tmp_path / name / "part" / "module.py").write_text(text)
-        (tmp_path / name / "notes.md").write_text(name)
-        monkeypatch.setattr(tune_trainable, "PACKAGE", tmp_path / name)
-        fingerprints.append(code_fingerprint())
-    assert fingerprints[0] == fingerprints[1] != fingerprints[2]
-
-
-def _software(monkeypatch: pytest.MonkeyPatch, package: Path) -> dict[str, Any]:
-    monkeypatch.setattr(tune_trainable, "PACKAGE", package)
-    software.cache_clear()
-    found = software()
-    software.cache_clear()
-    return found
-
-
-def test_commit_and_changes_of_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def git(*arguments: str) -> str:
-        command = ["git", "-c", "user.name=n", "-c", "user.email=e", "-C", str(tmp_path), *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-    own = tmp_path / Path(tune_trainable.__file__).name
-    own.write_text("x = 1\n")
-    git("init")
-    untracked = _software(monkeypatch, tmp_path)
-    assert (untracked["commit"], untracked["dirty"]) == (None, None)
-    git("add", ".")
-    git("commit", "-m", "first")
-    clean = _software(monkeypatch, tmp_path)
-    assert (clean["commit"], clean["dirty"]) == (git("rev-parse", "HEAD"), False)
-    own.write_text("x = 2\n")
-    assert _software(monkeypatch, tmp_path)["dirty"] is True
-
-
-def test_without_git_or_installation_the_rest_is_still_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(tune_trainable, "DISTRIBUTIONS", ("torch", "no-such-distribution"))
-    found = _software(monkeypatch, tmp_path)
-    assert found["commit"] is None
-    assert found["version.torch"] == torch.__version__
-    assert found["version.no-such-distribution"] is None

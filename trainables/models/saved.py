@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, Protocol
 
+from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
@@ -54,16 +55,16 @@ class ModelSaver:
             return
         model.config.id2label = dict(enumerate(labels))
         model.config.label2id = {label: number for number, label in enumerate(labels)}
-        with TemporaryDirectory() as aside:
-            model.save_pretrained(aside)
-            fast_tokenizer(tokenizer).save_pretrained(aside)
-            folder = self.folder.child(name)
-            try:
+        folder = self.folder.child(name)
+        try:
+            with TemporaryDirectory() as aside:
+                model.save_pretrained(aside)
+                fast_tokenizer(tokenizer).save_pretrained(aside)
                 # config.json comes last: a folder without it is no model.
                 for path in sorted(Path(aside).iterdir(), key=lambda path: path.name == "config.json"):
                     folder.write(path.name, path.read_bytes())
-            except OSError as error:
-                self.note = f"{name} was not saved: {error}"  # the measurements do not need it
+        except (OSError, SafetensorError) as error:
+            self.note = f"{name} was not saved: {error}"  # the measurements do not need it
 
 
 def fast_tokenizer(files: TokenizerFiles) -> PreTrainedTokenizerFast:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from trainables.assets import Assets
@@ -98,6 +99,19 @@ def test_a_full_disk_ends_no_trial(tiny_config: TrialConfig, tiny_assets: Assets
     saver = ModelSaver(Full(tmp_path), "stage1")
     fine_tune(tiny_config, tiny_assets, lambda point: None, saver=saver)
     assert saver.note == "stage1 was not saved: [Errno 28] No space left on device"
+
+
+def test_a_full_temporary_folder_ends_no_trial(
+    tiny_config: TrialConfig, tiny_assets: Assets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*rest: object, **options: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("transformers.PreTrainedModel.save_pretrained", full)
+    saver = ModelSaver(Disk(tmp_path), "stage1")
+    fine_tune(tiny_config, tiny_assets, lambda point: None, saver=saver)
+    assert saver.note is not None
+    assert saver.note.startswith("stage1 was not saved: Error while serializing")
 
 
 def test_sentencepiece_vocabularies_are_saved_too(unigram: TokenizerFiles, tmp_path: Path) -> None:

@@ -1,0 +1,101 @@
+"""Ray for the time of a sweep: started here or joined, and what it can hold."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import ray
+
+from study.resources import LOCAL, Resources
+from trainables.errors import InputError
+
+CONNECT_SECONDS = 5.0
+
+
+@contextmanager
+def session(resources: Resources) -> Iterator[Resources]:
+    """Ray for the time of a sweep; a connection that the program already has is used and kept.
+
+    Args:
+        resources: Where to run and what a trial needs.
+
+    Yields:
+        The resources with the number of GPUs decided and that of nodes known.
+
+    Raises:
+        InputError: There is no such cluster, or no node of it can ever run one trial.
+        KeyboardInterrupt: A signal came while Ray started.
+    """
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the sweep says itself what failed
+    ours = not ray.is_initialized()
+    if ours:
+        _connect(resources.address)
+    try:
+        yield _decide(resources)
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def _connect(address: str) -> None:
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if address == LOCAL:
+        options["include_dashboard"] = False
+    else:
+        _refuse_silence(address)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    terminated = False
+    try:
+        ray.init(address=address, **options)
+    except SystemExit:  # how Ray's own handlers, which stand in the place of ours by now, answer SIGTERM
+        terminated = True
+    except Exception as error:  # a plain one when the machine is so busy that Ray does not start in its time
+        why = next(iter(str(error).splitlines()), type(error).__name__)
+        if address == LOCAL:
+            raise InputError(f"Ray did not start on this machine ({why}); it may be too busy: try again") from None
+        raise InputError(f"cannot use the Ray cluster at {address}: {why}") from None
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)  # Ray's own ends the process without a word to us
+    if terminated:
+        signal.raise_signal(signal.SIGTERM)
+
+
+def _refuse_silence(address: str) -> None:
+    """Ray itself tries for minutes to reach a cluster that is not there."""
+    if "://" in address:
+        raise InputError(f"--address takes HOST:PORT or auto, got {address}: Ray Client cannot carry a sweep")
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdigit():
+        try:
+            socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+        except OSError as error:
+            raise InputError(f"no Ray cluster answers at {address} ({error}); start one with 'ray start'") from None
+
+
+def _decide(resources: Resources) -> Resources:
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    gpus = resources.gpus_per_trial
+    if gpus is None:
+        gpus = 1.0 if any(node.get("GPU", 0) >= 1 for node in nodes) else 0.0
+    cpus = resources.cpus_per_trial
+    if not any(node.get("CPU", 0) >= cpus and node.get("GPU", 0) >= gpus for node in nodes):
+        have = "; ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
+        raise InputError(
+            f"a trial asks for {cpus:g} CPUs and {gpus:g} GPUs, but no node has them (there is {have}); "
+            f"lower --cpus-per-trial or --gpus-per-trial"
+        )
+    return replace(resources, gpus_per_trial=gpus, nodes=len(nodes))
+
+
+def capacity(resources: Resources) -> int:
+    """Trials that the nodes hold at once now."""
+    asked = {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial or 0.0}
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return max(1, sum(min(int(node.get(k, 0) / n + 1e-9) for k, n in asked.items() if n > 0) for node in nodes))

@@ -1,0 +1,89 @@
+"""The planned trials as Tune's searcher: those of a grid in their order, those of slots as they are drawn."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ray.tune.search import Searcher
+
+from study.interruption import Interruption
+from study.plan import PlannedTrial
+from study.records import TrialRecord
+from trainables.errors import InputError
+
+if TYPE_CHECKING:
+    from study.optuna_search import JointSearch
+
+
+class Queue(Searcher):  # type: ignore[misc]
+    """Hands the planned trials to Tune in their order.
+
+    Tune asks ahead, so that a free slot finds a trial waiting. That is right for a grid; an adaptive draw waits until
+    it can start, so that it knows every trial that ended before.
+
+    Args:
+        trials: What to run.
+        searches: Arm to its draws, for arms with slots.
+        concurrency: Trials at a time; None: as many as fit.
+        capacity: Trials that fit.
+        interruption: Ends the sweep when a draw cannot be used or kept.
+    """
+
+    def __init__(
+        self,
+        trials: Sequence[PlannedTrial],
+        searches: Mapping[str, JointSearch],
+        concurrency: int | None,
+        capacity: int,
+        interruption: Interruption,
+    ) -> None:
+        super().__init__()
+        self._waiting = deque(trials)
+        self._searches = searches
+        self._most = concurrency
+        self._most_drawn = capacity if concurrency is None else min(concurrency, capacity)
+        self._interruption = interruption
+        self._live: set[str] = set()
+        self._handed: dict[str, PlannedTrial] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Tune pickles its searcher, for a restore that nothing of ours uses."""
+        return Searcher, ()
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next trial, or None while as many run as may; ``trial_id`` is Tune's own."""
+        if not self._waiting or self._interruption.reason is not None:
+            return str(Searcher.FINISHED)  # Tune would wait ten minutes for a None
+        trial = self._waiting[0]
+        most = self._most if trial.slot is None else self._most_drawn
+        if most is not None and len(self._live) >= most:
+            return None
+        if trial.slot is not None:
+            try:
+                trial = replace(trial, config=self._searches[trial.arm].draw(trial))
+            except (OSError, InputError) as error:
+                self._interruption.request(f"what was drawn for {trial.label} cannot be kept or used: {error}")
+                return str(Searcher.FINISHED)
+        self._waiting.popleft()
+        self._live.add(trial_id)
+        self._handed[trial.trial_id] = trial
+        return {"trial_id": trial.trial_id, "trial": trial.config.model_dump(mode="json")}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Its place is free."""
+        self._live.discard(trial_id)
+
+    def handed(self, trial_id: str) -> PlannedTrial:
+        """The planned trial of that id, with the configuration that it runs with."""
+        return self._handed[trial_id]
+
+    def ended(self, record: TrialRecord) -> None:
+        """Tell the search that drew a trial what came of it."""
+        if (trial := self._handed[record.trial_id]).slot is not None:
+            self._searches[trial.arm].ended(record)
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
+        """Nothing: the trial records are the only store."""

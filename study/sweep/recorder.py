@@ -1,0 +1,182 @@
+"""The end of each trial, in the driver: its record, its time limit, and the end of the sweep's time."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import ray
+from ray import cloudpickle, tune
+
+from study.interruption import TIME_BUDGET, Interruption
+from study.progress import SweepProgress, duration
+from study.records import TrialError, TrialRecord
+from study.resources import Resources
+from study.sweep.queue import Queue
+from trainables.trial_log import LOG_LINES, log_file, tail
+from trainables.tune_trainable import OUTCOME
+
+TAIL_LINES = 2 * LOG_LINES
+PATIENCE = (0.5, 2.0, 5.0)
+"""Seconds between the tries to write a record."""
+
+
+class Recorder(tune.Callback):  # type: ignore[misc]
+    """Turns the end of each trial into its record."""
+
+    def __init__(
+        self,
+        study: str,
+        run: str,
+        queue: Queue,
+        write: Callable[[TrialRecord], None],
+        progress: SweepProgress,
+        interruption: Interruption,
+        resources: Resources,
+        logs: str,
+    ) -> None:
+        self._study = study
+        self._run = run
+        self._queue = queue
+        self._write = write
+        self._progress = progress
+        self._interruption = interruption
+        self._limit = resources.trial_time_limit
+        self._end = math.inf if resources.time_budget is None else time.monotonic() + resources.time_budget
+        self._started: dict[str, float] = {}
+        self._overdue: set[str] = set()
+        self._ended: set[str] = set()
+        self._unwritten: list[TrialRecord] = []
+        self._logs = logs
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Tune pickles its callbacks into tuner.pkl, which nothing of ours reads; this one holds a live display."""
+        return tune.Callback, ()
+
+    def setup(self, *args: Any, **info: Any) -> None:
+        """Tune's handlers are in place: put ours before them."""
+        self._interruption.arm()
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Show it."""
+        trial_id = trial.config["trial_id"]
+        self._started[trial_id] = time.monotonic()
+        self._progress.started(trial_id)
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Look at the clock, some ten times a second: Tune itself stops nothing that does not report."""
+        now = time.monotonic()
+        if now >= self._end:
+            self._end = math.inf
+            self._interruption.request(TIME_BUDGET)
+        if self._limit is None:
+            return
+        late = {trial_id for trial_id, started in self._started.items() if now - started > self._limit}
+        for trial in trials if late else ():
+            if trial.config["trial_id"] in late:
+                self._kill(trial)
+
+    def _kill(self, trial: Any) -> None:
+        """End a trial for good; Tune then hears that its actor died."""
+        trial_id = trial.config["trial_id"]
+        if (actor := trial.temporary_state.ray_actor) is not None:
+            self._started.pop(trial_id)
+            self._overdue.add(trial_id)
+            trial.max_failures = 0  # another try would take as long
+            ray.kill(actor)
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Write the record with the last report: what comes after may be the end of the sweep, or of the worker."""
+        if (outcome := result.get(OUTCOME)) is not None:
+            trial.max_failures = 0  # it has its result, so whatever happens to its worker now is no reason to run again
+            self._started.pop(trial.config["trial_id"], None)
+            self._finish(trial, json.loads(outcome))
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """It waits for its next try, whose time counts anew."""
+        self._started.pop(trial.config["trial_id"], None)
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Without a result it failed, unless it was merely stopped with the sweep."""
+        self._started.pop(trial.config["trial_id"], None)
+        if self._interruption.reason is None:
+            self._finish(trial, {"state": "failed", "reason": "it ended without a result"})
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Write the record of a trial that failed for the last time."""
+        trial_id = trial.config["trial_id"]
+        self._started.pop(trial_id, None)
+        if trial_id in self._overdue:
+            message = f"it ran longer than {duration(self._limit or 0.0)}"
+            error = TrialError(type="time limit", message=message, log_tail=self._log(trial_id))
+        else:
+            error = _error(trial, self._log(trial_id))
+        self._finish(trial, {"state": "failed", "reason": f"{error.type}: {error.message}", "error": error})
+
+    def _log(self, trial_id: str) -> str:
+        return tail(log_file(self._logs, trial_id))
+
+    def _finish(self, trial: Any, outcome: dict[str, Any]) -> None:
+        planned = self._queue.handed(trial.config["trial_id"])
+        if planned.trial_id in self._ended:
+            return
+        self._ended.add(planned.trial_id)
+        outcome["provenance"] = {"run": self._run, **outcome.get("provenance", {})}
+        record = TrialRecord(
+            study=self._study,
+            trial_id=planned.trial_id,
+            arm=planned.arm,
+            label=planned.label,
+            seed=planned.seed,
+            config=planned.config.model_dump(mode="json"),
+            **outcome,
+        )
+        try:
+            self._keep(record)
+        except OSError as error:
+            self._unwritten.append(record)
+            self._interruption.request(f"the record of {planned.label} cannot be written: {error}")
+            return
+        self._queue.ended(record)
+        self._progress.ended(record)
+
+    def _keep(self, record: TrialRecord) -> None:
+        """Write a record, with patience: a shared file system may be away for a moment."""
+        for seconds in PATIENCE:
+            try:
+                return self._write(record)
+            except FileNotFoundError:  # the study itself is gone, for good
+                raise
+            except OSError:
+                time.sleep(seconds)
+        self._write(record)
+
+    def write_late(self) -> None:
+        """Try once more, at the end, to write what could not be written."""
+        for record in self._unwritten:
+            with suppress(OSError):
+                self._write(record)
+
+
+def _error(trial: Any, log: str) -> TrialError:
+    """What a failed trial raised, read from the file that Tune keeps on the driver."""
+    with open(trial.pickled_error_file or trial.error_file, "rb") as file:
+        error = cloudpickle.load(file) if trial.pickled_error_file else RuntimeError(_last(file.read().decode()))
+    cause = getattr(error, "cause", None) or error
+    message = next((line for line in str(cause).splitlines() if line.strip()), "no message")
+    text = str(error) or "".join(traceback.format_exception(error))
+    if log and log not in text:  # its worker died, and could not add it
+        text = f"{text.rstrip()}\n\nThe end of its log:\n{log}"
+    return TrialError(type=type(cause).__name__, message=message, log_tail="\n".join(text.splitlines()[-TAIL_LINES:]))
+
+
+def _last(text: str) -> str:
+    """The last failure in Tune's text file of all of them, without Tune's headline."""
+    return text.rpartition("Failure # ")[2].partition("\n")[2] or text

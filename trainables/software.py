@@ -1,0 +1,65 @@
+"""The software that makes the numbers."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import platform
+import subprocess
+from pathlib import Path
+
+DISTRIBUTIONS = ("fisher-study", "torch", "ray", "transformers", "tokenizers", "optuna")
+NUMERIC = ("version.code", "version.torch", "version.transformers", "version.tokenizers")
+"""Software that decides what the numbers are: neither a resume nor a checkpoint goes on with another."""
+PACKAGE = Path(__file__).resolve().parent
+
+
+@functools.cache
+def software() -> dict[str, str | bool | None]:
+    """The software that makes the numbers, looked up once in a process.
+
+    Returns:
+        ``version.NAME`` of Python and of each distribution that matters, ``version.code`` (a hash of this package's
+        sources), and ``commit`` with ``dirty`` when the package lies in a git checkout, else null.
+    """
+    versions = {f"version.{name}": _version(name) for name in DISTRIBUTIONS}
+    tracked = _git("ls-files", "--error-unmatch", Path(__file__).name) is not None  # else the checkout is another's
+    commit = _git("rev-parse", "HEAD") if tracked else None
+    changes = _git("status", "--porcelain", "--untracked-files=no") if tracked else None
+    return {
+        **versions,
+        "version.python": platform.python_version(),
+        "version.code": code_fingerprint(),
+        "commit": commit,
+        "dirty": None if changes is None else bool(changes),
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None  # optuna is not needed by a grid, and the package itself may be used from its folder
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(PACKAGE), *arguments], capture_output=True, text=True, check=True, timeout=10
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def code_fingerprint() -> str:
+    """Content of the sources that decide what a trial's numbers are.
+
+    Returns:
+        Twelve hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]

@@ -1,0 +1,99 @@
+"""What a trial's process says while the trial runs, so that a failed trial can be understood afterwards."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import traceback
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from types import TracebackType
+
+LOG_LINES = 40
+LATE = 0.95
+"""Part of its time limit after which a trial that still runs writes down where it stands."""
+
+
+class TrialLog:
+    """Both outputs of this process in one file, those of compiled code and child processes included.
+
+    A trial that raises carries the end of its log in the exception, across machines. Of one that is killed the driver
+    can read the file when it is on the driver's machine.
+
+    Args:
+        folder: Where the driver reads logs; None, or a folder that this machine does not have: a temporary file.
+        trial_id: The trial.
+        limit: Seconds after which the driver ends the trial; None: never.
+    """
+
+    def __init__(self, folder: str | None, trial_id: str, limit: float | None = None) -> None:
+        self._path = log_file(folder, trial_id) if folder is not None and Path(folder).is_dir() else None
+        self._timer = None if limit is None else threading.Timer(LATE * limit, self._stand)
+        self._thread = threading.get_ident()
+        self._late = "" if limit is None else f"still running after {LATE * limit:.0f} s, here:\n"
+
+    def __enter__(self) -> TrialLog:
+        _flush()
+        self._file = NamedTemporaryFile() if self._path is None else self._path.open("ab")
+        self._before = [(number, os.dup(number)) for number in (1, 2)]
+        for number, _ in self._before:
+            os.dup2(self._file.fileno(), number)
+        if self._timer is not None:
+            self._timer.daemon = True
+            self._timer.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        _flush()
+        for number, copy in self._before:
+            os.dup2(copy, number)
+            os.close(copy)
+        if error is not None and (end := tail(Path(self._file.name))):
+            error.add_note(f"The end of its log:\n{end}")
+        self._file.close()
+
+    def _stand(self) -> None:
+        frame = sys._current_frames().get(self._thread)
+        stack = "".join(traceback.format_stack(frame, LOG_LINES // 3)) if frame is not None else ""
+        os.write(self._file.fileno(), (self._late + stack).encode())
+
+
+def log_file(folder: str, trial_id: str) -> Path:
+    """The log of a trial.
+
+    Args:
+        folder: The folder of logs.
+        trial_id: The trial.
+
+    Returns:
+        Its path.
+    """
+    return Path(folder) / f"{trial_id}.log"
+
+
+def tail(path: Path) -> str:
+    """The end of a log.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its last lines, nothing when there is no such file.
+    """
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - 100_000))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return "\n".join(lines[-LOG_LINES:])
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
