@@ -26,6 +26,7 @@ PROVENANCE = {
     "run": "number of the run (one `run` or `resume`) that ended the trial",
     "seconds": "wall time of the trial (seconds)",
     "steps": "optimiser steps of all stages (count)",
+    "cpus": "CPUs, and so threads, of the trial (count)",
     "peak_memory_mib": "peak resident memory of the trial (MiB)",
     "device": "device that computed",
     "host": "machine that computed",

@@ -66,4 +66,5 @@ def account_line(counts: Mapping[str, int]) -> str:
         '3 trials planned: 2 complete, 1 failed'
     """
     states = [f"{n} {state}" for state, n in counts.items() if state == "complete" or (n and state != "planned")]
-    return f"{counts['planned']} trials planned: {', '.join(states)}"
+    planned = counts["planned"]
+    return f"{planned} {'trial' if planned == 1 else 'trials'} planned: {', '.join(states)}"

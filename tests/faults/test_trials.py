@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -74,13 +77,38 @@ def test_a_killed_worker_without_a_further_try(study: Study, whole: Study) -> No
     mended(study, whole, kept, "--retry", "failed")
 
 
+def test_rays_memory_monitor_ends_the_sweep_in_order(study: Study, whole: Study) -> None:
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    memory = {line.split(":")[0]: int(line.split()[1]) << 10 for line in lines}
+    if memory["MemAvailable"] < 12 << 30:
+        pytest.skip("needs 12 GiB of free memory")
+    used = memory["MemTotal"] - memory["MemAvailable"]
+    monitor = {
+        "RAY_memory_monitor_refresh_ms": "250",
+        "RAY_memory_usage_threshold": f"{(used + (5 << 30)) / memory['MemTotal']:.3f}",
+    }
+    driver = study.start("run", *study.options, faults={"kl": "held once"}, changes=monitor)
+    until(driver, (study.notes / "kl").exists)
+    kept = study.records()
+    assert len(kept) == 1
+    # What fills the node need not be the study.
+    filler = subprocess.Popen([sys.executable, "-c", "import time; x = b'x' * (7 << 30); time.sleep(600)"])
+    stopped = ended(driver)
+    filler.kill()
+    assert (stopped.code, stopped.err) == (1, "")
+    assert stopped.last[0].startswith("interrupted (Ray Tune gave up: ")
+    assert "killed due to the node running low on memory" in stopped.last[0]
+    assert stopped.last[0].endswith(". 3 trials planned: 1 complete, 2 unfinished")
+    mended(study, whole, kept)
+
+
 def test_a_loss_that_is_nan(study: Study) -> None:
     study.arms = "baseline"
     study.settings["stages.0.optimizer.learning_rate"] = 1e30
     done = study.type("run", *study.options)
     assert (done.code, done.err) == (3, "")
     assert records(study)["baseline"].reason == "loss is nan at stage 0.en, step 1"
-    assert "1 trials planned: 0 complete, 1 diverged" in done.out
+    assert "1 trial planned: 0 complete, 1 diverged" in done.out
 
 
 def test_a_loss_that_is_infinite(study: Study) -> None:
