@@ -16,7 +16,7 @@ from analysis.numbers import Number, Numbers
 from analysis.pictures import LIBRARY, Drawing, static
 from analysis.publish import check_writable, publish
 from analysis.sections import SECTIONS, account
-from study.results import load
+from study.results import inside, load
 
 SCHEMA_VERSION = 1
 READING = (
@@ -94,7 +94,7 @@ def write_report(folder: str, out: str | None = None) -> Report:
     Returns:
         The sentences and the page's address.
     """
-    target = (out if out is not None else f"{folder.rstrip('/')}/report").rstrip("/")
+    target = inside(folder, "report") if out is None else out.rstrip("/")
     with tempfile.TemporaryDirectory() as aside:
         drawing = Drawing(Path(aside))
         try:
@@ -119,7 +119,7 @@ def write_report(folder: str, out: str | None = None) -> Report:
         files["report.html"] = render.page(document, (Path(aside) / LIBRARY).read_text(encoding="utf-8")).encode()
         publish(target, files)
     sentences = found.sentences()
-    return Report(sentences, sentences[0], document.account, f"{target}/report.html")
+    return Report(sentences, sentences[0], document.account, inside(target, "report.html"))
 
 
 def compose(study: StudyTables, found: Findings) -> render.Document:

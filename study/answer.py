@@ -6,6 +6,7 @@ import shlex
 import signal
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from rich.console import Console
 
@@ -14,7 +15,6 @@ from study.config import StudyConfig
 from study.interruption import TIME_BUDGET, Interruption
 from study.plan import draft
 from study.records import REPORT_PAGE, StudyRecord, read_study, read_trials
-from study.resources import Resources
 from study.storage import STUDY_FILE, Store
 from trainables.errors import InputError
 
@@ -35,27 +35,45 @@ def resume_command(folder: Store, *options: str) -> str:
     return shlex.join(["fisher-study", "resume", folder.name, "--storage", folder.parent_location, *options])
 
 
-def finish(folder: Store, console: Console, interruption: Interruption, resources: Resources, driven: bool) -> int:
+@dataclass(frozen=True)
+class Typed:
+    """The options of a command, as far as the next one needs them again.
+
+    Attributes:
+        lasting: Those about every further run: resources, accepted changes.
+        once: Those about what this run does: what to retry, what to add.
+    """
+
+    lasting: tuple[str, ...] = ()
+    once: tuple[str, ...] = ()
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Both."""
+        return *self.once, *self.lasting
+
+
+def finish(folder: Store, console: Console, interruption: Interruption, typed: Typed, done: bool) -> int:
     """Say what came out of a sweep and what to do next; write the report unless it was interrupted.
 
     Args:
         folder: The study's folder.
         console: Where to say it.
         interruption: Whether and why it ended early.
-        resources: What the command was told of them, so that the next one can be, too.
-        driven: Whether the sweep began and ended; else the interruption came before it.
+        typed: What the command was told, so that the next one can be, too.
+        done: Whether every trial that this run was to run has its record, whatever interrupted it then.
 
     Returns:
         The exit code.
     """
     console.quiet = False  # --quiet is about what comes before
     try:
-        return _finish(folder, console, interruption, resources, driven)
+        return _finish(folder, console, interruption, typed, done)
     except (OSError, InputError) as error:
         why = "" if interruption.reason is None else f"interrupted ({_why(interruption.reason)}). "
         line = str(error).splitlines()[0]
         _say(console, f"{why}What is in {folder.location} cannot be read now: {line}")
-        _say(console, f"when it can, go on with: {resume_command(folder, *resources.options())}")
+        _say(console, f"when it can, go on with: {resume_command(folder, *typed.all)}")
         return FAULT
 
 
@@ -67,7 +85,7 @@ def _why(reason: int | str) -> str:
     return signal.Signals(reason).name if isinstance(reason, int) else reason
 
 
-def _finish(folder: Store, console: Console, interruption: Interruption, resources: Resources, driven: bool) -> int:
+def _finish(folder: Store, console: Console, interruption: Interruption, typed: Typed, done: bool) -> int:
     reason = interruption.reason
     if reason is not None and not folder.exists(STUDY_FILE):
         if isinstance(reason, int):
@@ -78,24 +96,25 @@ def _finish(folder: Store, console: Console, interruption: Interruption, resourc
     record = read_study(folder)
     records, unreadable = read_trials(folder)
     counts = account(trial_states(record, records, unreadable).values())
-    if reason is not None and not (driven and counts[UNFINISHED] + counts[UNREADABLE] == 0):
+    if reason is not None and not done:
         _say(console, f"interrupted ({_why(reason)}). {account_line(counts)}")
-        _say(console, f"go on with: {resume_command(folder, *resources.options())}")
+        _say(console, f"go on with: {resume_command(folder, *typed.all)}")
         # A used-up budget is asked for, like the SIGTERM that a cluster would send at that time.
         number = signal.SIGTERM if reason == TIME_BUDGET else reason
         return 128 + number if isinstance(number, int) else FAULT
-    written = _report(folder, counts, console)
-    return _exit_code(counts, folder, console, resources) or written
+    failed = _report(folder, counts, console)
+    code = _exit_code(counts, folder, console, typed)
+    return failed or code
 
 
-def answer_again(record: StudyRecord, folder: Store, console: Console, resources: Resources) -> int:
+def answer_again(record: StudyRecord, folder: Store, console: Console, typed: Typed) -> int:
     """Say what a study that was finished before has to say; write its report only when it is missing or old.
 
     Args:
         record: The study.
         folder: Its folder.
         console: Where to say it.
-        resources: What the command was told of them.
+        typed: What the command was told.
 
     Returns:
         The exit code.
@@ -112,7 +131,8 @@ def answer_again(record: StudyRecord, folder: Store, console: Console, resources
     else:
         _say(console, f"{record.study} is finished. {account_line(counts)}")
         _say(console, f"report: {folder.place(REPORT_PAGE)}")
-    return _exit_code(counts, folder, console, resources) or failed
+    code = _exit_code(counts, folder, console, typed)
+    return failed or code
 
 
 def _report(folder: Store, counts: Mapping[str, int], console: Console) -> int:
@@ -124,7 +144,7 @@ def _report(folder: Store, counts: Mapping[str, int], console: Console) -> int:
 
     try:
         report = write_report(folder.location, None)
-    except (InputError, KeyboardInterrupt) as error:
+    except (InputError, OSError, KeyboardInterrupt) as error:
         _say(console, account_line(counts))
         why = "interrupted" if isinstance(error, KeyboardInterrupt) else error
         again = shlex.join(["fisher-study", "report", folder.location])
@@ -137,12 +157,12 @@ def _report(folder: Store, counts: Mapping[str, int], console: Console) -> int:
     return COMPLETE
 
 
-def _exit_code(counts: Mapping[str, int], folder: Store, console: Console, resources: Resources) -> int:
+def _exit_code(counts: Mapping[str, int], folder: Store, console: Console, typed: Typed) -> int:
     if counts[UNFINISHED] or counts[UNREADABLE]:
-        _say(console, f"the sweep ended early; go on with: {resume_command(folder, *resources.options())}")
+        _say(console, f"the sweep ended early; go on with: {resume_command(folder, *typed.all)}")
         return FAULT
     if again := [state for state in ("failed", "diverged") if counts[state]]:
-        command = resume_command(folder, "--retry", ",".join(again), *resources.options())
+        command = resume_command(folder, "--retry", ",".join(again), *typed.lasting)
         _say(console, f"'fisher-study show' gives the reasons; try them again with: {command}")
         return INCOMPLETE
     return COMPLETE

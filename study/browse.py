@@ -60,10 +60,10 @@ def studies_table(storage: Store) -> Table | str:
         folder = storage.child(name)
         try:
             study = read_study(folder)
+            records, unreadable = read_trials(folder)
         except InputError:
-            rows.append((name, {}, ["", "", "study.json is damaged"]))
+            rows.append((name, {}, ["", "", f"'show {name}' says why not"]))
             continue
-        records, unreadable = read_trials(folder)
         counts = account(trial_states(study, records, unreadable).values())
         best = max((r.measurements.get("accuracy.en", -math.inf) for r in records.values()), default=-math.inf)
         age = duration((datetime.now(UTC) - datetime.fromisoformat(study.created)).total_seconds())

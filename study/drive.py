@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -60,7 +61,7 @@ class Work:
     record: StudyRecord | None = None
 
 
-def drive(work: Work, assets: Assets, resources: Resources, console: Console, interruption: Interruption) -> None:
+def drive(work: Work, assets: Assets, resources: Resources, console: Console, interruption: Interruption) -> bool:
     """Run the pending trials while holding the study's lock, after writing study.json when it is new.
 
     Args:
@@ -70,6 +71,9 @@ def drive(work: Work, assets: Assets, resources: Resources, console: Console, in
         console: Where to show it.
         interruption: Ends the sweep early.
 
+    Returns:
+        Whether every pending trial has its record of this run.
+
     Raises:
         InputError: The storage cannot be written, or another driver took the study, or changed it after it was read.
         KeyboardInterrupt: A signal came before the sweep began.
@@ -77,14 +81,23 @@ def drive(work: Work, assets: Assets, resources: Resources, console: Console, in
     from study.sweep import session, sweep
 
     folder, pending = work.folder, work.pending
+    written: set[str] = set()
+    needless: set[str] = set()
 
     def write(record: TrialRecord) -> None:
         if not folder.exists(STUDY_FILE):
             raise FileNotFoundError(f"{folder.place(STUDY_FILE)} is gone")
         write_trial(folder, record)
+        written.add(record.trial_id)
         if record.state != "failed":  # a failed trial may be tried again, and goes on from there
-            with suppress(OSError):
-                delete_checkpoint(folder, record.trial_id)
+            needless.add(record.trial_id)
+            tidy()
+
+    def tidy() -> None:
+        for trial_id in sorted(needless):
+            with suppress(OSError):  # it is tried again when the next trial ends
+                delete_checkpoint(folder, trial_id)
+                needless.discard(trial_id)
 
     console.print("starting Ray")
     with session(resources) as decided:
@@ -113,14 +126,16 @@ def drive(work: Work, assets: Assets, resources: Resources, console: Console, in
             with SweepProgress(console, pending, done=len(work.planned) - len(pending)) as progress:
                 sweep(pending, assets, decided, folder, name, write, progress, interruption, searches=searches)
         finally:
+            tidy()
             tidy_checkpoints(folder)
             lock.release()
+    return len(written) == len(pending)
 
 
 def _refuse_news(work: Work) -> None:
     """Between reading a study and locking it another driver may have run it, since model and data take their time."""
     found = read_study(work.folder) if work.folder.exists(STUDY_FILE) else None
-    records, _ = read_trials(work.folder)
+    records, _ = read_trials(work.folder, strict=True)
     if found != work.found or records != work.records:
         raise InputError(f"another run changed {work.folder.location} in the meantime; type the command again")
 
@@ -128,8 +143,12 @@ def _refuse_news(work: Work) -> None:
 def _undo(folder: Store, lock: DriverLock) -> None:
     """Leave a study as it was before the run, and of a new one nothing."""
     lock.release()
-    if all(name.startswith(".") for name in folder.names()):  # else there is a study, or the lock of another driver
-        folder.delete()
+    with suppress(OSError):
+        for name in folder.names():
+            if name.startswith(".") and name.endswith(f".{os.getpid()}.part"):
+                folder.delete(name)
+        if not folder.names():
+            folder.delete()
 
 
 def _searches(work: Work, run: int) -> dict[str, JointSearch]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from study.answer import answer_again, finish, print_power, resume_command
+from study.answer import Typed, answer_again, finish, print_power, resume_command
 from study.browse import plan_tables
 from study.config import StudyConfig
 from study.drive import Work, drive
@@ -34,7 +34,7 @@ from study.records import (
 from study.resources import Resources, prepare_ray
 from study.storage import STUDY_FILE, Store
 from trainables.errors import InputError
-from trainables.software import NUMERIC, software
+from trainables.software import NUMERIC, software, threads
 
 if TYPE_CHECKING:
     from trainables.assets import Assets
@@ -58,6 +58,7 @@ def run(study: StudyConfig, storage: Store, resources: Resources, console: Conso
         InputError: The name is taken, or something that the study needs is not as it must be.
     """
     folder = storage.child(study.name)
+    typed = Typed(tuple(resources.options()))
     if folder.exists(STUDY_FILE):
         record = read_study(folder)
         if changes := differences(record.study_config(), study):
@@ -65,22 +66,21 @@ def run(study: StudyConfig, storage: Store, resources: Resources, console: Conso
                 f"study {study.name} exists with another configuration (there -> asked): {'; '.join(changes)}. "
                 f"Give the new one a name with --name, or continue the old one: {resume_command(folder)}"
             )
-        return _continue(record, folder, resources, console)
+        return _continue(record, folder, resources, console, typed)
     # A start that was killed may have left its lock, or a file that it wrote aside.
     if any(name != LOCK_FILE and not name.startswith(".") for name in folder.names()):
         raise InputError(f"{folder.location} exists and is no study; choose another name with --name")
     folder.require_writable()
     prepare_ray(resources.address)
-    driven = False
+    done = False
     with Interruption() as interruption:
         assets = resolve([*draft(study), *probes(study)], console)
         trials = plan(study, assets.fingerprints)
         console.print(f"{study.name}: {len(trials)} trials")
         record = new_study(study, trials, _fingerprints(trials, assets), software(), assets.notes)
         work = Work(folder, study, trials, trials, kept={}, record=record)
-        drive(work, assets, resources, console, interruption)
-        driven = True
-    return finish(folder, console, interruption, resources, driven)
+        done = drive(work, assets, resources, console, interruption)
+    return finish(folder, console, interruption, typed, done)
 
 
 def resume(
@@ -122,7 +122,12 @@ def resume(
             console.print(f"the arms are read from {study.source}", soft_wrap=True, markup=False)
         larger = extend(study, arms=arms, seeds=seeds, source=None if arms is None else load_source(study))
         larger = larger if differences(study, larger) else None
-    return _continue(record, folder, resources, console, retry, accept_changes, larger)
+    once = {"--retry": ",".join(sorted(retry)), "--arms": arms, "--seeds": seeds}
+    typed = Typed(
+        (*resources.options(), *(["--accept-changes"] if accept_changes else [])),
+        tuple(str(word) for option, value in once.items() if value for word in (option, value)),
+    )
+    return _continue(record, folder, resources, console, typed, retry, accept_changes, larger)
 
 
 def _continue(
@@ -130,18 +135,19 @@ def _continue(
     folder: Store,
     resources: Resources,
     console: Console,
+    typed: Typed,
     retry: frozenset[str] = frozenset(),
     accept_changes: bool = False,
     larger: StudyConfig | None = None,
 ) -> int:
     refuse_second_driver(folder)
-    records, unreadable = read_trials(folder)
+    records, unreadable = read_trials(folder, strict=True)
     planned = record.planned()
     pending = _unfinished(planned, records, retry)
     if not pending and larger is None:
-        return answer_again(record, folder, console, resources)
+        return answer_again(record, folder, console, typed)
     prepare_ray(resources.address)
-    driven = False
+    done = False
     with Interruption() as interruption:
         study = larger or record.study_config()
         assets = resolve([*(pending if larger is None else draft(larger)), *probes(study)], console)
@@ -151,16 +157,15 @@ def _continue(
             pending = _unfinished(planned, records, retry)
             extended = record.extended(larger, planned, _fingerprints(planned, assets))
         console.print(f"{record.study}: {len(planned) - len(pending)} of {len(planned)} trials are finished")
-        if unreadable:
-            console.print(f"records that cannot be read, so that their trials run again: {', '.join(unreadable)}")
+        if damaged := [trial.trial_id for trial in pending if trial.trial_id in unreadable]:
+            console.print(f"records that cannot be read, so that their trials run again: {', '.join(damaged)}")
         again = {trial.trial_id for trial in pending}
         kept = {trial.trial_id: records[trial.trial_id] for trial in planned if trial.trial_id not in again}
         if not accept_changes:
-            _refuse_changes(record, folder, pending, kept, assets, resources)
+            _refuse_changes(record, folder, pending, kept, assets, resources, typed)
         work = Work(folder, study, planned, pending, kept, found=record, records=records, record=extended)
-        drive(work, assets, resources, console, interruption)
-        driven = True
-    return finish(folder, console, interruption, resources, driven)
+        done = drive(work, assets, resources, console, interruption)
+    return finish(folder, console, interruption, typed, done)
 
 
 def _unfinished(
@@ -259,6 +264,7 @@ def _refuse_changes(
     kept: Mapping[str, TrialRecord],
     assets: Assets,
     resources: Resources,
+    typed: Typed,
 ) -> None:
     now = software()
     changed = [
@@ -272,12 +278,13 @@ def _refuse_changes(
         changed += [
             f"{kind} {key}: {before[key]} -> {new}" for key, new in found[kind].items() if before.get(key, new) != new
         ]
-    cpus = {r.provenance["cpus"] for r in kept.values() if "cpus" in r.provenance} - {resources.cpus_per_trial}
-    if cpus:  # the number of threads decides in which order numbers are added
-        used = ", ".join(f"{number:g}" for number in sorted(cpus))
-        changed.append(f"--cpus-per-trial: {used} -> {resources.cpus_per_trial:g}")
+    # The number of threads decides in which order numbers are added.
+    used = {threads(float(r.provenance["cpus"])) for r in kept.values() if "cpus" in r.provenance}
+    if used and threads(resources.cpus_per_trial) not in used:
+        was = " and ".join(map(str, sorted(used)))
+        changed.append(f"threads of a trial (--cpus-per-trial): {was} -> {threads(resources.cpus_per_trial)}")
     if changed:
-        command = resume_command(folder, *resources.options(), "--accept-changes")
+        command = resume_command(folder, *typed.all, "--accept-changes")
         raise InputError(
             f"since study {record.study} began, this changed: {'; '.join(changed)}. Trials of both would be mixed: "
             f"bring the old state back, start a new study with --name, or go on with: {command}"

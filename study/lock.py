@@ -19,6 +19,8 @@ LOCK_FILE = "driver.lock"
 HEARTBEAT_SECONDS = 10.0
 STALE_SECONDS = 60.0
 SETTLE_SECONDS = 0.2
+WATCHED_BEATS = 3
+"""A beat may come late, and one may be missed while the storage is away."""
 
 
 @dataclass(frozen=True)
@@ -134,9 +136,11 @@ class DriverLock:
         holder = _read(self._study)
         if holder is None or holder.host == socket.gethostname():
             return
-        time.sleep(HEARTBEAT_SECONDS + SETTLE_SECONDS)
-        after = _read(self._study)
-        if after is not None and after.heartbeat != holder.heartbeat:
+        for _ in range(WATCHED_BEATS):
+            time.sleep(HEARTBEAT_SECONDS)
+            after = _read(self._study)
+            if after is None or after.heartbeat == holder.heartbeat:
+                continue
             raise InputError(
                 f"{self._study.location} is being run by process {after.pid} on {after.host}, whose clock is behind "
                 f"this one's; wait for it, or end it and try again"

@@ -251,17 +251,18 @@ def write_trial(folder: Store, record: TrialRecord) -> None:
     folder.child("trials").write(f"{record.trial_id}.json", content.encode())
 
 
-def read_trials(folder: Store) -> tuple[dict[str, TrialRecord], dict[str, str]]:
+def read_trials(folder: Store, strict: bool = False) -> tuple[dict[str, TrialRecord], dict[str, str]]:
     """Read the records of a study.
 
     Args:
         folder: The study's folder.
+        strict: Refuse to go on when the storage does not give one of them, which may be as good as any.
 
     Returns:
         Trial id to record, and trial id to the reason why its record cannot be read.
 
     Raises:
-        InputError: A later version of the program wrote one of them.
+        InputError: A later version of the program wrote one of them, or, when strict, one may not be read.
     """
     records: dict[str, TrialRecord] = {}
     unreadable: dict[str, str] = {}
@@ -276,7 +277,10 @@ def read_trials(folder: Store) -> tuple[dict[str, TrialRecord], dict[str, str]]:
             record = TrialRecord.model_validate_json(content)
             parse(record.config)
         except OSError as error:
-            unreadable[trial_id] = str(error).splitlines()[0]
+            reason = str(error).splitlines()[0]
+            if strict:
+                raise InputError(f"{trials.place(name)} cannot be read: {reason}") from None
+            unreadable[trial_id] = reason
         except ValidationError as error:
             _refuse_newer(content, trials.place(name))
             unreadable[trial_id] = describe(error)

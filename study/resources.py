@@ -70,8 +70,10 @@ class Resources:
             value = getattr(self, field.name)
             if field.name == "nodes" or value == field.default:
                 continue
-            shown = duration_text(value) if field.name in ("trial_time_limit", "time_budget") else f"{value}"
-            words += [f"--{field.name.replace('_', '-')}", shown.removesuffix(".0")]
+            shown = str(value).removesuffix(".0") if isinstance(value, float) else str(value)
+            if field.name in ("trial_time_limit", "time_budget"):
+                shown = duration_text(value)
+            words += [f"--{field.name.replace('_', '-')}", shown]
         return words
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 from study.account import account, trial_states
 from study.lock import is_running
 from study.records import PlanRow, StudyRecord, TrialRecord, read_study, read_trials
-from study.storage import Store, open_store
+from study.storage import Store, open_store, place
 from study.working_files import read_draws
 from trainables.config import ENGLISH
 from trainables.dotted_paths import flatten, parse
@@ -46,6 +46,19 @@ class StudyResults:
     unreadable: list[tuple[str, str]]
     running: bool
     configs: dict[str, dict[str, Any]]
+
+
+def inside(folder: str, name: str) -> str:
+    """A file or folder in a study's folder, or in one beside it.
+
+    Args:
+        folder: Local path or URI.
+        name: The name inside.
+
+    Returns:
+        Its path or URI.
+    """
+    return place(folder, name)
 
 
 def load(folder: str) -> StudyResults:

@@ -41,7 +41,7 @@ class Store:
     @property
     def parent_location(self) -> str:
         """The folder that this one lies in, as people write it."""
-        address, question, options = self._parts()
+        address, question, options = _parts(self.location)
         return f"{address.rpartition('/')[0] or '/'}{question}{options}"
 
     def child(self, name: str) -> Store:
@@ -49,13 +49,8 @@ class Store:
         return Store(self.filesystem, f"{self.path}/{name}", self.place(name))
 
     def place(self, name: str) -> str:
-        """A file or folder inside as people write it; the options of a URI (``?endpoint_override=...``) stay last."""
-        address, question, options = self._parts()
-        return f"{address}/{name}{question}{options}"
-
-    def _parts(self) -> tuple[str, str, str]:
-        """The location before the options of a URI, and these."""
-        return self.location.partition("?") if "://" in self.location else (self.location, "", "")
+        """A file or folder inside as people write it."""
+        return place(self.location, name)
 
     def exists(self, name: str = "") -> bool:
         """Whether a file or folder of that name exists; without a name, whether the folder itself does."""
@@ -133,6 +128,25 @@ class Store:
 
     def _at(self, name: str) -> str:
         return f"{self.path}/{name}" if name else self.path
+
+
+def place(location: str, name: str) -> str:
+    """A file or folder inside a folder, as people write it.
+
+    Args:
+        location: The folder: path or URI.
+        name: The name inside.
+
+    Returns:
+        Its path or URI; the options of a URI (``?endpoint_override=...``) stay last.
+    """
+    address, question, options = _parts(location.rstrip("/"))
+    return f"{address}/{name}{question}{options}"
+
+
+def _parts(location: str) -> tuple[str, str, str]:
+    """A location before the options of a URI, and these."""
+    return location.partition("?") if "://" in location else (location, "", "")
 
 
 def open_store(location: str) -> Store:

@@ -15,6 +15,18 @@ NUMERIC = ("version.code", "version.torch", "version.transformers", "version.tok
 PACKAGE = Path(__file__).resolve().parent
 
 
+def threads(cpus: float) -> int:
+    """Threads that a trial computes with.
+
+    Args:
+        cpus: CPUs that it was given, fractions allowed.
+
+    Returns:
+        As many as there are whole CPUs, at least one.
+    """
+    return max(1, int(cpus))
+
+
 @functools.cache
 def software() -> dict[str, str | bool | None]:
     """The software that makes the numbers, looked up once in a process.

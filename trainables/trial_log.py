@@ -6,9 +6,11 @@ import os
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from types import TracebackType
+from typing import Any
 
 LOG_LINES = 40
 LATE = 0.95
@@ -28,14 +30,16 @@ class TrialLog:
     """
 
     def __init__(self, folder: str | None, trial_id: str, limit: float | None = None) -> None:
-        self._path = log_file(folder, trial_id) if folder is not None and Path(folder).is_dir() else None
+        self._path = None if folder is None else log_file(folder, trial_id)
         self._timer = None if limit is None else threading.Timer(LATE * limit, self._stand)
         self._thread = threading.get_ident()
         self._late = "" if limit is None else f"still running after {LATE * limit:.0f} s, here:\n"
 
     def __enter__(self) -> TrialLog:
         _flush()
-        self._file = NamedTemporaryFile() if self._path is None else self._path.open("ab")
+        self._file = self._open()
+        if self._file is None:
+            return self
         self._before = [(number, os.dup(number)) for number in (1, 2)]
         for number, _ in self._before:
             os.dup2(self._file.fileno(), number)
@@ -47,6 +51,8 @@ class TrialLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._file is None:
+            return
         if self._timer is not None:
             self._timer.cancel()
         _flush()
@@ -57,7 +63,17 @@ class TrialLog:
             error.add_note(f"The end of its log:\n{end}")
         self._file.close()
 
+    def _open(self) -> Any:
+        """The driver's file, a temporary one where its folder is not, or nothing: a log is no reason to fail."""
+        with suppress(OSError):
+            if self._path is not None:
+                return self._path.open("ab")
+        with suppress(OSError):
+            return NamedTemporaryFile()
+        return None
+
     def _stand(self) -> None:
+        assert self._file is not None
         frame = sys._current_frames().get(self._thread)
         stack = "".join(traceback.format_stack(frame, LOG_LINES // 3)) if frame is not None else ""
         os.write(self._file.fileno(), (self._late + stack).encode())

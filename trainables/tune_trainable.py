@@ -17,7 +17,7 @@ from ray import tune
 from trainables.dotted_paths import parse
 from trainables.errors import Diverged
 from trainables.measurements import CurvePoint, Measurements
-from trainables.software import NUMERIC, software
+from trainables.software import NUMERIC, software, threads
 from trainables.trial_log import TrialLog
 
 if TYPE_CHECKING:
@@ -64,11 +64,11 @@ def _run(
 
     trial = parse(config["trial"])
     resources = tune.get_context().get_trial_resources().required_resources
-    threads = max(1, int(resources.get("CPU", 1)))
-    torch.set_num_threads(threads)
+    cpus = float(resources.get("CPU", 1))
+    torch.set_num_threads(threads(cpus))
     memory = PeakMemory()
     fingerprints = assets.fingerprints(trial)
-    same = [config["trial"], fingerprints, [software()[name] for name in NUMERIC], threads]
+    same = [config["trial"], fingerprints, [software()[name] for name in NUMERIC], threads(cpus)]
     checkpoint = TrialCheckpoint(checkpoints, config["trial_id"], json.dumps(same, sort_keys=True))
     saver = None if models is None else ModelSaver(models.child(config["trial_id"]), saved)
     points: list[CurvePoint] = []
@@ -90,7 +90,7 @@ def _run(
     provenance = {
         "seconds": checkpoint.seconds,
         **({"steps": found.steps} if state == "complete" else {}),  # elsewhere unknown
-        "cpus": resources.get("CPU", 1.0),
+        "cpus": cpus,
         "peak_memory_mib": memory.mib(),
         "device": torch.cuda.get_device_name() if cuda else "cpu",
         "precision": str(dtype).removeprefix("torch."),

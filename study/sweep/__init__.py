@@ -65,7 +65,7 @@ def sweep(
     queue = Queue(trials, searches or {}, resources.concurrency, capacity(resources), interruption)
     storage = folder.child("runs")
     storage.filesystem.create_dir(storage.path, recursive=True)
-    with TemporaryDirectory(prefix="fisher-study-") as logs:
+    with TemporaryDirectory(prefix="fisher-study-", ignore_cleanup_errors=True) as logs:
         recorder = Recorder(folder.name, run, queue, write, progress, interruption, resources, logs)
         trainable = tune.with_parameters(trainable, assets=assets, logs=logs, **_worker_options(folder, resources))
         tuner = tune.Tuner(
@@ -92,17 +92,18 @@ def sweep(
             interruption.request(_why(error, storage.child(run)))
         finally:
             interruption.disarm()
-        recorder.write_late()
+            recorder.write_late()
 
 
 def _why(error: Exception, run: Store) -> str:
     """What Tune says in one line, and the whole in a file."""
-    line = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    line = lines[-1] if lines[0].startswith("Traceback") else lines[0]  # Tune wraps what its callbacks raise
     try:
         run.write(ERROR_FILE, "".join(traceback.format_exception(error)).encode())
     except OSError:  # most likely the very reason
         return f"Ray Tune gave up: {line}"
-    return f"Ray Tune gave up: {line}; details in {run.location}/{ERROR_FILE}"
+    return f"Ray Tune gave up: {line}; details in {run.place(ERROR_FILE)}"
 
 
 def _worker_options(folder: Store, resources: Resources) -> dict[str, Any]:

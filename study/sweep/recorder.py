@@ -145,7 +145,10 @@ class Recorder(tune.Callback):  # type: ignore[misc]
             self._interruption.request(f"the record of {planned.label} cannot be written: {error}")
             return
         self._queue.ended(record)
-        self._progress.ended(record)
+        if record.state == "complete":
+            log_file(self._logs, record.trial_id).unlink(missing_ok=True)
+        with suppress(OSError):  # a terminal that is gone is no reason to end
+            self._progress.ended(record)
 
     def _keep(self, record: TrialRecord) -> None:
         """Write a record, with patience: a shared file system may be away for a moment."""

@@ -36,7 +36,7 @@ def test_studies_with_their_account(make_study: MakeStudy, make_record: Make) ->
     storage.child("broken").write("study.json", b"{")
     shown = text(browse.studies_table(storage))
     broken, small = [line.split() for line in shown.splitlines()[1:]]
-    assert broken == ["broken", "study.json", "is", "damaged"]
+    assert broken == ["broken", "'show", "broken'", "says", "why", "not"]
     assert small[:6] == ["small", "6", "2", "0", "1", "3"]
     assert small[6].isdigit()  # its age
     assert small[7:] == ["s", "0.700"]

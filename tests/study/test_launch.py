@@ -506,10 +506,57 @@ def test_another_number_of_cpus_is_a_change(world: World, small_study: StudyConf
     world.provenance = {"cpus": 2.0}
     world.after = lambda interruption, count: interruption.request(signal.SIGINT)
     world.run(small_study)
-    with pytest.raises(InputError, match=r"this changed: --cpus-per-trial: 2 -> 1\. .* or go on with: .*resume small"):
-        world.resume()
+    changed = r"this changed: threads of a trial \(--cpus-per-trial\): 2 -> 1\. "
+    advice = r".* or go on with: fisher-study resume small --storage \S+ --seeds 3 --accept-changes$"
+    with pytest.raises(InputError, match=changed + advice):
+        world.resume(seeds=3)
+    world.after = lambda interruption, count: interruption.request(signal.SIGINT) if count == 2 else None
+    assert launch.resume("small", world.storage, Resources(cpus_per_trial=2.5), world.console) == 130  # two threads
     world.after = lambda interruption, count: None
-    assert launch.resume("small", world.storage, Resources(cpus_per_trial=2.0), world.console) == 0
+    world.provenance = {"cpus": 0.5}
+    assert world.resume(accept_changes=True) == 0
+    assert world.resume(seeds=3) == 0  # of two that are there, both are known
+
+
+def test_an_interrupted_retry_is_interrupted(world: World, small_study: StudyConfig) -> None:
+    world.states = {"kl=0": "failed"}
+    world.run(small_study)
+    world.states = {}
+    world.after = lambda interruption, count: interruption.request(signal.SIGINT) if count == 1 else None
+    world.said()
+    assert world.resume(retry=frozenset({"failed"}), accept_changes=True) == 130
+    assert world.said().splitlines()[-2:] == [
+        "interrupted (SIGINT). 6 trials planned: 5 complete, 1 failed",
+        f"go on with: fisher-study resume small --storage {world.storage.location} --retry failed --accept-changes",
+    ]
+    world.after = lambda interruption, count: None
+    assert world.resume(retry=frozenset({"failed"})) == 0
+
+
+def test_a_record_that_the_storage_does_not_give_is_not_written_over(
+    world: World, small_study: StudyConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.run(small_study)
+    first = read_study(world.folder).plan[0].trial_id
+    read = Store.read
+
+    def denied(self: Store, name: str) -> bytes:
+        if name == f"{first}.json":
+            raise PermissionError(13, "Permission denied")
+        return read(self, name)
+
+    monkeypatch.setattr(Store, "read", denied)
+    with pytest.raises(InputError, match=rf"{first}\.json cannot be read: \[Errno 13\] Permission denied"):
+        world.resume()
+
+
+def test_a_folder_with_hidden_files_is_left_as_it_was(
+    world: World, small_study: StudyConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.folder.write(".gitignore", b"*")
+    monkeypatch.setattr("study.lock.time.sleep", lambda seconds: signal.raise_signal(signal.SIGTERM))
+    assert world.run(small_study) == 143
+    assert world.folder.names() == [".gitignore"]
 
 
 def test_an_interruption_after_the_last_trial_is_none(world: World, small_study: StudyConfig) -> None:

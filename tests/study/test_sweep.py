@@ -117,7 +117,8 @@ def run_trials(
         if name == "lingers":
             time.sleep(60)
         if name == "dies-late":
-            assert first_try, "it ran again"
+            with marker.open("a") as tries:
+                tries.write("x")
             os._exit(1)
 
     records = {} if records is None else records
@@ -322,6 +323,7 @@ def test_a_result_is_kept_whatever_happens_after_it(resources: Resources, tmp_pa
         "lingers": "complete",
     }
     assert interruption.reason == signal.SIGTERM  # which came while the second one lingered
+    assert (tmp_path / "dies-late").read_text() == "x"  # it did not run again
 
 
 def test_a_record_is_written_when_the_storage_is_back(
@@ -356,6 +358,15 @@ def test_what_tune_does_not_survive_ends_the_sweep_in_order(
         f"Ray Tune gave up: Caught unexpected exception: the node is full; details in {file}"
     )
     assert "more of it" in file.read_text()
+
+
+def test_what_a_callback_raises_is_said_in_its_own_words(resources: Resources, tmp_path: Path) -> None:
+    class Broken(dict[str, TrialRecord]):
+        def __setitem__(self, trial_id: str, record: TrialRecord) -> None:
+            raise RuntimeError("no such thing")
+
+    _, _, interruption = run_trials(planned("a"), resources, tmp_path, records=Broken())
+    assert str(interruption.reason).startswith("Ray Tune gave up: RuntimeError: no such thing; details in ")
 
 
 def test_a_draw_that_cannot_be_kept_ends_the_sweep_in_order(resources: Resources, tmp_path: Path) -> None:
