@@ -32,7 +32,16 @@ def resume_command(folder: Store, *options: str) -> str:
     Returns:
         A shell command.
     """
-    return shlex.join(["fisher-study", "resume", folder.name, "--storage", folder.parent_location, *options])
+    return _command("resume", folder, *options)
+
+
+def _command(name: str, folder: Store, *options: str) -> str:
+    return shlex.join(["fisher-study", name, folder.name, "--storage", folder.parent_location, *options])
+
+
+def _say_where(folder: Store, console: Console, page: str) -> None:
+    _say(console, f"trials: {_command('show', folder)}")
+    _say(console, f"report: {page}")
 
 
 @dataclass(frozen=True)
@@ -130,7 +139,7 @@ def answer_again(record: StudyRecord, folder: Store, console: Console, typed: Ty
         failed = _report(folder, counts, console)
     else:
         _say(console, f"{record.study} is finished. {account_line(counts)}")
-        _say(console, f"report: {folder.place(REPORT_PAGE)}")
+        _say_where(folder, console, folder.place(REPORT_PAGE))
     code = _exit_code(counts, folder, console, typed)
     return failed or code
 
@@ -147,13 +156,12 @@ def _report(folder: Store, counts: Mapping[str, int], console: Console) -> int:
     except (InputError, OSError, KeyboardInterrupt) as error:
         _say(console, account_line(counts))
         why = "interrupted" if isinstance(error, KeyboardInterrupt) else error
-        again = shlex.join(["fisher-study", "report", folder.location])
-        _say(console, f"no report was written ({why}); write it with: {again}")
+        _say(console, f"no report was written ({why}); write it with: {_command('report', folder)}")
         return 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else FAULT
     for line in report.sentences:
         _say(console, line)
     _say(console, account_line(counts))
-    _say(console, f"report: {report.page}")
+    _say_where(folder, console, report.page)
     return COMPLETE
 
 

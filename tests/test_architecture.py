@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -85,3 +86,14 @@ def test_light_commands_load_no_heavy_library(arguments: list[str], tmp_path: Pa
 )
 def test_light_modules_load_no_heavy_library(module: str) -> None:
     assert loaded(f"import {module}") == []
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_nothing_that_can_run_code_is_opened(file: str) -> None:
+    # The sweep reads what its own workers raised; nothing else opens a pickle, and no model brings code of its own.
+    pickles = {name for name in imports(file) if name.split(".")[-1] in ("pickle", "cloudpickle", "dill", "joblib")}
+    assert pickles == ({"ray.cloudpickle"} if file == "study/sweep/recorder.py" else set())
+    text = (ROOT / file).read_text(encoding="utf-8")
+    assert "torch.load" not in text
+    assert "read_pickle" not in text
+    assert set(re.findall(r"trust_remote_code\s*=\s*(\w+)", text)) <= {"False"}

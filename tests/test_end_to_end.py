@@ -100,11 +100,12 @@ def resumed(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, tiny_dat
 
 def test_it_ends_with_the_answer_the_account_and_the_page(whole: tuple[Study, str]) -> None:
     study, said = whole
-    *lines, account, page = said.splitlines()
+    *lines, account, trials, page = said.splitlines()
     answers = [line for line in lines if line.startswith("H")]
     assert answers[0].startswith("H1 ")
     assert lines[-len(answers) :] == answers
     assert account == "6 trials planned: 6 complete"
+    assert trials.startswith("trials: fisher-study show pawsx --storage ")
     assert page == f"report: {study.folder}/report/report.html"
     assert (study.folder / "report" / "report.html").is_file()
 

@@ -62,7 +62,7 @@ def test_a_killed_worker_is_tried_again_and_finds_the_same(study: Study, whole: 
     done = ended(driver)
     assert (done.code, done.err) == (0, "")
     same_as(study, whole)
-    assert "3 trials planned: 3 complete" in done.last
+    assert "3 trials planned: 3 complete" in done.out.splitlines()
 
 
 def test_a_killed_worker_without_a_further_try(study: Study, whole: Study) -> None:

@@ -131,9 +131,10 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_record: Make) ->
 def test_a_study_runs_and_answers(world: World, small_study: StudyConfig) -> None:
     assert world.run(small_study) == 0
     assert world.ran == [["baseline", "baseline", "kl=0", "kl=0", "kl=0.5", "kl=0.5"]]
-    assert world.said().splitlines()[-3:] == [
+    assert world.said().splitlines()[-4:] == [
         "H1 undecided.",
         "6 trials planned: 6 complete",
+        f"trials: fisher-study show small --storage {world.storage.location}",
         f"report: {world.folder.location}/report/report.html",
     ]
     record = read_study(world.folder)
@@ -162,8 +163,9 @@ def test_a_complete_study_answers_at_once(world: World, small_study: StudyConfig
     assert world.run(small_study.model_copy(update={"description": "reworded"})) == 0
     assert world.resume() == 0
     assert len(world.ran) == len(world.reports) == 1
-    assert world.said().splitlines()[:2] == [
+    assert world.said().splitlines()[:3] == [
         "small is finished. 6 trials planned: 6 complete",
+        f"trials: fisher-study show small --storage {world.storage.location}",
         f"report: {world.folder.location}/report/report.html",
     ]
 
@@ -562,7 +564,7 @@ def test_a_folder_with_hidden_files_is_left_as_it_was(
 def test_an_interruption_after_the_last_trial_is_none(world: World, small_study: StudyConfig) -> None:
     world.after = lambda interruption, count: interruption.request(signal.SIGTERM) if count == 6 else None
     assert world.run(small_study) == 0
-    assert world.said().splitlines()[-2] == "6 trials planned: 6 complete"
+    assert world.said().splitlines()[-3] == "6 trials planned: 6 complete"
 
 
 def test_a_report_that_cannot_be_written_hides_no_result(
@@ -575,7 +577,8 @@ def test_a_report_that_cannot_be_written_hides_no_result(
     assert world.run(small_study) == 1
     assert world.said().splitlines()[-2:] == [
         "6 trials planned: 6 complete",
-        f"no report was written (cannot write there); write it with: fisher-study report {world.folder.location}",
+        f"no report was written (cannot write there); write it with: "
+        f"fisher-study report small --storage {world.storage.location}",
     ]
 
 
