@@ -63,33 +63,35 @@ def sweep(
         searches: Arm to its draws, for arms with slots.
     """
     queue = Queue(trials, searches or {}, resources.concurrency, capacity(resources), interruption)
-    storage = folder.child("runs")
-    storage.filesystem.create_dir(storage.path, recursive=True)
+    runs = folder.child("runs")
     with TemporaryDirectory(prefix="fisher-study-", ignore_cleanup_errors=True) as logs:
         recorder = Recorder(folder.name, run, queue, write, progress, interruption, resources, logs)
         trainable = tune.with_parameters(trainable, assets=assets, logs=logs, **_worker_options(folder, resources))
-        tuner = tune.Tuner(
-            tune.with_resources(trainable, {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial or 0.0}),
-            tune_config=tune.TuneConfig(
-                search_alg=queue,
-                num_samples=len(trials),
-                reuse_actors=True,  # seven times faster for short trials
-                trial_dirname_creator=lambda trial: trial.config["trial_id"],
-            ),
-            run_config=tune.RunConfig(
-                name=run,
-                storage_path=storage.path,
-                storage_filesystem=None if storage.is_local else storage.filesystem,
-                failure_config=tune.FailureConfig(max_failures=resources.max_failures),
-                callbacks=[recorder, TensorBoard(queue)],
-                verbose=0,
-            ),
-        )
         try:
+            runs.filesystem.create_dir(runs.path, recursive=True)
+            tuner = tune.Tuner(
+                tune.with_resources(
+                    trainable, {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial or 0.0}
+                ),
+                tune_config=tune.TuneConfig(
+                    search_alg=queue,
+                    num_samples=len(trials),
+                    reuse_actors=True,  # seven times faster for short trials
+                    trial_dirname_creator=lambda trial: trial.config["trial_id"],
+                ),
+                run_config=tune.RunConfig(
+                    name=run,
+                    storage_path=runs.path,
+                    storage_filesystem=None if runs.is_local else runs.filesystem,
+                    failure_config=tune.FailureConfig(max_failures=resources.max_failures),
+                    callbacks=[recorder, TensorBoard(queue)],
+                    verbose=0,
+                ),
+            )
             tuner.fit()
         except Exception as error:  # Tune gave up: no trial is lost that has its record, so the study can go on
             interruption.disarm()
-            interruption.request(_why(error, storage.child(run)))
+            interruption.request(_why(error, runs.child(run)))
         finally:
             interruption.disarm()
             recorder.write_late()
