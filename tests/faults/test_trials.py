@@ -95,6 +95,7 @@ def test_rays_memory_monitor_ends_the_sweep_in_order(study: Study, whole: Study)
     filler = subprocess.Popen([sys.executable, "-c", "import time; x = b'x' * (7 << 30); time.sleep(600)"])
     stopped = ended(driver)
     filler.kill()
+    filler.wait()
     assert (stopped.code, stopped.err) == (1, "")
     assert stopped.last[0].startswith("interrupted (Ray Tune gave up: ")
     assert "killed due to the node running low on memory" in stopped.last[0]
