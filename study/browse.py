@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import Any
 
 import pandas as pd
+from rich.markup import escape
 from rich.table import Table
 
 from study.account import STATES, UNREADABLE, account, trial_states
@@ -193,10 +194,11 @@ def plan_tables(study: StudyConfig) -> list[Table]:
     for arm, group in groupby(rows, key=lambda row: row.arm):
         trials = list(group)
         labels = " ".join(dict.fromkeys(trial.label for trial in trials))
-        arms.add_row(arm, drawn.get(arm, labels), str(len(trials)))
+        arms.add_row(arm, escape(drawn.get(arm, labels)), str(len(trials)))
     title = "base trial; change it with --set PATH=VALUE"
     base = table("path", "value", "meaning", title=title, left=("path", "value", "meaning"))
     meanings: Mapping[str, str] = paths()
     for path, value in flatten(study.base).items():
-        base.add_row(path, ",".join(map(str, value)) if isinstance(value, list) else json.dumps(value), meanings[path])
+        shown = ",".join(map(str, value)) if isinstance(value, list) else json.dumps(value)
+        base.add_row(path, escape(shown), meanings[path])
     return [arms, base]

@@ -159,7 +159,11 @@ def list_(storage: Storage = "./studies") -> None:
     from study.storage import open_store
 
     with _reading():
-        _console().print(studies_table(open_store(storage)))
+        shown = studies_table(open_store(storage))
+    if isinstance(shown, str):
+        typer.echo(shown)
+    else:
+        _console().print(shown)
 
 
 @app.command()

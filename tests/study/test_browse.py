@@ -123,3 +123,9 @@ def test_a_plan_shows_arms_and_every_path() -> None:
     for path, meaning in paths().items():
         assert path in shown
         assert meaning.split()[0] in shown
+
+
+def test_square_brackets_in_a_plan_are_no_markup(small_study: StudyConfig) -> None:
+    model = small_study.base.model.model_copy(update={"name": "models/[/x]"})
+    study = small_study.model_copy(update={"base": small_study.base.model_copy(update={"model": model})})
+    assert '"models/[/x]"' in text(*browse.plan_tables(study))
