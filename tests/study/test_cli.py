@@ -89,6 +89,20 @@ def test_resume_passes_on_what_was_typed(type_: Any, launched: list[Any]) -> Non
     assert launched[0][1] == {"retry": set(), "accept_changes": False, "arms": "fpen,kl=2", "seeds": 3}
 
 
+@pytest.mark.parametrize(
+    "resources",
+    [
+        Resources(),
+        Resources("192.168.1.0:6379", 3, 2.0, 0.5, 0, 7200.0, 93_784.0, "all"),
+        Resources(cpus_per_trial=0.25, gpus_per_trial=1.0, save_models="stage1"),
+        Resources(gpus_per_trial=0.0),
+    ],
+)
+def test_resources_written_as_options_come_back(type_: Any, launched: list[Any], resources: Resources) -> None:
+    type_("resume", "mine", *resources.options())
+    assert launched[0][0][2] == resources
+
+
 def test_list_and_show(type_: Any, make_study: MakeStudy) -> None:
     folder, trials = make_study(records=1)
     folder.child("trials").write(f"{trials[5].trial_id}.json", b"{")
