@@ -139,7 +139,9 @@ class DriverLock:
         for _ in range(WATCHED_BEATS):
             time.sleep(HEARTBEAT_SECONDS)
             after = _read(self._study)
-            if after is None or after.heartbeat == holder.heartbeat:
+            if after is None:  # it was given back
+                return
+            if after.heartbeat == holder.heartbeat:
                 continue
             raise InputError(
                 f"{self._study.location} is being run by process {after.pid} on {after.host}, whose clock is behind "

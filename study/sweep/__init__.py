@@ -2,7 +2,7 @@
 
 Tune gets the trials in the order of the plan: those of a grid as planned, those of an arm with slots as Optuna draws
 them when they start. Tune's own snapshot and trial folders lag behind, so nothing here reads them: a trial's record is
-made from its last report in a callback of the driver, when the trial ends.
+made from its last report, in a callback of the driver.
 """
 
 from __future__ import annotations

@@ -89,6 +89,24 @@ def test_a_stale_lock_of_another_host_is_taken(folder: Store, monkeypatch: pytes
     ours.release()
 
 
+def test_a_lock_of_another_host_that_is_given_back_is_waited_for_no_longer(
+    folder: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold(folder, host="elsewhere", pid=1, heartbeat=time.time() - 500)
+    waited: list[float] = []
+
+    def given_back(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 1:
+            folder.delete(LOCK_FILE)
+
+    monkeypatch.setattr(time, "sleep", given_back)
+    ours = DriverLock(folder, never)
+    ours.acquire()
+    assert waited == [lock.HEARTBEAT_SECONDS, lock.SETTLE_SECONDS]
+    ours.release()
+
+
 def test_a_lock_that_cannot_be_read_is_no_sign_of_life_and_no_leave(
     folder: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -88,6 +88,6 @@ def test_the_options_of_a_uri_stay_last() -> None:
 
 
 def test_a_question_mark_in_a_path_is_a_letter() -> None:
-    study = open_store("/tmp/why?/studies").child("quick")
-    assert study.location == "/tmp/why?/studies/quick"
-    assert study.parent_location == "/tmp/why?/studies"
+    study = open_store("/data/why?/studies").child("quick")
+    assert study.location == "/data/why?/studies/quick"
+    assert study.parent_location == "/data/why?/studies"
