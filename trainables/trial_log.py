@@ -112,4 +112,5 @@ def tail(path: Path) -> str:
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+        with suppress(OSError):  # a disk that is full
+            stream.flush()

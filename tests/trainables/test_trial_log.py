@@ -52,6 +52,17 @@ def test_where_the_drivers_folder_is_not_the_exception_still_carries_the_end(tmp
     assert not gone.exists()
 
 
+def test_a_log_that_cannot_be_written_fails_no_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> None:
+        raise OSError(28, "No space left on device")
+
+    before = os.fstat(1)
+    with TrialLog(str(tmp_path), "abc"):
+        monkeypatch.setattr(sys.stdout, "flush", full)
+    monkeypatch.undo()
+    assert os.path.samestat(os.fstat(1), before)
+
+
 def test_an_exception_without_a_log_carries_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="broken") as raised, TrialLog(str(tmp_path), "abc"):
         raise ValueError("broken")
