@@ -251,7 +251,17 @@ def report(
 @app.command()
 def trace(
     checkpoint: Annotated[str, typer.Argument(metavar="CHECKPOINT", help="Folder or hub id of a sequence classifier.")],
-    data: Annotated[Path, typer.Option("--data", help="TSV without header: sentence [, sentence [, label]].")],
+    data: Annotated[Path, typer.Option("--data", help="TSV without header: sentence [, sentence] [, label].")],
+    columns: Annotated[
+        str | None,
+        typer.Option(metavar="first=1,second=none,label=2", help="Which column is which, where it is in doubt."),
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(metavar="names|numbers", help="How empirical reads labels, where it is in doubt.")
+    ] = None,
+    tokenizer: Annotated[
+        str | None, typer.Option(help="Folder or hub id of the tokenizer, if not the checkpoint's.")
+    ] = None,
     max_examples: Annotated[int | None, typer.Option(min=1, help="Only the first so many lines.")] = None,
     max_length: Annotated[int, typer.Option(min=8, help="Pieces of an example at the most.")] = 128,
     batch_size: Annotated[int, typer.Option(min=1, help="Examples at a time.")] = 32,
@@ -272,7 +282,8 @@ def trace(
         _console(),
         checkpoint,
         data,
-        {"max_examples": max_examples, "max_length": max_length, "batch_size": batch_size, "estimator": estimator,
+        {"columns": columns, "labels": labels, "tokenizer": tokenizer, "max_examples": max_examples,
+         "max_length": max_length, "batch_size": batch_size, "estimator": estimator,
          "samples": samples, "seed": seed, "device": device},
         per_layer=per_layer,
         json=json,

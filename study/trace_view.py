@@ -41,12 +41,17 @@ def show_trace(
     for target in (json, per_example):
         if target is not None and not target.parent.is_dir():
             raise InputError(f"{target}: there is no folder {target.parent}")
+        if target is not None and target.is_dir():
+            raise InputError(f"cannot write {target}: it is a folder")
+        if target is not None and target.exists() and data.exists() and target.samefile(data):
+            raise InputError(f"cannot write {target}: it is the file to read")
     from trainables.checkpoint_trace import trace_checkpoint
     from trainables.curvature import SlowPathWarning
 
     columns = (TextColumn("measuring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    stderr = Console(stderr=True)
     with (
-        Progress(*columns, console=Console(stderr=True), transient=True) as bar,
+        Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bar,
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore", SlowPathWarning)  # said below, with the number
@@ -55,6 +60,7 @@ def show_trace(
             checkpoint, data, progress=lambda done, total: bar.update(task, completed=done, total=total), **options
         )
     estimate = found.estimate
+    console.print(f"{data}: {found.read}", soft_wrap=True, markup=False, highlight=False)
     error = f" ± {estimate.standard_error:.3g}" if estimate.num_examples > 1 else ""
     console.print(f"{found.title}: {estimate.value:.6g}{error} (standard error over examples)", highlight=False)
     console.print(

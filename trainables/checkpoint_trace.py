@@ -5,21 +5,23 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from trainables.config import ModelConfig
 from trainables.curvature import Estimator, TraceEstimate, fisher_trace
+from trainables.data.columns import Columns, find_columns, parse_columns
 from trainables.data.contract import Rows
+from trainables.data.labels import class_names
 from trainables.data.tsv import read_fields
 from trainables.errors import InputError
 from trainables.examples import Examples
 from trainables.models.build import build_classifier, positions
-from trainables.models.files import load_model_files
+from trainables.models.files import load_classifier_files
+from trainables.models.tables import check_inputs
 from trainables.tokenization.encoding import Encoder
 
 NAMES = {
@@ -35,16 +37,25 @@ class CheckpointTrace:
 
     Attributes:
         estimate: The measurement.
+        columns: What the columns of the file were taken for.
+        lines: Number of each example's line in the file, from 1.
         warnings: Lines that belong beside the number.
     """
 
     estimate: TraceEstimate
+    columns: Columns
+    lines: list[int]
     warnings: list[str]
 
     @property
     def title(self) -> str:
         """What the number is called."""
         return NAMES[self.estimate.estimator]
+
+    @property
+    def read(self) -> str:
+        """What the file was taken for."""
+        return self.columns.describe(self.estimate.num_examples)
 
     def to_json(self, per_layer: bool) -> str:
         """The measurement as JSON; the empirical Fisher stands under its own name.
@@ -63,6 +74,7 @@ class CheckpointTrace:
             "num_examples": found.num_examples,
             "num_classes": found.num_classes,
             "num_parameters": found.num_parameters,
+            "columns": self.columns.to_json(),
             "estimator": str(found.estimator),
             "path": found.path,
             "seconds": found.seconds,
@@ -81,7 +93,7 @@ class CheckpointTrace:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(["line", "value"])
-        writer.writerows(enumerate(self.estimate.per_example.tolist(), start=1))
+        writer.writerows(zip(self.lines, self.estimate.per_example.tolist(), strict=True))
         return out.getvalue()
 
 
@@ -89,6 +101,9 @@ def trace_checkpoint(
     checkpoint: str,
     data: Path,
     *,
+    columns: str | None = None,
+    labels: str | None = None,
+    tokenizer: str | None = None,
     estimator: str = "exact",
     samples: int = 1,
     seed: int = 0,
@@ -102,7 +117,10 @@ def trace_checkpoint(
 
     Args:
         checkpoint: Folder or hub id of any sequence classifier.
-        data: TSV without header: sentence [, sentence [, label]].
+        data: TSV without header: sentence [, sentence] [, label].
+        columns: Which column is which, as ``first=1,second=none,label=2``; None finds out, or refuses the file.
+        labels: How ``empirical`` reads them: ``names`` of the classifier or class ``numbers``; None takes what fits.
+        tokenizer: Folder or hub id of the tokenizer; None is the checkpoint's.
         estimator: ``exact``, ``monte-carlo`` or ``empirical``.
         samples: Labels an example for ``monte-carlo``.
         seed: Seed of those labels.
@@ -120,19 +138,31 @@ def trace_checkpoint(
     """
     if estimator not in tuple(Estimator):
         raise InputError(f"unknown estimator {estimator!r}; known: {', '.join(Estimator)}")
-    first, second, labels = _columns(data, max_examples)
-    files = load_model_files(ModelConfig(name=checkpoint))
+    given = None if columns is None else parse_columns(columns)
+    lines = list(enumerate(read_fields(data), start=1))
+    files = load_classifier_files(checkpoint, tokenizer)
     model, new_head = build_classifier(files)
-    if model.config.num_labels < 2:
-        raise InputError(f"model {checkpoint} has one class: Tr(F) needs a softmax over two or more")
-    observed = _label_ids(labels, model.config.label2id, data) if estimator == Estimator.EMPIRICAL else None
+    names = class_names(model.config, checkpoint)
+    places = find_columns(data, lines, names.fit, given)
+    observed = None
+    if estimator == Estimator.EMPIRICAL:
+        if places.label is None:
+            raise InputError(
+                f"{data}: {places.describe(len(lines))}, but the empirical Fisher needs observed labels; --columns "
+                "says where they are"
+            )
+        written = [(number, fields[places.label].strip()) for number, fields in lines]
+        observed = names.numbers(data, written, labels)
     try:
         place = torch.device(device)
         model.to(place)
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from None
     length = min(max_length, positions(model))
-    examples = Examples(Rows(first, second, observed or [0] * len(first)), Encoder(files.tokenizer, length))
+    lines = lines[:max_examples]
+    rows = _rows([fields for _, fields in lines], places, observed)
+    examples = Examples(rows, Encoder(files.tokenizer, length))
+    check_inputs(model, files.tokenizer, examples.encoded, checkpoint)
     estimate = fisher_trace(
         model,
         _batches(examples, batch_size, place, with_labels=observed is not None),
@@ -150,34 +180,14 @@ def trace_checkpoint(
     cut = sum(len(example) == length for example in examples.encoded)
     if cut:
         warnings.append(f"{cut} of {len(examples)} examples fill --max-length {length} and may have been cut")
-    return CheckpointTrace(estimate, warnings)
+    if empty := sum(not all(text.strip() for text in example) for example in rows.examples()):
+        warnings.append(f"{empty} of {len(examples)} examples have an empty sentence")
+    return CheckpointTrace(estimate, places, [number for number, _ in lines], warnings)
 
 
-def _columns(path: Path, limit: int | None) -> tuple[list[str], list[str] | None, list[str] | None]:
-    """Sentences, second sentences and labels of a file, as far as it has them."""
-    lines = read_fields(path)[:limit]
-    columns = len(lines[0])
-    for number, fields in enumerate(lines, start=1):
-        if not 1 <= len(fields) <= 3:
-            raise InputError(
-                f"{path}, line {number}: expected 1 to 3 tab-separated columns (sentence, sentence, label), "
-                f"found {len(fields)}"
-            )
-        if len(fields) != columns:
-            raise InputError(f"{path}, line {number}: {len(fields)} columns, but line 1 has {columns}")
-    first, *rest = (list(column) for column in zip(*lines, strict=True))
-    return first, rest[0] if rest else None, [label.strip() for label in rest[1]] if len(rest) > 1 else None
-
-
-def _label_ids(labels: list[str] | None, known: dict[str, int], path: Path) -> list[int]:
-    """Class numbers of observed labels, given by the model's names or by number."""
-    if labels is None:
-        raise InputError(f"{path} has no third column: the empirical Fisher needs observed labels")
-    names = {name: number for name, number in known.items()} | {str(number): number for number in known.values()}
-    for line, label in enumerate(labels, start=1):
-        if label not in names:
-            raise InputError(f"{path}, line {line}: label {label!r} is not one of {', '.join(known)}, nor its number")
-    return [names[label] for label in labels]
+def _rows(lines: Sequence[Sequence[str]], columns: Columns, labels: Sequence[int] | None) -> Rows:
+    second = None if columns.second is None else [fields[columns.second] for fields in lines]
+    return Rows([fields[columns.first] for fields in lines], second, list(labels or [0] * len(lines))[: len(lines)])
 
 
 def _batches(

@@ -7,7 +7,6 @@ from typer.testing import CliRunner
 
 from study.cli import app
 from tests.reference import fisher_trace_by_loop
-from trainables import checkpoint_trace
 from trainables.checkpoint_trace import trace_checkpoint
 from trainables.config import ModelConfig
 from trainables.errors import InputError
@@ -136,26 +135,17 @@ def test_bad_checkpoints(classifier, data, tmp_path, edit, message):
         trace_checkpoint(str(damaged(classifier, tmp_path, edit)), data)
 
 
-def test_one_class(classifier, data, monkeypatch):
-    original = checkpoint_trace.build_classifier
-
-    def single(files):
-        model, new = original(files)
-        model.config.num_labels = 1
-        return model, new
-
-    monkeypatch.setattr(checkpoint_trace, "build_classifier", single)
-    with pytest.raises(InputError, match="has one class: Tr.F. needs a softmax over two or more"):
-        trace_checkpoint(str(classifier), data)
-
-
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [
         ("", {}, "is empty"),
-        ("a\tb\t1\td\n", {}, "line 1: expected 1 to 3 tab-separated columns .* found 4"),
+        ("a\tb\t1\td\n", {}, "expected 1 to 3 tab-separated columns .* found 4"),
         ("a\tb\nc\n", {}, "line 2: 1 columns, but line 1 has 2"),
-        ("a\tb\n", {"estimator": "empirical"}, "has no third column: the empirical Fisher needs observed labels"),
+        (
+            "a\tb\n",
+            {"estimator": "empirical"},
+            "bad.tsv: 1 pair, no labels, but the empirical Fisher needs observed labels",
+        ),
         ("a\tb\t0\na\tb\tmaybe\n", {"estimator": "empirical"}, "line 2: label 'maybe' is not one of LABEL_0, LABEL_1"),
         ("a\n", {"estimator": "hutchinson"}, "unknown estimator 'hutchinson'; known: exact, monte-carlo, empirical"),
         ("a\n", {"device": "quantum"}, "device 'quantum' cannot be used"),

@@ -120,6 +120,11 @@ def _groups(model: nn.Module) -> dict[str, str]:
     if problem in ("regression", "multi_label_classification"):
         raise InputError(f"the model is set up for {problem}: Tr(F) is defined here for one softmax over the labels")
     for name, parameter in model.named_parameters():
+        if parameter.is_inference():
+            raise InputError(
+                f"no gradient can be taken of {name}, which was made under torch.inference_mode: build or load the "
+                "model outside of it"
+            )
         if parameter.dtype not in (torch.float32, torch.float64):
             kind = str(parameter.dtype).removeprefix("torch.")
             raise InputError(f"Tr(F) needs float32 or better, but {name} is {kind}: call model.float() first")

@@ -25,7 +25,8 @@ def _unquote(field: str) -> str:
 def read_fields(path: Path) -> list[list[str]]:
     """The fields of every line of a file.
 
-    Lines end at LF or CRLF only: published rows hold control characters at which ``str.splitlines`` would break.
+    Lines end at LF or CRLF only: published rows hold control characters at which ``str.splitlines`` would break. Blank
+    lines at the end are none.
 
     Args:
         path: The file.
@@ -42,9 +43,11 @@ def read_fields(path: Path) -> list[list[str]]:
         text = path.read_bytes().decode("utf-8-sig")  # some editors put a byte order mark first
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start})") from None
-    if not text:
+    lines = text.split("\n")
+    while lines and not lines[-1].strip():
+        lines.pop()
+    if not lines:
         raise InputError(f"{path} is empty")
-    lines = text.removesuffix("\n").split("\n")
     return [[_unquote(field) for field in line.removesuffix("\r").split("\t")] for line in lines]
 
 

@@ -22,6 +22,7 @@ DROPOUT_FIELDS = {
     "attention": ("attention_probs_dropout_prob", "attention_dropout"),
     "classifier": ("classifier_dropout", "seq_classif_dropout"),
 }
+LISTED = 4  # tensors in a message
 LAYER_FIELDS = ("num_hidden_layers", "n_layers")
 
 
@@ -95,9 +96,16 @@ def _instantiate(files: ModelFiles, settings: dict[str, Any], with_head: bool) -
                 attn_implementation="eager",
                 dtype=torch.float32,
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,  # said below, by name
             )
     except RuntimeError as error:
         raise InputError(f"model {files.name}: weights do not fit config.json ({str(error).splitlines()[0]})") from None
+    if misfits := sorted(info["mismatched_keys"]):
+        parts = [f"{name} is {list(found)}, not {list(wanted)}" for name, found, wanted in misfits[:LISTED]]
+        more = f" and {len(misfits) - LISTED} more" if len(misfits) > LISTED else ""
+        in_head = not any(name.startswith(encoder) for name, *_ in misfits)
+        classes = f", which names {model_config.num_labels} classes" if in_head else ""
+        raise InputError(f"model {files.name}: weights do not fit config.json{classes}: {'; '.join(parts)}{more}")
     missing = sorted(info["missing_keys"])
     head = [name for name in missing if not name.startswith(encoder) or ".pooler." in name]
     if len(head) < len(missing):

@@ -17,6 +17,7 @@ from trainables.hub import Repository, fetch
 from trainables.tokenization.encoding import TokenizerFiles
 
 MINI = "mini"
+LISTED = 5  # folders in a message
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 PATTERNS = ["config.json", "*.safetensors", "model.safetensors.index.json", "tokenizer*", "vocab*", "*.model", "spec*"]
 
@@ -54,6 +55,26 @@ def load_model_files(config: ModelConfig) -> ModelFiles:
     Raises:
         InputError: There is no such model, it is no encoder, or its weights are not safetensors.
     """
+    return _load(config)
+
+
+def load_classifier_files(name: str, tokenizer: str | None = None) -> ModelFiles:
+    """Read a saved classifier from a folder, the hub or the package.
+
+    Args:
+        name: Folder, hub id or "mini".
+        tokenizer: Folder or hub id of its tokenizer; None is the same as ``name``.
+
+    Returns:
+        Its configuration, weights, tokenizer and fingerprint.
+
+    Raises:
+        InputError: As for an encoder; or the configuration names a single class.
+    """
+    return _load(ModelConfig(name=name), classifier=True, tokenizer=tokenizer)
+
+
+def _load(config: ModelConfig, *, classifier: bool = False, tokenizer: str | None = None) -> ModelFiles:
     folder, revision = _folder(config)
     config_file = folder / "config.json"
     if not config_file.is_file():
@@ -64,12 +85,20 @@ def load_model_files(config: ModelConfig) -> ModelFiles:
         raise InputError(f"model {config.name}: config.json is not valid JSON ({error})") from None
     if not isinstance(settings, dict) or "model_type" not in settings:
         raise InputError(f"model {config.name}: config.json has no model_type, so it is not known which encoder it is")
+    # Said before what a folder with a single class may lack besides.
+    if classifier and (settings.get("num_labels") == 1 or len(settings.get("id2label") or "two") == 1):
+        raise InputError(f"model {config.name} has one class: Tr(F) needs a softmax over two or more")
     weights, weight_hash = _read_weights(folder, config.name)
-    tokenizer = _read_tokenizer(folder, config.name)
+    try:
+        pieces = _read_tokenizer(
+            folder if tokenizer is None else _tokenizer_folder(tokenizer), tokenizer or config.name
+        )
+    except InputError as error:
+        raise InputError(f"{error}; --tokenizer names another folder's" if classifier else str(error)) from None
     digest = hashlib.sha256()
-    for part in (json.dumps(settings, sort_keys=True), weight_hash, tokenizer.backend):
+    for part in (json.dumps(settings, sort_keys=True), weight_hash, pieces.backend):
         digest.update(part.encode())
-    return ModelFiles(config.name, settings, weights, tokenizer, digest.hexdigest()[:16], revision)
+    return ModelFiles(config.name, settings, weights, pieces, digest.hexdigest()[:16], revision)
 
 
 def _folder(config: ModelConfig) -> tuple[Path, str | None]:
@@ -81,8 +110,7 @@ def _folder(config: ModelConfig) -> tuple[Path, str | None]:
         if config.revision is not None:
             raise InputError(f"model.revision={config.revision} is for a hub id, but model {config.name} is a folder")
         return folder, None
-    if config.name.count("/") > 1 or config.name.startswith((".", "/", "~")):
-        raise InputError(f"model {config.name}: no such folder (nor a hub id, nor 'mini')")
+    _refuse_path(config.name)
     repository = Repository(
         kind="model",
         name=config.name,
@@ -91,8 +119,40 @@ def _folder(config: ModelConfig) -> tuple[Path, str | None]:
         include=False,
         instead="model.name to a folder that holds config.json, model.safetensors and the tokenizer's files",
     )
-    snapshot = fetch(repository, _lacking)
+    try:
+        snapshot = fetch(repository, _lacking)
+    except InputError as error:
+        parent = folder.parent
+        if config.revision is None and parent != Path() and parent.is_dir():
+            held = ", ".join(sorted(path.name for path in parent.iterdir() if path.is_dir())[:LISTED])
+            raise InputError(f"model {config.name}: no such folder; {parent} holds {held or 'no folder'}") from None
+        raise InputError(f"{error}; nor is there a folder of that name here") from None
     return snapshot, snapshot.name
+
+
+def _refuse_path(name: str) -> None:
+    """Refuse what is no folder and can be no hub id."""
+    if Path(name).expanduser().is_file():
+        raise InputError(f"model {name}: a file; name the folder that holds it")
+    if name.count("/") > 1 or name.startswith((".", "/", "~")) or name.endswith("/"):
+        raise InputError(f"model {name}: no such folder (nor a hub id, nor 'mini')")
+
+
+def _tokenizer_folder(name: str) -> Path:
+    """Where a tokenizer that is named by itself lies."""
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder
+    _refuse_path(name)
+    repository = Repository(
+        kind="model",
+        name=name,
+        revision=None,
+        patterns=tuple(pattern for pattern in PATTERNS if "safetensors" not in pattern),
+        include=True,
+        instead="--tokenizer to a folder that holds the tokenizer's files",
+    )
+    return fetch(repository, lambda folder: [file for file in _lacking(folder) if file == "tokenizer.json"])
 
 
 def _lacking(folder: Path) -> list[str]:

@@ -1,0 +1,160 @@
+"""Class numbers of labels as a file writes them: by the classifier's own names, or by number where these do not fit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from trainables.data.xnli import TASK as XNLI
+from trainables.errors import InputError
+
+NAMES, NUMBERS = "names", "numbers"
+LISTED = 20  # a message is one line
+_DEFAULT = re.compile(r"LABEL_\d+$")  # what transformers calls a class without a name
+
+
+@dataclass(frozen=True)
+class ClassNames:
+    """The classes of a classifier, and how a file may write them.
+
+    A file is read in one way throughout: every label is a name, or every label is a class number. A name counts in any
+    case where no two names differ by case alone, and in the other spelling that published files have of it.
+
+    Attributes:
+        names: Each name to its class number.
+        classes: Number of classes.
+    """
+
+    names: Mapping[str, int]
+    classes: int
+
+    @cached_property
+    def _folded(self) -> dict[str, int | None]:
+        """Names without case to class numbers; None where that leaves two classes."""
+        folded: dict[str, int | None] = {}
+        for name, number in self.names.items():
+            key = name.strip().casefold()
+            folded[key] = number if folded.get(key, number) == number else None
+        for spelling, name in XNLI.aliases.items():
+            if name in folded:
+                folded.setdefault(spelling, folded[name])
+        return folded
+
+    @cached_property
+    def _digits(self) -> dict[str, int]:
+        return {str(number): number for number in range(self.classes)}
+
+    def by_name(self, label: str) -> int | None:
+        """The class that a label names.
+
+        Args:
+            label: The label, without outer blanks.
+
+        Returns:
+            Its number, or None.
+        """
+        return self.names.get(label, self._folded.get(label.casefold()))
+
+    def by_number(self, label: str) -> int | None:
+        """The class whose number a label is.
+
+        Args:
+            label: The label, without outer blanks.
+
+        Returns:
+            The number, or None.
+        """
+        return self._digits.get(label)
+
+    def fit(self, labels: Sequence[str]) -> bool:
+        """Whether labels are all names, or all class numbers.
+
+        Args:
+            labels: Labels, without outer blanks.
+
+        Returns:
+            True where they are one or both.
+        """
+        return any(all(read(label) is not None for label in set(labels)) for read in (self.by_name, self.by_number))
+
+    def numbers(self, path: Path, labels: Sequence[tuple[int, str]], reading: str | None = None) -> list[int]:
+        """The class numbers of a file's labels.
+
+        Args:
+            path: The file, for messages.
+            labels: Number of the line, and the label without outer blanks.
+            reading: ``names`` or ``numbers``; None takes the one that fits.
+
+        Returns:
+            One number a label.
+
+        Raises:
+            InputError: Neither way fits, or both do and differ, or not the one asked for.
+        """
+        if reading not in (None, NAMES, NUMBERS):
+            raise InputError(f"--labels: expected {NAMES} or {NUMBERS}, got {reading!r}")
+        found = {
+            NAMES: [self.by_name(label) for _, label in labels],
+            NUMBERS: [self.by_number(label) for _, label in labels],
+        }
+        fitting = [way for way, numbers in found.items() if None not in numbers and reading in (None, way)]
+        if len(fitting) == 2 and found[NAMES] != found[NUMBERS]:
+            row = next(i for i, pair in enumerate(zip(*found.values(), strict=True)) if len(set(pair)) == 2)
+            raise InputError(
+                f"{path}: all labels are names of the classifier's classes, and all are class numbers too, but "
+                f"{labels[row][1]!r} (line {labels[row][0]}) is the name of class {found[NAMES][row]}; say which they "
+                f"are by --labels {NAMES} or --labels {NUMBERS}"
+            )
+        if not fitting:
+            raise InputError(self._misfit(path, labels, found, reading))
+        return [number for number in found[fitting[0]] if number is not None]
+
+    def _misfit(
+        self,
+        path: Path,
+        labels: Sequence[tuple[int, str]],
+        found: Mapping[str, Sequence[int | None]],
+        reading: str | None,
+    ) -> str:
+        """Names the first label that does not fit the way that fits the most."""
+        closest = reading or min(found, key=lambda way: found[way].count(None))
+        row = found[closest].index(None)
+        more = f" and {len(self.names) - LISTED:,} more" if len(self.names) > LISTED else ""
+        names = ", ".join(list(self.names)[:LISTED]) + more
+        numbers = f"a class number (0 to {self.classes - 1})"
+        line, label = labels[row]
+        said = f"{path}, line {line}: label {label!r} is not "
+        if reading:
+            return said + (f"one of {names}" if reading == NAMES else numbers)
+        if any(numbers[row] is not None for numbers in found.values()):
+            return f"{said}one of {names}, as others are: give all labels as names, or all as class numbers"
+        remedy = "; name the classes in id2label of its config.json" if all(map(_DEFAULT.match, self.names)) else ""
+        return f"{said}one of {names}, nor {numbers}{remedy}"
+
+
+def class_names(config: Any, model: str) -> ClassNames:
+    """The names in a classifier's configuration; ``id2label`` or ``label2id`` may lack, or hold text for numbers.
+
+    Args:
+        config: The configuration of a transformers model.
+        model: Its name, for messages.
+
+    Returns:
+        The classes.
+
+    Raises:
+        InputError: A number is none of a class, or one name has two numbers.
+    """
+    id2label, label2id = config.id2label or {}, config.label2id or {}
+    names: dict[str, int] = {}
+    for name, number in [(name, number) for number, name in id2label.items()] + list(label2id.items()):
+        where = f"model {model}: in the label map of its config.json, {str(name)!r}"
+        if not str(number).isdecimal() or int(number) >= config.num_labels:
+            raise InputError(f"{where} has the number {number}, but there are {config.num_labels} classes, from 0")
+        if names.setdefault(str(name).strip(), int(number)) != int(number):
+            raise InputError(f"{where} is the name of class {names[str(name).strip()]} and of class {number}")
+    return ClassNames(names, config.num_labels)

@@ -1,0 +1,62 @@
+"""Whether what a tokenizer makes of sentences is inside a model's tables: pieces, token types and positions."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+from tokenizers import Tokenizer
+from torch import nn
+
+from trainables.errors import InputError
+from trainables.models.build import positions
+from trainables.tokenization.encoding import Encoded, TokenizerFiles
+
+
+def check_inputs(model: Any, tokenizer: TokenizerFiles, encoded: Sequence[Encoded], name: str) -> None:
+    """Say what of some examples a model cannot look up, where torch would say ``index out of range in self``.
+
+    Args:
+        model: A transformers model.
+        tokenizer: What encoded the examples.
+        encoded: The examples; one at least.
+        name: The model, as messages name it.
+
+    Raises:
+        InputError: An id is outside the model's tables, or the model takes no token types and the tokenizer gives some.
+    """
+    pieces = model.get_input_embeddings().num_embeddings
+    worst = max(tokenizer.pad_id, *(max(example.ids, default=0) for example in encoded))
+    if worst >= pieces:
+        backend = Tokenizer.from_str(tokenizer.backend)
+        raise InputError(
+            f"model {name}: the id {worst:,} (piece {backend.id_to_token(worst)!r}) is outside the model's tables, "
+            f"which have {pieces:,} pieces (the tokenizer {backend.get_vocab_size():,}): is this the model's tokenizer?"
+        )
+    if tokenizer.uses_token_types:
+        if "token_type_ids" not in inspect.signature(model.forward).parameters:
+            raise InputError(
+                f"model {name} takes no token types, but its tokenizer gives them: is this the model's tokenizer? If "
+                'so, set "model_input_names" to ["input_ids", "attention_mask"] in its tokenizer_config.json'
+            )
+        types = _token_types(model)
+        worst = max(max(example.types, default=0) for example in encoded)
+        if types is not None and worst >= types:
+            raise InputError(
+                f"model {name}: the token type {worst} of a second sentence is outside the model's tables ({types} "
+                "types): is this the model's tokenizer?"
+            )
+    if (longest := max(map(len, encoded))) > (limit := positions(model)):
+        raise InputError(
+            f"model {name}: an example of {longest:,} pieces is outside the model's tables ({limit:,} positions): "
+            "cut the examples there"
+        )
+
+
+def _token_types(model: nn.Module) -> int | None:
+    """Rows of the table of token types, where the model has one."""
+    for name, module in model.named_modules():
+        if name.endswith("token_type_embeddings") and isinstance(module, nn.Embedding):
+            return module.num_embeddings
+    return None
