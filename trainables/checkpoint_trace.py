@@ -15,7 +15,7 @@ import torch
 from trainables.curvature import Estimator, TraceEstimate, fisher_trace
 from trainables.data.columns import Columns, find_columns, parse_columns
 from trainables.data.contract import Rows
-from trainables.data.labels import class_names
+from trainables.data.labels import NAMES, NUMBERS, class_names
 from trainables.data.tsv import read_fields
 from trainables.errors import InputError
 from trainables.examples import Examples
@@ -24,7 +24,7 @@ from trainables.models.files import load_classifier_files
 from trainables.models.tables import check_inputs
 from trainables.tokenization.encoding import Encoder
 
-NAMES = {
+TITLES = {
     Estimator.EXACT: "Tr(F)",
     Estimator.MONTE_CARLO: "Tr(F), Monte Carlo over labels",
     Estimator.EMPIRICAL: "empirical Fisher trace, at the observed labels: not Tr(F)",
@@ -39,23 +39,20 @@ class CheckpointTrace:
         estimate: The measurement.
         columns: What the columns of the file were taken for.
         lines: Number of each example's line in the file, from 1.
+        read: What the file was taken for, in words.
         warnings: Lines that belong beside the number.
     """
 
     estimate: TraceEstimate
     columns: Columns
     lines: list[int]
+    read: str
     warnings: list[str]
 
     @property
     def title(self) -> str:
         """What the number is called."""
-        return NAMES[self.estimate.estimator]
-
-    @property
-    def read(self) -> str:
-        """What the file was taken for."""
-        return self.columns.describe(self.estimate.num_examples)
+        return TITLES[self.estimate.estimator]
 
     def to_json(self, per_layer: bool) -> str:
         """The measurement as JSON; the empirical Fisher stands under its own name.
@@ -138,13 +135,15 @@ def trace_checkpoint(
     """
     if estimator not in tuple(Estimator):
         raise InputError(f"unknown estimator {estimator!r}; known: {', '.join(Estimator)}")
+    if labels not in (None, NAMES, NUMBERS):
+        raise InputError(f"--labels: expected {NAMES} or {NUMBERS}, got {labels!r}")
     given = None if columns is None else parse_columns(columns)
     lines = list(enumerate(read_fields(data), start=1))
     files = load_classifier_files(checkpoint, tokenizer)
     model, new_head = build_classifier(files)
     names = class_names(model.config, checkpoint)
     places = find_columns(data, lines, names.fit, given)
-    observed = None
+    observed, read = None, places.describe(len(lines[:max_examples]))
     if estimator == Estimator.EMPIRICAL:
         if places.label is None:
             raise InputError(
@@ -152,7 +151,8 @@ def trace_checkpoint(
                 "says where they are"
             )
         written = [(number, fields[places.label].strip()) for number, fields in lines]
-        observed = names.numbers(data, written, labels)
+        observed, reading = names.numbers(data, written, labels)
+        read += f", class {reading}"
     try:
         place = torch.device(device)
         model.to(place)
@@ -182,7 +182,7 @@ def trace_checkpoint(
         warnings.append(f"{cut} of {len(examples)} examples fill --max-length {length} and may have been cut")
     if empty := sum(not all(text.strip() for text in example) for example in rows.examples()):
         warnings.append(f"{empty} of {len(examples)} examples have an empty sentence")
-    return CheckpointTrace(estimate, places, [number for number, _ in lines], warnings)
+    return CheckpointTrace(estimate, places, [number for number, _ in lines], read, warnings)
 
 
 def _rows(lines: Sequence[Sequence[str]], columns: Columns, labels: Sequence[int] | None) -> Rows:

@@ -131,35 +131,37 @@ def find_columns(path: Path, lines: Lines, fits: Fits, given: Columns | None = N
     values = [[field.strip() for field in column] for column in zip(*(fields for _, fields in lines), strict=True)]
     if given is not None and max(given.used) >= len(first):
         raise InputError(f"{path}: --columns names column {max(given.used) + 1}, but the file has {len(first)}")
-    columns = given or _guess(path, values, fits)
-    if columns.label is not None:
-        labels = values[columns.label]
-        if not fits(labels) and (_stands_alone(labels) or (len(labels) > 1 and fits(labels[1:]))):
-            raise InputError(
-                f"{path}, line {start}: {labels[0]!r} is no label as on the other lines, so this seems to be a header; "
-                "remove the line"
-            )
-    return columns
+    label = given.label if given is not None else len(first) - 1 if len(first) in (2, 3) else None
+    if label is not None and _names_a_column(values[label], fits):
+        raise InputError(
+            f"{path}, line {start}: {values[label][0]!r} is no label as on the other lines, so this seems to be a "
+            "header; remove the line"
+        )
+    return given or _guess(path, values, fits)
 
 
-def _stands_alone(labels: Sequence[str]) -> bool:
-    """Whether the first label occurs on no other line, although two more are repeated: it is a column's name then."""
-    counts = Counter(labels)
-    return len(counts) > 2 and 2 * len(counts) <= len(labels) and counts[labels[0]] == 1
+def _names_a_column(column: Sequence[str], fits: Fits) -> bool:
+    """Whether the first value is none of the labels below it, which are all the classifier's or several, repeated."""
+    if fits(column):
+        return False
+    counts = Counter(column)
+    alone = len(counts) > 2 and 2 * len(counts) <= len(column) and counts[column[0]] == 1
+    return alone or (len(column) > 2 and fits(column[1:]))
 
 
 def _guess(path: Path, values: Sequence[Sequence[str]], fits: Fits) -> Columns:
     if len(values) > 3:
         raise _doubt(f"{path}: expected 1 to 3 tab-separated columns (sentence, sentence, label), found {len(values)}")
     last, different = values[-1], len(set(values[-1]))
-    repeats, short = 2 * different <= len(last), max(map(len, last)) <= LABEL_LENGTH
     labelled = len(values) > 1 and fits(last)
-    if len(values) == 2 and not labelled and repeats and short:
+    short, repeated = max(map(len, last)) <= LABEL_LENGTH, 2 * different <= len(last)
+    known = 2 * sum(fits([value]) for value in last) >= len(last)
+    if len(values) == 2 and not labelled and (known or (short and repeated and any(last))):
         raise _doubt(
             f"{path}: column 2 holds {different:,} different values in {len(last):,} lines, as labels do, but not all "
             "are labels of the classifier"
         )
-    if len(values) == 3 and not labelled and not (short and (repeats or len(last) < FEW)):
+    if len(values) == 3 and not labelled and not (short and (known or repeated or len(last) < FEW)):
         raise _doubt(f"{path}: column 3 seems to hold sentences and no labels")
     sentences = values if len(values) == 1 else values[: 1 if len(values) == 2 and labelled else 2]
     for number, column in enumerate(sentences, start=1):

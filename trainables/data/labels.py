@@ -81,7 +81,9 @@ class ClassNames:
         """
         return any(all(read(label) is not None for label in set(labels)) for read in (self.by_name, self.by_number))
 
-    def numbers(self, path: Path, labels: Sequence[tuple[int, str]], reading: str | None = None) -> list[int]:
+    def numbers(
+        self, path: Path, labels: Sequence[tuple[int, str]], reading: str | None = None
+    ) -> tuple[list[int], str]:
         """The class numbers of a file's labels.
 
         Args:
@@ -90,13 +92,11 @@ class ClassNames:
             reading: ``names`` or ``numbers``; None takes the one that fits.
 
         Returns:
-            One number a label.
+            One number a label, and the way they were read.
 
         Raises:
             InputError: Neither way fits, or both do and differ, or not the one asked for.
         """
-        if reading not in (None, NAMES, NUMBERS):
-            raise InputError(f"--labels: expected {NAMES} or {NUMBERS}, got {reading!r}")
         found = {
             NAMES: [self.by_name(label) for _, label in labels],
             NUMBERS: [self.by_number(label) for _, label in labels],
@@ -111,7 +111,7 @@ class ClassNames:
             )
         if not fitting:
             raise InputError(self._misfit(path, labels, found, reading))
-        return [number for number in found[fitting[0]] if number is not None]
+        return [number for number in found[fitting[0]] if number is not None], fitting[0]
 
     def _misfit(
         self,

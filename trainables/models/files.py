@@ -126,7 +126,7 @@ def _folder(config: ModelConfig) -> tuple[Path, str | None]:
         if config.revision is None and parent != Path() and parent.is_dir():
             held = ", ".join(sorted(path.name for path in parent.iterdir() if path.is_dir())[:LISTED])
             raise InputError(f"model {config.name}: no such folder; {parent} holds {held or 'no folder'}") from None
-        raise InputError(f"{error}; nor is there a folder of that name here") from None
+        raise InputError(f"there is no folder {config.name} here, and {error}") from None
     return snapshot, snapshot.name
 
 

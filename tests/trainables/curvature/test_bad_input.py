@@ -89,6 +89,13 @@ def test_nothing_to_count() -> None:
         fisher_trace(make_model().requires_grad_(False), [make_batch()])
 
 
+def test_a_model_built_in_inference_mode() -> None:
+    with torch.inference_mode():
+        model = make_model()
+    with pytest.raises(InputError, match=r"made under torch.inference_mode: build or load the model outside of it"):
+        fisher_trace(model, [make_batch()])
+
+
 def test_too_long() -> None:
     with pytest.raises(InputError, match=r"outside the model's tables \(examples of 70 positions\)"):
         fisher_trace(make_model(), [make_batch(length=70)])
