@@ -16,7 +16,7 @@ class SubwordViews:
         encoder: The encoder of the clean inputs.
         rows: The rows; their words are kept, since every epoch draws from them again.
         sampler: Segments words.
-        strength: Rejection probability (WordPiece) or alpha (SentencePiece).
+        strength: Rejection probability (WordPiece, BPE) or alpha (Unigram).
     """
 
     def __init__(self, encoder: Encoder, rows: Rows, sampler: SubwordSampler, strength: float) -> None:

@@ -40,8 +40,8 @@ EMBEDDING_NOISE = {"strength": 0.1, "scale": "absolute"}
 
 VIEWS: dict[str, ViewKind] = {
     "subword": ViewKind(
-        "sampled subword segmentations; rejection probability (WordPiece) or alpha (SentencePiece)",
-        "Hiraoka 2022; Kudo 2018",
+        "sampled subword segmentations; rejection probability (WordPiece, BPE) or alpha (Unigram)",
+        "Hiraoka 2022; Provilkov et al. 2020; Kudo 2018",
         {"strength": 0.2, "drop_single_characters": False, "resample": True},
         keeps_tokens=False,
     ),

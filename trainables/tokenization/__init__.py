@@ -1,1 +1,1 @@
-"""Text to ids: the tokenizer's own encoding, and sampled segmentations for WordPiece and Unigram vocabularies."""
+"""Text to ids: the tokenizer's own encoding, and sampled segmentations for WordPiece, Unigram and BPE vocabularies."""

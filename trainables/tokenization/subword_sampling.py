@@ -1,6 +1,6 @@
-"""Sampled segmentations of a word: MaxMatch-Dropout for WordPiece, the unigram language model for SentencePiece.
+"""Sampled segmentations of a word: MaxMatch-Dropout for WordPiece, the unigram language model, BPE-dropout.
 
-Both are built from the tokenizer's own JSON, so their ids are the model's ids whatever the original file's offsets.
+All are built from the tokenizer's own JSON, so their ids are the model's ids whatever the original file's offsets.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import sentencepiece
 
 from trainables.errors import InputError
+from trainables.tokenization.bpe_dropout import BPESampler
 
 
 class SubwordSampler(Protocol):
@@ -185,15 +186,15 @@ def subword_sampler(backend: str, drop_single_characters: bool = False) -> Subwo
         Its sampler.
 
     Raises:
-        InputError: The vocabulary is of another kind, or ``drop_single_characters`` was asked of a Unigram vocabulary.
+        InputError: The vocabulary is of another kind, or not WordPiece where ``drop_single_characters`` is asked.
     """
     model = json.loads(backend)["model"]
-    if model["type"] == "WordPiece":
+    kind = model["type"]
+    if kind == "WordPiece":
         return WordPieceSampler(model, drop_single_characters)
-    if model["type"] != "Unigram":
-        raise InputError(
-            f"subword sampling knows the vocabularies WordPiece, Unigram; this tokenizer's is {model['type']}"
-        )
+    samplers: dict[str, Callable[[dict[str, Any]], SubwordSampler]] = {"Unigram": UnigramSampler, "BPE": BPESampler}
+    if kind not in samplers:
+        raise InputError(f"subword sampling knows the vocabularies WordPiece, Unigram, BPE; this tokenizer's is {kind}")
     if drop_single_characters:
-        raise InputError("view.drop_single_characters is a rule of WordPiece; this tokenizer's vocabulary is Unigram")
-    return UnigramSampler(model)
+        raise InputError(f"view.drop_single_characters is a rule of WordPiece; this tokenizer's vocabulary is {kind}")
+    return samplers[kind](model)

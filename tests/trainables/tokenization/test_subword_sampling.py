@@ -129,8 +129,10 @@ def test_sampling_makes_no_unknown_word_that_plain_encoding_does_not_make(unigra
 
 
 def test_other_vocabularies_are_refused():
-    with pytest.raises(InputError, match="knows the vocabularies WordPiece, Unigram; this tokenizer's is BPE"):
-        subword_sampler(json.dumps({"model": {"type": "BPE"}}))
+    with pytest.raises(
+        InputError, match="knows the vocabularies WordPiece, Unigram, BPE; this tokenizer's is WordLevel"
+    ):
+        subword_sampler(json.dumps({"model": {"type": "WordLevel"}}))
 
 
 def test_mvrs_rule_rejects_single_characters_and_then_loses_the_word():
