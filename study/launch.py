@@ -217,7 +217,7 @@ def parse_retry(text: str | None) -> frozenset[str]:
     Raises:
         InputError: A state is not one that can be tried again.
     """
-    states = frozenset() if text is None else frozenset(text.split(","))
+    states = frozenset() if text is None else frozenset(state.strip() for state in text.split(","))
     if unknown := states - RETRIED:
         raise InputError(f"--retry takes failed, diverged or both with a comma, got {', '.join(sorted(unknown))!r}")
     return states

@@ -63,6 +63,7 @@ def parse_settings(settings: Sequence[str]) -> dict[str, str]:
         path, equals, value = setting.partition("=")
         if not equals:
             raise InputError(f"--set takes PATH=VALUE, got {setting!r}")
+        path = path.strip()
         if path in values:
             raise InputError(f"{path} is set twice, to {values[path]!r} and to {value!r}")
         values[path] = value
@@ -157,8 +158,8 @@ def select_arms(study: StudyConfig, base: TrialConfig, text: str) -> tuple[Arm, 
     known = {arm.name: arm for arm in study.arms}
     whole: set[str] = set()
     chosen: dict[str, list[Value]] = {}
-    for item in text.split(","):
-        name, equals, value = item.strip().partition("=")
+    for item in [item for item in text.split(",") if item.strip()] or [""]:
+        name, equals, value = (part.strip() for part in item.partition("="))
         if name not in known:
             raise InputError(f"study {study.name} has no arm {name!r}; its arms are {', '.join(known)}")
         if equals:

@@ -10,6 +10,8 @@ Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Weight = Annotated[float, Field(ge=0.0)]
 Count = Annotated[int, Field(ge=1)]
 Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Language = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[\w-]+$")]
+"""A code such as ``de``, ``zh-CN`` or ``deu_Latn``; part of names of files and columns."""
 
 
 class Frozen(BaseModel):
