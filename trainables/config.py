@@ -54,11 +54,15 @@ class DataConfig(Frozen):
     name: Literal["xnli", "pawsx", "inference", "paraphrase", "custom"] = Field(
         "xnli", description='the task; "custom" is one of your own, one or two sentences and a label a line'
     )
-    source: str = Field("hub", min_length=1, description='"hub", "bundled", or a folder of {train,dev}-LANG.tsv')
+    source: str = Field(
+        "hub",
+        min_length=1,
+        description='"hub", "bundled", or a folder of {train,dev}-LANG.tsv, or of XNLI, PAWS-X or SIB-200 as unpacked',
+    )
     labels: tuple[Label, ...] = Field(
         (),
-        description="labels of a custom task; none: the training file's, sorted. A file may number them from 0: for xnli "
-        "and inference this is the order",
+        description="labels of a custom task; none: the training file's, sorted. A file may number them, and "
+        "for xnli and inference this is then their order",
     )
     languages: tuple[Language, ...] = Field(("de", "es", "zh"), description="target languages, English excluded")
     train_examples: Count | None = Field(20_000, description="English training examples; null takes all")

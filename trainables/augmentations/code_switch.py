@@ -64,8 +64,8 @@ def dictionary_notes(dictionaries: Mapping[str, Dictionary]) -> list[str]:
     """
     several = {language: sum(len(word.split()) > 1 for word in found) for language, found in dictionaries.items()}
     return [
-        f"dictionary {language}: {count:,} of {len(dictionaries[language]):,} entries have several words and stay unused, "
-        "since words are looked up one by one"
+        f"dictionary {language}: {count:,} of {len(dictionaries[language]):,} entries have several words and stay "
+        "unused: words are looked up one by one"
         for language, count in several.items()
         if count
     ]
