@@ -53,6 +53,7 @@ def test_arms_select_whole_arms_and_values() -> None:
     assert labels(narrow(STUDY, arms="l2,baseline")) == ["baseline", "l2=0.1", "l2=0.2"]
     chosen = narrow(STUDY, arms="baseline, kl=0.6,kl=2,dropout=0.3")
     assert labels(chosen) == ["baseline", "kl=0.6", "kl=2", "dropout=0.3"]
+    assert labels(narrow(STUDY, arms=" baseline , kl = 0.6, kl= 2,dropout=0.3,")) == labels(chosen)
     dropout = draft(chosen)[-1].config.model.dropout
     assert (dropout.hidden, dropout.attention) == (0.3, 0.3)
 
@@ -111,6 +112,7 @@ def test_seeds_and_name() -> None:
 
 def test_settings_are_path_and_value() -> None:
     assert parse_settings(["a=1", "b=x=y", "c="]) == {"a": "1", "b": "x=y", "c": ""}
+    assert parse_settings([" a =1"]) == {"a": "1"}
     with pytest.raises(InputError, match="--set takes PATH=VALUE, got 'a'"):
         parse_settings(["a"])
     with pytest.raises(InputError, match="a is set twice, to '1' and to '2'"):
