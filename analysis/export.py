@@ -33,6 +33,8 @@ PROVENANCE = {
     "precision": "number format of the training passes; everything measured is float32 or better",
     "continued_from": "where an interrupted trial went on, if it did",
     "checkpoint": "why a checkpoint was not kept or not used, if so",
+    "models": "why a classifier was not saved, if so",
+    "predictions": "why predictions were not saved, if so",
     "version.NAME": "version of that package",
     "data_fingerprint": "hash of the decoded rows that the trial used",
     "model_fingerprint": "hash of the pretrained model's files",

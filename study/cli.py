@@ -37,6 +37,9 @@ Budget = Annotated[str | None, typer.Option(metavar="8h", help="End the sweep af
 Models = Annotated[
     Literal["none", "stage1", "all"], typer.Option(help="Save the classifiers, in models/ of the study's folder.")
 ]
+Predictions = Annotated[
+    bool, typer.Option("--save-predictions", help="Save the predictions, in predictions/ of the study's folder.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Only errors and the summary at the end.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the study.")]
 
@@ -83,6 +86,7 @@ def run(
     trial_time_limit: TrialLimit = None,
     time_budget: Budget = None,
     save_models: Models = "none",
+    save_predictions: Predictions = False,
     quiet: Quiet = False,
 ) -> None:
     """Run a study, or what is left of it, and write its report."""
@@ -96,7 +100,14 @@ def run(
     chosen = narrow(load_study(study, bundled), name=name, arms=arms, seeds=seeds, values=parse_settings(settings))
     limits = parse_duration(trial_time_limit), parse_duration(time_budget)
     resources = Resources(
-        address, concurrency, cpus_per_trial, gpus_per_trial, max_failures, *limits, save_models=save_models
+        address,
+        concurrency,
+        cpus_per_trial,
+        gpus_per_trial,
+        max_failures,
+        *limits,
+        save_models=save_models,
+        save_predictions=save_predictions,
     )
     if dry_run:
         launch.preview(chosen, open_store(storage), resources, _console())
@@ -126,6 +137,7 @@ def resume(
     trial_time_limit: TrialLimit = None,
     time_budget: Budget = None,
     save_models: Models = "none",
+    save_predictions: Predictions = False,
     quiet: Quiet = False,
 ) -> None:
     """Run the planned trials that have no result yet."""
@@ -135,7 +147,14 @@ def resume(
 
     limits = parse_duration(trial_time_limit), parse_duration(time_budget)
     resources = Resources(
-        address, concurrency, cpus_per_trial, gpus_per_trial, max_failures, *limits, save_models=save_models
+        address,
+        concurrency,
+        cpus_per_trial,
+        gpus_per_trial,
+        max_failures,
+        *limits,
+        save_models=save_models,
+        save_predictions=save_predictions,
     )
     states = launch.parse_retry(retry)
     console = _console(quiet)

@@ -17,6 +17,7 @@ from trainables.augmentations.view import language_files
 from trainables.config import TrialConfig
 from trainables.dotted_paths import flatten, with_values
 from trainables.errors import InputError
+from trainables.schema import identity
 
 RESERVED = ("mini", "bundled", "hub")  # names that mean no folder, even where a folder is called so
 
@@ -62,6 +63,7 @@ def parse_settings(settings: Sequence[str]) -> dict[str, str]:
         path, equals, value = setting.partition("=")
         if not equals:
             raise InputError(f"--set takes PATH=VALUE, got {setting!r}")
+        path = path.strip()
         if path in values:
             raise InputError(f"{path} is set twice, to {values[path]!r} and to {value!r}")
         values[path] = value
@@ -156,8 +158,8 @@ def select_arms(study: StudyConfig, base: TrialConfig, text: str) -> tuple[Arm, 
     known = {arm.name: arm for arm in study.arms}
     whole: set[str] = set()
     chosen: dict[str, list[Value]] = {}
-    for item in text.split(","):
-        name, equals, value = item.strip().partition("=")
+    for item in [item for item in text.split(",") if item.strip()] or [""]:
+        name, equals, value = (part.strip() for part in item.partition("="))
         if name not in known:
             raise InputError(f"study {study.name} has no arm {name!r}; its arms are {', '.join(known)}")
         if equals:
@@ -213,7 +215,7 @@ def plan(study: StudyConfig, fingerprints: Fingerprints) -> list[PlannedTrial]:
     Raises:
         InputError: Two rows of the plan are the same trial, which would count one result twice.
     """
-    spaces = {arm.name: arm.model_dump(mode="json")["search"] for arm in study.arms if arm.slots is not None}
+    spaces = {arm.name: identity(arm)["search"] for arm in study.arms if arm.slots is not None}
     trials: dict[str, PlannedTrial] = {}
     for row in draft(study):
         drawn = None if row.slot is None else {"space": spaces[row.arm], "slot": row.slot}
@@ -255,7 +257,7 @@ def identify(config: TrialConfig, model: str, data: str, drawn: Mapping[str, Any
     Returns:
         Twelve hexadecimal digits.
     """
-    content = config.model_dump(mode="json")
+    content = identity(config)
     content["model"] |= {"name": model, "revision": None}
     content["data"]["source"] = data
     for stage in content["stages"]:

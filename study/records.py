@@ -2,7 +2,8 @@
 
 A study's folder holds ``study.json``, ``trials/TRIAL_ID.json``, ``draws/TRIAL_ID.json`` (what was drawn for each trial
 of an arm with slots that started), ``runs/NNNN`` (one Tune experiment a run or resume), ``report/`` and, while it
-runs, the driver's lock and ``checkpoints/``. Every file is whole or absent.
+runs, the driver's lock and ``checkpoints/``; where asked for, ``models/`` and ``predictions/TRIAL_ID.parquet``. Every
+file is whole or absent.
 """
 
 from __future__ import annotations

@@ -42,6 +42,7 @@ class Resources:
         trial_time_limit: Seconds after which one try of a trial ends as failed; None: no limit.
         time_budget: Seconds after which the sweep ends in order; None: no limit.
         save_models: After which stages classifiers are saved in the study's folder.
+        save_predictions: Whether predictions are saved in the study's folder.
         nodes: Machines of the cluster, once it is known.
     """
 
@@ -53,6 +54,7 @@ class Resources:
     trial_time_limit: float | None = None
     time_budget: float | None = None
     save_models: SaveModels = "none"
+    save_predictions: bool = False
     nodes: int = 1
 
     def options(self) -> list[str]:
@@ -70,10 +72,14 @@ class Resources:
             value = getattr(self, field.name)
             if field.name == "nodes" or value == field.default:
                 continue
+            option = f"--{field.name.replace('_', '-')}"
+            if value is True:
+                words.append(option)
+                continue
             shown = str(value).removesuffix(".0") if isinstance(value, float) else str(value)
             if field.name in ("trial_time_limit", "time_budget"):
                 shown = duration_text(value)
-            words += [f"--{field.name.replace('_', '-')}", shown]
+            words += [option, shown]
         return words
 
 

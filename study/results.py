@@ -165,7 +165,7 @@ def _columns(rows: list[dict[str, Any]]) -> list[str]:
 
 
 _TEMPLATES = [
-    re.compile(re.escape(name).replace("LANG", "[A-Za-z]{2,3}([-_][A-Za-z]+)?").replace("NAME", ".+"))
+    re.compile(re.escape(name).replace("LANG", r"[A-Za-z]{2,3}([-_]\w+)*").replace("NAME", ".+"))
     for name in DEFINITIONS
 ]
 

@@ -24,10 +24,13 @@ BY_LANGUAGE = {
     "accuracy": "accuracy.LANG",
     "nll": "nll.LANG",
     "ece": "ece.LANG",
+    "test": "test.accuracy.LANG",
+    "test F1": "test.f1.LANG",
     "Tr(F)": "fisher_trace.LANG",
     "stage 2: before": "stage2.LANG.accuracy_before",
     "after": "stage2.LANG.accuracy_after",
     "gain": "stage2.LANG.gain",
+    "test after": "stage2.LANG.test_accuracy",
     "English after": "stage2.LANG.accuracy_en_after",
 }
 

@@ -12,7 +12,7 @@ from study.storage import STUDY_FILE, Store
 from trainables.config import TrialConfig
 from trainables.dotted_paths import parse
 
-CHECKPOINTS, MODELS = "checkpoints", "models"
+CHECKPOINTS, MODELS, PREDICTIONS = "checkpoints", "models", "predictions"
 
 
 @dataclass(frozen=True)

@@ -79,22 +79,31 @@ class Assets:
             configs: The trials.
 
         Returns:
-            Lines that a person should know, also kept in ``notes``: what the rows are like, models whose Tr(F) takes
-            the slow path, and examples that will be cut.
+            Lines that a person should know, also kept in ``notes``: what the rows and the dictionaries are like,
+            tokenizers that do not fit them, models whose Tr(F) takes the slow path, and examples that will be cut.
 
         Raises:
             InputError: A model cannot be built or take a view, or subword views need another vocabulary.
         """
+        from trainables.augmentations.code_switch import dictionary_notes
         from trainables.augmentations.perturbation import check_view
         from trainables.curvature.families import reason_against
         from trainables.models.build import build_model, positions
         from trainables.seeding import Streams
+        from trainables.tokenization.fit import tokenizer_notes
         from trainables.tokenization.subword_sampling import subword_sampler
 
         notes: dict[str, None] = {}
         seen: set[str] = set()
         for config in configs:
-            notes |= dict.fromkeys(self.rows(config).notes)
+            rows = self.rows(config)
+            notes |= dict.fromkeys(rows.notes)
+            for found in self.files(config).values():
+                notes |= dict.fromkeys(dictionary_notes(found.dictionaries))
+            if (pair := f"{_model_key(config.model)} {_data_key(config.data)}") not in seen:
+                seen.add(pair)
+                parts = {"training": rows.train, **{f"validation {lang}": r for lang, r in rows.validation.items()}}
+                notes |= dict.fromkeys(tokenizer_notes(config.model.name, self.model(config).tokenizer, parts))
             views = [pair for stage in config.stages for pair in stage.views()]
             subword = any(view.kind == "subword" for view, _ in views)
             key = f"{config.model.model_dump_json()} {config.data.name} {config.data.max_length} {views}"
@@ -105,7 +114,7 @@ class Assets:
             if subword:
                 drops = any(view.drop_single_characters for view, _ in views)
                 subword_sampler(files.tokenizer.backend, drops)
-            model = build_model(files, config.model, len(self.rows(config).labels), Streams(config.seed))
+            model = build_model(files, config.model, len(rows.labels), Streams(config.seed))
             for view, compares_states in views:
                 check_view(model, view, compares_states)
             if config.data.max_length > (limit := positions(model)):

@@ -23,6 +23,7 @@ from trainables.models.build import build_classifier, positions
 from trainables.models.files import load_classifier_files
 from trainables.models.tables import check_inputs
 from trainables.tokenization.encoding import Encoder
+from trainables.tokenization.fit import tokenizer_notes
 
 TITLES = {
     Estimator.EXACT: "Tr(F)",
@@ -171,7 +172,9 @@ def trace_checkpoint(
         generator=torch.Generator().manual_seed(seed),
         progress=progress,
     )
-    warnings = [estimate.note] if estimate.note else []
+    warnings = tokenizer_notes(checkpoint, files.tokenizer, {"the file": examples.rows})
+    if estimate.note:
+        warnings.append(estimate.note)
     if new_head:
         warnings.append(
             "the checkpoint holds no classification head, so a new one was initialised: this is the trace of an "

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 from pydantic import Field, field_validator, model_validator
 
 from trainables.augmentations.view import ViewConfig, noise
+from trainables.data.xnli import INFERENCE_LABELS
 from trainables.regularizers.consistency import ConsistencyConfig
 from trainables.regularizers.fisher_penalty import FisherPenaltyConfig
 from trainables.regularizers.l2 import L2Config
 from trainables.regularizers.l2_sp import L2SPConfig
-from trainables.schema import Count, Fraction, Frozen, Label, Weight
+from trainables.schema import Count, Fraction, Frozen, Label, Language, Weight, later
 
 if TYPE_CHECKING:
     import torch
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from trainables.step import Step
 
 ENGLISH = "en"
+NAMED_LABELS = {"xnli": INFERENCE_LABELS, "inference": INFERENCE_LABELS}
 
 
 class DropoutConfig(Frozen):
@@ -52,9 +54,17 @@ class DataConfig(Frozen):
     name: Literal["xnli", "pawsx", "inference", "paraphrase", "custom"] = Field(
         "xnli", description='the task; "custom" is one of your own, one or two sentences and a label a line'
     )
-    source: str = Field("hub", min_length=1, description='"hub", "bundled", or a folder of {train,dev}-LANG.tsv')
-    labels: tuple[Label, ...] = Field((), description="labels of a custom task; none: the training file's, sorted")
-    languages: tuple[str, ...] = Field(("de", "es", "zh"), description="target languages, English excluded")
+    source: str = Field(
+        "hub",
+        min_length=1,
+        description='"hub", "bundled", or a folder of {train,dev}-LANG.tsv, or of XNLI, PAWS-X or SIB-200 as unpacked',
+    )
+    labels: tuple[Label, ...] = Field(
+        (),
+        description="labels of a custom task; none: the training file's, sorted. A file may number them, and "
+        "for xnli and inference this is then their order",
+    )
+    languages: tuple[Language, ...] = Field(("de", "es", "zh"), description="target languages, English excluded")
     train_examples: Count | None = Field(20_000, description="English training examples; null takes all")
     stage2_examples: int = Field(0, ge=0, description="target-language examples of the second stage; 0: no such stage")
     validation_examples: Count | None = Field(None, description="validation examples a language; null takes all")
@@ -65,11 +75,15 @@ class DataConfig(Frozen):
         False, description='drop, before the draw, rows with the placeholder "NS" for a sentence in any used language'
     )
 
+    unlabelled: Literal["refuse", "drop"] = later(
+        "refuse", description="rows without a label (-, -1 or empty): refuse the file, or drop them in every language"
+    )
+    test: bool = later(False, description="also score the test files at the end of each stage; no choice looks at them")
+
     @model_validator(mode="after")
-    def _a_custom_task_is_a_folder_and_alone_has_labels(self) -> DataConfig:
+    def _a_custom_task_is_a_folder_and_names_its_labels(self) -> DataConfig:
         if self.name != "custom":
-            if self.labels:
-                raise ValueError(f"data.labels is for data.name=custom; {self.name} has its own labels")
+            self._refuse_other_labels()
             return self
         if self.source in ("hub", "bundled"):
             raise ValueError(
@@ -78,6 +92,13 @@ class DataConfig(Frozen):
         if self.labels and (len(self.labels) < 2 or len(set(self.labels)) != len(self.labels)):
             raise ValueError(f"data.labels takes two or more distinct labels, got {','.join(self.labels)}")
         return self
+
+    def _refuse_other_labels(self) -> None:
+        """The labels of a known task are fixed; what may be said is in which order a file numbers them."""
+        own = NAMED_LABELS.get(self.name, ())
+        if self.labels and (self.source == "hub" or sorted(self.labels) != sorted(own)):
+            order = f"; for a folder whose files number them it gives their order: {', '.join(own)}" if own else ""
+            raise ValueError(f"data.labels is for data.name=custom; {self.name} has its own labels{order}")
 
     @model_validator(mode="after")
     def _the_second_stage_has_a_language(self) -> DataConfig:
@@ -202,7 +223,7 @@ class MeasureConfig(Frozen):
 
     trace_examples: Count = Field(500, description="English validation examples for Tr(F), one fixed draw")
     trace_train: bool = Field(True, description="also on as many stage-0 training examples")
-    trace_languages: tuple[str, ...] = Field((), description="further languages for Tr(F)")
+    trace_languages: tuple[Language, ...] = Field((), description="further languages for Tr(F)")
     trace_every: Count | None = Field(
         None,
         description="Tr(F) also before training, every k-th step of stage 0 and at its end, into the curves; null: not",

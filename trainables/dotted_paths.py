@@ -131,9 +131,9 @@ def with_values(config: TrialConfig, values: Mapping[str, Any]) -> TrialConfig:
                 part[key] = _defaults(kind)
             part = part[key]
         if isinstance(value, str):
-            value = None if value == "null" else value
+            value = None if value.strip() == "null" else value.strip()
             if value is not None and _takes_a_list(path):
-                value = [item for item in value.split(",") if item]
+                value = [item.strip() for item in value.split(",") if item.strip()]
         part[last] = value
     return parse(data)
 

@@ -22,11 +22,13 @@ class Evaluation:
 
     Attributes:
         accuracy: Share of right predictions.
+        f1: Macro F1, the mean over the classes that occur among labels or predictions (fraction).
         nll: Mean negative log-likelihood (nats an example).
         ece: Expected calibration error, 15 equal-width bins of the predicted class's probability (fraction).
     """
 
     accuracy: float
+    f1: float
     nll: float
     ece: float
 
@@ -85,7 +87,7 @@ def score(logits: torch.Tensor, labels: torch.Tensor) -> Evaluation:
         labels: ``[examples]``.
 
     Returns:
-        Accuracy, likelihood and calibration (Naeini et al. 2015).
+        Accuracy, F1, likelihood and calibration (Naeini et al. 2015).
 
     Example:
         >>> score(torch.tensor([[9.0, 0.0], [0.0, 9.0]]), torch.tensor([0, 0])).accuracy
@@ -99,6 +101,13 @@ def score(logits: torch.Tensor, labels: torch.Tensor) -> Evaluation:
     difference = torch.zeros(CALIBRATION_BINS, dtype=torch.float64).index_add(0, bins, right - confidence)
     return Evaluation(
         accuracy=right.mean().item(),
+        f1=_macro_f1(predicted, labels, logits.shape[-1]),
         nll=cross_entropy(logits, labels).item(),
         ece=(difference.abs().sum() / len(labels)).item(),
     )
+
+
+def _macro_f1(predicted: torch.Tensor, labels: torch.Tensor, classes: int) -> float:
+    hits = torch.bincount(labels[predicted == labels], minlength=classes).double()
+    both = torch.bincount(labels, minlength=classes) + torch.bincount(predicted, minlength=classes)
+    return (2 * hits / both)[both > 0].mean().item()

@@ -16,10 +16,12 @@ from trainables.curvature.rivals.parameter_norm import l2_norm
 from trainables.errors import Diverged
 from trainables.evaluation import evaluate, first_rows, predict, score
 from trainables.examples import Examples
+from trainables.held_out import HeldOut
 from trainables.measurements import CurvePoint, Measurements
 from trainables.models.build import build_model, positions
 from trainables.models.saved import ModelSaver
 from trainables.precision import training_dtype
+from trainables.predictions import PredictionFile
 from trainables.seeding import Streams
 from trainables.stage import StageResult, train_stage
 from trainables.tokenization.encoding import Encoder
@@ -33,6 +35,7 @@ def fine_tune(
     report: Report,
     checkpoint: TrialCheckpoint | None = None,
     saver: ModelSaver | None = None,
+    predictions: PredictionFile | None = None,
 ) -> Measurements:
     """Run one trial, or the rest of it.
 
@@ -42,6 +45,7 @@ def fine_tune(
         report: Receives every curve point as it is measured; first those that a checkpoint holds.
         checkpoint: Says where the trial stands, and keeps that after each epoch and stage; None keeps nothing.
         saver: Saves the classifiers; None saves none.
+        predictions: Keeps the predictions; None keeps none.
 
     Returns:
         All measurements; what does not apply is absent.
@@ -58,9 +62,13 @@ def fine_tune(
     train = Examples(data.train, encoder, assets.files(config))
     validation = {language: Examples(rows, encoder) for language, rows in data.validation.items()}
 
+    held_out = HeldOut(data, encoder, validation, predictions)
+
     standing = Standing() if checkpoint is None else checkpoint.load(device)
     for point in standing.curves:
         report(point)
+    if predictions is not None and standing.english is not None:
+        predictions.go_on(standing.finished)
 
     def record(point: CurvePoint) -> None:
         standing.curves.append(point)
@@ -87,6 +95,7 @@ def fine_tune(
         )  # fmt: skip
         standing.values |= _after_first_stage(model, train, validation, config, first, pretrained)
         standing.values |= trajectory.finish(standing.values)
+        standing.values |= held_out.after_first_stage(model)
         standing.steps += first.steps
         standing.english = _copy(model)
         save("stage1")
@@ -101,6 +110,7 @@ def fine_tune(
             dtype, standing.stage, on_epoch,
         )  # fmt: skip
         standing.values |= _after_second_stage(model, language, validation, standing.values, standing.english)
+        standing.values |= held_out.after_second_stage(model, language)
         standing.steps += second.steps
         standing.finished.append(language)
         save(f"stage2-{language}")

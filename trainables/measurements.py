@@ -49,9 +49,27 @@ DEFINITIONS: dict[str, str] = {
     "stage2.LANG.nll_after": "validation negative log-likelihood in LANG after (nats an example)",
     "stage2.LANG.distance": "L2 norm of the change of all parameters in the second stage",
     "stage2.LANG.accuracy_en_after": "English validation accuracy after the second stage (fraction)",
+    "stage2.LANG.test_accuracy": "test accuracy in LANG after the second stage (fraction)",
+    "stage2.LANG.test_f1": "macro F1 on the test examples in LANG after it (fraction)",
+    "stage2.LANG.test_nll": "test negative log-likelihood in LANG after it (nats an example)",
+    "stage2.LANG.test_accuracy_en": "English test accuracy after the second stage in LANG (fraction)",
+    "test.accuracy.LANG": "test accuracy after stage 0 (fraction); like every test score, no choice looks at it",
+    "test.f1.LANG": "macro F1 on test after stage 0: mean over the classes that occur among labels or predictions "
+    "(fraction)",
+    "test.nll.LANG": "test negative log-likelihood after stage 0 (nats an example)",
     "penalty.NAME": "mean of the unweighted penalty over the last epoch of stage 0",
     "weight_in_trace_units": "Fisher penalty weight divided by the batch size: the weight on Tr(F) itself",
 }
+
+PREDICTIONS: dict[str, str] = {
+    "split": "validation or test",
+    "language": "language of the example",
+    "stage": "0: after the English stage; 1: after the second stage in that language",
+    "row": "number of the example in the file of its split and language, from 0",
+    "label": "number of its class, from 0; the file's metadata names the classes",
+    "probabilities": "the model's probability of each class",
+}
+"""Columns of the predictions that ``--save-predictions`` writes."""
 
 
 @dataclass(frozen=True)

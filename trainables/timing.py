@@ -40,6 +40,9 @@ def work(config: TrialConfig, data: TaskData) -> Counter[str]:
     steps = math.ceil(train / first.batch_size) * first.epochs
     traced = {language: min(measure.trace_examples, count) for language, count in rows.items()}
     found = Counter({"build": 1, "encode": train + sum(rows.values()), f"train.0.{ENGLISH}": first.epochs * train})
+    for language, tested in data.test.items():
+        found["encode"] += len(tested)
+        found[f"evaluate.{language}"] += len(tested)
     found[f"evaluate.{ENGLISH}"] += first.epochs * rows[ENGLISH] + train
     found[f"trace.{ENGLISH}"] += traced[ENGLISH] + measure.trace_train * min(measure.trace_examples, train)
     for language, count in rows.items():
@@ -54,6 +57,8 @@ def work(config: TrialConfig, data: TaskData) -> Counter[str]:
         times = 2 + (0 if expansion.every is None else (steps - 1) // expansion.every)
         found["expansion"] += times * expansion.draws * min(expansion.examples, rows[ENGLISH])
     for language, target in data.stage2.items():
+        for test in (language, ENGLISH) if data.test else ():
+            found[f"evaluate.{test}"] += len(data.test[test])
         found["encode"] += len(target)
         found[f"train.1.{language}"] += second.epochs * len(target)
         found[f"evaluate.{language}"] += rows[language]

@@ -36,6 +36,7 @@ def run_trial(
     saved: SavedStages = "stage1",
     logs: str | None = None,
     limit: float | None = None,
+    predictions: Files | None = None,
 ) -> None:
     """Run one trial, or the rest of it, inside a Tune actor and report what it found.
 
@@ -47,19 +48,26 @@ def run_trial(
         saved: After which stages.
         logs: Folder of the logs on the driver's machine.
         limit: Seconds after which the driver ends the trial; None: never.
+        predictions: Where predictions are saved, a file for each trial; None saves none.
     """
     with TrialLog(logs, config["trial_id"], limit):
-        _run(config, assets, checkpoints, models, saved)
+        _run(config, assets, checkpoints, models, saved, predictions)
 
 
 def _run(
-    config: dict[str, Any], assets: Assets, checkpoints: Files | None, models: Folder | None, saved: SavedStages
+    config: dict[str, Any],
+    assets: Assets,
+    checkpoints: Files | None,
+    models: Folder | None,
+    saved: SavedStages,
+    predictions: Files | None,
 ) -> None:
     import torch
 
     from trainables.fine_tune import fine_tune
     from trainables.models.saved import ModelSaver
     from trainables.precision import training_dtype
+    from trainables.predictions import PredictionFile
     from trainables.trial_checkpoint import TrialCheckpoint
 
     trial = parse(config["trial"])
@@ -71,6 +79,7 @@ def _run(
     same = [config["trial"], fingerprints, [software()[name] for name in NUMERIC], threads(cpus)]
     checkpoint = TrialCheckpoint(checkpoints, config["trial_id"], json.dumps(same, sort_keys=True))
     saver = None if models is None else ModelSaver(models.child(config["trial_id"]), saved)
+    kept = None if predictions is None else PredictionFile(predictions, config["trial_id"])
     points: list[CurvePoint] = []
 
     def report(point: CurvePoint) -> None:
@@ -79,7 +88,7 @@ def _run(
             tune.report({f"stage{point.stage}/{point.language}/{point.name}": point.value, "epoch": point.epoch})
 
     try:
-        found = fine_tune(trial, assets, report, checkpoint, saver)
+        found = fine_tune(trial, assets, report, checkpoint, saver, kept)
         state, reason = "complete", None
     except Diverged as error:
         found = Measurements({})
@@ -100,6 +109,7 @@ def _run(
         "model_revision": assets.model(trial).revision,
         **checkpoint.provenance,
         **({} if saver is None or saver.note is None else {"models": saver.note}),
+        **({} if kept is None or kept.note is None else {"predictions": kept.note}),
         **software(),
     }
     outcome = {

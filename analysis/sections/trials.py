@@ -10,6 +10,7 @@ from analysis.configurations import StudyTables
 from analysis.document import Block, Missing, Section, Table
 from analysis.numbers import Number, Numbers
 from analysis.rows import Rows, rows
+from trainables.config import ENGLISH
 
 _SHOWN = {
     "arm": "family",
@@ -54,6 +55,10 @@ def compute(tables: StudyTables) -> Trials | Missing:
     for language in tables.languages:
         shown[f"accuracy.{language}"] = f"accuracy {language}"
         shown[f"stage2.{language}.gain"] = f"gain {language}"
+    for language in (ENGLISH, *tables.languages):
+        shown[f"test.accuracy.{language}"] = f"test accuracy {language}"
+        shown[f"test.f1.{language}"] = f"test F1 {language}"
+        shown[f"stage2.{language}.test_accuracy"] = f"test accuracy {language} after stage 2"
     shown |= {"seconds": "seconds", "trial_id": "trial", "reason": "reason"}
     shown = {column: title for column, title in shown.items() if _any(tables.trials, column)}
     return Trials(rows(tables.trials, list(shown)), list(shown.values()))

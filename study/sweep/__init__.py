@@ -24,7 +24,7 @@ from study.sweep.cluster import capacity, session
 from study.sweep.queue import Queue
 from study.sweep.recorder import Recorder
 from study.sweep.tensorboard import TensorBoard
-from study.working_files import CHECKPOINTS, MODELS, WorkerFolder
+from study.working_files import CHECKPOINTS, MODELS, PREDICTIONS, WorkerFolder
 from trainables.assets import Assets
 from trainables.tune_trainable import run_trial
 
@@ -109,8 +109,10 @@ def _why(error: Exception, run: Store) -> str:
 
 
 def _worker_options(folder: Store, resources: Resources) -> dict[str, Any]:
-    """Where workers write: unlike records, checkpoints and models do not pass through the driver."""
+    """Where workers write: unlike records, checkpoints, models and predictions do not pass through the driver."""
     options: dict[str, Any] = {"checkpoints": WorkerFolder(folder, CHECKPOINTS), "limit": resources.trial_time_limit}
     if resources.save_models != "none":
         options |= {"models": WorkerFolder(folder, MODELS), "saved": resources.save_models}
+    if resources.save_predictions:
+        options["predictions"] = WorkerFolder(folder, PREDICTIONS)
     return options

@@ -16,7 +16,7 @@ from analysis import render
 from analysis.configurations import StudyTables, tables
 from analysis.document import Figure, Missing
 from analysis.report import Findings, compose, compute, numbers_json
-from analysis.sections import SECTIONS
+from analysis.sections import SECTIONS, trials
 from analysis.sections.dose_response import _margin_p, _seeds_needed
 from analysis.sections.importance import drop_in_r2
 from analysis.sections.layers import _natural
@@ -156,6 +156,21 @@ def test_a_study_without_a_finished_trial(tmp_path: Path) -> None:
     assert found.numbers["account.unfinished"].value == 6
     assert found.sentences() == ["H1 not measured: no complete trial says whether " + found.verdicts[0].declared + "."]
     assert "Figure 1: accuracy and Tr(F): no complete trial has both" in text
+
+
+def test_test_scores_are_in_the_trials_table_and_change_no_number(tmp_path: Path) -> None:
+    def scored(records: Records) -> Records:
+        for number, record in enumerate(records):
+            record["measurements"] |= {"test.accuracy.en": number / 100, "test.f1.de": 0.5, "test.nll.de": 1.0,
+                                       "stage2.de.test_accuracy": 1 - number / 100}  # fmt: skip
+        return records
+
+    plain, found = (
+        study(tmp_path / name, {"kl": 3}, seeds=2, edit=edit) for name, edit in (("a", list), ("b", scored))
+    )
+    assert compute(found).numbers == compute(plain).numbers
+    added = [title for title in trials.compute(found).titles if title not in trials.compute(plain).titles]
+    assert added == ["test accuracy en", "test F1 de", "test accuracy de after stage 2"]
 
 
 def test_an_empty_plan(tmp_path: Path) -> None:

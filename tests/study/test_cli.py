@@ -95,7 +95,7 @@ def test_resume_passes_on_what_was_typed(type_: Any, launched: list[Any]) -> Non
         Resources(),
         Resources("192.168.1.0:6379", 3, 2.0, 0.5, 0, 7200.0, 93_784.0, "all"),
         Resources(cpus_per_trial=0.25, gpus_per_trial=1.0, save_models="stage1"),
-        Resources(gpus_per_trial=0.0),
+        Resources(gpus_per_trial=0.0, save_predictions=True),
     ],
 )
 def test_resources_written_as_options_come_back(type_: Any, launched: list[Any], resources: Resources) -> None:

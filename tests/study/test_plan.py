@@ -53,6 +53,7 @@ def test_arms_select_whole_arms_and_values() -> None:
     assert labels(narrow(STUDY, arms="l2,baseline")) == ["baseline", "l2=0.1", "l2=0.2"]
     chosen = narrow(STUDY, arms="baseline, kl=0.6,kl=2,dropout=0.3")
     assert labels(chosen) == ["baseline", "kl=0.6", "kl=2", "dropout=0.3"]
+    assert labels(narrow(STUDY, arms=" baseline , kl = 0.6, kl= 2,dropout=0.3,")) == labels(chosen)
     dropout = draft(chosen)[-1].config.model.dropout
     assert (dropout.hidden, dropout.attention) == (0.3, 0.3)
 
@@ -111,6 +112,7 @@ def test_seeds_and_name() -> None:
 
 def test_settings_are_path_and_value() -> None:
     assert parse_settings(["a=1", "b=x=y", "c="]) == {"a": "1", "b": "x=y", "c": ""}
+    assert parse_settings([" a =1"]) == {"a": "1"}
     with pytest.raises(InputError, match="--set takes PATH=VALUE, got 'a'"):
         parse_settings(["a"])
     with pytest.raises(InputError, match="a is set twice, to '1' and to '2'"):
@@ -155,6 +157,15 @@ def test_other_content_or_another_number_gives_another_id() -> None:
     assert identify(config.model_copy(update={"seed": 1}), "m", "d") != first
     assert identify(with_values(config, {L2: 0.0}), "m", "d") != first
     assert identify(config.model_copy(update={"model": ModelConfig(revision="v2")}), "m", "d") == first
+
+
+def test_ids_are_those_of_earlier_versions() -> None:
+    parts = {
+        KL: 0.5, "stages.0.penalties.fisher.weight": 0.1, "stages.1.penalties.l2.weight": 1e-5,
+        "stages.0.noise.kind": "code_switch", "stages.0.noise.files": "bundled", "measure.expansion.draws": 3,
+    }  # fmt: skip
+    assert identify(TrialConfig(), "m", "d") == "281efa704271"
+    assert identify(with_values(TrialConfig(), parts), "m", "d") == "3191efb14d86"
 
 
 def test_arm_and_label_are_not_in_the_id() -> None:

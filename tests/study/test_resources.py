@@ -59,6 +59,7 @@ def test_durations_are_seconds() -> None:
     [
         (Resources(), ""),
         (Resources(gpus_per_trial=1.0, nodes=3), "--gpus-per-trial 1"),
+        (Resources(concurrency=1, save_predictions=True), "--concurrency 1 --save-predictions"),
         (
             Resources("head:6379", 2, 4.0, 0.5, 0, 7200.0, 93_784.0, "all"),
             "--address head:6379 --concurrency 2 --cpus-per-trial 4 --gpus-per-trial 0.5 --max-failures 0 "

@@ -90,6 +90,7 @@ def run_trials(
         marker.touch()
         if name == "saves":
             models.child(config["trial_id"]).child("stage1").write("config.json", saved.encode())
+            rest["predictions"].write("id-saves.parquet", b"rows")
         if name == "raises":
             raise ValueError("first line\nsecond line")
         if name == "raises-once" and first_try:
@@ -252,8 +253,9 @@ def test_slots_are_drawn_when_they_start_and_told_when_they_end(resources: Resou
     assert len(set(weights)) == 4
 
 
-def test_models_are_saved_in_the_folder_of_the_study(resources: Resources, tmp_path: Path) -> None:
-    run_all(["saves"], replace(resources, save_models="all"), tmp_path)
+def test_models_and_predictions_are_saved_in_the_folder_of_the_study(resources: Resources, tmp_path: Path) -> None:
+    run_all(["saves"], replace(resources, save_models="all", save_predictions=True), tmp_path)
+    assert (tmp_path / "study" / "predictions" / "id-saves.parquet").read_bytes() == b"rows"
     assert (tmp_path / "study" / "models" / "id-saves" / "stage1" / "config.json").read_text() == "all"
 
 

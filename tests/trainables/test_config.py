@@ -51,6 +51,7 @@ def test_a_list_is_text_with_commas_also_in_a_part_that_is_absent():
         ({"data.name": "custom"}, "data.name=custom needs a folder of .*-LANG.tsv files as data.source, got 'hub'"),
         ({"data.name": "custom", "data.source": "bundled"}, "data.name=custom needs a folder .* got 'bundled'"),
         ({"data.labels": "yes,no"}, "data.labels is for data.name=custom; xnli has its own labels"),
+        ({"data.languages": "de,../x"}, r"data.languages.1: .*, got '../x'"),
         ({"data.name": "custom", "data.source": "x", "data.labels": "a,b, a"}, "two or more distinct labels, got a,b"),
         ({"data.name": "custom", "data.source": "x", "data.labels": "a"}, "two or more distinct labels, got a$"),
         ({"data.stage2_examples": 9, "data.languages": ""}, "data.stage2_examples=9, but data.languages names no"),
@@ -76,3 +77,15 @@ def test_bad_values_are_one_clear_error(values, message):
 def test_unknown_keys_are_refused():
     with pytest.raises(InputError, match="model.nmae: extra inputs are not permitted"):
         parse({"model": {"nmae": "x"}})
+
+
+def test_blanks_around_the_items_of_a_list_do_not_count():
+    values = {
+        "data.languages": "zh-CN, pt_BR ,",
+        "measure.expansion.sigmas": " 1e-3, 1e-2",
+        "data.train_examples": " null",
+    }
+    config = with_values(TrialConfig(), values)
+    assert config.data.languages == ("zh-CN", "pt_BR")
+    assert config.measure.expansion.sigmas == (1e-3, 1e-2)
+    assert config.data.train_examples is None

@@ -24,6 +24,17 @@ def naive(logits, labels):
     return sum(r[1] for r in rows) / n, sum(r[2] for r in rows) / n, ece
 
 
+def macro_f1(pairs):
+    """Mean over the classes that occur of the harmonic mean of precision and recall, from (predicted, label)."""
+    scores = []
+    for c in {number for pair in pairs for number in pair}:
+        hits = sum(pair == (c, c) for pair in pairs)
+        precision = hits / max(1, sum(a == c for a, _ in pairs))
+        recall = hits / max(1, sum(b == c for _, b in pairs))
+        scores.append(2 * precision * recall / (precision + recall) if hits else 0.0)
+    return sum(scores) / len(scores)
+
+
 @pytest.mark.parametrize("classes", [2, 3, 5])
 def test_scores_equal_their_definitions(classes):
     generator = torch.Generator().manual_seed(classes)
@@ -31,3 +42,10 @@ def test_scores_equal_their_definitions(classes):
     labels = torch.randint(classes, (200,), generator=generator)
     found = score(logits, labels)
     assert (found.accuracy, found.nll, found.ece) == pytest.approx(naive(logits, labels), abs=1e-12)
+    pairs = list(zip(logits.argmax(-1).tolist(), labels.tolist(), strict=True))
+    assert found.f1 == pytest.approx(macro_f1(pairs), abs=1e-12)
+
+
+def test_a_class_that_occurs_nowhere_is_no_part_of_macro_f1():
+    logits = torch.tensor([[3.0, 0.0, 0.0, 0.0], [0.0, 3.0, 0.0, 0.0], [0.0, 3.0, 0.0, 0.0]])
+    assert score(logits, torch.tensor([0, 1, 2])).f1 == pytest.approx((1 + 2 / 3 + 0) / 3)

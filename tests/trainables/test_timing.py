@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from trainables import evaluation, fine_tune, stage, stopwatch, trajectory
+from trainables import evaluation, fine_tune, held_out, stage, stopwatch, trajectory
 from trainables.assets import Assets
 from trainables.data.contract import Rows
 from trainables.dotted_paths import with_values
@@ -71,6 +71,8 @@ def watched(config, assets, monkeypatch) -> Counter[str]:
         patch.setattr(trajectory, "fisher_trace", traced)
         patch.setattr(trajectory, "kl_expansion", expanded)
         patch.setattr(fine_tune, "Examples", encoded)
+        patch.setattr(held_out, "predict", predicted)
+        patch.setattr(held_out, "Examples", encoded)
         patch.setattr(fine_tune, "FineTuned", judged)
         patch.setattr(fine_tune, "build_model", built)
         fine_tune.fine_tune(config, assets, lambda point: None)

@@ -36,7 +36,7 @@ def reports(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 
 def trial(monkeypatch: pytest.MonkeyPatch, found: Measurements | Exception, *points: CurvePoint) -> None:
-    def fine_tune(config: TrialConfig, assets: Any, report: Any, checkpoint: Any, saver: Any) -> Measurements:
+    def fine_tune(config: TrialConfig, assets: Any, report: Any, checkpoint: Any, *savers: Any) -> Measurements:
         assert config.seed == 3
         for point in points:
             report(point)
@@ -107,7 +107,7 @@ def test_a_trial_goes_on_from_its_checkpoint_while_nothing_changed(
     folder = Folder()
     places: list[int] = []
 
-    def fine_tune(config: TrialConfig, assets: Any, report: Any, checkpoint: Any, saver: Any) -> Measurements:
+    def fine_tune(config: TrialConfig, assets: Any, report: Any, checkpoint: Any, *savers: Any) -> Measurements:
         standing = checkpoint.load(torch.device("cpu"))
         places.append(standing.steps)
         standing.steps += 1

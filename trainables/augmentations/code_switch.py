@@ -41,14 +41,34 @@ def read_dictionary(path: Path) -> dict[str, list[str]]:
     for number, fields in enumerate(read_fields(path), start=1):
         parts = [field.strip() for field in fields] if len(fields) > 1 else fields[0].split()
         if len(parts) != 2 or not all(parts):
+            got = repr(" ".join(fields)) if any(parts) else "a blank line"
+            several = "; an entry of several words takes a tab" if len(fields) == 1 and len(parts) > 2 else ""
             raise InputError(
                 f"{path}, line {number}: expected a word and its translation with a blank or a tab between them, "
-                f"got {' '.join(fields)!r}"
+                f"got {got}{several}"
             )
         translations = dictionary.setdefault(parts[0].lower(), [])
         if parts[1] not in translations:
             translations.append(parts[1])
     return dictionary
+
+
+def dictionary_notes(dictionaries: Mapping[str, Dictionary]) -> list[str]:
+    """What a person should know of some dictionaries.
+
+    Args:
+        dictionaries: Language to dictionary.
+
+    Returns:
+        One sentence for each language with entries that are never looked up.
+    """
+    several = {language: sum(len(word.split()) > 1 for word in found) for language, found in dictionaries.items()}
+    return [
+        f"dictionary {language}: {count:,} of {len(dictionaries[language]):,} entries have several words and stay "
+        "unused: words are looked up one by one"
+        for language, count in several.items()
+        if count
+    ]
 
 
 class CodeSwitchViews:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from trainables.data.contract import Rows
-from trainables.data.tsv import read_fields
+from trainables.data.tsv import read_table
 from trainables.errors import InputError
 from trainables.tokenization.encoding import Encoded, Encoder
 
@@ -37,10 +37,12 @@ def read_parallel(path: Path, examples: int, sentences: int) -> Rows:
             f"{path}: no such file; view translation expects the English training file's translation there, "
             f"'{form}' a line"
         )
-    lines = read_fields(path)
-    for number, fields in enumerate(lines, start=1):
-        if number > examples:
-            break
+    table = read_table(path)
+    if (header := table.header) is not None:  # published translations keep the columns of the English file
+        places = [header.first, header.first if header.second is None else header.second][:sentences]
+        table.lines[:] = [(n, [f[i] for i in places] if len(f) == header.width else f) for n, f in table.lines]
+    lines = [fields for _, fields in table.lines]
+    for number, fields in table.lines[:examples]:
         if len(fields) != sentences or not all(field.strip() for field in fields):
             raise InputError(
                 f"{path}, line {number}: expected '{form}', found {len(fields)} columns"

@@ -6,6 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+UNLABELLED = ("", "-", "-1")
+"""What published files write in the place of a label that is missing or that annotators did not agree on."""
+NO_LABEL = -1
+"""Stands for such a label among rows, until they are dropped."""
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -71,6 +76,7 @@ class Task:
         name: Name in ``data.name``.
         labels: Label names; their order gives the label indices.
         sentences: Sentences of an example, one or two.
+        numbered: The labels in the order in which a file without their names numbers them, from 0; empty: no such file.
         aliases: Other spellings of labels in published files.
         hub: Its files on the hub, or None when it is not there.
         bundled: Folder inside the package, or None when it is not bundled.
@@ -79,6 +85,7 @@ class Task:
     name: str
     labels: tuple[str, ...]
     sentences: int = 2
+    numbered: tuple[str, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
     hub: HubFiles | None = None
     bundled: Path | None = None

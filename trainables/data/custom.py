@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from trainables.data.contract import Task
-from trainables.data.tsv import read_fields
+from trainables.data.contract import UNLABELLED, Task
+from trainables.data.tsv import read_table
 from trainables.errors import InputError
 
 TASK = Task("custom", ())
 
 
-def custom_task(train: Path, labels: tuple[str, ...]) -> Task:
+def custom_task(train: Path, labels: tuple[str, ...], language: str | None = None) -> Task:
     """The task that an English training file defines: one or two sentences, and the labels.
 
     Args:
         train: The training file; its first line gives the number of columns.
         labels: The labels in the order of the classes; empty takes the sorted labels of the training file.
+        language: The language wanted of a file that holds many.
 
     Returns:
         The task.
@@ -25,25 +26,35 @@ def custom_task(train: Path, labels: tuple[str, ...]) -> Task:
     Raises:
         InputError: The file cannot be read, has neither 2 nor 3 columns, or its last column holds no labels.
     """
-    lines = read_fields(train)
-    columns = len(lines[0])
-    if columns not in (2, 3):
+    table = read_table(train, language)
+    header, columns = table.header, table.width
+    if header is None and columns not in (2, 3):
         raise InputError(
             f"{train}, line 1: expected 2 or 3 tab-separated columns (one or two sentences, then the label), "
             f"found {columns}"
         )
-    counts = Counter(fields[-1].strip() for fields in lines if len(fields) == columns)
-    if not labels:
-        if 2 * len(counts) > len(lines):
-            raise InputError(
-                f"{train}: the last column holds {len(counts):,} different labels in {len(lines):,} lines, so it seems "
-                "to be no label; name the labels in data.labels when it is"
-            )
-        header = lines[0][-1].strip()
-        if counts[header] == 1:
-            raise InputError(
-                f"{train}, line 1: label {header!r} occurs on no other line, so this seems to be a header; remove the "
-                "line, or name the labels in data.labels"
-            )
-        labels = tuple(sorted(label for label in counts if label))
-    return Task("custom", labels, sentences=columns - 1)
+    sentences = columns - 1 if header is None else 1 + (header.second is not None)
+    if labels:
+        numbered = () if any(label.isdecimal() for label in labels) else labels
+        return Task("custom", labels, sentences, numbered)
+    written = [label.strip() for label in table.column(-1 if header is None else header.label)]
+    counts = Counter(written)
+    if 2 * len(counts) > len(table.lines):
+        raise InputError(
+            f"{train}: the last column holds {len(counts):,} different labels in {len(table.lines):,} lines, so it "
+            "seems to be no label; name the labels in data.labels when it is"
+        )
+    if header is None and counts[written[0]] == 1 and written[0] not in UNLABELLED:
+        raise InputError(
+            f"{train}, line 1: label {written[0]!r} occurs on no other line, so this seems to be a header; remove the "
+            "line, or name the labels in data.labels"
+        )
+    return Task("custom", tuple(sorted(label for label in counts if _is_class(label, counts))), sentences)
+
+
+def _is_class(label: str, counts: Counter[str]) -> bool:
+    """Whether a label found in a file is a class: -1 is one on a scale such as -1, 0, 1, and none beside 0, 1, 2."""
+    if label != "-1":
+        return label not in UNLABELLED
+    others = {other for other in counts if other not in UNLABELLED}
+    return others <= {"0", "1"} or any(other[:1] == "-" and other[1:].isdecimal() for other in others)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from trainables.data.contract import Rows
 
@@ -13,19 +14,24 @@ UNTRANSLATED = "NS"
 
 @dataclass(frozen=True)
 class Dropped:
-    """Rows that were left out since a sentence was not translated.
+    """Rows that were left out for one reason.
 
     Attributes:
         train: Dropped rows of the training file.
         validation: Dropped rows of the validation files, the same rows in every language.
         validation_total: Rows of a validation file.
-        languages: Language to how many of the dropped rows hold the placeholder there.
+        languages: Language to how many of the dropped rows are such rows there.
+        test: Dropped rows of the test files, the same rows in every language.
     """
 
     train: int
     validation: int
     validation_total: int
     languages: Mapping[str, int]
+    test: int = 0
+
+
+NOTHING = Dropped(0, 0, 0, {})
 
 
 def untranslated(rows: Rows) -> list[int]:
@@ -41,7 +47,13 @@ def untranslated(rows: Rows) -> list[int]:
 
 
 def describe(
-    name: str, train: Rows, stage2: Mapping[str, Rows], validation: Mapping[str, Rows], dropped: Dropped
+    name: str,
+    train: Rows,
+    stage2: Mapping[str, Rows],
+    validation: Mapping[str, Rows],
+    dropped: Dropped,
+    unlabelled: Dropped = NOTHING,
+    test: Mapping[str, Rows] = MappingProxyType({}),
 ) -> tuple[str, ...]:
     """Plain sentences on the drawn rows; what does not occur is not mentioned.
 
@@ -50,13 +62,22 @@ def describe(
         train: English training rows.
         stage2: Language to second-stage rows.
         validation: Language to validation rows, English first.
-        dropped: What was left out before the draw.
+        dropped: What was left out before the draw since a sentence was not translated.
+        unlabelled: What was left out since it has no label.
+        test: Language to test rows, English first; may be empty.
 
     Returns:
         One sentence each.
     """
     english = next(iter(validation))
-    notes = [*_dropped(dropped), *_kept(train, stage2, validation), *_repeats(train)]
+    parts = _parts(train, stage2, validation, test)
+    notes = [
+        *_dropped(unlabelled, "there is no label"),
+        *_dropped(dropped, f"a sentence was not translated ({UNTRANSLATED})"),
+        *_kept(parts),
+        *_repeats(train),
+        *_odd_sentences(parts),
+    ]
     among = f"{len(validation[english]):,} English validation examples"
     if count := _shared_examples(train, validation[english]):
         notes.append(f"{count:,} of the {among} are training examples too")
@@ -72,38 +93,77 @@ def describe(
             notes.append(
                 f"validation examples that share a sentence with a second-stage example: {_listed(sentences)} {among}"
             )
-    return tuple(f"data {name}: {note}" for note in notes)
+    return tuple(f"data {name}: {note}" for note in [*notes, *_shared_with_test(train, stage2, validation, test)])
 
 
 def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{language} {count:,}" for language, count in counts.items() if count)
 
 
-def _dropped(dropped: Dropped) -> list[str]:
+def _dropped(dropped: Dropped, reason: str) -> list[str]:
     notes = []
     if dropped.validation:
         notes.append(
             f"{dropped.validation:,} of {dropped.validation_total:,} validation rows were dropped from every language, "
-            f"since a sentence was not translated ({UNTRANSLATED}): {_listed(dropped.languages)}"
+            f"since {reason}: {_listed(dropped.languages)}"
         )
+    if dropped.test:
+        notes.append(f"test rows dropped from every language, since {reason}: {dropped.test:,}")
     if dropped.train:
-        notes.append(f"training rows dropped, since a sentence was not translated ({UNTRANSLATED}): {dropped.train:,}")
+        notes.append(f"training rows dropped, since {reason}: {dropped.train:,}")
     return notes
 
 
-def _kept(train: Rows, stage2: Mapping[str, Rows], validation: Mapping[str, Rows]) -> list[str]:
+def _parts(
+    train: Rows, stage2: Mapping[str, Rows], validation: Mapping[str, Rows], test: Mapping[str, Rows]
+) -> dict[str, Rows]:
+    """All rows by what they are for."""
     parts = {}
     for language, rows in validation.items():
-        parts[f"validation {language}"] = len(untranslated(rows))
+        parts[f"validation {language}"] = rows
         if language in stage2:
-            parts[f"second stage {language}"] = len(untranslated(stage2[language]))
-    parts["training"] = len(untranslated(train))
-    if not any(parts.values()):
+            parts[f"second stage {language}"] = stage2[language]
+    return parts | {f"test {language}": rows for language, rows in test.items()} | {"training": train}
+
+
+def _kept(parts: Mapping[str, Rows]) -> list[str]:
+    counts = {part: len(untranslated(rows)) for part, rows in parts.items()}
+    if not any(counts.values()):
         return []
     return [
-        f"rows with a sentence that was not translated ({UNTRANSLATED}), kept: {_listed(parts)}; "
+        f"rows with a sentence that was not translated ({UNTRANSLATED}), kept: {_listed(counts)}; "
         "data.drop_untranslated=true drops them from every language"
     ]
+
+
+def _odd_sentences(parts: Mapping[str, Rows]) -> list[str]:
+    """Rows that say little: an empty sentence, or twice the same."""
+    empty = {part: sum(not all(s.strip() for s in e) for e in rows.examples()) for part, rows in parts.items()}
+    same = {
+        part: sum(len(e) == 2 and e[0].strip() == e[1].strip() for e in rows.examples()) for part, rows in parts.items()
+    }
+    notes = [f"rows with an empty sentence: {_listed(empty)}"] if any(empty.values()) else []
+    return notes + ([f"rows whose two sentences are identical: {_listed(same)}"] if any(same.values()) else [])
+
+
+def _shared_with_test(
+    train: Rows, stage2: Mapping[str, Rows], validation: Mapping[str, Rows], test: Mapping[str, Rows]
+) -> list[str]:
+    """Test examples that were seen before: on these a test score tells nothing new."""
+    if not test:
+        return []
+    english = next(iter(validation))
+    among = f"(of {len(test[english]):,} a language)"
+    others = {"a training": {english: train}, "a second-stage": stage2, "a validation": validation}
+    notes = []
+    for name, rows in others.items():
+        examples = {language: _shared_examples(found, test[language]) for language, found in rows.items()}
+        sentences = {language: _shared_sentences(found, test[language]) for language, found in rows.items()}
+        if any(examples.values()):
+            notes.append(f"test examples that are {name} example too: {_listed(examples)} {among}")
+        if any(sentences.values()):
+            notes.append(f"test examples that share a sentence with {name} example: {_listed(sentences)} {among}")
+    return notes
 
 
 def _repeats(train: Rows) -> list[str]:

@@ -7,17 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from trainables.data.contract import HubFiles, Rows
+from trainables.data.contract import NO_LABEL, HubFiles, Rows
 from trainables.errors import InputError
 
 
-def read_parquet(files: Sequence[Path], hub: HubFiles, labels: Sequence[str]) -> Rows:
+def read_parquet(files: Sequence[Path], hub: HubFiles, labels: Sequence[str], keep_unlabelled: bool = False) -> Rows:
     """The labelled pairs of some parquet files, one after another.
 
     Args:
         files: The files of a split, in order.
         hub: Gives the columns.
         labels: The label names, which the files number in this order.
+        keep_unlabelled: Whether rows with the label -1, or none, are kept, with ``NO_LABEL``.
 
     Returns:
         The rows in file order.
@@ -31,11 +32,13 @@ def read_parquet(files: Sequence[Path], hub: HubFiles, labels: Sequence[str]) ->
     for file in files:
         table = _columns(file, hub.columns)
         for number, label in enumerate(table[2], start=1):
-            if label not in range(len(labels)):
-                raise InputError(f"{file}, row {number}: label {label} is not one of 0 to {len(labels) - 1}")
+            missing = label is None or label == NO_LABEL
+            if label not in range(len(labels)) and not (missing and keep_unlabelled):
+                advice = "; data.unlabelled=drop leaves such rows out" if missing else ""
+                raise InputError(f"{file}, row {number}: label {label} is not one of 0 to {len(labels) - 1}{advice}")
         first += table[0]
         second += table[1]
-        labelled += table[2]
+        labelled += [NO_LABEL if label is None else label for label in table[2]]
     return Rows(first, second, labelled)
 
 

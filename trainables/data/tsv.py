@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from trainables.data.contract import Rows, Task
+from trainables.data.contract import NO_LABEL, UNLABELLED, Rows, Task
+from trainables.data.layouts import Header, find_header
 from trainables.errors import InputError
 
 LISTED_LABELS = 20  # a message is one line
+DROP = "data.unlabelled=drop leaves such rows out"
 
 
 def _unquote(field: str) -> str:
@@ -51,12 +56,69 @@ def read_fields(path: Path) -> list[list[str]]:
     return [[_unquote(field) for field in line.removesuffix("\r").split("\t")] for line in lines]
 
 
-def read_tsv(path: Path, task: Task) -> Rows:
-    """The labelled examples of a file ``sentence [TAB sentence] TAB label``, without header.
+@dataclass(frozen=True)
+class Table:
+    """The examples of a file, still as text.
+
+    Attributes:
+        path: The file.
+        header: What its header line says; None where it has none.
+        lines: Number in the file, from 1, and fields of each example.
+    """
+
+    path: Path
+    header: Header | None
+    lines: list[tuple[int, list[str]]]
+
+    @property
+    def width(self) -> int:
+        """Columns that the header, else the first line, has."""
+        return len(self.lines[0][1]) if self.header is None else self.header.width
+
+    def column(self, place: int) -> list[str]:
+        """The fields of one column; of lines that are long enough."""
+        return [fields[place] for _, fields in self.lines if len(fields) == self.width]
+
+
+def read_table(path: Path, language: str | None = None) -> Table:
+    """The examples of a file, with or without the header line of a published one.
+
+    Args:
+        path: The file.
+        language: The language wanted of a file that holds many and says so in a column.
+
+    Returns:
+        Its lines.
+
+    Raises:
+        InputError: The file cannot be read, has a header only, or no line in that language.
+    """
+    lines = list(enumerate(read_fields(path), start=1))
+    header = find_header(lines[0][1])
+    if header is None:
+        return Table(path, None, lines)
+    table = Table(path, header, lines[1:])
+    if header.language is not None and language is not None:
+        found = Counter(table.column(header.language))
+        if language not in found:
+            raise InputError(
+                f"{path} has no line of language {language!r}; it has {', '.join(sorted(found)) or 'none'}"
+            )
+        kept = [(n, line) for n, line in table.lines if len(line) != header.width or line[header.language] == language]
+        table = Table(path, header, kept)
+    if not table.lines:
+        raise InputError(f"{path} has a header line and no example")
+    return table
+
+
+def read_tsv(path: Path, task: Task, language: str | None = None, keep_unlabelled: bool = False) -> Rows:
+    """The labelled examples of a file ``sentence [TAB sentence] TAB label``, or of one with a published header.
 
     Args:
         path: The file.
         task: Gives the number of sentences and the label set.
+        language: The language wanted of a file that holds many.
+        keep_unlabelled: Whether rows without a usable label (``-``, ``-1``, empty) are kept, with ``NO_LABEL``.
 
     Returns:
         The rows in file order.
@@ -64,26 +126,73 @@ def read_tsv(path: Path, task: Task) -> Rows:
     Raises:
         InputError: The file cannot be read, or a line has another number of columns, no label or an unknown one.
     """
-    index = {label: i for i, label in enumerate(task.labels)}
+    table = read_table(path, language)
+    if (header := table.header) is not None and (header.second is None) != (task.sentences == 1):
+        raise InputError(
+            f"{path}, line 1: the header names {1 if header.second is None else 2} sentences an example, but "
+            f"data.name={task.name} has {task.sentences}"
+        )
+    _check_widths(table, task)
+    first, second, label = (0, 1, -1) if header is None else (header.first, header.second or 0, header.label)
+    labels = [fields[label].strip() for _, fields in table.lines]
+    return Rows(
+        [fields[first] for _, fields in table.lines],
+        [fields[second] for _, fields in table.lines] if task.sentences == 2 else None,
+        _numbers(table, labels, task, keep_unlabelled),
+    )
+
+
+def _check_widths(table: Table, task: Task) -> None:
     names = ["sentence"] * task.sentences + ["label"]
-    lines = read_fields(path)
-    labels = []
-    for number, fields in enumerate(lines, start=1):
-        if len(fields) != len(names):
+    width = len(names) if table.header is None else table.width
+    for number, fields in table.lines:
+        if len(fields) == width:
+            continue
+        expected = f"{width} tab-separated columns" + (f" ({', '.join(names)})" if table.header is None else "")
+        blank = "" if "".join(fields).strip() else "but the line is blank: "
+        raise InputError(
+            f"{table.path}, line {number}: expected {expected}, {blank}found {len(fields)}"
+            + ("; files without labels cannot be used here" if len(fields) == task.sentences == 2 else "")
+        )
+
+
+def _numbers(table: Table, labels: Sequence[str], task: Task, keep_unlabelled: bool) -> list[int]:
+    """Class number of every label: by name, or, where the file has none, by the order in ``task.numbered``."""
+    index = {label: i for i, label in enumerate(task.labels)}
+    missing = {label for label in UNLABELLED if label not in index}
+    known = index | {other: index[label] for other, label in task.aliases.items() if label in index}
+    found = set(labels) - missing
+    by_number = {str(i): index[label] for i, label in enumerate(task.numbered)}
+    if found and not found & known.keys() and found <= by_number.keys():
+        known = by_number
+    numbers = []
+    for (number, _), label in zip(table.lines, labels, strict=True):
+        if label in known:
+            numbers.append(known[label])
+        elif label in missing and keep_unlabelled:
+            numbers.append(NO_LABEL)
+        elif label in missing:
+            count = sum(label in missing for label in labels)
+            shown = f" ({label!r})" if label else ""
             raise InputError(
-                f"{path}, line {number}: expected {len(names)} tab-separated columns ({', '.join(names)}), "
-                f"found {len(fields)}"
-                + ("; files without labels cannot be used here" if len(fields) == task.sentences == 2 else "")
+                f"{table.path}, line {number}: the label is missing{shown}, as on {count:,} of {len(labels):,} lines; "
+                f"{DROP}"
             )
-        label = fields[-1].strip()
-        label = task.aliases.get(label, label)
-        if not label:
-            raise InputError(f"{path}, line {number}: the label is missing")
-        if label not in index:
-            raise InputError(f"{path}, line {number}: label {label!r} is not one of {_listed(task.labels)}")
-        labels.append(index[label])
-    second = [fields[1] for fields in lines] if task.sentences == 2 else None
-    return Rows([fields[0] for fields in lines], second, labels)
+        else:
+            raise InputError(
+                f"{table.path}, line {number}: label {label!r} is not one of {_listed(task.labels)}"
+                + _advice(label, labels, number, task)
+            )
+    return numbers
+
+
+def _advice(label: str, labels: Sequence[str], number: int, task: Task) -> str:
+    """What an unknown label most likely is."""
+    if label.isdecimal() and not task.numbered and not any(name.isdecimal() for name in task.labels):
+        return f"; if the file numbers its labels, say in which order: data.labels={','.join(task.labels)}"
+    if number == 1 and len(labels) > 1 and labels.count(label) == 1:
+        return "; if the line is a header, remove it"
+    return ""
 
 
 def _listed(labels: tuple[str, ...]) -> str:

@@ -51,18 +51,21 @@ class WordPieceSampler:
         self._unknown = self._vocabulary[model["unk_token"]]
         self._prefix: str = model["continuing_subword_prefix"]
         self._longest_word: int = model["max_input_chars_per_word"]
+        self._longest_piece = max(map(len, self._vocabulary))
         self._matches: dict[str, list[list[tuple[int, int]]] | None] = {}
 
     def _candidates(self, word: str) -> list[list[tuple[int, int]]] | None:
         """For each start the vocabulary's matches as (end, id), longest first; None where plain encoding fails."""
         if word not in self._matches:
-            size = len(word)
+            if (size := len(word)) > self._longest_word:
+                return None
             table: list[list[tuple[int, int]]] = []
             for start in range(size):
                 prefix = self._prefix if start else ""
-                ids = ((end, self._vocabulary.get(prefix + word[start:end])) for end in range(size, start, -1))
+                ends = range(min(size, start + self._longest_piece), start, -1)
+                ids = ((end, self._vocabulary.get(prefix + word[start:end])) for end in ends)
                 table.append([(end, piece) for end, piece in ids if piece is not None])
-            self._matches[word] = table if size <= self._longest_word and self._greedy_succeeds(table) else None
+            self._matches[word] = table if self._greedy_succeeds(table) else None
         return self._matches[word]
 
     @staticmethod

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from trainables.augmentations.code_switch import CodeSwitchViews, read_dictionary
+from trainables.augmentations.code_switch import CodeSwitchViews, dictionary_notes, read_dictionary
 from trainables.data.contract import Rows
 from trainables.errors import InputError
 from trainables.tokenization.encoding import Encoder
@@ -36,6 +36,23 @@ def test_another_form_is_named_with_file_and_line(tmp_path, line):
     path = tmp_path / "en-de.txt"
     path.write_text(f"cat Katze\n{line}\nred rot\n")
     with pytest.raises(InputError, match=re.escape(f"{path}, line 2: expected a word and its translation")):
+        read_dictionary(path)
+
+
+def test_entries_of_several_words_are_counted_and_blank_lines_at_the_end_are_none(tmp_path):
+    path = tmp_path / "en-de.txt"
+    path.write_text("dog Hund\nice cream\tEis\n\n \n")
+    dictionaries = {"de": read_dictionary(path), "es": SPANISH}
+    assert dictionary_notes(dictionaries) == [
+        "dictionary de: 1 of 2 entries have several words and stay unused: words are looked up one by one"
+    ]
+    path.write_text("dog Hund\nice cream Eis am Stiel\n")
+    with pytest.raises(
+        InputError, match=r"line 2: .* got 'ice cream Eis am Stiel'; an entry of several words takes a tab"
+    ):
+        read_dictionary(path)
+    path.write_text("dog Hund\n\ncat Katze\n")
+    with pytest.raises(InputError, match=r"line 2: .* got a blank line$"):
         read_dictionary(path)
 
 

@@ -42,7 +42,9 @@ def test_labels_by_name_and_alias(tmp_path):
         (b"a\tb\n", r"line 1: .* found 2; files without labels cannot be used here"),
         (b"a\tb\t1\nc\td\tmaybe\n", r"line 2: label 'maybe' is not one of 0, 1"),
         (b"a\tb\t1\nc\td\t \n", r"line 2: the label is missing"),
-        (b"a\tb\t1\n\nc\td\t1\n", r"line 2: expected 3 .* found 1$"),
+        (b"a\tb\t1\n\nc\td\t1\n", r"line 2: expected 3 .* but the line is blank: found 1$"),
+        (b"s1\ts2\tgold\nc\td\t1\n", r"line 1: label 'gold' is not one of 0, 1; if the line is a header, remove it$"),
+        (b"\n \n", r"bad.tsv is empty"),
         (b"", r"bad.tsv is empty"),
         (b"a\xff\tb\t1\n", r"is not UTF-8 text \(invalid start byte at byte 1\)"),
     ],
@@ -50,3 +52,7 @@ def test_labels_by_name_and_alias(tmp_path):
 def test_bad_files_name_the_line(tmp_path, data, message):
     with pytest.raises(InputError, match=message):
         read_tsv(write(tmp_path / "bad.tsv", data), PAWSX)
+
+
+def test_blank_lines_at_the_end_are_none(tmp_path):
+    assert len(read_tsv(write(tmp_path / "dev-en.tsv", b"a\tb\t1\nc\td\t0\n\n \r\n"), PAWSX)) == 2

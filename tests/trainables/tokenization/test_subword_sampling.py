@@ -144,3 +144,27 @@ def test_mvrs_rule_rejects_single_characters_and_then_loses_the_word():
 def test_single_characters_are_a_matter_of_wordpiece(unigram):
     with pytest.raises(InputError, match="drop_single_characters is a rule of WordPiece; this tokenizer's vocabulary"):
         subword_sampler(unigram.backend, drop_single_characters=True)
+
+
+class Counted(dict):
+    """A vocabulary that counts what is looked up."""
+
+    looked_up = 0
+
+    def get(self, *key):
+        self.looked_up += 1
+        return super().get(*key)
+
+
+def test_a_word_that_is_too_long_for_the_vocabulary_is_not_looked_up_at_all():
+    vocabulary = Counted(MODEL["vocab"])
+    sampler = WordPieceSampler({**MODEL, "vocab": vocabulary})
+    assert sampler.sample(["ab" * 2000], 0.2, 0) == [[0]]
+    assert vocabulary.looked_up == 0
+
+
+def test_no_more_is_looked_up_than_the_longest_piece_allows():
+    vocabulary = Counted({**MODEL["vocab"], "##a": 10})
+    sampler = WordPieceSampler({**MODEL, "vocab": vocabulary, "max_input_chars_per_word": 10_000})
+    assert sampler.sample(["a" * 3000], 0.0, 0) == [[1] + [10] * 2999]
+    assert vocabulary.looked_up <= 3000 * max(map(len, vocabulary))

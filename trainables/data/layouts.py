@@ -1,0 +1,111 @@
+"""Where published data sets keep their files, and what the header lines of those files say.
+
+``SPLIT-LANG.tsv`` without a header is XTREME's form and this package's own. PAWS-X (``x-final``), XNLI-1.0, XNLI-MT-1.0
+and SIB-200 are read as they are unpacked, from their own folder or the one around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainables.errors import InputError
+
+PLACES: dict[str, tuple[str, ...]] = {
+    "train": (
+        "train-{language}.tsv",
+        "{language}/train.tsv",
+        "x-final/{language}/train.tsv",
+        "multinli.train.{language}.tsv",
+        "multinli/multinli.train.{language}.tsv",
+        "XNLI-MT-1.0/multinli/multinli.train.{language}.tsv",
+    ),
+    **{
+        split: (
+            f"{split}-{{language}}.tsv",
+            f"{{language}}/{split}.tsv",
+            f"{{language}}/{split}_2k.tsv",
+            f"x-final/{{language}}/{split}_2k.tsv",
+            f"xnli.{split}.tsv",
+            f"XNLI-1.0/xnli.{split}.tsv",
+        )
+        for split in ("dev", "test")
+    },
+}
+NAMES = {"en": ("en", "eng_Latn")}
+"""Other names of a language; files are looked up by each."""
+
+FIRST = ("sentence1", "premise", "text", "sentence")
+SECOND = ("sentence2", "hypo", "hypothesis")
+LABEL = ("gold_label", "label", "category")
+LISTED_FILES = 12  # a message is one line
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the columns of a file with a header line are.
+
+    Attributes:
+        width: Number of columns.
+        first: Column of the first sentence, from 0.
+        second: That of the second sentence, or None.
+        label: That of the label.
+        language: That of the language in a file of many, or None.
+    """
+
+    width: int
+    first: int
+    second: int | None
+    label: int
+    language: int | None
+
+
+def find_header(fields: Sequence[str]) -> Header | None:
+    """What the first line of a file says, if it names at least three columns as published files do.
+
+    Args:
+        fields: Its fields.
+
+    Returns:
+        The columns, or None: the line is an example.
+    """
+    names = [field.strip().lower() for field in fields]
+
+    def place(known: Sequence[str]) -> int | None:
+        return next((names.index(name) for name in known if name in names), None)
+
+    first, label = place(FIRST), place(LABEL)
+    if len(names) < 3 or first is None or label is None:
+        return None
+    return Header(len(names), first, place(SECOND), label, place(("language",)))
+
+
+def find_file(folder: Path, source: str, split: str, language: str) -> Path:
+    """The file of a split in a language.
+
+    Args:
+        folder: Where to look.
+        source: What people call it.
+        split: ``train``, ``dev`` or ``test``.
+        language: The language.
+
+    Returns:
+        The first of ``PLACES`` that exists.
+
+    Raises:
+        InputError: None does; the message names the expected file and those that are there.
+    """
+    for name in NAMES.get(language, (language,)):
+        for place in PLACES[split]:
+            if (path := folder / place.format(language=name)).is_file():
+                return path
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.tsv"))
+    wanted = PLACES[split][0].format(language=language)
+    if not files:
+        raise InputError(f"data.source={source} has no {wanted}; it holds no .tsv file at all")
+    more = f" and {len(files) - LISTED_FILES:,} more" if len(files) > LISTED_FILES else ""
+    raise InputError(
+        f"data.source={source} has no {wanted}; found: {', '.join(files[:LISTED_FILES])}{more}; rename the one that is "
+        f"meant to {wanted}"
+    )
