@@ -16,7 +16,7 @@ from trainables.curvature import Estimator, TraceEstimate, fisher_trace
 from trainables.data.columns import Columns, find_columns, parse_columns
 from trainables.data.contract import Rows
 from trainables.data.labels import NAMES, NUMBERS, class_names
-from trainables.data.tsv import read_fields
+from trainables.data.tsv import read_table
 from trainables.errors import InputError
 from trainables.examples import Examples
 from trainables.models.build import build_classifier, positions
@@ -139,7 +139,10 @@ def trace_checkpoint(
     if labels not in (None, NAMES, NUMBERS):
         raise InputError(f"--labels: expected {NAMES} or {NUMBERS}, got {labels!r}")
     given = None if columns is None else parse_columns(columns)
-    lines = list(enumerate(read_fields(data), start=1))
+    table = read_table(data)
+    lines = table.lines
+    if given is None and (header := table.header) is not None:
+        given = Columns(header.first, header.second, header.label)
     files = load_classifier_files(checkpoint, tokenizer)
     model, new_head = build_classifier(files)
     names = class_names(model.config, checkpoint)
