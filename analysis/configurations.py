@@ -1,8 +1,10 @@
 """From the trials table to the units of the statistics: usable models, and configurations as means over seeds.
 
-A *model* is a complete trial with what a figure needs. A *configuration* is what the models that differ only in their
-seed share; it is the unit of every headline. A *family* is an arm. A model has *collapsed* when its training accuracy
-is below the majority share plus five points; collapsed models stay in the figures and out of the headline.
+A *model* is a trial with measurements: complete, or ended without reaching the training loss it was to reach. A
+*configuration* is what the models that differ only in their seed share; it is the unit of every headline. A *family* is
+an arm. A complete model is *fitted* when its training accuracy is at least 95 % (study.json: ``answer.fit``) of that of
+the study's reference; correlations run over fitted models, the others are drawn hollow. The worst of them have
+*collapsed*: training accuracy below the majority share plus five points.
 """
 
 from __future__ import annotations
@@ -17,15 +19,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.population import COLLAPSE_MARGIN, FIT, Reference, declared_fit, fitted, reference
 from analysis.rows import Rows, model_rows
 from study.results import StudyResults
 
 ENGLISH = "en"
-COLLAPSE_MARGIN = 0.05
-_IDENTITY = ("trial_id", "configuration", "family", "label", "seed", "collapsed")
+NOT_REACHED = "not_reached"  # the state of a trial that ended above the training loss it was to reach
+_IDENTITY = ("trial_id", "configuration", "family", "label", "seed")
 SECOND_STAGE = {  # derived column -> the column of each language whose mean it is
     "gain": "stage2.{}.gain",
     "accuracy_before": "stage2.{}.accuracy_before",
+    "half1.gain": "stage2.{}.half1.gain",
+    "half2.gain": "stage2.{}.half2.gain",
+    "half1.accuracy_before": "stage2.{}.half1.accuracy_before",
+    "half2.accuracy_before": "stage2.{}.half2.accuracy_before",
     "distance": "stage2.{}.distance",
     "english_kept": "stage2.{}.accuracy_en_after",  # minus the English accuracy before the second stage
 }
@@ -42,11 +49,13 @@ class StudyTables:
         unreadable: (file, reason) of records that could not be read.
         running: A driver is at work on the study.
         trials: The trials table: every planned trial in plan order.
-        models: Complete trials, with the derived columns.
+        models: Complete trials and those that did not reach their training loss, with the derived columns.
         curves: The curves table.
         families: Arms in plan order.
         languages: Target languages with a measured accuracy, in the configuration's order.
         searched: Family to the configuration paths that it searches; paths that only follow another left out.
+        reference: The training accuracy that decides which models are fitted.
+        fit: The share of it that a fitted model has.
         adaptive: Families whose configurations were drawn one after another, each in view of the outcomes before.
     """
 
@@ -61,6 +70,8 @@ class StudyTables:
     families: list[str]
     languages: list[str]
     searched: dict[str, list[str]]
+    reference: Reference
+    fit: float = FIT
     adaptive: frozenset[str] = frozenset()
 
     @cached_property
@@ -68,18 +79,18 @@ class StudyTables:
         """The models as figures draw them; made once, so that all figures share one table."""
         return model_rows(self.models, self.searched)
 
-    def means(self, *columns: str, collapsed: bool = False, adaptive: bool = False) -> pd.DataFrame:
+    def means(self, *columns: str, fit: float | None = None, adaptive: bool = False) -> pd.DataFrame:
         """Configurations: the mean over seeds of some columns, over the models that have a finite value in all.
 
         Args:
             columns: Columns of ``models``.
-            collapsed: Also use collapsed models.
+            fit: Share of the reference's training accuracy; None takes the declared one, 0 every model.
             adaptive: Also the configurations of an adaptive search.
 
         Returns:
             One row a configuration: configuration, family, label, seeds and the columns; empty when a column is absent.
         """
-        used = self.usable(*columns, collapsed=collapsed, adaptive=adaptive)
+        used = self.usable(*columns, fit=fit, adaptive=adaptive)
         codes, first, inverse = np.unique(used["configuration"], return_index=True, return_inverse=True)
         seeds = np.bincount(inverse, minlength=len(codes))
         table = used.iloc[first][["configuration", "family", "label"]].reset_index(drop=True)
@@ -88,7 +99,7 @@ class StudyTables:
             table[column] = np.bincount(inverse, weights=_floats(used, column), minlength=len(codes)) / seeds
         return table
 
-    def usable(self, *columns: str, collapsed: bool = False, adaptive: bool = False) -> pd.DataFrame:
+    def usable(self, *columns: str, fit: float | None = None, adaptive: bool = False) -> pd.DataFrame:
         """The models that have a finite value in all of some columns.
 
         An adaptive search picks its configurations by accuracy and Tr(F), so they are no independent sample of either:
@@ -96,19 +107,30 @@ class StudyTables:
 
         Args:
             columns: Columns of ``models``; where one does not exist no model is usable.
-            collapsed: Also collapsed models.
+            fit: Share of the reference's training accuracy; None takes the declared one, 0 every model.
             adaptive: Also the models of an adaptive search.
 
         Returns:
             Their identity and those columns.
         """
-        keep = np.full(len(self.models), True) if collapsed else ~self.models["collapsed"].to_numpy(dtype=bool)
+        keep = self.fitted(self.fit if fit is None else fit)
         if not adaptive:
             keep &= ~self.models["family"].isin(self.adaptive).to_numpy(dtype=bool)
         for column in columns:
             keep &= np.isfinite(_floats(self.models, column))
         shown = dict.fromkeys([*_IDENTITY, *(column for column in columns if column in self.models)])
         return self.models.loc[keep, list(shown)]
+
+    def fitted(self, fit: float) -> NDArray[np.bool_]:
+        """Which models reach a share of the reference's training accuracy.
+
+        Args:
+            fit: The share; 0 is reached by every model, whatever was measured of it.
+
+        Returns:
+            A flag for each row of ``models``.
+        """
+        return fitted(self.models, self.reference, fit)
 
     def has(self, *columns: str) -> bool:
         """Whether any model has a finite value in all of some columns.
@@ -117,7 +139,7 @@ class StudyTables:
             columns: Columns of ``models``.
 
         Returns:
-            True when at least one has, collapsed or not.
+            True when at least one has, fitted or not.
         """
         values = [np.isfinite(_floats(self.models, column)) for column in columns]
         return bool(np.logical_and.reduce(values).any())
@@ -155,6 +177,9 @@ def tables(results: StudyResults) -> StudyTables:
     found = [language for language in dict.fromkeys([*languages, *second]) if language != ENGLISH]
     order = _configured_languages(results.study)
     searched = _searched(results.study, trials, families)
+    models, fit = _models(trials, searched, found), declared_fit(results.study)
+    measured = reference(models.loc[models["state"] == "complete"])
+    models["fitted"] = fitted(models, measured, fit)
     return StudyTables(
         name=str(results.study.get("study", "")),
         study=results.study,
@@ -162,11 +187,13 @@ def tables(results: StudyResults) -> StudyTables:
         unreadable=list(results.unreadable),
         running=results.running,
         trials=trials,
-        models=_models(trials, searched, found),
+        models=models,
         curves=results.curves,
         families=families,
         languages=sorted(found, key=lambda name: (order.index(name) if name in order else len(order), name)),
         searched=searched,
+        reference=measured,
+        fit=fit,
         adaptive=frozenset(arm["name"] for arm in results.study.get("config", {}).get("arms", []) if arm.get("slots")),
     )
 
@@ -191,13 +218,14 @@ def _searched(study: dict[str, Any], trials: pd.DataFrame, families: Sequence[st
 
 
 def _models(trials: pd.DataFrame, searched: dict[str, list[str]], languages: Sequence[str]) -> pd.DataFrame:
-    models = trials.loc[trials["state"] == "complete"].copy() if len(trials) else trials.copy()
+    models = trials.loc[trials["state"].isin(["complete", NOT_REACHED])].copy() if len(trials) else trials.copy()
     for name in ("accuracy.en", "fisher_trace", "train_accuracy", "train_majority_share"):
         if name not in models:
             models[name] = np.nan
     derived: dict[str, Any] = {"family": models["arm"], "configuration": _configuration(models)}
     derived["collapsed"] = _floats(models, "train_accuracy") < _floats(models, "train_majority_share") + COLLAPSE_MARGIN
     derived["ln_trace"] = _logarithm(_floats(models, "fisher_trace"))
+    derived["ln_trace_median"] = _logarithm(_floats(models, "fisher_trace_median"))
     for name in models.columns:
         if name.startswith("fisher_trace."):
             derived[f"ln_trace.{name.removeprefix('fisher_trace.')}"] = _logarithm(_floats(models, name))
