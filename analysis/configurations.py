@@ -10,7 +10,7 @@ the study's reference; correlations run over fitted models, the others are drawn
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -90,14 +90,17 @@ class StudyTables:
         Returns:
             One row a configuration: configuration, family, label, seeds and the columns; empty when a column is absent.
         """
-        used = self.usable(*columns, fit=fit, adaptive=adaptive)
-        codes, first, inverse = np.unique(used["configuration"], return_index=True, return_inverse=True)
+        rows = self._rows(columns, fit, adaptive)
+        codes, first, inverse = np.unique(
+            self.models["configuration"].to_numpy()[rows], return_index=True, return_inverse=True
+        )
         seeds = np.bincount(inverse, minlength=len(codes))
-        table = used.iloc[first][["configuration", "family", "label"]].reset_index(drop=True)
-        table["seeds"] = seeds
+        found = {"configuration": codes}
+        found |= {name: self.models[name].to_numpy()[rows[first]] for name in ("family", "label")} | {"seeds": seeds}
         for column in columns:
-            table[column] = np.bincount(inverse, weights=_floats(used, column), minlength=len(codes)) / seeds
-        return table
+            values = _floats(self.models, column)[rows]
+            found[column] = np.bincount(inverse, weights=values, minlength=len(codes)) / seeds
+        return pd.DataFrame(found)
 
     def usable(self, *columns: str, fit: float | None = None, adaptive: bool = False) -> pd.DataFrame:
         """The models that have a finite value in all of some columns.
@@ -113,13 +116,30 @@ class StudyTables:
         Returns:
             Their identity and those columns.
         """
-        keep = self.fitted(self.fit if fit is None else fit)
-        if not adaptive:
+        shown = dict.fromkeys([*_IDENTITY, *(column for column in columns if column in self.models)])
+        return self.models.iloc[self._rows(columns, fit, adaptive)][list(shown)]
+
+    def _rows(self, columns: Sequence[str], fit: float | None, adaptive: bool) -> NDArray[np.intp]:
+        """Places of the usable models."""
+        keep = self.models["fitted"].to_numpy(dtype=bool).copy() if fit is None else self.fitted(fit)
+        if self.adaptive and not adaptive:
             keep &= ~self.models["family"].isin(self.adaptive).to_numpy(dtype=bool)
         for column in columns:
             keep &= np.isfinite(_floats(self.models, column))
-        shown = dict.fromkeys([*_IDENTITY, *(column for column in columns if column in self.models)])
-        return self.models.loc[keep, list(shown)]
+        return np.flatnonzero(keep)
+
+    def known(self, among: Sequence[str], columns: Iterable[str]) -> list[str]:
+        """The columns that every usable model has a finite value in.
+
+        Args:
+            among: What makes a model usable.
+            columns: Columns of ``models``, some of which may not exist.
+
+        Returns:
+            Those without a gap; none where no model is usable.
+        """
+        rows = self._rows(among, None, False)
+        return [name for name in columns if len(rows) and np.isfinite(_floats(self.models, name)[rows]).all()]
 
     def fitted(self, fit: float) -> NDArray[np.bool_]:
         """Which models reach a share of the reference's training accuracy.
@@ -244,7 +264,10 @@ def _models(trials: pd.DataFrame, searched: dict[str, list[str]], languages: Seq
 def _floats(table: pd.DataFrame, column: str) -> NDArray[np.float64]:
     if column not in table:
         return np.full(len(table), math.nan)
-    return pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64, na_value=math.nan)
+    values = table[column]
+    if values.dtype == np.float64:
+        return values.to_numpy()
+    return pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=math.nan)
 
 
 def _logarithm(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -16,13 +16,23 @@ import pandas as pd
 
 from analysis.association import CRITICAL, Association, centred, partial_correlation, within
 from analysis.configurations import StudyTables
-from analysis.declared import BEFORE, CORRECTED, SAME_ROWS, TOGETHER, TOGETHER_CORRECTED, Control, Hypothesis
+from analysis.declared import (
+    BEFORE,
+    CORRECTED,
+    HYPOTHESES,
+    SAME_ROWS,
+    TOGETHER,
+    TOGETHER_CORRECTED,
+    Control,
+    Hypothesis,
+)  # fmt: skip
 from analysis.measurement_error import ErrorMoments, corrected
 from analysis.numbers import Number, Status, from_association
 from analysis.permutation import headline, permuted
 
 HALVES = tuple(f"{half}.{what}" for half in ("half1", "half2") for what in ("accuracy_before", "gain"))
 UNEVEN = 0.05  # halves keep rows of one sentence together, so each holds this much more or less than half of them
+STEEPEST = 1.0  # who starts a point lower has a point more to gain, and no more
 _REASONS = {"missing": "it was not measured in every fitted model", "constant": "it does not vary within families"}
 
 
@@ -38,26 +48,39 @@ def survive(tables: StudyTables, key: str, hypothesis: Hypothesis) -> dict[str, 
         ``KEY.given.CONTROL`` for each control, with the status that decides how the verdict reads it.
     """
     base = (hypothesis.outcome, "ln_trace")
+    known = tables.known(base, [control.column for control in hypothesis.controls])
+    halves = halves_of(tables) if BEFORE in known else None
+    means = tables.means(*base, *known) if halves is None else halves
+    y, x, groups = means[base[0]], means[base[1]], means["family"]
     found: dict[str, Number] = {}
-    held = []
+    held: list[Control] = []
     for control in hypothesis.controls:
-        status = _status(tables, base, control)
+        status: Status = "missing"
+        if control.column in known:
+            status = "tested" if _varies(means, control) else "constant"
         if status == "tested":
             held.append(control)
-            found |= _alone(tables, base, control)
-        elif not (control.setting and status == "constant"):
+            found[control.key] = _number(headline(x, y, groups, [means[control.column]]))
+        elif not control.setting:
             found[control.key] = Number(None, "correlation", reason=_REASONS[status], status=status)
+    columns = [control.column for control in held]
     if len(held) > 1:
-        found |= _together(tables, base, held)
+        found[TOGETHER] = _number(headline(x, y, groups, [means[column] for column in columns]))
+    if BEFORE in columns:
+        errors = error_of_before(tables, means, halves)
+        if halves is not None:
+            found |= {SAME_ROWS: found[BEFORE], BEFORE: _number(other_half(halves))}
+        if errors:
+            found[CORRECTED] = _without_error(means, [], errors)
+        if errors and len(held) > 1:
+            exact = [means[column] for column in columns if column != BEFORE]
+            found[TOGETHER_CORRECTED] = _without_error(means, exact, errors)
     return {f"{key}.given.{name}": number for name, number in found.items()}
 
 
-def _status(tables: StudyTables, base: tuple[str, str], control: Control) -> Status:
-    if not tables.has(control.column) or len(tables.usable(*base, control.column)) < len(tables.usable(*base)):
-        return "missing"
-    means = tables.means(*base, control.column)
-    spread = centred(means[control.column].to_numpy(), means["family"]) if len(means) else np.zeros(1)
-    return "tested" if np.abs(spread).max() > 1e-9 * np.abs(means[control.column]).max() else "constant"
+def _varies(means: pd.DataFrame, control: Control) -> bool:
+    spread = centred(means[control.column].to_numpy(), means["family"])
+    return bool(np.abs(spread).max() > 1e-9 * np.abs(means[control.column]).max())
 
 
 def _number(found: Association) -> Number:
@@ -65,36 +88,9 @@ def _number(found: Association) -> Number:
     return replace(from_association(found), status="exhausted" if found.low is None else "tested")
 
 
-def _alone(tables: StudyTables, base: tuple[str, str], control: Control) -> dict[str, Number]:
-    means = tables.means(*base, control.column)
-    y, x, held = (means[column] for column in (*base, control.column))
-    plain = _number(headline(x, y, means["family"], [held]))
-    if control.key != BEFORE:
-        return {control.key: plain}
-    halves = halves_of(tables)
-    out = {BEFORE: plain} if halves is None else {BEFORE: _number(other_half(halves)), SAME_ROWS: plain}
-    return out | {CORRECTED: _number(_weakest(tables, means, halves, []))}
-
-
-def _together(tables: StudyTables, base: tuple[str, str], controls: list[Control]) -> dict[str, Number]:
-    columns = [control.column for control in controls]
-    means = tables.means(*base, *columns)
-    held = [means[column] for column in columns]
-    out = {TOGETHER: _number(headline(means[base[1]], means[base[0]], means["family"], held))}
-    if controls[0].key == BEFORE:
-        out[TOGETHER_CORRECTED] = _number(_weakest(tables, means, halves_of(tables), held[1:]))
-    return out
-
-
-def _weakest(
-    tables: StudyTables, means: pd.DataFrame, halves: pd.DataFrame | None, exact: list[pd.Series[float]]
-) -> Association:
+def _without_error(means: pd.DataFrame, exact: list[pd.Series[float]], errors: list[ErrorMoments]) -> Number:
     """The corrected partial correlation; the one that says least for the headline where two errors are possible."""
-    x, y, before, groups = (means[column] for column in ("ln_trace", "gain", "accuracy_before", "family"))
-    errors = error_of_before(tables, means, halves)
-    if not errors:
-        reason = "its error is unknown, as the number of validation rows is"
-        return Association(None, None, None, None, len(means), 0, "", reason)
+    x, y, before, groups = (means[column] for column in ("ln_trace", "gain", BEFORE, "family"))
     sign = partial_correlation(x, y, groups).r or 0.0
 
     def doubt(found: Association) -> float:
@@ -102,7 +98,7 @@ def _weakest(
             return 2.0
         return found.p if found.r * sign > 0 else 2.0 - found.p
 
-    return max((corrected(x, y, groups, before, exact, error) for error in errors), key=doubt)
+    return _number(max((corrected(x, y, groups, before, exact, error, STEEPEST) for error in errors), key=doubt))
 
 
 def halves_of(tables: StudyTables) -> pd.DataFrame | None:
@@ -112,18 +108,20 @@ def halves_of(tables: StudyTables) -> pd.DataFrame | None:
         tables: The study.
 
     Returns:
-        ln_trace, gain, accuracy_before and the columns of both halves; None where a model lacks them, or where they do
+        ln_trace, gain, its controls and the columns of both halves; None where a model lacks halves, or where they do
         not add up to the whole, as in a record that was changed by hand.
     """
-    wanted = ("gain", "accuracy_before", "ln_trace")
-    if not tables.has(*HALVES, *wanted) or len(tables.usable(*HALVES, *wanted)) < len(tables.usable(*wanted)):
+    base = ("gain", "ln_trace")
+    wanted = [BEFORE, *HALVES]
+    if tables.known(base, wanted) != wanted:
         return None
-    used = tables.usable(*wanted, *HALVES)
-    for what in ("gain", "accuracy_before"):
+    used = tables.usable(*base, *wanted)
+    for what in ("gain", BEFORE):
         one, two = used[f"half1.{what}"], used[f"half2.{what}"]
         if (np.abs((one + two) / 2 - used[what]) > UNEVEN * np.abs(one - two) + 1e-9).any():
             return None
-    return tables.means(*wanted, *HALVES)
+    controls = [control.column for control in HYPOTHESES["H4"].controls]
+    return tables.means(*base, *HALVES, *tables.known(base, controls))
 
 
 def other_half(halves: pd.DataFrame) -> Association:
@@ -185,15 +183,15 @@ def error_of_before(tables: StudyTables, means: pd.DataFrame, halves: pd.DataFra
 
 
 def rows_of_validation(tables: StudyTables) -> float | None:
-    """Rows that validation accuracies are over: as recorded, else as the data were asked for.
+    """Rows that validation accuracies are over: as recorded, else as asked for, else at least those of Tr(F).
 
     Args:
         tables: The study.
 
     Returns:
-        The median over models; None where neither is known.
+        The median over models; None where nothing is known.
     """
-    for column in ("validation_examples", "config.data.validation_examples"):
+    for column in ("validation_examples", "config.data.validation_examples", "fisher_trace_examples"):
         if column in tables.models and len(known := pd.to_numeric(tables.models[column], errors="coerce").dropna()):
             return float(known.median())
     return None

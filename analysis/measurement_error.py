@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from analysis.association import Association, Within, centred, within
+from analysis.permutation import permuted
 
 LEAST_TRUE = 0.25  # a control is corrected as if at least this share of its variance were true
 
@@ -52,14 +53,21 @@ class Reliability:
 
 
 def corrected(
-    x: ArrayLike, y: ArrayLike, groups: ArrayLike, noisy: ArrayLike, exact: Sequence[ArrayLike], error: ErrorMoments
+    x: ArrayLike,
+    y: ArrayLike,
+    groups: ArrayLike,
+    noisy: ArrayLike,
+    exact: Sequence[ArrayLike],
+    error: ErrorMoments,
+    steepest: float = math.inf,
 ) -> Association:
     """Partial correlation given a control that is measured with error (Fuller 1987, section 2.2), and exact ones.
 
     With b the control, all variables free of family and exact controls, S mean products, v and c the moments of the
     error: the slopes on what b measures are l = S_xb / (S_bb - v) and k = (S_yb - c) / (S_bb - v), and
-    r = (S_xy - l (S_yb - c)) / sqrt(mean (x - l b)^2 mean (y - k b)^2). The denominator keeps the error of b, so that
-    the variance of r is that of a correlation. S_bb - v is taken as at least a quarter of S_bb.
+    r = (S_xy - k S_xb) / sqrt(mean (x - l b)^2 mean (y - k b)^2). The denominator keeps the error of b, so that the
+    variance of r is that of a correlation. S_bb - v is taken as at least a quarter of S_bb; where k is cut at the
+    steepest slope that makes sense it is a constant, and l is 0.
 
     Args:
         x: Numbers [n]; rows with a missing value anywhere are left out.
@@ -68,6 +76,7 @@ def corrected(
         noisy: The control with error [n].
         exact: Controls without error [n].
         error: Moments of the error, per degree of freedom within families.
+        steepest: Largest size of k.
 
     Returns:
         Correlation, Fisher-z interval and p.
@@ -84,17 +93,20 @@ def corrected(
         return Association(None, None, None, None, n, families, method, reason)
     measured = float(b @ b) / degrees
     true = max(measured - max(error.variance, 0.0), LEAST_TRUE * measured)
-    of_y = float(both.y @ b) / degrees - error.covariance
-    slope_x, slope_y = float(both.x @ b) / degrees / true, of_y / true
+    of_x, of_y = float(both.x @ b) / degrees, float(both.y @ b) / degrees - error.covariance
+    slope_x, slope_y = of_x / true, of_y / true
+    if abs(slope_y) > steepest:
+        slope_x, slope_y = 0.0, math.copysign(steepest, slope_y)
     u, rest = both.x - slope_x * b, both.y - slope_y * b
     norm = math.sqrt(float(u @ u) * float(rest @ rest)) / degrees
     if norm <= 1e-12 * math.sqrt(float(both.x @ both.x) * float(both.y @ both.y)) / degrees:
         reason = "the controls leave nothing to correlate"
         return Association(None, None, None, None, n, families, method, reason)
-    r = float(np.clip((float(both.x @ both.y) / degrees - slope_x * of_y) / norm, -1.0, 1.0))
-    basis = np.column_stack([both.held, b / math.sqrt(float(b @ b))])
-    low, high, p = Within(u, rest, both.sizes, basis).interval(r=r)
-    return Association(r, low, high, p, n, families, method)
+    r = float(np.clip((float(both.x @ both.y) / degrees - slope_y * of_x) / norm, -1.0, 1.0))
+    residuals = Within(u, rest, both.sizes, np.column_stack([both.held, b / math.sqrt(float(b @ b))]))
+    low, high, _ = residuals.interval(r=r)
+    p, how = permuted([replace(residuals, held=both.held)], r=r)
+    return Association(r, low, high, p, n, families, f"{method}; residuals permuted, {how}")
 
 
 def reliability(values: ArrayLike, error_variances: ArrayLike, groups: ArrayLike) -> Reliability:

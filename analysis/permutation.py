@@ -54,12 +54,13 @@ def headline(
     return replace(found, p=p, method=method)
 
 
-def permuted(parts: Sequence[Within], *, seed: int = 0) -> tuple[float, str]:
+def permuted(parts: Sequence[Within], *, seed: int = 0, r: float | None = None) -> tuple[float, str]:
     """Two-sided p of the mean of some correlations over the same rows, which are arranged together.
 
     Args:
         parts: Rows as deviations, the same families in each.
         seed: Of the random arrangements.
+        r: The correlation observed, where it is not that of x and y.
 
     Returns:
         p, and how many arrangements it rests on.
@@ -67,7 +68,8 @@ def permuted(parts: Sequence[Within], *, seed: int = 0) -> tuple[float, str]:
     sizes = parts[0].sizes
     exact = math.prod(math.factorial(size) for size in sizes) <= EXACT_ARRANGEMENTS
     scales = [math.sqrt((part.x @ part.x) * (part.y @ part.y)) for part in parts]
-    observed = abs(sum(float(part.x @ part.y) / scale for part, scale in zip(parts, scales, strict=True)))
+    observed = sum(float(part.x @ part.y) / scale for part, scale in zip(parts, scales, strict=True))
+    observed = abs(observed if r is None else r)
     reached = observed - 1e-12 * len(parts)  # equal but for rounding counts
     hits = total = 0
     for arrangement in _arrangements(sizes, seed):
