@@ -9,7 +9,6 @@ the study's reference; correlations run over fitted models, the others are drawn
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,23 +18,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.population import COLLAPSE_MARGIN, FIT, Reference, declared_fit, fitted, reference
+from analysis.models import ENGLISH, floats, models_table
+from analysis.population import FIT, Reference, declared_fit, fitted, reference
 from analysis.rows import Rows, model_rows
 from study.results import StudyResults
 
-ENGLISH = "en"
-NOT_REACHED = "not_reached"  # the state of a trial that ended above the training loss it was to reach
 _IDENTITY = ("trial_id", "configuration", "family", "label", "seed")
-SECOND_STAGE = {  # derived column -> the column of each language whose mean it is
-    "gain": "stage2.{}.gain",
-    "accuracy_before": "stage2.{}.accuracy_before",
-    "half1.gain": "stage2.{}.half1.gain",
-    "half2.gain": "stage2.{}.half2.gain",
-    "half1.accuracy_before": "stage2.{}.half1.accuracy_before",
-    "half2.accuracy_before": "stage2.{}.half2.accuracy_before",
-    "distance": "stage2.{}.distance",
-    "english_kept": "stage2.{}.accuracy_en_after",  # minus the English accuracy before the second stage
-}
 
 
 @dataclass(frozen=True)
@@ -98,7 +86,7 @@ class StudyTables:
         found = {"configuration": codes}
         found |= {name: self.models[name].to_numpy()[rows[first]] for name in ("family", "label")} | {"seeds": seeds}
         for column in columns:
-            values = _floats(self.models, column)[rows]
+            values = floats(self.models, column)[rows]
             found[column] = np.bincount(inverse, weights=values, minlength=len(codes)) / seeds
         return pd.DataFrame(found)
 
@@ -125,7 +113,7 @@ class StudyTables:
         if self.adaptive and not adaptive:
             keep &= ~self.models["family"].isin(self.adaptive).to_numpy(dtype=bool)
         for column in columns:
-            keep &= np.isfinite(_floats(self.models, column))
+            keep &= np.isfinite(floats(self.models, column))
         return np.flatnonzero(keep)
 
     def known(self, among: Sequence[str], columns: Iterable[str]) -> list[str]:
@@ -139,7 +127,7 @@ class StudyTables:
             Those without a gap; none where no model is usable.
         """
         rows = self._rows(among, None, False)
-        return [name for name in columns if len(rows) and np.isfinite(_floats(self.models, name)[rows]).all()]
+        return [name for name in columns if len(rows) and np.isfinite(floats(self.models, name)[rows]).all()]
 
     def fitted(self, fit: float) -> NDArray[np.bool_]:
         """Which models reach a share of the reference's training accuracy.
@@ -161,7 +149,7 @@ class StudyTables:
         Returns:
             True when at least one has, fitted or not.
         """
-        values = [np.isfinite(_floats(self.models, column)) for column in columns]
+        values = [np.isfinite(floats(self.models, column)) for column in columns]
         return bool(np.logical_and.reduce(values).any())
 
     def dose(self, family: str) -> str | None:
@@ -197,7 +185,7 @@ def tables(results: StudyResults) -> StudyTables:
     found = [language for language in dict.fromkeys([*languages, *second]) if language != ENGLISH]
     order = _configured_languages(results.study)
     searched = _searched(results.study, trials, families)
-    models, fit = _models(trials, searched, found), declared_fit(results.study)
+    models, fit = models_table(trials, searched, found), declared_fit(results.study)
     measured = reference(models.loc[models["state"] == "complete"])
     models["fitted"] = fitted(models, measured, fit)
     return StudyTables(
@@ -234,61 +222,4 @@ def _searched(study: dict[str, Any], trials: pd.DataFrame, families: Sequence[st
             continue
         rows = trials.loc[trials["arm"] == family, paths].astype(str)
         out[family] = [path.removeprefix("config.") for path in paths if rows[path].nunique() > 1]
-    return out
-
-
-def _models(trials: pd.DataFrame, searched: dict[str, list[str]], languages: Sequence[str]) -> pd.DataFrame:
-    models = trials.loc[trials["state"].isin(["complete", NOT_REACHED])].copy() if len(trials) else trials.copy()
-    for name in ("accuracy.en", "fisher_trace", "train_accuracy", "train_majority_share"):
-        if name not in models:
-            models[name] = np.nan
-    derived: dict[str, Any] = {"family": models["arm"], "configuration": _configuration(models)}
-    derived["collapsed"] = _floats(models, "train_accuracy") < _floats(models, "train_majority_share") + COLLAPSE_MARGIN
-    derived["ln_trace"] = _logarithm(_floats(models, "fisher_trace"))
-    derived["ln_trace_median"] = _logarithm(_floats(models, "fisher_trace_median"))
-    for name in models.columns:
-        if name.startswith("fisher_trace."):
-            derived[f"ln_trace.{name.removeprefix('fisher_trace.')}"] = _logarithm(_floats(models, name))
-    english = _floats(models, "accuracy.en")
-    for language in languages:
-        derived[f"gap.{language}"] = english - _floats(models, f"accuracy.{language}")
-    for name, column in SECOND_STAGE.items():
-        parts = [column.format(language) for language in languages if column.format(language) in models]
-        # A model without one of the languages has no mean: means over different languages do not compare.
-        derived[name] = np.mean([_floats(models, part) for part in parts], axis=0) if parts else math.nan
-    derived["english_kept"] -= english
-    derived["dose_rank"] = _dose_rank(models, searched)
-    return pd.concat([models, pd.DataFrame(derived, index=models.index)], axis=1)
-
-
-def _floats(table: pd.DataFrame, column: str) -> NDArray[np.float64]:
-    if column not in table:
-        return np.full(len(table), math.nan)
-    values = table[column]
-    if values.dtype == np.float64:
-        return values.to_numpy()
-    return pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=math.nan)
-
-
-def _logarithm(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    positive = np.isfinite(values) & (values > 0)
-    return np.log(values, out=np.full(len(values), math.nan), where=positive)
-
-
-def _configuration(models: pd.DataFrame) -> pd.Series[int]:
-    """A number for each set of models that differ in nothing but their seed."""
-    paths = [c for c in models.columns if c.startswith("config.") and c != "config.seed"]
-    varying = [c for c in paths if models[c].astype(str).nunique() > 1]
-    return models.groupby(["arm", *varying], sort=False, dropna=False).ngroup()
-
-
-def _dose_rank(models: pd.DataFrame, searched: dict[str, list[str]]) -> pd.Series[float]:
-    """Position of a model's dose among those of its family, 0 to 1; missing where a family has no single dose."""
-    out = pd.Series(math.nan, index=models.index)
-    for family, rows in models.groupby("arm", sort=False):
-        paths = searched.get(str(family), [])
-        values = pd.to_numeric(rows[f"config.{paths[0]}"], errors="coerce") if len(paths) == 1 else None
-        if values is not None and values.notna().all():
-            ranks = values.rank(method="dense") - 1
-            out.loc[rows.index] = ranks / max(1.0, float(ranks.max()))
     return out

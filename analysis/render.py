@@ -14,9 +14,10 @@ import jinja2
 from markupsafe import Markup
 
 from analysis.document import Block, Figure, Paragraph, Table
+from analysis.margins import Verdict
 from analysis.numbers import Numbers
 from analysis.rows import Rows
-from analysis.statements import Verdict, capital
+from analysis.statements import capital
 
 _HERE = Path(__file__).parent
 

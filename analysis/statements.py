@@ -8,35 +8,13 @@ here is a function of numbers.json.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 from analysis.declared import HYPOTHESES, TOGETHER, control_name
+from analysis.margins import Verdict, Word, equivalence, ratio
 from analysis.numbers import Number, Numbers
 from analysis.permutation import holm
 from analysis.power import ALPHA, NO_ASSOCIATION, configurations_to_decide
-
-Word = Literal["supported", "contradicted", "explained", "no association", "undecided", "not measured"]
-EQUIVALENCE_MARGIN = 0.01  # H3: one point of accuracy
-RATIO_MARGIN = 0.1  # H5: the KL ratio counts as 1 within a tenth; the margin is ours
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the data say of one hypothesis.
-
-    Attributes:
-        hypothesis: H1 to H5.
-        declared: The hypothesis, as declared before looking.
-        word: The verdict.
-        template: Its sentence with references to numbers.
-    """
-
-    hypothesis: str
-    declared: str
-    word: Word
-    template: str
-
 
 _FALLS = {  # what a correlation says in plain English: below 0, above 0, neither, open
     "H1": (
@@ -168,10 +146,7 @@ def _correlation(key: str, numbers: Numbers) -> Verdict:
             given = f"; given it r {{{strongest}}}, {{{strongest}:p_adjusted}}"
         else:
             word = "undecided"
-            first = failed[0]
-            missing = numbers[first].status == "missing"
-            fate = "was not measured in every fitted model" if missing else "leaves too little to correlate"
-            plain = f"{stays_open}: the control {_name(key, first)} {fate}"
+            plain = f"{stays_open}: {_untested(key, failed[0], numbers[failed[0]])}"
     elif names:
         held = [name for name in names if numbers[name].status == "tested"]
         plain += _also(key, held)
@@ -180,7 +155,7 @@ def _correlation(key: str, numbers: Numbers) -> Verdict:
             given = f"; at the least {{{weakest}}}, {{{weakest}:p_adjusted}}, given {_name(key, weakest)}"
     for name in names:
         if numbers[name].status == "constant":
-            after += f" {_name(key, name).capitalize()} is the same within families, so it explains nothing."
+            after += f" {capital(_name(key, name))} is the same within families, so it explains nothing."
     if word == "undecided" and number.needed:
         given = f"; about {{{key}:needed}} configurations would decide if r stayed"
     design = f"{{{key}:n}} configurations in {{{key}:families}} {'family' if number.families == 1 else 'families'}"
@@ -198,6 +173,15 @@ def _name(key: str, control: str) -> str:
     return control_name(key, control.removeprefix(f"{key}.given."))
 
 
+def _untested(key: str, control: str, number: Number) -> str:
+    """Why a control could not be asked."""
+    if number.status == "missing":
+        return f"the control {_name(key, control)} was not measured in every fitted model"
+    if control.startswith(f"{key}.given.{TOGETHER}"):
+        return "all controls together leave too little to correlate"
+    return f"the control {_name(key, control)} leaves too little to correlate"
+
+
 def _also(key: str, held: list[str]) -> str:
     """What a headline survived, in plain English."""
     found = {name.removeprefix(f"{key}.given.").partition(".")[0] for name in held} - {TOGETHER}
@@ -209,46 +193,6 @@ def _also(key: str, held: list[str]) -> str:
     if not parts:
         return ""
     return f", also at equal {', '.join(parts[:-1])}{' and ' if len(parts) > 1 else ''}{parts[-1]}"
-
-
-def _equivalence(number: Number) -> Verdict:
-    """H3: the mean difference of accuracy, Fisher penalty minus consistency, against a margin of one point."""
-    declared = HYPOTHESES["H3"].text
-    if number.value is None:
-        return Verdict(
-            "H3", declared, "undecided", "the best Fisher penalty and the best consistency weight: {H3:reason}."
-        )
-    facts = "({H3} points of English accuracy, {H3:p_adjusted} after Holm, {H3:n} seeds)"
-    decided = number.p_adjusted is not None and number.p_adjusted < ALPHA
-    if decided and abs(number.value) < EQUIVALENCE_MARGIN:
-        word: Word = "supported"
-        text = "the best Fisher penalty does as well as the best consistency weight, to within one point"
-    elif decided:
-        word = "contradicted"
-        side = "worse" if number.value < 0 else "better"
-        text = f"the best Fisher penalty is {side} than the best consistency weight by more than one point"
-    else:
-        word = "undecided"
-        text = "whether the best Fisher penalty does as well as the best consistency weight stays open"
-        facts += "; about {H3:needed} seeds would decide" if number.needed else ""
-    return Verdict("H3", declared, word, f"{text} {facts}.")
-
-
-def _ratio(number: Number) -> Verdict:
-    declared = HYPOTHESES["H5"].text
-    if number.value is None or number.low is None or number.high is None:
-        return Verdict(
-            "H5", declared, "undecided", "whether the KL ratio of equation 1 is one stays open: {H5:reason}."
-        )
-    inside = number.low > 1 - RATIO_MARGIN and number.high < 1 + RATIO_MARGIN
-    outside = number.high < 1 - RATIO_MARGIN or number.low > 1 + RATIO_MARGIN
-    word: Word = "supported" if inside else "contradicted" if outside else "undecided"
-    text = {
-        "supported": "for small noise the KL divergence is what equation 1 says, to within a tenth",
-        "contradicted": "for the smallest noise tried the KL divergence is not what equation 1 says",
-        "undecided": "whether the KL divergence is what equation 1 says, to within a tenth, stays open",
-    }[word]
-    return Verdict("H5", declared, word, f"{text} (ratio {{H5}}, {{H5:n}} configurations).")
 
 
 def verdicts(numbers: Numbers) -> list[Verdict]:
@@ -266,9 +210,9 @@ def verdicts(numbers: Numbers) -> list[Verdict]:
         if key not in numbers:
             out.append(Verdict(key, declared, "not measured", f"no complete trial says whether {declared}."))
         elif key == "H3":
-            out.append(_equivalence(numbers[key]))
+            out.append(equivalence(numbers[key]))
         elif key == "H5":
-            out.append(_ratio(numbers[key]))
+            out.append(ratio(numbers[key]))
         else:
             out.append(_correlation(key, numbers))
     return out

@@ -12,12 +12,12 @@ from scipy.special import stdtr, stdtrit
 from analysis import figures
 from analysis.configurations import StudyTables
 from analysis.document import Block, Figure, Missing, Paragraph, Section, Table
+from analysis.margins import EQUIVALENCE_MARGIN
 from analysis.numbers import Number, Numbers, from_association
 from analysis.permutation import headline
 from analysis.power import ALPHA
 from analysis.rows import Rows, short_path
 from analysis.sections import shared
-from analysis.statements import EQUIVALENCE_MARGIN
 from analysis.style import Families
 
 CONSISTENCY = "config.stages.0.consistency.weight"
