@@ -24,6 +24,7 @@ from scipy.special import ndtr, ndtri
 Array = NDArray[np.float64]
 CRITICAL = float(ndtri(0.975))  # of the 95 % intervals
 RANK_VARIANCE = 1.06  # of Fisher's z of a rank correlation (Fieller, Hartley and Pearson 1957)
+NO_FAMILY = "no family has two configurations or more"
 _ROUNDING = 1e-9  # a spread below this share of the values' size is rounding, not variation
 
 
@@ -60,15 +61,20 @@ class Within:
         x: First variable [n].
         y: Second variable [n].
         sizes: Rows of each family.
-        covariates: Covariates that vary within families.
+        held: An orthonormal basis of the covariates' deviations [n, covariates that vary within families].
         reason: Why a correlation is not defined, else None.
     """
 
     x: Array
     y: Array
     sizes: tuple[int, ...]
-    covariates: int = 0
+    held: Array
     reason: str | None = None
+
+    @property
+    def covariates(self) -> int:
+        """Covariates that vary within families."""
+        return int(self.held.shape[1])
 
     @property
     def r(self) -> float:
@@ -88,16 +94,19 @@ class Within:
         spread = float((self.x @ self.x) * (self.y @ self.y))
         return spread / float((products / (np.array(self.sizes) - 1)).sum()) - 2 - self.covariates
 
-    def interval(self, variance: float = 1.0) -> tuple[float, float, float] | tuple[None, None, None]:
+    def interval(
+        self, variance: float = 1.0, r: float | None = None
+    ) -> tuple[float, float, float] | tuple[None, None, None]:
         """The Fisher-z interval tanh(atanh r -+ 1.96 sqrt(variance / degrees)), and the two-sided p of r = 0.
 
         Args:
             variance: Factor on the variance of z.
+            r: The correlation, where it is not that of x and y.
 
         Returns:
             The ends of the 95 % interval and p, which is below .05 where 0 is outside; None with less than one degree.
         """
-        r, degrees = self.r, self.degrees + 1e-9  # whole numbers of degrees survive rounding
+        r, degrees = self.r if r is None else r, self.degrees + 1e-9  # whole numbers of degrees survive rounding
         if degrees < 1:
             return None, None, None
         if abs(r) >= 1.0:
@@ -150,7 +159,7 @@ def within(
     counted = np.bincount(codes)[codes] > 1 if len(codes) else np.zeros(0, dtype=bool)
     columns, codes = columns[counted], codes[counted]
     if not len(codes):
-        return Within(np.zeros(0), np.zeros(0), (), 0, "no family has two configurations or more")
+        return Within(np.zeros(0), np.zeros(0), (), np.zeros((0, 0)), NO_FAMILY)
     order = np.argsort(codes, kind="stable")
     columns, codes = columns[order], codes[order]
     sizes = tuple(np.unique(codes, return_counts=True)[1].tolist())
@@ -159,19 +168,21 @@ def within(
     if ranks:
         deviations[:, :2] = np.column_stack([centred(_ranks(deviations[:, i], scale[i]), codes) for i in (0, 1)])
         scale[:2] = len(codes)
+    held = np.zeros((len(codes), 0))
     for i, name in enumerate("xy"):
         if _flat(deviations[:, i], scale[i]):
-            return Within(deviations[:, 0], deviations[:, 1], sizes, 0, f"{name} is constant within families")
+            return Within(deviations[:, 0], deviations[:, 1], sizes, held, f"{name} is constant within families")
     varying = [i for i in range(2, deviations.shape[1]) if not _flat(deviations[:, i], scale[i])]
     if not varying:
-        return Within(deviations[:, 0], deviations[:, 1], sizes)
-    held = deviations[:, varying] / np.abs(deviations[:, varying]).max(axis=0)
-    rest = deviations[:, :2] - held @ np.linalg.lstsq(held, deviations[:, :2], rcond=None)[0]
-    taken = int(np.linalg.matrix_rank(held))
+        return Within(deviations[:, 0], deviations[:, 1], sizes, held)
+    scaled = deviations[:, varying] / np.abs(deviations[:, varying]).max(axis=0)
+    left, singular, _ = np.linalg.svd(scaled, full_matrices=False)
+    held = left[:, singular > singular[0] * len(codes) * np.finfo(np.float64).eps]
+    rest = deviations[:, :2] - held @ (held.T @ deviations[:, :2])
     for i, name in enumerate("xy"):
         if _flat(rest[:, i], scale[i]):
-            return Within(rest[:, 0], rest[:, 1], sizes, taken, f"{name} is a function of the covariates")
-    return Within(rest[:, 0], rest[:, 1], sizes, taken)
+            return Within(rest[:, 0], rest[:, 1], sizes, held, f"{name} is a function of the covariates")
+    return Within(rest[:, 0], rest[:, 1], sizes, held)
 
 
 def _flat(values: Array, scale: float) -> bool:

@@ -1,14 +1,15 @@
 """From the trials table to the units of the statistics: usable models, and configurations as means over seeds.
 
-A *model* is a complete trial with what a figure needs. A *configuration* is what the models that differ only in their
-seed share; it is the unit of every headline. A *family* is an arm. A model has *collapsed* when its training accuracy
-is below the majority share plus five points; collapsed models stay in the figures and out of the headline.
+A *model* is a trial with measurements: complete, or ended without reaching the training loss it was to reach. A
+*configuration* is what the models that differ only in their seed share; it is the unit of every headline. A *family* is
+an arm. A complete model is *fitted* when its training accuracy is at least 95 % (study.json: ``answer.fit``) of that of
+the study's reference; correlations run over fitted models, the others are drawn hollow. The worst of them have
+*collapsed*: training accuracy below the majority share plus five points.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,18 +18,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.models import ENGLISH, floats, models_table
+from analysis.population import FIT, Reference, declared_fit, fitted, reference
 from analysis.rows import Rows, model_rows
 from study.results import StudyResults
 
-ENGLISH = "en"
-COLLAPSE_MARGIN = 0.05
-_IDENTITY = ("trial_id", "configuration", "family", "label", "seed", "collapsed")
-SECOND_STAGE = {  # derived column -> the column of each language whose mean it is
-    "gain": "stage2.{}.gain",
-    "accuracy_before": "stage2.{}.accuracy_before",
-    "distance": "stage2.{}.distance",
-    "english_kept": "stage2.{}.accuracy_en_after",  # minus the English accuracy before the second stage
-}
+_IDENTITY = ("trial_id", "configuration", "family", "label", "seed")
 
 
 @dataclass(frozen=True)
@@ -42,11 +37,13 @@ class StudyTables:
         unreadable: (file, reason) of records that could not be read.
         running: A driver is at work on the study.
         trials: The trials table: every planned trial in plan order.
-        models: Complete trials, with the derived columns.
+        models: Complete trials and those that did not reach their training loss, with the derived columns.
         curves: The curves table.
         families: Arms in plan order.
         languages: Target languages with a measured accuracy, in the configuration's order.
         searched: Family to the configuration paths that it searches; paths that only follow another left out.
+        reference: The training accuracy that decides which models are fitted.
+        fit: The share of it that a fitted model has.
         adaptive: Families whose configurations were drawn one after another, each in view of the outcomes before.
     """
 
@@ -61,6 +58,8 @@ class StudyTables:
     families: list[str]
     languages: list[str]
     searched: dict[str, list[str]]
+    reference: Reference
+    fit: float = FIT
     adaptive: frozenset[str] = frozenset()
 
     @cached_property
@@ -68,27 +67,30 @@ class StudyTables:
         """The models as figures draw them; made once, so that all figures share one table."""
         return model_rows(self.models, self.searched)
 
-    def means(self, *columns: str, collapsed: bool = False, adaptive: bool = False) -> pd.DataFrame:
+    def means(self, *columns: str, fit: float | None = None, adaptive: bool = False) -> pd.DataFrame:
         """Configurations: the mean over seeds of some columns, over the models that have a finite value in all.
 
         Args:
             columns: Columns of ``models``.
-            collapsed: Also use collapsed models.
+            fit: Share of the reference's training accuracy; None takes the declared one, 0 every model.
             adaptive: Also the configurations of an adaptive search.
 
         Returns:
             One row a configuration: configuration, family, label, seeds and the columns; empty when a column is absent.
         """
-        used = self.usable(*columns, collapsed=collapsed, adaptive=adaptive)
-        codes, first, inverse = np.unique(used["configuration"], return_index=True, return_inverse=True)
+        rows = self._rows(columns, fit, adaptive)
+        codes, first, inverse = np.unique(
+            self.models["configuration"].to_numpy()[rows], return_index=True, return_inverse=True
+        )
         seeds = np.bincount(inverse, minlength=len(codes))
-        table = used.iloc[first][["configuration", "family", "label"]].reset_index(drop=True)
-        table["seeds"] = seeds
+        found = {"configuration": codes}
+        found |= {name: self.models[name].to_numpy()[rows[first]] for name in ("family", "label")} | {"seeds": seeds}
         for column in columns:
-            table[column] = np.bincount(inverse, weights=_floats(used, column), minlength=len(codes)) / seeds
-        return table
+            values = floats(self.models, column)[rows]
+            found[column] = np.bincount(inverse, weights=values, minlength=len(codes)) / seeds
+        return pd.DataFrame(found)
 
-    def usable(self, *columns: str, collapsed: bool = False, adaptive: bool = False) -> pd.DataFrame:
+    def usable(self, *columns: str, fit: float | None = None, adaptive: bool = False) -> pd.DataFrame:
         """The models that have a finite value in all of some columns.
 
         An adaptive search picks its configurations by accuracy and Tr(F), so they are no independent sample of either:
@@ -96,19 +98,47 @@ class StudyTables:
 
         Args:
             columns: Columns of ``models``; where one does not exist no model is usable.
-            collapsed: Also collapsed models.
+            fit: Share of the reference's training accuracy; None takes the declared one, 0 every model.
             adaptive: Also the models of an adaptive search.
 
         Returns:
             Their identity and those columns.
         """
-        keep = np.full(len(self.models), True) if collapsed else ~self.models["collapsed"].to_numpy(dtype=bool)
-        if not adaptive:
+        shown = dict.fromkeys([*_IDENTITY, *(column for column in columns if column in self.models)])
+        return self.models.iloc[self._rows(columns, fit, adaptive)][list(shown)]
+
+    def _rows(self, columns: Sequence[str], fit: float | None, adaptive: bool) -> NDArray[np.intp]:
+        """Places of the usable models."""
+        keep = self.models["fitted"].to_numpy(dtype=bool).copy() if fit is None else self.fitted(fit)
+        if self.adaptive and not adaptive:
             keep &= ~self.models["family"].isin(self.adaptive).to_numpy(dtype=bool)
         for column in columns:
-            keep &= np.isfinite(_floats(self.models, column))
-        shown = dict.fromkeys([*_IDENTITY, *(column for column in columns if column in self.models)])
-        return self.models.loc[keep, list(shown)]
+            keep &= np.isfinite(floats(self.models, column))
+        return np.flatnonzero(keep)
+
+    def known(self, among: Sequence[str], columns: Iterable[str]) -> list[str]:
+        """The columns that every usable model has a finite value in.
+
+        Args:
+            among: What makes a model usable.
+            columns: Columns of ``models``, some of which may not exist.
+
+        Returns:
+            Those without a gap; none where no model is usable.
+        """
+        rows = self._rows(among, None, False)
+        return [name for name in columns if len(rows) and np.isfinite(floats(self.models, name)[rows]).all()]
+
+    def fitted(self, fit: float) -> NDArray[np.bool_]:
+        """Which models reach a share of the reference's training accuracy.
+
+        Args:
+            fit: The share; 0 is reached by every model, whatever was measured of it.
+
+        Returns:
+            A flag for each row of ``models``.
+        """
+        return fitted(self.models, self.reference, fit)
 
     def has(self, *columns: str) -> bool:
         """Whether any model has a finite value in all of some columns.
@@ -117,9 +147,9 @@ class StudyTables:
             columns: Columns of ``models``.
 
         Returns:
-            True when at least one has, collapsed or not.
+            True when at least one has, fitted or not.
         """
-        values = [np.isfinite(_floats(self.models, column)) for column in columns]
+        values = [np.isfinite(floats(self.models, column)) for column in columns]
         return bool(np.logical_and.reduce(values).any())
 
     def dose(self, family: str) -> str | None:
@@ -155,6 +185,9 @@ def tables(results: StudyResults) -> StudyTables:
     found = [language for language in dict.fromkeys([*languages, *second]) if language != ENGLISH]
     order = _configured_languages(results.study)
     searched = _searched(results.study, trials, families)
+    models, fit = models_table(trials, searched, found), declared_fit(results.study)
+    measured = reference(models.loc[models["state"] == "complete"])
+    models["fitted"] = fitted(models, measured, fit)
     return StudyTables(
         name=str(results.study.get("study", "")),
         study=results.study,
@@ -162,11 +195,13 @@ def tables(results: StudyResults) -> StudyTables:
         unreadable=list(results.unreadable),
         running=results.running,
         trials=trials,
-        models=_models(trials, searched, found),
+        models=models,
         curves=results.curves,
         families=families,
         languages=sorted(found, key=lambda name: (order.index(name) if name in order else len(order), name)),
         searched=searched,
+        reference=measured,
+        fit=fit,
         adaptive=frozenset(arm["name"] for arm in results.study.get("config", {}).get("arms", []) if arm.get("slots")),
     )
 
@@ -187,57 +222,4 @@ def _searched(study: dict[str, Any], trials: pd.DataFrame, families: Sequence[st
             continue
         rows = trials.loc[trials["arm"] == family, paths].astype(str)
         out[family] = [path.removeprefix("config.") for path in paths if rows[path].nunique() > 1]
-    return out
-
-
-def _models(trials: pd.DataFrame, searched: dict[str, list[str]], languages: Sequence[str]) -> pd.DataFrame:
-    models = trials.loc[trials["state"] == "complete"].copy() if len(trials) else trials.copy()
-    for name in ("accuracy.en", "fisher_trace", "train_accuracy", "train_majority_share"):
-        if name not in models:
-            models[name] = np.nan
-    derived: dict[str, Any] = {"family": models["arm"], "configuration": _configuration(models)}
-    derived["collapsed"] = _floats(models, "train_accuracy") < _floats(models, "train_majority_share") + COLLAPSE_MARGIN
-    derived["ln_trace"] = _logarithm(_floats(models, "fisher_trace"))
-    for name in models.columns:
-        if name.startswith("fisher_trace."):
-            derived[f"ln_trace.{name.removeprefix('fisher_trace.')}"] = _logarithm(_floats(models, name))
-    english = _floats(models, "accuracy.en")
-    for language in languages:
-        derived[f"gap.{language}"] = english - _floats(models, f"accuracy.{language}")
-    for name, column in SECOND_STAGE.items():
-        parts = [column.format(language) for language in languages if column.format(language) in models]
-        # A model without one of the languages has no mean: means over different languages do not compare.
-        derived[name] = np.mean([_floats(models, part) for part in parts], axis=0) if parts else math.nan
-    derived["english_kept"] -= english
-    derived["dose_rank"] = _dose_rank(models, searched)
-    return pd.concat([models, pd.DataFrame(derived, index=models.index)], axis=1)
-
-
-def _floats(table: pd.DataFrame, column: str) -> NDArray[np.float64]:
-    if column not in table:
-        return np.full(len(table), math.nan)
-    return pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64, na_value=math.nan)
-
-
-def _logarithm(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    positive = np.isfinite(values) & (values > 0)
-    return np.log(values, out=np.full(len(values), math.nan), where=positive)
-
-
-def _configuration(models: pd.DataFrame) -> pd.Series[int]:
-    """A number for each set of models that differ in nothing but their seed."""
-    paths = [c for c in models.columns if c.startswith("config.") and c != "config.seed"]
-    varying = [c for c in paths if models[c].astype(str).nunique() > 1]
-    return models.groupby(["arm", *varying], sort=False, dropna=False).ngroup()
-
-
-def _dose_rank(models: pd.DataFrame, searched: dict[str, list[str]]) -> pd.Series[float]:
-    """Position of a model's dose among those of its family, 0 to 1; missing where a family has no single dose."""
-    out = pd.Series(math.nan, index=models.index)
-    for family, rows in models.groupby("arm", sort=False):
-        paths = searched.get(str(family), [])
-        values = pd.to_numeric(rows[f"config.{paths[0]}"], errors="coerce") if len(paths) == 1 else None
-        if values is not None and values.notna().all():
-            ranks = values.rank(method="dense") - 1
-            out.loc[rows.index] = ranks / max(1.0, float(ranks.max()))
     return out

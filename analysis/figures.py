@@ -25,7 +25,7 @@ _STYLE: Spec = {
     "title": {"font": FONT, "fontSize": 12, "fontWeight": "bold", "anchor": "start", "color": INK, "offset": 8},
 }  # fmt: skip
 _LOOKS = ("fill", "stroke", "shape")  # the channels that name the family
-_HOLLOW = {"condition": {"test": "datum.collapsed == 1", "value": 0}, "value": 0.65}
+_HOLLOW = {"condition": {"test": "datum.unfit == 1", "value": 0}, "value": 0.65}
 _DOSE = {"field": "dose", "type": "quantitative", "scale": {"domain": [0, 1], "range": [35, 190]}, "legend": None}
 # Selections that the views of a page share: families picked in the legend, a region of the first view, a trial.
 _PICKED = {"name": "picked", "select": {"type": "point", "fields": ["family"], "toggle": "true"}, "bind": "legend"}
@@ -107,10 +107,10 @@ def models(
     title: str = "", legend: bool = True, joined: bool = True, linked: bool = False, zero: bool = False,
     front: str | None = None,
 ) -> Spec:  # fmt: skip
-    """One mark a model: y against x, colour and shape by family, size by dose, hollow when collapsed.
+    """One mark a model: y against x, colour and shape by family, size by dose, hollow for a model that did not fit.
 
     Args:
-        data: Name of the rows, which have id, family, configuration, collapsed (0 or 1), dose (0 to 1).
+        data: Name of the rows, which have id, family, configuration, unfit (0 or 1), dose (0 to 1).
         x: Horizontal axis.
         y: Vertical axis.
         families: The families.

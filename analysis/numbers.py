@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from analysis.association import Association
 
-Style = Literal["correlation", "count", "points", "percent", "ratio", "general"]
+Status = Literal["tested", "constant", "missing", "exhausted"]
+Style = Literal["correlation", "count", "points", "percent", "ratio", "general", "share"]
 CONFIGURATION = "configuration (mean over its seeds)"
 _REFERENCE = re.compile(r"\{\{|\{([A-Za-z][\w.=-]*)(?::([a-z_]+))?\}")
 
@@ -35,6 +36,8 @@ class Number:
         method: How estimate, interval and p were made.
         reason: Why there is no value.
         needed: Units that would decide, where the verdict is "undecided".
+        status: For a control: tested; constant within families; missing in the records; exhausted: given it nothing
+            is left to correlate.
     """
 
     value: float | None
@@ -50,6 +53,7 @@ class Number:
     method: str | None = None
     reason: str | None = None
     needed: int | None = None
+    status: Status | None = None
 
 
 def from_association(found: Association, unit: str = CONFIGURATION) -> Number:
@@ -87,6 +91,7 @@ _WRITE: dict[str, Callable[[float], str]] = {
     "points": lambda v: f"{100 * v:.2f}",
     "percent": lambda v: f"{100 * v:.1f} %",
     "ratio": lambda v: f"{v:.3f}",
+    "share": lambda v: f"{100 * v:.3g} %",
     "general": lambda v: f"{v:.3g}",
 }
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.association import Association, partial_correlation, within
+from analysis.association import Association, Within, partial_correlation, within
 
 EXACT_ARRANGEMENTS = 10_000
 DRAWS = 9_999
@@ -19,17 +19,21 @@ _BLOCK = 1_000  # arrangements handled at once
 _KEPT = 40_000_000  # more entries than this (160 MB) are drawn block by block and not kept
 
 
-def headline(x: ArrayLike, y: ArrayLike, groups: ArrayLike, *, seed: int = 0) -> Association:
+def headline(
+    x: ArrayLike, y: ArrayLike, groups: ArrayLike, covariates: Sequence[ArrayLike] = (), *, seed: int = 0
+) -> Association:
     """Partial Pearson correlation given family, p by permuting rows within their family.
 
     Under "no association within families" every arrangement of y within the families is as likely as the one seen, so
     p is the share of arrangements whose |r| reaches the observed one: all of them when there are at most 10,000, else
-    (b + 1) / (m + 1) over m = 9,999 random ones. Resampled unit: the row.
+    (b + 1) / (m + 1) over m = 9,999 random ones. Resampled unit: the row. With covariates what is arranged are the
+    residuals of y, from which the covariates are removed anew in each arrangement (Freedman and Lane 1983).
 
     Args:
         x: Numbers [n]; rows with a missing value are left out.
         y: Numbers [n].
         groups: Family of each row [n].
+        covariates: Variables [n] held fixed.
         seed: Of the random arrangements.
 
     Returns:
@@ -40,21 +44,47 @@ def headline(x: ArrayLike, y: ArrayLike, groups: ArrayLike, *, seed: int = 0) ->
         >>> round(found.r, 2), round(found.p, 4)
         (0.6, 0.4167)
     """
-    found = partial_correlation(x, y, groups)
-    data = within(x, y, groups)
+    found = partial_correlation(x, y, groups, covariates)
+    data = within(x, y, groups, covariates)
     if data.reason:
         return found
-    exact = math.prod(math.factorial(size) for size in data.sizes) <= EXACT_ARRANGEMENTS
-    observed = abs(data.x @ data.y)
-    reached = observed - 1e-12 * math.sqrt((data.x @ data.x) * (data.y @ data.y))  # equal but for rounding counts
+    p, how = permuted([data], seed=seed)
+    given = "family and covariates; residuals permuted" if data.covariates else "family"
+    method = f"partial Pearson correlation given {given}; Fisher z with the permutation variance; {how}"
+    return replace(found, p=p, method=method)
+
+
+def permuted(parts: Sequence[Within], *, seed: int = 0, r: float | None = None) -> tuple[float, str]:
+    """Two-sided p of the mean of some correlations over the same rows, which are arranged together.
+
+    Args:
+        parts: Rows as deviations, the same families in each.
+        seed: Of the random arrangements.
+        r: The correlation observed, where it is not that of x and y.
+
+    Returns:
+        p, and how many arrangements it rests on.
+    """
+    sizes = parts[0].sizes
+    exact = math.prod(math.factorial(size) for size in sizes) <= EXACT_ARRANGEMENTS
+    scales = [math.sqrt((part.x @ part.x) * (part.y @ part.y)) for part in parts]
+    observed = sum(float(part.x @ part.y) / scale for part, scale in zip(parts, scales, strict=True))
+    observed = abs(observed if r is None else r)
+    reached = observed - 1e-12 * len(parts)  # equal but for rounding counts
     hits = total = 0
-    for arrangement in _arrangements(data.sizes, seed):
-        hits += int(np.count_nonzero(np.abs(data.y[arrangement] @ data.x) >= reached))
+    for arrangement in _arrangements(sizes, seed):
+        statistic = np.zeros(len(arrangement))
+        for part, scale in zip(parts, scales, strict=True):
+            arranged = part.y[arrangement]
+            found = arranged @ part.x / scale
+            if part.covariates:  # what the covariates take of the arranged residuals makes their norm smaller
+                taken = ((arranged @ part.held) ** 2).sum(axis=1) / float(part.y @ part.y)
+                found /= np.sqrt(np.maximum(1.0 - taken, 1e-12))
+            statistic += found
+        hits += int(np.count_nonzero(np.abs(statistic) >= reached))
         total += len(arrangement)
     p = hits / total if exact else (hits + 1) / (total + 1)
-    how = f"all {total:,} arrangements" if exact else f"{total:,} random arrangements"
-    method = f"partial Pearson correlation given family; Fisher z with the permutation variance; {how} within families"
-    return replace(found, p=p, method=method)
+    return p, f"{'all' if exact else 'over'} {total:,} {'' if exact else 'random '}arrangements within families"
 
 
 def _arrangements(sizes: tuple[int, ...], seed: int) -> Iterator[NDArray[np.int32]]:

@@ -49,11 +49,13 @@ def power_at(r: float, degrees: int, alpha: float = ALPHA) -> float:
     return NormalDist().cdf(shift - _critical(alpha)) + NormalDist().cdf(-shift - _critical(alpha))
 
 
-def planned_power(groups: list[int]) -> dict[float, float]:
+def planned_power(groups: list[int], controls: int = 0) -> dict[float, float]:
     """Power of the headline test of a plan at within-family correlations of .4, .6 and .8, before adjustment.
 
     Args:
         groups: Number of configurations of each family (seeds do not count).
+        controls: Controls that a verdict must survive, each alone and all together; they cost a degree each, and two
+            for being asked several times (matched to simulated studies whose controls do not go with Tr(F)).
 
     Returns:
         Correlation to power.
@@ -62,7 +64,7 @@ def planned_power(groups: list[int]) -> dict[float, float]:
         >>> {r: round(power, 2) for r, power in planned_power([6] * 6).items()}
         {0.4: 0.61, 0.6: 0.96, 0.8: 1.0}
     """
-    degrees = degrees_of_freedom(groups)
+    degrees = degrees_of_freedom(groups) - (controls + 2 if controls else 0)
     return {r: power_at(r, degrees) for r in EFFECTS}
 
 

@@ -14,9 +14,10 @@ import jinja2
 from markupsafe import Markup
 
 from analysis.document import Block, Figure, Paragraph, Table
+from analysis.margins import Verdict
 from analysis.numbers import Numbers
 from analysis.rows import Rows
-from analysis.statements import Verdict
+from analysis.statements import capital
 
 _HERE = Path(__file__).parent
 
@@ -65,12 +66,12 @@ def page(document: Document, library: str) -> str:
     sections = []
     for key, title, blocks in document.sections:
         sections.append({"key": key, "title": title, "blocks": [_block(block, fill, rows, charts) for block in blocks]})
-    verdicts = [{"key": v.hypothesis, "word": v.word, "text": fill(_capital(v.template))} for v in document.verdicts]
+    verdicts = [{"key": v.hypothesis, "word": v.word, "text": fill(capital(v.template))} for v in document.verdicts]
     data = json.dumps({"charts": charts, "rows": rows}, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return _template().render(
         study=document.study,
         running=document.running,
-        answer=fill(_capital(document.answer)),
+        answer=fill(capital(document.answer)),
         verdicts=verdicts,
         reading=fill(document.reading),
         account=document.account,
@@ -86,10 +87,6 @@ def _template() -> jinja2.Template:
     loader = jinja2.FileSystemLoader(_HERE)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     return environment.get_template("page.html")
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _marker(numbers: Numbers) -> Any:
@@ -138,8 +135,8 @@ def markdown(document: Document, pictures: Mapping[str, str]) -> str:
     lines = [f"# {document.study}", ""]
     if document.running:
         lines += ["The study is still running; this report shows what is there so far.", ""]
-    lines += [f"**{_capital(fill(document.answer))}**", ""]
-    lines += [f"- {v.hypothesis} **{v.word}**: {_capital(fill(v.template))}" for v in document.verdicts]
+    lines += [f"**{capital(fill(document.answer))}**", ""]
+    lines += [f"- {v.hypothesis} **{v.word}**: {capital(fill(v.template))}" for v in document.verdicts]
     lines += ["", fill(document.reading), "", f"Account: {document.account}", ""]
     for _, title, blocks in document.sections:
         lines += [f"## {title}", ""]

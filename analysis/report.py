@@ -12,6 +12,7 @@ from analysis import render, statements
 from analysis.configurations import StudyTables, tables
 from analysis.document import Block, Figure, Missing, Paragraph
 from analysis.export import table_files
+from analysis.margins import Verdict
 from analysis.numbers import Number, Numbers
 from analysis.pictures import LIBRARY, Drawing, static
 from analysis.publish import check_writable, publish
@@ -55,7 +56,7 @@ class Findings:
 
     results: dict[str, Any]
     numbers: Numbers
-    verdicts: list[statements.Verdict]
+    verdicts: list[Verdict]
 
     def sentences(self) -> list[str]:
         """One sentence a hypothesis, as far as measured; H1 always.

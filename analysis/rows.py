@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 SIGNIFICANT = 5
-_IDENTITY = ("id", "label", "family", "configuration", "seed", "collapsed", "dose", "dose_label", "settings")
+_IDENTITY = ("id", "label", "family", "configuration", "seed", "unfit", "dose", "dose_label", "settings")
 _DRAWN = re.compile(
     r"accuracy\..+|fisher_trace|fisher_trace_se|fisher_trace\..+|gap\..+|transfer_gap|gain|distance|english_kept"
     r"|stage2\..+\.gain"
@@ -114,7 +114,7 @@ def model_rows(models: pd.DataFrame, searched: Mapping[str, Sequence[str]]) -> R
     """
     identity = pd.DataFrame({
         "id": models["trial_id"], "label": models["label"], "family": models["family"],
-        "configuration": models["configuration"], "seed": models["seed"], "collapsed": models["collapsed"].astype(bool),
+        "configuration": models["configuration"], "seed": models["seed"], "unfit": ~models["fitted"].astype(bool),
         "dose": models["dose_rank"].fillna(0.5), "dose_label": [label.partition("=")[2] for label in models["label"]],
         "settings": _settings(models, searched),
     })  # fmt: skip

@@ -1,57 +1,47 @@
 """The words of the report: from the numbers of a hypothesis to its verdict and its sentence, by fixed rules.
 
-The words, declared before looking: supported = adjusted p < .05 and the declared sign; contradicted =
-adjusted p < .05 and the other sign; no association = the interval lies inside -+.3; else undecided, with the number
-of units that would decide. Everything here is a function of numbers.json.
+The words, declared before looking: supported = adjusted p < .05 and the declared sign, also given every declared
+control; contradicted = the same with the other sign; explained = adjusted p < .05, but not given some control;
+no association = the interval lies inside -+.3; else undecided, with the number of units that would decide. Everything
+here is a function of numbers.json.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
+from analysis.declared import HYPOTHESES, TOGETHER, control_name
+from analysis.margins import Verdict, Word, equivalence, ratio
 from analysis.numbers import Number, Numbers
 from analysis.permutation import holm
 from analysis.power import ALPHA, NO_ASSOCIATION, configurations_to_decide
 
-Word = Literal["supported", "contradicted", "no association", "undecided", "not measured"]
-EQUIVALENCE_MARGIN = 0.01  # H3: one point of accuracy
-RATIO_MARGIN = 0.1  # H5: the KL ratio counts as 1 within a tenth; the margin is ours
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the data say of one hypothesis.
-
-    Attributes:
-        hypothesis: H1 to H5.
-        declared: The hypothesis, as declared before looking.
-        word: The verdict.
-        template: Its sentence with references to numbers.
-    """
-
-    hypothesis: str
-    declared: str
-    word: Word
-    template: str
-
-
-DECLARED = {
-    "H1": "English validation accuracy falls with ln Tr(F)",
-    "H2": "ln Tr(F) falls with the consistency weight",
-    "H3": "the best Fisher penalty does as well as the best consistency weight",
-    "H4": "the gain of the second stage falls with ln Tr(F)",
-    "H5": "the KL ratio of equation 1 is 1 for small noise",
-}
-_GOES = {  # what is declared to fall with what
-    "H1": ("English validation accuracy", "Tr(F)"),
-    "H2": ("Tr(F)", "the consistency weight"),
-    "H4": ("the gain of the second stage", "Tr(F)"),
+_FALLS = {  # what a correlation says in plain English: below 0, above 0, neither, open
+    "H1": (
+        "flatter models were more accurate in English",
+        "flatter models were less accurate in English",
+        "flatter models were neither more nor less accurate in English",
+        "whether flatter models are more accurate in English stays open",
+    ),
+    "H2": (
+        "a larger consistency weight gave flatter models",
+        "a larger consistency weight gave sharper models",
+        "a larger consistency weight gave neither flatter nor sharper models",
+        "whether a larger consistency weight gives flatter models stays open",
+    ),
+    "H4": (
+        "flatter models gained more from the second stage",
+        "flatter models gained less from the second stage",
+        "flatter models gained neither more nor less from the second stage",
+        "whether flatter models gain more from the second stage stays open",
+    ),
 }
 
 
 def adjust(numbers: Numbers) -> Numbers:
     """Holm over H1 to H4, as far as they were measured, and the units that would decide.
+
+    A control's p is adjusted as the headline's would be if it had that p.
 
     Args:
         numbers: All numbers; the hypotheses have the ids H1 to H5.
@@ -61,11 +51,29 @@ def adjust(numbers: Numbers) -> Numbers:
     """
     found = {key: numbers[key].p for key in ("H1", "H2", "H3", "H4") if key in numbers}
     adjusted = holm(found)
+    for key in found:
+        for control in controls(key, numbers):
+            if numbers[control].p is not None:
+                adjusted[control] = holm(found | {key: numbers[control].p})[key]
     out = dict(numbers.adjusted(adjusted))
-    for key in _GOES:
+    tests = max(1, sum(p is not None for p in found.values()))
+    for key in _FALLS:
         if key in out and correlation_word(out[key]) == "undecided" and out[key].value is not None:
-            out[key] = replace(out[key], needed=_needed(out[key], max(1, len(adjusted))))
+            out[key] = replace(out[key], needed=_needed(out[key], tests))
     return Numbers(out)
+
+
+def controls(key: str, numbers: Numbers) -> list[str]:
+    """The ids of a headline's controls.
+
+    Args:
+        key: H1 to H5.
+        numbers: All numbers.
+
+    Returns:
+        ``KEY.given.CONTROL`` of each.
+    """
+    return [name for name in numbers if name.startswith(f"{key}.given.")]
 
 
 def _needed(number: Number, tests: int) -> int:
@@ -78,7 +86,7 @@ def _needed(number: Number, tests: int) -> int:
 
 
 def correlation_word(number: Number) -> Word:
-    """The verdict on a correlation whose declared sign is negative.
+    """The verdict on a correlation whose declared sign is negative, before its controls are asked.
 
     Args:
         number: r with interval and adjusted p.
@@ -101,62 +109,90 @@ def correlation_word(number: Number) -> Word:
     return "no association" if -NO_ASSOCIATION < number.low <= number.high < NO_ASSOCIATION else "undecided"
 
 
-def _correlation(key: str, number: Number) -> Verdict:
+def survives(number: Number, control: Number) -> bool:
+    """Whether a significant headline stands given one control: same sign, adjusted p below .05.
+
+    Args:
+        number: The headline.
+        control: The partial correlation given the control.
+
+    Returns:
+        True also for a control that is constant within families and so explains nothing.
+    """
+    if control.status == "constant":
+        return True
+    if control.value is None or number.value is None or control.p_adjusted is None:
+        return False
+    return control.p_adjusted < ALPHA and control.value * number.value > 0
+
+
+def _correlation(key: str, numbers: Numbers) -> Verdict:
+    number, declared = numbers[key], HYPOTHESES[key].text
     word = correlation_word(number)
-    what, other = _GOES[key]
-    scope = "within the family" if number.families == 1 else "within families"
-    text = {
-        "supported": f"{scope} {what} falls as {other} grows",
-        "contradicted": f"{scope} {what} rises as {other} grows",
-        "no association": f"{scope} {what} does not go with {other}",
-        "undecided": f"it stays open whether {what} goes with {other} {scope}",
-    }[word]
+    below, above, neither, stays_open = _FALLS[key]
     if number.value is None:
-        return Verdict(key, DECLARED[key], word, f"{text}: {{{key}:reason}} ({{{key}:n}} configurations counted).")
+        ending = f"({{{key}:n}} configurations counted)"
+        return Verdict(key, declared, word, f"{stays_open}: {{{key}:reason}} {ending}.")
+    plain = {"supported": below, "contradicted": above, "no association": neither, "undecided": stays_open}[word]
+    given, after = "", ""
+    names = controls(key, numbers) if word in ("supported", "contradicted") else []
+    failed = [name for name in names if not survives(number, numbers[name])]
+    if failed:
+        tested = [name for name in failed if numbers[name].status == "tested"]
+        if tested:
+            word = "explained"
+            strongest = max(tested, key=lambda name: _doubt(number, numbers[name]))
+            plain += f", but not at equal {_name(key, strongest)}"
+            given = f"; given it r {{{strongest}}}, {{{strongest}:p_adjusted}}"
+        else:
+            word = "undecided"
+            plain = f"{stays_open}: {_untested(key, failed[0], numbers[failed[0]])}"
+    elif names:
+        held = [name for name in names if numbers[name].status == "tested"]
+        plain += _also(key, held)
+        if held:
+            weakest = max(held, key=lambda name: _doubt(number, numbers[name]))
+            given = f"; at the least {{{weakest}}}, {{{weakest}:p_adjusted}}, given {_name(key, weakest)}"
+    for name in names:
+        if numbers[name].status == "constant":
+            after += f" {capital(_name(key, name))} is the same within families, so it explains nothing."
+    if word == "undecided" and number.needed:
+        given = f"; about {{{key}:needed}} configurations would decide if r stayed"
     design = f"{{{key}:n}} configurations in {{{key}:families}} {'family' if number.families == 1 else 'families'}"
-    facts = f"({'trend' if key == 'H2' else 'partial'} r {{{key}}}, {{{key}:p_adjusted}} after Holm, {design})"
-    ending = f"; about {{{key}:needed}} configurations would decide if r stayed" if word == "undecided" else ""
-    return Verdict(key, DECLARED[key], word, f"{text} {facts}{ending}.")
+    facts = f"{'trend' if key == 'H2' else 'partial'} r {{{key}}}, {{{key}:p_adjusted}} after Holm, {design}{given}"
+    return Verdict(key, declared, word, f"{plain} ({facts}).{after}")
 
 
-def _equivalence(number: Number) -> Verdict:
-    """H3: the mean difference of accuracy, Fisher penalty minus consistency, against a margin of one point."""
-    declared = DECLARED["H3"]
-    if number.value is None:
-        return Verdict(
-            "H3", declared, "undecided", "the best Fisher penalty and the best consistency weight: {H3:reason}."
-        )
-    facts = "({H3} points of English accuracy, {H3:p_adjusted} after Holm, {H3:n} seeds)"
-    decided = number.p_adjusted is not None and number.p_adjusted < ALPHA
-    if decided and abs(number.value) < EQUIVALENCE_MARGIN:
-        word: Word = "supported"
-        text = "the best Fisher penalty does as well as the best consistency weight, to within one point"
-    elif decided:
-        word = "contradicted"
-        side = "worse" if number.value < 0 else "better"
-        text = f"the best Fisher penalty is {side} than the best consistency weight by more than one point"
-    else:
-        word = "undecided"
-        text = "whether the best Fisher penalty does as well as the best consistency weight stays open"
-        facts += "; about {H3:needed} seeds would decide" if number.needed else ""
-    return Verdict("H3", declared, word, f"{text} {facts}.")
+def _doubt(number: Number, control: Number) -> float:
+    """How far a control takes a headline away: its p, beyond 1 where the sign is turned."""
+    p = 1.0 if control.p is None else control.p
+    return p if (control.value or 0.0) * (number.value or 0.0) > 0 else 2.0 - p
 
 
-def _ratio(number: Number) -> Verdict:
-    declared = DECLARED["H5"]
-    if number.value is None or number.low is None or number.high is None:
-        return Verdict(
-            "H5", declared, "undecided", "whether the KL ratio of equation 1 is one stays open: {H5:reason}."
-        )
-    inside = number.low > 1 - RATIO_MARGIN and number.high < 1 + RATIO_MARGIN
-    outside = number.high < 1 - RATIO_MARGIN or number.low > 1 + RATIO_MARGIN
-    word: Word = "supported" if inside else "contradicted" if outside else "undecided"
-    text = {
-        "supported": "for small noise the KL divergence is what equation 1 says, to within a tenth",
-        "contradicted": "for the smallest noise tried the KL divergence is not what equation 1 says",
-        "undecided": "whether the KL divergence is what equation 1 says, to within a tenth, stays open",
-    }[word]
-    return Verdict("H5", declared, word, f"{text} (ratio {{H5}}, {{H5:n}} configurations).")
+def _name(key: str, control: str) -> str:
+    return control_name(key, control.removeprefix(f"{key}.given."))
+
+
+def _untested(key: str, control: str, number: Number) -> str:
+    """Why a control could not be asked."""
+    if number.status == "missing":
+        return f"the control {_name(key, control)} was not measured in every fitted model"
+    if control.startswith(f"{key}.given.{TOGETHER}"):
+        return "all controls together leave too little to correlate"
+    return f"the control {_name(key, control)} leaves too little to correlate"
+
+
+def _also(key: str, held: list[str]) -> str:
+    """What a headline survived, in plain English."""
+    found = {name.removeprefix(f"{key}.given.").partition(".")[0] for name in held} - {TOGETHER}
+    parts = []
+    for control in HYPOTHESES[key].controls:
+        if control.key in found:
+            parts.append("training fit" if control.key in ("train_nll", "train_accuracy") else control.name)
+    parts = list(dict.fromkeys(parts))
+    if not parts:
+        return ""
+    return f", also at equal {', '.join(parts[:-1])}{' and ' if len(parts) > 1 else ''}{parts[-1]}"
 
 
 def verdicts(numbers: Numbers) -> list[Verdict]:
@@ -169,15 +205,16 @@ def verdicts(numbers: Numbers) -> list[Verdict]:
         The verdicts; "not measured" where the study has no such data.
     """
     out = []
-    for key, declared in DECLARED.items():
+    for key, hypothesis in HYPOTHESES.items():
+        declared = hypothesis.text
         if key not in numbers:
             out.append(Verdict(key, declared, "not measured", f"no complete trial says whether {declared}."))
         elif key == "H3":
-            out.append(_equivalence(numbers[key]))
+            out.append(equivalence(numbers[key]))
         elif key == "H5":
-            out.append(_ratio(numbers[key]))
+            out.append(ratio(numbers[key]))
         else:
-            out.append(_correlation(key, numbers[key]))
+            out.append(_correlation(key, numbers))
     return out
 
 
@@ -189,6 +226,18 @@ def sentence(verdict: Verdict, numbers: Numbers) -> str:
         numbers: All numbers, adjusted.
 
     Returns:
-        For example "H1 supported: within families English validation accuracy falls as Tr(F) grows (...)."
+        For example "H1 supported: Flatter models were more accurate in English, also at equal training fit (...)."
     """
-    return f"{verdict.hypothesis} {verdict.word}: {numbers.text(verdict.template)}"
+    return f"{verdict.hypothesis} {verdict.word}: {capital(numbers.text(verdict.template))}"
+
+
+def capital(text: str) -> str:
+    """A text with a large first letter.
+
+    Args:
+        text: The text.
+
+    Returns:
+        It, otherwise unchanged.
+    """
+    return text[:1].upper() + text[1:]

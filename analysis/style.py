@@ -1,7 +1,7 @@
 """How a figure looks: the families' colours and shapes, and axes with ticks that can be read. No drawing here.
 
 Colour and shape both name the family, so that a figure survives greyscale and colour blindness (Okabe and Ito 2008);
-size names the dose; a hollow mark is a collapsed model.
+size names the dose; a hollow mark is a model that did not fit its training data.
 """
 
 from __future__ import annotations

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import signal
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -14,12 +15,19 @@ from study.account import UNFINISHED, UNREADABLE, account, account_line, trial_s
 from study.config import StudyConfig
 from study.interruption import TIME_BUDGET, Interruption
 from study.plan import draft
-from study.records import REPORT_PAGE, StudyRecord, read_study, read_trials
+from study.records import REPORT_PAGE, StudyRecord, TrialRecord, read_study, read_trials
 from study.storage import STUDY_FILE, Store
 from trainables.errors import InputError
 
 COMPLETE, FAULT, INCOMPLETE = 0, 1, 3
 """Exit codes: every planned trial complete; something stopped the sweep; some trials failed or diverged."""
+
+TRUSTED = 0.9
+"""The reliability of ln Tr(F) below which a running study says how many examples it would take."""
+ADVISED_AFTER = 6
+"""Configurations that it takes before anything is said of a reliability."""
+UNFIT = 0.25
+"""The share of models that do not fit their training data in the second case of the dry run's power."""
 
 
 def resume_command(folder: Store, *options: str) -> str:
@@ -183,6 +191,7 @@ def print_power(study: StudyConfig, console: Console) -> None:
         study: The planned study.
         console: Where to say it.
     """
+    from analysis.declared import HYPOTHESES
     from analysis.power import planned_power
 
     # Slots are left out as in the headline: an adaptive search picks them by their outcome, so they are no sample.
@@ -191,6 +200,43 @@ def print_power(study: StudyConfig, console: Console) -> None:
     if not groups:
         console.print("power: none, since no family has two configurations or more")
         return
-    found = ", ".join(f"{power:.2f} at {r:g}" for r, power in planned_power(groups).items())
     design = f"{sum(groups)} configurations in {len(groups)} families"
+    found = ", ".join(f"{power:.2f} at {r:g}" for r, power in planned_power(groups).items())
     _say(console, f"power of the headline test by within-family correlation: {found} ({design})")
+    controls = sum(not control.setting for control in HYPOTHESES["H1"].controls)
+    kept = [max(0, count - round(count * UNFIT)) for count in groups]
+    whole, fewer = (planned_power(sizes, controls)[0.6] for sizes in (groups, kept))
+    _say(
+        console,
+        f"power of a verdict that survives its controls, at 0.6: {whole:.2f} if every model fits its training data "
+        f"(which no plan can know), {fewer:.2f} if a quarter of each family does not",
+    )
+
+
+def trace_advice(records: Iterable[TrialRecord]) -> str | None:
+    """Whether Tr(F) is over enough examples, from the first trials of a study.
+
+    Args:
+        records: Trials that ended.
+
+    Returns:
+        One line; None before six configurations of families of two or more were measured, and where no more examples
+        are needed.
+    """
+    from analysis.measurement_error import examples_needed, reliability
+
+    measured: dict[tuple[str, str], list[tuple[float, float, float]]] = {}
+    for record in records:
+        trace, error, examples = (record.measurements.get(f"fisher_trace{part}") for part in ("", "_se", "_examples"))
+        if record.state == "complete" and trace and error and examples and trace > 0:
+            measured.setdefault((record.arm, record.label), []).append(
+                (math.log(trace), (error / trace) ** 2, examples)
+            )
+    means = {key: [sum(column) / len(rows) for column in zip(*rows, strict=True)] for key, rows in measured.items()}
+    errors = [error / len(measured[key]) for key, (_, error, _) in means.items()]
+    found = reliability([mean for mean, _, _ in means.values()], errors, [arm for arm, _ in means])
+    if found.n < ADVISED_AFTER or found.value is None or found.value >= TRUSTED:
+        return None
+    needed = examples_needed(found, sum(examples for *_, examples in means.values()) / len(means), TRUSTED)
+    ending = f"about {needed:,} would give {TRUSTED:g}" if needed else "its error is as large as its spread"
+    return f"ln Tr(F) has a reliability of {found.value:.2f} so far; {ending} (measure.trace_examples)"

@@ -199,6 +199,18 @@ class Arm(Frozen):
         return value
 
 
+class AnswerConfig(Frozen):
+    """How the report reads a study; declared with the plan, before anything runs."""
+
+    fit: float = Field(
+        0.95,
+        gt=0,
+        le=1,
+        description="share of the baseline's training accuracy that a model reaches to be fitted; headlines run over "
+        "fitted models",
+    )
+
+
 class StudyConfig(Frozen):
     """Everything that determines the plan of a study."""
 
@@ -208,6 +220,7 @@ class StudyConfig(Frozen):
     base: TrialConfig = Field(TrialConfig(), description="the trial that every arm changes")
     seeds: Count = Field(1, description="repeats of every configuration, with seeds base.seed, base.seed + 1, ...")
     arms: tuple[Arm, ...] = Field(min_length=1, description="the families, in the order of the plan")
+    answer: AnswerConfig = Field(AnswerConfig(), description="how the report reads the study")
 
     @model_validator(mode="after")
     def _arms_are_distinct_and_fit(self) -> StudyConfig:

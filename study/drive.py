@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from study.answer import trace_advice
 from study.config import StudyConfig
 from study.interruption import Interruption
 from study.lock import DriverLock
@@ -123,7 +124,8 @@ def drive(work: Work, assets: Assets, resources: Resources, console: Console, in
             raise InputError(f"cannot write to {folder.location}: {error}; choose another --storage") from None
         try:
             searches = _searches(work, int(name))
-            with SweepProgress(console, pending, done=len(work.planned) - len(pending)) as progress:
+            done = len(work.planned) - len(pending)
+            with SweepProgress(console, pending, done, advise=trace_advice) as progress:
                 sweep(pending, assets, decided, folder, name, write, progress, interruption, searches=searches)
         finally:
             tidy()

@@ -46,6 +46,10 @@ class PlannedTrial:
     slot: int | None = None
 
 
+ANSWER = "answer."
+"""Begins the paths of a study's own settings, which no trial has."""
+
+
 def parse_settings(settings: Sequence[str]) -> dict[str, str]:
     """Path and value of every ``--set PATH=VALUE``.
 
@@ -85,7 +89,7 @@ def narrow(
         name: Another name.
         arms: Arms to keep, with commas; ``kl=0.6`` keeps that arm with this value alone, and may be repeated.
         seeds: Another number of repeats.
-        values: Dotted path to text, for the base of every arm.
+        values: Dotted path to text, for the base of every arm; ``answer.fit`` is the study's own.
 
     Returns:
         The changed study.
@@ -93,10 +97,12 @@ def narrow(
     Raises:
         InputError: An arm or a path is unknown, a value does not fit, or a path belongs to an arm.
     """
-    base = with_values(study.base, values or {})
+    own = {path: value for path, value in (values or {}).items() if path.startswith(ANSWER)}
+    of_base = {path: value for path, value in (values or {}).items() if path not in own}
+    base = with_values(study.base, of_base)
     kept = study.arms if arms is None else select_arms(study, base, arms)
     for arm in kept:
-        refuse_taken_paths(arm, values or {})
+        refuse_taken_paths(arm, of_base)
     changed: dict[str, Any] = {
         "name": study.name if name is None else name,
         "description": study.description,
@@ -104,6 +110,7 @@ def narrow(
         "base": absolute_folders(base),
         "seeds": study.seeds if seeds is None else seeds,
         "arms": kept,
+        "answer": study.answer.model_dump() | {path.removeprefix(ANSWER): value for path, value in own.items()},
     }
     try:
         return StudyConfig(**changed)

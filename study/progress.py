@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
@@ -27,12 +27,21 @@ class SweepProgress:
         console: Where to show it.
         trials: The trials that will run.
         done: Trials of the study that were finished before.
+        advise: From the trials that ended to a line that is said once, as soon as there is one.
     """
 
-    def __init__(self, console: Console, trials: Sequence[PlannedTrial], done: int) -> None:
+    def __init__(
+        self,
+        console: Console,
+        trials: Sequence[PlannedTrial],
+        done: int,
+        advise: Callable[[Sequence[TrialRecord]], str | None] = lambda records: None,
+    ) -> None:
         self._console = console
         self._trials = {trial.trial_id: trial for trial in trials}
         self._before = done
+        self._advise = advise
+        self._advice: str | None = None
         self._running: set[str] = set()
         self._ended: list[TrialRecord] = []
         self._seconds: dict[str, list[float]] = defaultdict(list)
@@ -80,6 +89,10 @@ class SweepProgress:
                 Text(f"[{done}/{self._before + len(self._trials)}] {summary(record)}{self._time_left()}"),
                 soft_wrap=True,
             )
+
+        if self._advice is None and (advice := self._advise(self._ended)):
+            self._advice = advice
+            self._console.print(Text(advice), soft_wrap=True)
 
     def _time_left(self) -> str:
         left = self.seconds_left()

@@ -1,4 +1,4 @@
-"""Account of trials: planned = complete + diverged + failed + unfinished + unreadable, and why."""
+"""Account of trials: planned = the sum over the states, and why; and which models fitted their training data."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import numpy as np
 
 from analysis.configurations import StudyTables
 from analysis.document import Block, Paragraph, Section, Table
+from analysis.models import NOT_REACHED
 from analysis.numbers import Number, Numbers, count, plain
 
-STATES = ("complete", "diverged", "failed", "unfinished", "unreadable")
+STATES = ("complete", NOT_REACHED, "diverged", "failed", "unfinished", "unreadable")
+RARE = (NOT_REACHED, "unreadable")  # states without a column where no trial is in them
 SHIFT_GRID = 2  # more than two collapsed weights of a family ask for another grid
 
 
@@ -20,8 +22,10 @@ class Account:
 
     Attributes:
         numbers: The counts.
-        rows: A row a family: name, configurations, then trials planned and in each state.
+        states: The states that have a column.
+        rows: A row a family: name, configurations, trials planned and in each state, models fitted and collapsed.
         reasons: (trial, state, reason) of the trials that are neither complete nor unfinished.
+        fit: Which models count as fitted, and how many do.
         excluded: What complete trials lack for Figure 1, one sentence each.
         shift: Families in which more than two configurations collapsed.
         notes: What was noted of the models and the data when the study began, one sentence each.
@@ -29,8 +33,10 @@ class Account:
     """
 
     numbers: dict[str, Number]
+    states: list[str]
     rows: list[list[str]]
     reasons: list[tuple[str, str, str]]
+    fit: str
     excluded: list[str]
     shift: list[str]
     notes: list[str]
@@ -47,8 +53,8 @@ def compute(tables: StudyTables) -> Account:
         The account.
     """
     trials, models = tables.trials, tables.models
-    unreadable = tables.account.get("unreadable", 0)
     numbers = {f"account.{state}": count(tables.account.get(state, 0)) for state in ("planned", *STATES)}
+    states = [state for state in STATES if tables.account.get(state, 0) or state not in RARE]
     collapsed = models["collapsed"].to_numpy(dtype=bool)
     numbers["account.collapsed"] = count(int(collapsed.sum()))
     numbers["account.configurations"] = count(int(models["configuration"].nunique()))
@@ -61,16 +67,41 @@ def compute(tables: StudyTables) -> Account:
         if fallen > SHIFT_GRID:
             shift.append(family)
         cells = [family, str(planned["label"].nunique()), str(len(planned))]
-        cells += [str(int((planned["state"] == state).sum())) for state in STATES[: 5 if unreadable else 4]]
-        rows.append([*cells, str(int(mine["collapsed"].sum()))])
-    ended = trials.loc[trials["state"].isin(["diverged", "failed"])] if len(trials) else trials
+        cells += [str(int((planned["state"] == state).sum())) for state in states]
+        rows.append([*cells, str(int(mine["fitted"].sum())), str(int(mine["collapsed"].sum()))])
+    ended = trials.loc[trials["state"].isin(["diverged", "failed", NOT_REACHED])] if len(trials) else trials
     reasons = [
         (str(r.trial_id), f"{r.state}, {r.label}, seed {r.seed}", str(r.reason or "no reason recorded"))
         for r in ended.itertuples()
     ]
     reasons += [(name, "unreadable", reason) for name, reason in tables.unreadable]
     notes = [str(note) for note in tables.study.get("notes", ())]
-    return Account(numbers, rows, reasons, _excluded(tables, numbers), shift, notes, tables.running)
+    fit = _fit(tables, numbers)
+    return Account(numbers, states, rows, reasons, fit, _excluded(tables, numbers), shift, notes, tables.running)
+
+
+def _fit(tables: StudyTables, numbers: dict[str, Number]) -> str:
+    """The declared population as a sentence, its counts among the numbers."""
+    known = np.isfinite(tables.models["train_accuracy"].to_numpy(dtype=np.float64, na_value=np.nan))
+    fitted = tables.models["fitted"].to_numpy(dtype=bool)
+    numbers["account.fitted"] = count(int(fitted.sum()))
+    numbers["account.unfit"] = count(int((known & ~fitted).sum()))
+    numbers["account.fit"] = Number(tables.fit, "share")
+    if not known.any():
+        return "No model has a training accuracy, so none is known to have fitted its training data."
+    reference = tables.reference
+    numbers["account.reference"] = Number(
+        reference.value, "percent", n=reference.n, unit="trial", method=reference.what
+    )
+    text = (
+        "A model has fitted its training data when its training accuracy is at least {account.fit} of the reference's, "
+        f"{{account.reference}} ({reference.what}): {{account.fitted}} have, {{account.unfit}} have not "
+        "(hollow marks, outside the headlines)"
+    )
+    if lacking := int((~known).sum()):
+        numbers["account.fit_unknown"] = count(lacking)
+        text += ", of {account.fit_unknown} the training accuracy is not known"
+    return f"{text}. Of those that have not, {{account.collapsed}} collapsed: they do no better than chance."
 
 
 def _excluded(tables: StudyTables, numbers: dict[str, Number]) -> list[str]:
@@ -86,6 +117,10 @@ def _excluded(tables: StudyTables, numbers: dict[str, Number]) -> list[str]:
     return out
 
 
+def _said(state: str) -> str:
+    return state.replace("_", " ")
+
+
 def line(numbers: Numbers, running: bool) -> str:
     """The account in one line.
 
@@ -96,9 +131,8 @@ def line(numbers: Numbers, running: bool) -> str:
     Returns:
         The line.
     """
-    states = ", ".join(
-        f"{{account.{state}}} {state}" for state in STATES if state == "complete" or numbers[f"account.{state}"].value
-    )
+    counted = [state for state in STATES if state == "complete" or numbers[f"account.{state}"].value]
+    states = ", ".join(f"{{account.{state}}} {_said(state)}" for state in counted)
     end = "; the study is still running" if running else ""
     return numbers.text(f"{{account.planned}} trials planned: {states}{end}.")
 
@@ -115,17 +149,16 @@ def draw(result: Account, numbers: Numbers) -> list[Block]:
     """
     blocks: list[Block] = [
         Paragraph(
-            f"{line(numbers, result.running)} Families planned: {{account.families}}; configurations with a complete "
-            "trial: {account.configurations}; collapsed models: {account.collapsed} (training accuracy below the "
-            "majority share plus five points; hollow marks, outside the headlines)."
+            f"{line(numbers, result.running)} Families planned: {{account.families}}; configurations with a model: "
+            "{account.configurations}."
         ),
+        Paragraph(result.fit),
         *(Paragraph(text) for text in result.excluded),
     ]
     if result.shift:
         names = ", ".join(result.shift)
         blocks.append(Paragraph(f"More than two configurations collapsed in {names}: shift that grid by a decade."))
-    states = STATES if numbers["account.unreadable"].value else STATES[:4]
-    headings = ["family", "configurations", "planned", *states, "collapsed"]
+    headings = ["family", "configurations", "planned", *map(_said, result.states), "fitted", "collapsed"]
     blocks.append(Table(headings, result.rows, "Trials by family and state.", sortable=True))
     if result.reasons:
         shown = [[plain(cell) for cell in reason] for reason in result.reasons[:50]]

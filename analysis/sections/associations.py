@@ -9,23 +9,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis import figures
-from analysis.association import centred, leave_one_family_out, partial_correlation, within
+from analysis.association import centred, leave_one_family_out, partial_correlation
 from analysis.comparison import sign_error
 from analysis.configurations import StudyTables
 from analysis.document import Block, Figure, Missing, Paragraph, Section, Table
+from analysis.headlines import EVERYTHING
 from analysis.numbers import Number, Numbers, from_association
+from analysis.population import SENSITIVITY
 from analysis.rows import Rows
 from analysis.sections import shared
 from analysis.style import POINTS, Axis, Families, Tip
 
 OUTCOMES = {"accuracy": ("accuracy.en", "H1", "English accuracy"), "gain": ("gain", "H4", "the gain")}
-LEARNING_RATE = "config.stages.0.optimizer.learning_rate"
-HELD = {
-    "accuracy_before": ("given the accuracy before the second stage", "gain"),
-    "train_nll": ("given training NLL", ""),
-    "measure.label_variance": ("given label variance (Tr(F) is partly uncertainty)", ""),
-    LEARNING_RATE: ("given the learning rate", ""),
-}
 UNTRACED = "accuracy_untraced"  # English validation accuracy on the rows that fisher_trace was not measured on
 LARGEST_FAMILY = 1_000  # more configurations than this are thinned evenly for the pairs of the sign error
 TRIAL = "trial (seed within a configuration)"
@@ -65,7 +60,10 @@ def _lines(
 ) -> list[tuple[str, str, bool]]:
     """Fill in the numbers of one outcome; the lines of its table in order."""
     lines = [("headline: partial Pearson given family", head, False)]
-    lines.append(("headline with collapsed models", f"{head}.with_collapsed", False))
+    lines.append(("headline with all models", f"{head}.{EVERYTHING}", False))
+    for share in SENSITIVITY:
+        percent = f"{100 * share:.0f}"
+        lines.append((f"headline at {percent} % of the training accuracy", f"{head}.at.{percent}", False))
 
     def add(label: str, name: str, number: Number, compared: bool = False) -> None:
         numbers[f"{outcome}.{name}"] = number
@@ -73,11 +71,11 @@ def _lines(
 
     add("Spearman, given family", "spearman", shared.correlate(tables, "ln_trace", column, ranks=True))
     means = tables.means(column, "ln_trace")
+    if tables.has("ln_trace_median", column):
+        number = shared.correlate(tables, "ln_trace_median", column)
+        add("ln of the median over examples in the place of ln Tr(F)", "median", number)
     pooled = partial_correlation(means["ln_trace"], means[column], np.zeros(len(means)))
     add("pooled over families (mixes families; for comparison)", "pooled", from_association(pooled), True)
-    for held, (label, only) in HELD.items():
-        if only in ("", outcome) and _varies(tables, held, column):
-            add(label, f"given.{held}", shared.correlate(tables, "ln_trace", column, held))
     if outcome == "accuracy" and tables.has(UNTRACED, "ln_trace"):
         number = shared.correlate(tables, "ln_trace", UNTRACED)
         add("accuracy on the validation rows that Tr(F) did not see", "other_rows", number)
@@ -104,13 +102,6 @@ def _lines(
             add(label, name, from_association(found, TRIAL))
     numbers[f"{outcome}.sign_error"] = _sign_error(tables, means, column)
     return lines
-
-
-def _varies(tables: StudyTables, held: str, column: str) -> bool:
-    if held not in tables.models or not tables.has(held, column, "ln_trace"):
-        return False
-    means = tables.means(held, column, "ln_trace")
-    return within(means[held], means[column], means["family"]).reason is None
 
 
 def _sign_error(tables: StudyTables, means: pd.DataFrame, column: str) -> Number:
@@ -152,7 +143,7 @@ def _deviations(tables: StudyTables) -> Rows:
     moved = centred(means[["ln_trace", "accuracy.en"]].to_numpy(), means["family"].to_numpy())
     first = tables.models.drop_duplicates("configuration")
     doses = dict(zip(first["configuration"], first["dose_rank"].fillna(0.5).astype(float), strict=True))
-    names = ["id", "label", "family", "configuration", "collapsed", "dose", "x", "y"]
+    names = ["id", "label", "family", "configuration", "unfit", "dose", "x", "y"]
     values = [
         [row.label, row.label, row.family, row.configuration, 0, doses[row.configuration], float(x), float(y)]
         for row, (x, y) in zip(means.itertuples(), moved, strict=True)
@@ -176,8 +167,9 @@ def draw(result: Associations, numbers: Numbers) -> list[Block]:
         blocks.append(
             Figure("within-families", figures.finish(chart), {"deviations": result.deviations}, caption, alternative)
         )
-    for outcome, lines in result.lines.items():
-        name = OUTCOMES[outcome][2]
+    for outcome, found in result.lines.items():
+        _, head, name = OUTCOMES[outcome]
+        lines = [*found[:1], *shared.control_lines(head, numbers), *found[1:]]
         rows = shared.forest_rows(lines, numbers)
         x = Axis("value", "correlation with ln Tr(F) and its 95 % interval", -1.02, 1.02)
         chart = figures.forest(f"{outcome}_forest", x, bands=(-0.3, 0.0, 0.3))

@@ -12,12 +12,12 @@ from scipy.special import stdtr, stdtrit
 from analysis import figures
 from analysis.configurations import StudyTables
 from analysis.document import Block, Figure, Missing, Paragraph, Section, Table
+from analysis.margins import EQUIVALENCE_MARGIN
 from analysis.numbers import Number, Numbers, from_association
 from analysis.permutation import headline
 from analysis.power import ALPHA
 from analysis.rows import Rows, short_path
 from analysis.sections import shared
-from analysis.statements import EQUIVALENCE_MARGIN
 from analysis.style import Families
 
 CONSISTENCY = "config.stages.0.consistency.weight"
@@ -34,7 +34,7 @@ class DoseResponse:
         rows: The models.
         families: Their families.
         doses: (family, name of its dose, dose labels in order) of each family with one numeric dose.
-        table: A row a configuration: family, weight, weight in Tr(F) units, seeds, accuracy, Tr(F), collapsed.
+        table: A row a configuration: family, weight, weight in Tr(F) units, seeds, accuracy, Tr(F), fitted models.
     """
 
     numbers: dict[str, Number]
@@ -88,7 +88,7 @@ def _equivalence(tables: StudyTables) -> Number | None:
     Returns:
         The mean difference over seeds; None when the study has not both kinds.
     """
-    models = tables.usable("accuracy.en", collapsed=True)
+    models = tables.usable("accuracy.en", fit=0.0)
     weights = tables.models.loc[models.index].reindex(columns=[CONSISTENCY, FISHER]).apply(pd.to_numeric).fillna(0.0)
     consistent = models.loc[(weights[CONSISTENCY] > 0) & (weights[FISHER] == 0)]
     penalised = models.loc[(weights[FISHER] > 0) & (weights[CONSISTENCY] == 0)]
@@ -138,9 +138,9 @@ def _seeds_needed(mean: float, deviation: float, n: int) -> int | None:
 def _table(tables: StudyTables, doses: list[tuple[str, str, list[str]]]) -> list[list[str]]:
     out = []
     families = {family for family, _, _ in doses}
-    means = tables.means("accuracy.en", "ln_trace", collapsed=True)
+    means = tables.means("accuracy.en", "ln_trace", fit=0.0)
     extra = tables.models.groupby("configuration").agg(
-        collapsed=("collapsed", "sum"),
+        fitted=("fitted", "sum"),
         **({TRACE_WEIGHT: (TRACE_WEIGHT, "first")} if TRACE_WEIGHT in tables.models else {}),
     )
     for row in means.join(extra, on="configuration").to_dict("records"):
@@ -148,7 +148,7 @@ def _table(tables: StudyTables, doses: list[tuple[str, str, list[str]]]) -> list
             unit = row.get(TRACE_WEIGHT, math.nan)
             cells = [row["family"], row["label"].partition("=")[2], "" if math.isnan(unit) else f"{unit:.3g}"]
             cells += [str(row["seeds"]), f"{100 * row['accuracy.en']:.2f}", f"{math.exp(row['ln_trace']):.4g}"]
-            out.append([*cells, str(int(row["collapsed"])) if row["collapsed"] else ""])
+            out.append([*cells, str(int(row["fitted"]))])
     return out
 
 
@@ -187,7 +187,7 @@ def draw(result: DoseResponse, numbers: Numbers) -> list[Block]:
         "configurations",
     ]
     blocks.append(Table(headings, trends, "Trend tests by family (permutation p, unadjusted)."))
-    headings = ["family", "weight", "weight on Tr(F) itself", "seeds", "English accuracy (%)", "Tr(F)", "collapsed"]
+    headings = ["family", "weight", "weight on Tr(F) itself", "seeds", "English accuracy (%)", "Tr(F)", "fitted models"]
     text = (
         "Configurations: mean accuracy and geometric mean of Tr(F) over seeds. The Fisher penalty's weight acts on "
         "Tr(F) / B; the third column is that weight divided by the batch size B."

@@ -8,8 +8,8 @@ from typing import Any
 from analysis import figures
 from analysis.configurations import StudyTables
 from analysis.document import Block, Figure, Missing, Paragraph, Section
-from analysis.numbers import Number, Numbers, from_association, plain
-from analysis.permutation import headline
+from analysis.headlines import headline_numbers
+from analysis.numbers import Number, Numbers, plain
 from analysis.rows import Rows, field_name
 from analysis.sections import figure_two, shared
 from analysis.style import Families, Tip
@@ -23,7 +23,7 @@ class FigureOne:
     """The headline of H1 and the marks.
 
     Attributes:
-        numbers: H1 and H1.with_collapsed.
+        numbers: H1, the same over other populations, and given each control.
         rows: The models.
         families: Their families.
         gains: Languages of Figure 2, which the page draws below with linked selections.
@@ -41,10 +41,7 @@ def compute(tables: StudyTables) -> FigureOne | Missing:
     """Correlate English accuracy with ln Tr(F) over configurations, given family."""
     if not tables.has("accuracy.en", "ln_trace"):
         return Missing("no complete trial has both an English validation accuracy and a positive Tr(F).")
-    numbers = {}
-    for key, collapsed in (("H1", False), ("H1.with_collapsed", True)):
-        means = tables.means("accuracy.en", "ln_trace", collapsed=collapsed)
-        numbers[key] = from_association(headline(means["ln_trace"], means["accuracy.en"], means["family"]))
+    numbers = headline_numbers(tables, "H1")
     gains = figure_two.languages_with_gain(tables)
     return FigureOne(numbers, tables.figure_rows, shared.families(tables), gains, sorted(tables.adaptive))
 
@@ -76,8 +73,8 @@ def draw(result: FigureOne, numbers: Numbers) -> list[Block]:
     seeds = "; thin lines join the seeds of one configuration" if shared.joined(result.rows) else ""
     caption = (
         "Figure 1. English validation accuracy against Tr(F) after English fine-tuning; each mark is one model. "
-        "Colour and shape: family, its weights in the legend; larger marks: larger weights; hollow marks: collapsed "
-        f"models{seeds}. A family of one configuration is drawn, not counted. "
+        "Colour and shape: family, its weights in the legend; larger marks: larger weights; hollow marks: models that "
+        f"did not fit their training data{seeds}. A family of one configuration is drawn, not counted. "
         "On the page: click families in the legend to see them alone, click again to see all; drag over Figure 1 to "
         "pick models in both figures; point at a mark to see its trial in both."
     )
@@ -87,8 +84,7 @@ def draw(result: FigureOne, numbers: Numbers) -> list[Block]:
     )
     text = (
         "Headline, H1: within families the partial correlation of English accuracy and ln Tr(F) is {H1}, {H1:p} "
-        "({H1:n} configurations, {H1:families} families); with collapsed models {H1.with_collapsed}, "
-        "{H1.with_collapsed:p} ({H1.with_collapsed:n} configurations)."
+        "({H1:n} fitted configurations, {H1:families} families). " + shared.populations("H1")
     )
     if result.adaptive:
         text += (

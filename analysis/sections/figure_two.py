@@ -8,8 +8,8 @@ from typing import Any
 from analysis import figures
 from analysis.configurations import StudyTables
 from analysis.document import Block, Figure, Missing, Paragraph, Section
-from analysis.numbers import Number, Numbers, from_association
-from analysis.permutation import headline
+from analysis.headlines import headline_numbers, over
+from analysis.numbers import Number, Numbers
 from analysis.rows import Rows
 from analysis.sections import shared
 from analysis.style import Families
@@ -20,7 +20,7 @@ class FigureTwo:
     """The headline of H4 and the marks.
 
     Attributes:
-        numbers: H4, H4.with_collapsed and H4.LANGUAGE.
+        numbers: H4, the same over other populations and given each control, and H4.LANGUAGE.
         rows: The models.
         families: Their families.
         languages: Languages with a gain.
@@ -49,14 +49,8 @@ def compute(tables: StudyTables) -> FigureTwo | Missing:
     languages = languages_with_gain(tables)
     if not languages:
         return Missing("no complete trial has a second stage (data.stage2_examples is 0) and a positive Tr(F).")
-    numbers = {}
-    for key, column, collapsed in (
-        ("H4", "gain", False),
-        ("H4.with_collapsed", "gain", True),
-        *((f"H4.{language}", gain_column(language), False) for language in languages),
-    ):
-        means = tables.means(column, "ln_trace", collapsed=collapsed)
-        numbers[key] = from_association(headline(means["ln_trace"], means[column], means["family"]))
+    numbers = headline_numbers(tables, "H4")
+    numbers |= {f"H4.{language}": over(tables, gain_column(language)) for language in languages}
     linked = tables.has("accuracy.en", "ln_trace")
     return FigureTwo(numbers, tables.figure_rows, shared.families(tables), languages, linked)
 
@@ -81,9 +75,9 @@ def draw(result: FigureTwo, numbers: Numbers) -> list[Block]:
     )
     text = (
         "Headline, H4: within families the partial correlation of the gain (mean over languages) and ln Tr(F) is "
-        "{H4}, {H4:p} ({H4:n} configurations, {H4:families} families); with collapsed models {H4.with_collapsed}, "
-        f"{{H4.with_collapsed:p}}. By language: {each}."
+        "{H4}, {H4:p} ({H4:n} fitted configurations, {H4:families} families). " + shared.populations("H4")
     )
+    text += f" By language: {each}."
     spec = figures.finish(chart(result.rows, result.families, result.languages))
     page: dict[str, Any] | None = {} if result.linked else None
     return [Paragraph(text), Figure("figure-2", spec, {"models": result.rows}, caption, alternative, page)]

@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 
 from analysis.configurations import StudyTables
+from analysis.declared import HYPOTHESES
 from analysis.document import Block, Paragraph, Section, Table
 from analysis.numbers import Number, Numbers, plain
 from analysis.rows import short_path
-from analysis.statements import DECLARED
 
 PROTOCOL = (
     "model.name", "model.revision", "data.name", "data.source", "data.train_examples", "data.stage2_examples",
@@ -22,21 +22,24 @@ PROTOCOL = (
 PROVENANCE = ("run", "device", "host", "data_fingerprint", "model_fingerprint", "commit", "dirty")
 UNIT = (
     "Unit: a configuration, the mean over its seeds of the outcome and of ln Tr(F). A family is an arm; a family of "
-    "one configuration is drawn, not counted. Models that collapsed (training accuracy below the majority share plus "
-    "five points) are hollow marks and outside the headlines, which are repeated with them. Headline: partial Pearson "
-    "correlation given family; two-sided p by permuting configurations within families (all arrangements up to 10,000, "
-    "else 9,999 random ones); 95 % interval by Fisher's z with the variance of r over permutations within families. "
-    "For families that spread alike that is the n - (families - 1) - 3 degrees of the declared method; where one "
-    "family holds most of the spread it is wider, as the declared interval then covers too little "
-    "(benchmarks/statistics.py). "
-    "H2 is the same with the rank of the weight within its family and ln Tr(F). Holm over H1 to H4. Everything that is "
-    "not a headline is secondary, its p unadjusted."
+    "one configuration is drawn, not counted. Fitted models: training accuracy at least {account.fit} of the "
+    "reference's; the others are hollow marks and outside every correlation but those that say so. Headline: partial "
+    "Pearson correlation given family; two-sided p by permuting configurations within families (all arrangements up to "
+    "10,000, else 9,999 random ones); 95 % interval by Fisher's z with the variance of r over permutations within "
+    "families. For families that spread alike that is the n - (families - 1) - 3 degrees of the textbook; where one "
+    "family holds most of the spread it is wider, as the textbook's covers too little (benchmarks/statistics.py). "
+    "Given controls, the residuals are permuted (Freedman and Lane). H2 is the headline with the rank of the weight "
+    "within its family and ln Tr(F): the weight is set by the experimenter, so it has no controls. H3 is over all "
+    "models, since whoever picks a weight by accuracy does not ask how well it fitted. Holm over H1 to H4; the p of a "
+    "control is adjusted as the headline's would be in its place. Everything else is secondary, its p unadjusted. "
+    "docs/statistics.md gives the reasons and what simulated studies say of the rules."
 )
 WORDS = (
-    "Words: supported = adjusted p below .05 and the declared sign (H3: equivalent within one point); contradicted = "
-    "adjusted p below .05 and the other sign (H3: different by more than one point); no association = the interval "
-    "lies inside -.3 to .3; undecided = none of these. H5 is supported when the 95 % interval of the ratio lies within "
-    "a tenth of 1."
+    "Words: supported = adjusted p below .05 and the declared sign, with all models that fitted and given every "
+    "control (H3: equivalent within one point); contradicted = the same with the other sign (H3: different by more "
+    "than one point); explained = adjusted p below .05, but given some control at or above .05 or of the other sign; "
+    "no association = the interval lies inside -.3 to .3; undecided = none of these, or a control was not measured. "
+    "H5 is supported when the 95 % interval of the ratio lies within a tenth of 1."
 )
 
 
@@ -80,9 +83,18 @@ def _distinct(values: pd.Series[Any]) -> str:
 
 def draw(result: Methods, numbers: Numbers) -> list[Block]:
     """Text and two tables."""
-    declared = "Declared before looking: " + "; ".join(f"{key}: {text}" for key, text in DECLARED.items()) + "."
+    declared = [
+        [key, h.text, h.population, "; ".join(control.name for control in h.controls) or "none"]
+        for key, h in HYPOTHESES.items()
+    ]
+    headings = ["", "hypothesis", "over", "controls, each alone and all together"]
     about = [Paragraph(plain(" ".join(result.description.split())))] if result.description else []
-    blocks: list[Block] = [*about, Paragraph(declared), Paragraph(UNIT), Paragraph(WORDS)]
+    blocks: list[Block] = [
+        *about,
+        Table(headings, declared, "Declared before looking."),
+        Paragraph(UNIT),
+        Paragraph(WORDS),
+    ]
     protocol = [[plain(cell) for cell in row] for row in result.protocol]
     provenance = [["planned", result.created], *([plain(cell) for cell in row] for row in result.provenance)]
     blocks.append(Table(["setting", "value"], protocol, "Protocol; several values where an arm searches the setting."))

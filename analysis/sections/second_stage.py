@@ -45,7 +45,6 @@ def compute(tables: StudyTables) -> SecondStage | Missing:
     numbers = {f"stage2.mean.{name}": _mean(tables, name) for name in ("gain", *measured)}
     for name in measured:
         numbers[f"stage2.{name}"] = shared.correlate(tables, "ln_trace", name)
-    numbers["stage2.gain_given_before"] = shared.correlate(tables, "ln_trace", "gain", "accuracy_before")
     parts = ("accuracy_before", "accuracy_after", "gain", "distance", "accuracy_en_after")
     table = []
     for language in tables.languages:
@@ -64,19 +63,20 @@ def compute(tables: StudyTables) -> SecondStage | Missing:
 def _mean(tables: StudyTables, column: str) -> Number:
     values = tables.usable(column, adaptive=True)[column]
     style: Style = "general" if column == "distance" else "points"
-    unit, method = "trial", "mean over models that did not collapse"
+    unit, method = "trial", "mean over fitted models"
     if not len(values):
-        return Number(None, style, n=0, unit=unit, method=method, reason="every model collapsed")
+        return Number(None, style, n=0, unit=unit, method=method, reason="no model fitted its training data")
     return Number(float(values.mean()), style, n=len(values), unit=unit, method=method)
 
 
 def draw(result: SecondStage, numbers: Numbers) -> list[Block]:
     """Sentences, two panels, a table by language."""
-    text = [
-        "The second stage gains {stage2.mean.gain} points on average over languages ({stage2.mean.gain:n} models). "
-        "Given the accuracy before it, the gain and ln Tr(F) correlate at {stage2.gain_given_before}, "
-        "{stage2.gain_given_before:p}: a model that starts lower has more to gain."
-    ]
+    text = ["The second stage gains {stage2.mean.gain} points on average over languages ({stage2.mean.gain:n} models)."]
+    if (given := numbers.get("H4.given.accuracy_before")) is not None and given.value is not None:
+        text.append(
+            "Given the accuracy before it, the gain and ln Tr(F) correlate at {H4.given.accuracy_before}, "
+            "{H4.given.accuracy_before:p}: a model that starts lower has more to gain."
+        )
     if "distance" in result.measured:
         text.append("Distance travelled and ln Tr(F): {stage2.distance}, {stage2.distance:p}.")
     if "english_kept" in result.measured:

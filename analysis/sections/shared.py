@@ -10,7 +10,9 @@ import pandas as pd
 from analysis import figures
 from analysis.association import partial_correlation
 from analysis.configurations import StudyTables
+from analysis.declared import control_name
 from analysis.numbers import Number, Numbers, from_association
+from analysis.population import SENSITIVITY
 from analysis.rows import Rows, field_name
 from analysis.style import POINTS, Axis, Families, Tip
 
@@ -117,6 +119,39 @@ def correlate(tables: StudyTables, x: str, y: str, *held: str, ranks: bool = Fal
     means = tables.means(*dict.fromkeys((x, y, *held)))
     covariates = [means[column] for column in held]
     return from_association(partial_correlation(means[x], means[y], means["family"], covariates, ranks=ranks))
+
+
+def populations(key: str) -> str:
+    """A headline over other populations, as a sentence.
+
+    Args:
+        key: H1 or H4.
+
+    Returns:
+        The template.
+    """
+    parts = [f"at {share:.0%} of the reference's training accuracy".replace("%", " %") for share in SENSITIVITY]
+    ids = [f"{key}.at.{100 * share:.0f}" for share in SENSITIVITY]
+    said = [f"{part} {{{name}}} ({{{name}:n}} configurations)" for part, name in zip(parts, ids, strict=True)]
+    return f"With all models {{{key}.with_all}} ({{{key}.with_all:n}} configurations); {'; '.join(said)}."
+
+
+def control_lines(key: str, numbers: Numbers) -> list[tuple[str, str, bool]]:
+    """A headline given each of its controls, as lines of a table of correlations.
+
+    Args:
+        key: H1 or H4.
+        numbers: All numbers.
+
+    Returns:
+        (label, id, False) of each.
+    """
+    start = f"{key}.given."
+    return [
+        (f"given {control_name(key, name.removeprefix(start))}", name, False)
+        for name in numbers
+        if name.startswith(start)
+    ]
 
 
 def estimate_line(what: str, key: str, numbers: Numbers) -> list[str]:

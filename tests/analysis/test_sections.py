@@ -95,7 +95,9 @@ def test_the_headline_follows_the_families_not_the_pool(tmp_path: Path) -> None:
     found, text = report(study(tmp_path, {"baseline": 1, "kl": 6, "fpen": 6, "l2": 6}, r=-0.95))
     assert found.numbers["accuracy.pooled"].value > 0
     assert found.numbers["H1"].value < -0.8
-    assert found.sentences()[0].startswith("H1 supported: within families English validation accuracy falls")
+    assert found.sentences()[0].startswith(
+        "H1 supported: Flatter models were more accurate in English, also at equal training fit and label variance ("
+    )
     assert "pooled over families (mixes families; for comparison)" in text
 
 
@@ -114,14 +116,15 @@ def test_one_family(tmp_path: Path) -> None:
     found, _ = report(study(tmp_path, {"kl": 6}, seeds=1, r=-0.99))
     assert (found.numbers["H1"].n, found.numbers["H1"].families) == (6, 1)
     assert "all 720 arrangements" in (found.numbers["H1"].method or "")
-    assert found.sentences()[0].startswith("H1 supported: within the family")
+    assert found.sentences()[0].startswith("H1 supported: Flatter models were more accurate in English, also at")
+    assert "6 configurations in 1 family" in found.sentences()[0]
 
 
 def test_families_of_one_configuration_are_drawn_not_counted(tmp_path: Path) -> None:
     found, text = report(study(tmp_path, {"baseline": 1, "kl": 1, "fpen": 1}, seeds=3))
     assert found.sentences()[0] == (
-        "H1 undecided: it stays open whether English validation accuracy goes with Tr(F) within families: "
-        "no family has two configurations or more (0 configurations counted)."
+        "H1 undecided: Whether flatter models are more accurate in English stays open: "
+        "no family has two fitted configurations or more (0 configurations counted)."
     )
     assert "figure-1.png" in text
 
@@ -154,7 +157,7 @@ def test_notes_on_models_and_data_are_shown_as_they_were_written(tmp_path: Path)
 def test_a_study_without_a_finished_trial(tmp_path: Path) -> None:
     found, text = report(study(tmp_path, {"kl": 3}, seeds=2, edit=lambda records: []))
     assert found.numbers["account.unfinished"].value == 6
-    assert found.sentences() == ["H1 not measured: no complete trial says whether " + found.verdicts[0].declared + "."]
+    assert found.sentences() == ["H1 not measured: No complete trial says whether " + found.verdicts[0].declared + "."]
     assert "Figure 1: accuracy and Tr(F): no complete trial has both" in text
 
 
@@ -183,24 +186,35 @@ def test_all_collapsed(tmp_path: Path) -> None:
     found, text = report(study(tmp_path, {"kl": 4, "fpen": 4}, seeds=2, edit=_set(train_accuracy=0.36)))
     assert found.numbers["account.collapsed"].value == 16
     assert found.numbers["H1"].value is None
-    assert found.numbers["H1.with_collapsed"].n == 8
+    assert found.numbers["H1"].reason == "no model fitted its training data"
+    assert found.numbers["H1.with_all"].n == 8
     assert "More than two configurations collapsed in kl, fpen: shift that grid by a decade." in text
 
 
-def test_collapsed_models_are_outside_the_headline_and_it_is_repeated_with_them(tmp_path: Path) -> None:
-    def collapse(records: Records) -> Records:
+def test_models_that_did_not_fit_are_hollow_and_outside_the_headline(
+    tmp_path: Path,
+) -> None:
+    def unfit(records: Records) -> Records:
         for record in records:
             if record["label"] == "kl=5":
                 record["measurements"]["train_accuracy"] = 0.3899  # majority share 0.34 plus five points is 0.39
             if record["label"] == "kl=1.6":
                 record["measurements"]["train_accuracy"] = 0.3901
+            if record["label"] == "fpen=10":
+                record["measurements"]["train_accuracy"] = 0.949 * 0.97
+            if record["label"] == "fpen=3":
+                record["measurements"]["train_accuracy"] = 0.951 * 0.97
         return records
 
-    found, _ = report(study(tmp_path, {"kl": 6, "fpen": 6}, seeds=2, edit=collapse))
-    assert found.numbers["account.collapsed"].value == 2
-    assert (found.numbers["H1"].n, found.numbers["H1.with_collapsed"].n) == (11, 12)
-    rows = found.results["figure-1"].rows.records(["label", "collapsed"])
-    assert {row["label"] for row in rows if row["collapsed"]} == {"kl=5"}
+    found, text = report(study(tmp_path, {"baseline": 1, "kl": 6, "fpen": 6}, seeds=2, edit=unfit))
+    numbers = found.numbers
+    assert [numbers[f"account.{name}"].value for name in ("collapsed", "unfit", "fitted")] == [2, 6, 20]
+    assert [numbers[f"H1{name}"].n for name in ("", ".with_all", ".at.90", ".at.98")] == [9, 12, 10, 8]
+    rows = found.results["figure-1"].rows.records(["label", "unfit"])
+    assert {row["label"] for row in rows if row["unfit"]} == {"kl=5", "kl=1.6", "fpen=10"}
+    assert "97.0 % (the baseline's, mean over its seeds): 20 have, 6 have not" in text
+    line = next(line for line in text.splitlines() if line.startswith("| kl | 6 | 12"))
+    assert line == "| kl | 6 | 12 | 12 | 0 | 0 | 0 | 8 | 2 |"
 
 
 @pytest.mark.parametrize("constant", ["accuracy.en", "fisher_trace"])
@@ -519,7 +533,7 @@ def test_every_section_is_a_title_a_computation_and_a_drawing() -> None:
 
 def test_undefined_numbers_say_why_in_the_text(tmp_path: Path) -> None:
     found, text = report(study(tmp_path, {"baseline": 1, "kl": 1}, seeds=2))
-    assert "ln Tr(F) is not defined (no family has two configurations or more), no p" in text
+    assert "ln Tr(F) is not defined (no family has two fitted configurations or more), no p" in text
     assert isinstance(found.results["predictors"], Missing)
 
 

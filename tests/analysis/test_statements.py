@@ -42,36 +42,33 @@ def one(key: str, number: Number) -> str:
 
 def test_sentences_of_h1() -> None:
     assert one("H1", r(-0.62, -0.81, -0.31, p=0.004)) == (
-        "H1 supported: within families English validation accuracy falls as Tr(F) grows "
+        "H1 supported: Flatter models were more accurate in English "
         "(partial r -0.62 [-0.81, -0.31], p = 0.004 after Holm, 24 configurations in 6 families)."
     )
     assert one("H1", r(0.62, 0.31, 0.81, p=0.0004)).startswith(
-        "H1 contradicted: within families English validation accuracy rises as Tr(F) grows "
-        "(partial r 0.62 [0.31, 0.81], p < 0.001"
+        "H1 contradicted: Flatter models were less accurate in English (partial r 0.62 [0.31, 0.81], p < 0.001"
     )
     assert one("H1", r(0.02, -0.25, 0.28, p=0.9)).startswith(
-        "H1 no association: within families English validation accuracy does not go with Tr(F)"
+        "H1 no association: Flatter models were neither more nor less accurate in English (partial r 0.02"
     )
     assert one("H1", r(-0.4, -0.7, 0.04, p=0.08)) == (
-        "H1 undecided: it stays open whether English validation accuracy goes with Tr(F) within families "
-        "(partial r -0.40 [-0.70, 0.04], p = 0.080 after Holm, 24 configurations in 6 families); "
-        "about 30 configurations would decide if r stayed."
+        "H1 undecided: Whether flatter models are more accurate in English stays open "
+        "(partial r -0.40 [-0.70, 0.04], p = 0.080 after Holm, 24 configurations in 6 families; "
+        "about 30 configurations would decide if r stayed)."
     )
-    assert one("H1", r(-0.9, -1, 0.2, p=0.2, n=4, families=1)).startswith(
-        "H1 undecided: it stays open whether English validation accuracy goes with Tr(F) within the family"
-    )
+    assert "4 configurations in 1 family;" in one("H1", r(-0.9, -1, 0.2, p=0.2, n=4, families=1))
     assert one("H1", r(None, reason="y is constant within families", n=5)) == (
-        "H1 undecided: it stays open whether English validation accuracy goes with Tr(F) within families: "
+        "H1 undecided: Whether flatter models are more accurate in English stays open: "
         "y is constant within families (5 configurations counted)."
     )
 
 
 def test_sentences_of_h2_and_h4() -> None:
     assert one("H2", r(-0.9, -0.99, -0.5, p=0.01, n=6, families=1)).startswith(
-        "H2 supported: within the family Tr(F) falls as the consistency weight grows"
+        "H2 supported: A larger consistency weight gave flatter models (trend r -0.90"
     )
     assert one("H4", r(0.8, 0.5, 0.9, p=0.01)).startswith(
-        "H4 contradicted: within families the gain of the second stage rises as Tr(F) grows"
+        "H4 contradicted: Flatter models gained less from the second stage (partial r 0.80"
     )
 
 
@@ -83,11 +80,11 @@ def h3(value: float | None, p: float | None, **more: Any) -> Number:
 
 def test_sentences_of_h3() -> None:
     assert one("H3", h3(0.002, 0.01)) == (
-        "H3 supported: the best Fisher penalty does as well as the best consistency weight, to within one point "
+        "H3 supported: The best Fisher penalty does as well as the best consistency weight, to within one point "
         "(0.20 [-0.20, 0.60] points of English accuracy, p = 0.010 after Holm, 3 seeds)."
     )
     assert "is worse than the best consistency weight by more than one point" in one("H3", h3(-0.03, 0.01))
-    assert "H3 contradicted: the best Fisher penalty is better" in one("H3", h3(0.03, 0.01))
+    assert "H3 contradicted: The best Fisher penalty is better" in one("H3", h3(0.03, 0.01))
     assert one("H3", h3(0.002, 0.2, needed=9)).endswith("3 seeds); about 9 seeds would decide.")
     assert one("H3", h3(None, None, reason="it takes two seeds")).startswith("H3 undecided: ")
 
@@ -97,7 +94,7 @@ def test_sentences_of_h5() -> None:
         return one("H5", Number(value, "ratio", low, high, n=4, reason=reason))
 
     assert h5(1.01, 0.95, 1.07) == (
-        "H5 supported: for small noise the KL divergence is what equation 1 says, to within a tenth "
+        "H5 supported: For small noise the KL divergence is what equation 1 says, to within a tenth "
         "(ratio 1.010 [0.950, 1.070], 4 configurations)."
     )
     assert h5(1.4, 1.2, 1.6).startswith("H5 contradicted: ")
@@ -113,7 +110,7 @@ def test_what_is_not_measured_is_said_and_holm_counts_what_is() -> None:
     assert numbers["H4"].p_adjusted == pytest.approx(0.04)
     assert numbers["H1"].p_adjusted == pytest.approx(0.04)
     assert sentence(verdicts(numbers)[1], numbers) == (
-        "H2 not measured: no complete trial says whether ln Tr(F) falls with the consistency weight."
+        "H2 not measured: No complete trial says whether ln Tr(F) falls with the consistency weight."
     )
 
 

@@ -257,3 +257,14 @@ def test_differences_name_what_changed() -> None:
     assert differences(STUDY, reordered) == [
         "order of arms: baseline, kl, l2, dropout, both -> both, dropout, l2, kl, baseline"
     ]
+
+
+def test_the_share_of_a_fitted_model_is_the_studys_own_and_changes_no_trial() -> None:
+    changed = narrow(STUDY, values={"answer.fit": "0.9"})
+    assert changed.answer.fit == 0.9
+    assert [row.trial_id for row in plan(changed, content)] == [row.trial_id for row in plan(STUDY, content)]
+    assert narrow(changed, seeds=2).answer.fit == 0.9
+    with pytest.raises(InputError, match="answer.fit: Input should be less than or equal to 1, got '1.5'"):
+        narrow(STUDY, values={"answer.fit": "1.5"})
+    with pytest.raises(InputError, match="answer.fits"):
+        narrow(STUDY, values={"answer.fits": "0.9"})

@@ -1,0 +1,102 @@
+"""The models of a study: trials with measurements, and the columns that are derived from what was measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.population import COLLAPSE_MARGIN
+
+ENGLISH = "en"
+NOT_REACHED = "not_reached"  # the state of a trial that ended above the training loss it was to reach
+SECOND_STAGE = {  # derived column -> the column of each language whose mean it is
+    "gain": "stage2.{}.gain",
+    "accuracy_before": "stage2.{}.accuracy_before",
+    "half1.gain": "stage2.{}.half1.gain",
+    "half2.gain": "stage2.{}.half2.gain",
+    "half1.accuracy_before": "stage2.{}.half1.accuracy_before",
+    "half2.accuracy_before": "stage2.{}.half2.accuracy_before",
+    "distance": "stage2.{}.distance",
+    "english_kept": "stage2.{}.accuracy_en_after",  # minus the English accuracy before the second stage
+}
+
+
+def models_table(trials: pd.DataFrame, searched: Mapping[str, list[str]], languages: Sequence[str]) -> pd.DataFrame:
+    """The trials that have measurements, with the derived columns.
+
+    Args:
+        trials: The trials table.
+        searched: Family to the configuration paths that it searches.
+        languages: Target languages.
+
+    Returns:
+        One row a model; ``fitted`` is still to be told.
+    """
+    models = trials.loc[trials["state"].isin(["complete", NOT_REACHED])].copy() if len(trials) else trials.copy()
+    for name in ("accuracy.en", "fisher_trace", "train_accuracy", "train_majority_share"):
+        if name not in models:
+            models[name] = np.nan
+    derived: dict[str, Any] = {"family": models["arm"], "configuration": _configuration(models)}
+    derived["collapsed"] = floats(models, "train_accuracy") < floats(models, "train_majority_share") + COLLAPSE_MARGIN
+    derived["ln_trace"] = _logarithm(floats(models, "fisher_trace"))
+    derived["ln_trace_median"] = _logarithm(floats(models, "fisher_trace_median"))
+    for name in models.columns:
+        if name.startswith("fisher_trace."):
+            derived[f"ln_trace.{name.removeprefix('fisher_trace.')}"] = _logarithm(floats(models, name))
+    english = floats(models, "accuracy.en")
+    for language in languages:
+        derived[f"gap.{language}"] = english - floats(models, f"accuracy.{language}")
+    for name, column in SECOND_STAGE.items():
+        parts = [column.format(language) for language in languages if column.format(language) in models]
+        # A model without one of the languages has no mean: means over different languages do not compare.
+        derived[name] = np.mean([floats(models, part) for part in parts], axis=0) if parts else math.nan
+    derived["english_kept"] -= english
+    derived["dose_rank"] = _dose_rank(models, searched)
+    return pd.concat([models, pd.DataFrame(derived, index=models.index)], axis=1)
+
+
+def floats(table: pd.DataFrame, column: str) -> NDArray[np.float64]:
+    """A column as numbers.
+
+    Args:
+        table: A table.
+        column: One of its columns, or none of them.
+
+    Returns:
+        Its values; NaN where one is absent or no number, and everywhere for a column that does not exist.
+    """
+    if column not in table:
+        return np.full(len(table), math.nan)
+    values = table[column]
+    if values.dtype == np.float64:
+        return values.to_numpy()
+    return pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=math.nan)
+
+
+def _logarithm(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    positive = np.isfinite(values) & (values > 0)
+    return np.log(values, out=np.full(len(values), math.nan), where=positive)
+
+
+def _configuration(models: pd.DataFrame) -> pd.Series[int]:
+    """A number for each set of models that differ in nothing but their seed."""
+    paths = [c for c in models.columns if c.startswith("config.") and c != "config.seed"]
+    varying = [c for c in paths if models[c].astype(str).nunique() > 1]
+    return models.groupby(["arm", *varying], sort=False, dropna=False).ngroup()
+
+
+def _dose_rank(models: pd.DataFrame, searched: Mapping[str, list[str]]) -> pd.Series[float]:
+    """Position of a model's dose among those of its family, 0 to 1; missing where a family has no single dose."""
+    out = pd.Series(math.nan, index=models.index)
+    for family, rows in models.groupby("arm", sort=False):
+        paths = searched.get(str(family), [])
+        values = pd.to_numeric(rows[f"config.{paths[0]}"], errors="coerce") if len(paths) == 1 else None
+        if values is not None and values.notna().all():
+            ranks = values.rank(method="dense") - 1
+            out.loc[rows.index] = ranks / max(1.0, float(ranks.max()))
+    return out

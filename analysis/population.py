@@ -1,0 +1,81 @@
+"""Which models count: those that fitted their training data, as measured against the study's own reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+FIT = 0.95  # of the reference's training accuracy; study.json's config.answer.fit where it has one
+SENSITIVITY = (0.9, 0.98)
+BASELINE = "baseline"
+COLLAPSE_MARGIN = 0.05  # above the majority share
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The training accuracy that models are measured against.
+
+    Attributes:
+        value: Mean training accuracy; NaN where none was measured.
+        what: Whose it is.
+        n: Models that it rests on.
+    """
+
+    value: float
+    what: str
+    n: int
+
+
+def declared_fit(study: dict[str, Any]) -> float:
+    """The share of the reference that a study declares in study.json.
+
+    Args:
+        study: Content of study.json.
+
+    Returns:
+        ``config.answer.fit``, or 0.95 for a study from before there was one.
+    """
+    return float((study.get("config", {}).get("answer") or {}).get("fit", FIT))
+
+
+def reference(models: pd.DataFrame) -> Reference:
+    """The baseline's mean over seeds; without a baseline the median over configurations.
+
+    Args:
+        models: Complete trials with family, configuration and train_accuracy.
+
+    Returns:
+        The reference.
+    """
+    measured = models.loc[np.isfinite(models["train_accuracy"].to_numpy(dtype=np.float64, na_value=np.nan))]
+    own = measured.loc[measured["family"] == BASELINE, "train_accuracy"]
+    if len(own):
+        return Reference(float(own.mean()), "the baseline's, mean over its seeds", len(own))
+    means = measured.groupby("configuration")["train_accuracy"].mean()
+    return Reference(
+        float(means.median()), "the median over configurations, as no baseline was measured", len(measured)
+    )
+
+
+def fitted(models: pd.DataFrame, measured: Reference, fit: float) -> NDArray[np.bool_]:
+    """Which models reach a share of the reference's training accuracy.
+
+    Args:
+        models: Models with state, train_accuracy and collapsed.
+        measured: The reference.
+        fit: The share; 0 is reached by every model, whatever was measured of it.
+
+    Returns:
+        A flag for each model; False where its training accuracy is unknown, and for a model that has collapsed or ended
+        above the training loss that it was to reach.
+    """
+    if not fit:
+        return np.full(len(models), True)
+    accuracy = models["train_accuracy"].to_numpy(dtype=np.float64, na_value=np.nan)
+    reached = accuracy >= fit * measured.value - 1e-12
+    ended = (models["state"] == "complete").to_numpy(dtype=bool)
+    return np.asarray(reached & ended & ~models["collapsed"].to_numpy(dtype=bool))
