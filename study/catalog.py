@@ -40,7 +40,9 @@ MULTIPLES = (0.25, 0.5, 2.0, 4.0, 8.0)
 BASELINE = Arm(name="baseline")
 KL = Arm(name="kl", search={CONSISTENCY: Grid(values=(0.0, *log_grid(0.05, 5, 5)))})
 FPEN = Arm(name="fpen", search={FISHER: Grid(values=log_grid(1e-3, 10, 6))})
-L2 = Arm(name="l2", search={L2_WEIGHT: Grid(values=log_grid(1e-6, 1e-2, 6))})
+LAZY = {"stages.0.penalties.l2.form": "lazy"}
+"""The form of L2 whose weight is a dose under AdamW."""
+L2 = Arm(name="l2", set=LAZY, search={L2_WEIGHT: Grid(values=log_grid(1e-5, 1e-1, 6))})
 
 
 def _noise(count: int) -> Arm:
@@ -257,11 +259,11 @@ def search(bundled: bool = False) -> StudyConfig:
     space = {
         CONSISTENCY: LogUniform(low=0.05, high=5),
         FISHER: LogUniform(low=1e-3, high=1),
-        L2_WEIGHT: LogUniform(low=1e-6, high=1e-2),
+        L2_WEIGHT: LogUniform(low=1e-5, high=1e-1),
         NOISE: LogUniform(low=0.01, high=1),
         DROPOUT: Uniform(low=0.0, high=0.3, also=("model.dropout.attention",)),
     }
-    joint = Arm(name="search", set=EMBEDDING_NOISE, search=space, slots=60)
+    joint = Arm(name="search", set=EMBEDDING_NOISE | LAZY, search=space, slots=60)
     return StudyConfig(name="search", base=base, arms=(BASELINE, joint))
 
 

@@ -16,6 +16,7 @@ from trainables.regularizers.consistency import ConsistencyConfig
 from trainables.regularizers.fisher_penalty import FisherPenaltyConfig
 from trainables.regularizers.l2 import L2Config
 from trainables.regularizers.l2_sp import L2SPConfig
+from trainables.regularizers.parameters import Form
 from trainables.schema import Count, Fraction, Frozen, Label, Weight
 
 if TYPE_CHECKING:
@@ -112,19 +113,22 @@ class PenaltiesConfig(Frozen):
     l2: L2Config | None = Field(None, description="L2 to zero")
     l2_sp: L2SPConfig | None = Field(None, description="L2 to the stage's starting point")
 
-    def on_parameters(self) -> list[tuple[str, float, Callable[[Step], torch.Tensor]]]:
-        """The penalties that need no forward pass.
+    def on_parameters(self, form: Form) -> list[tuple[str, float, Callable[[Step], torch.Tensor]]]:
+        """The penalties of one form that act and need no forward pass.
+
+        Args:
+            form: How they enter a step.
 
         Returns:
-            Name, weight and unweighted penalty of each.
+            Name, weight and unweighted penalty of each; none of weight 0.
         """
         found: list[tuple[str, float, Callable[[Step], torch.Tensor]]] = []
-        if self.l2 is not None:
+        if self.l2 is not None and self.l2.form == form:
             found.append(("l2", self.l2.weight, self.l2.penalty))
-        if self.l2_sp is not None:
+        if self.l2_sp is not None and self.l2_sp.form == form:
             found.append(("l2_sp", self.l2_sp.weight, self.l2_sp.penalty))
             found.append(("l2_sp_head", self.l2_sp.head_weight, self.l2_sp.head_penalty))
-        return found
+        return [entry for entry in found if entry[1] > 0]
 
 
 class StageConfig(Frozen):

@@ -17,7 +17,7 @@ from trainables.evaluation import evaluate
 from trainables.examples import Examples
 from trainables.measurements import CurvePoint
 from trainables.objective import Loss, objective
-from trainables.regularizers.parameters import penalised
+from trainables.regularizers.parameters import add_lazily, penalised
 from trainables.seeding import Streams
 from trainables.step import Step
 from trainables.step_rules import sam_ascent
@@ -152,6 +152,10 @@ def _accumulate(
         parts["train_loss"] += share * loss.cross_entropy.item()
         for name, value in loss.penalties.items():
             parts[f"penalty.{name}"] += share * value.item()
+    for name, weight, penalty in config.penalties.on_parameters("lazy"):
+        value = penalty(step)
+        add_lazily(model, value, weight)
+        parts[f"penalty.{name}"] = value.item()
     return parts
 
 

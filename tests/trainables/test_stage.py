@@ -49,11 +49,12 @@ def assert_equal(found, expected, rel=1e-9):
     [
         {},
         {"stages__0__penalties__l2__weight": 0.3},
+        {"stages__0__penalties__l2__weight": 0.3, "stages__0__penalties__l2__form": "lazy"},
         {"stages__0__label_smoothing": 0.1},
         NOISE,
         VIEW,
     ],
-    ids=["plain", "l2", "smoothing", "noise", "consistency"],
+    ids=["plain", "l2", "lazy l2", "smoothing", "noise", "consistency"],
 )
 def test_micro_batches_have_the_gradient_of_the_whole_batch(build, rows, accumulation, values):
     whole, one = accumulated(build, rows, 1, **values)
