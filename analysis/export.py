@@ -19,7 +19,7 @@ IDENTITY = {
     "arm": "family",
     "label": "family and searched values",
     "seed": "seed of the trial",
-    "state": "complete, diverged, failed, unfinished or unreadable",
+    "state": "complete, not_reached (stages.0.until), diverged, failed, unfinished or unreadable",
     "reason": "why a trial is not complete",
 }
 PROVENANCE = {

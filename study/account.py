@@ -9,7 +9,7 @@ from study.records import StudyRecord, TrialRecord
 
 UNFINISHED = "unfinished"
 UNREADABLE = "unreadable"
-STATES = ("complete", "diverged", "failed", UNFINISHED, UNREADABLE)
+STATES = ("complete", "not_reached", "diverged", "failed", UNFINISHED, UNREADABLE)
 
 
 def trial_states(

@@ -47,7 +47,10 @@ def print_estimate(trials: Sequence[PlannedTrial], assets: Assets, resources: Re
     for arm, seconds in found.items():
         table.add_row(arm, str(len(seconds)), duration(sum(seconds) / len(seconds)))
     console.print(table)
-    console.print(summary([one for arm in found.values() for one in arm], resources, threads), soft_wrap=True)
+    line = summary([one for arm in found.values() for one in arm], resources, threads)
+    if any(trial.config.stages[0].until is not None for trial in trials):
+        line += "; an upper bound, as if no trial reached stages.0.until.train_nll before max_epochs"
+    console.print(line, soft_wrap=True)
 
 
 def summary(seconds: Sequence[float], resources: Resources, threads: int) -> str:

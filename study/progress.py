@@ -73,7 +73,7 @@ class SweepProgress:
         self._slots = max(self._slots, len(self._running))
 
     def ended(self, record: TrialRecord) -> None:
-        """A trial ended in one of the three states.
+        """A trial ended in one of its states.
 
         Args:
             record: Its record.
@@ -121,7 +121,7 @@ class SweepProgress:
         states = Counter(record.state for record in self._ended)
         waiting = len(self._trials) - len(self._ended) - len(self._running)
         counts = [f"{states['complete']} complete", f"{len(self._running)} running", f"{waiting} waiting"]
-        counts += [f"{states[state]} {state}" for state in ("failed", "diverged") if states[state]]
+        counts += [f"{states[state]} {state}" for state in ("not_reached", "failed", "diverged") if states[state]]
         self._bar.update(self._task, description=", ".join(counts) + self._time_left())
         table = Table(box=None, pad_edge=False)
         for column in ("trial", "seed", "state", "accuracy en", "Tr(F)", "seconds"):

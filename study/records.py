@@ -26,7 +26,7 @@ from trainables.errors import InputError
 REPORT_PAGE = "report/report.html"
 SCHEMA_VERSION: Literal[1] = 1
 
-State = Literal["complete", "diverged", "failed"]
+State = Literal["complete", "not_reached", "diverged", "failed"]
 TrialId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 """A file's name: study.json may come from elsewhere, and must not lead out of the study's folder."""
 Finite = Annotated[float, Field(allow_inf_nan=False)]

@@ -19,7 +19,7 @@ from trainables.dotted_paths import flatten, parse
 from trainables.errors import InputError
 from trainables.measurements import DEFINITIONS
 
-RECORDED = ("complete", "diverged", "failed")
+RECORDED = ("complete", "not_reached", "diverged", "failed")
 BY_LANGUAGE = {
     "accuracy": "accuracy.LANG",
     "nll": "nll.LANG",

@@ -17,6 +17,7 @@ from trainables.regularizers.consistency import ConsistencyConfig
 from trainables.regularizers.fisher_penalty import FisherPenaltyConfig
 from trainables.regularizers.l2 import L2Config
 from trainables.regularizers.l2_sp import L2SPConfig
+from trainables.regularizers.parameters import Form
 from trainables.schema import Count, Fraction, Frozen, Label, Language, Weight, later
 
 if TYPE_CHECKING:
@@ -133,25 +134,43 @@ class PenaltiesConfig(Frozen):
     l2: L2Config | None = Field(None, description="L2 to zero")
     l2_sp: L2SPConfig | None = Field(None, description="L2 to the stage's starting point")
 
-    def on_parameters(self) -> list[tuple[str, float, Callable[[Step], torch.Tensor]]]:
-        """The penalties that need no forward pass.
+    def on_parameters(self, form: Form) -> list[tuple[str, float, Callable[[Step], torch.Tensor]]]:
+        """The penalties of one form that act and need no forward pass.
+
+        Args:
+            form: How they enter a step.
 
         Returns:
-            Name, weight and unweighted penalty of each.
+            Name, weight and unweighted penalty of each; none of weight 0.
         """
         found: list[tuple[str, float, Callable[[Step], torch.Tensor]]] = []
-        if self.l2 is not None:
+        if self.l2 is not None and self.l2.form == form:
             found.append(("l2", self.l2.weight, self.l2.penalty))
-        if self.l2_sp is not None:
+        if self.l2_sp is not None and self.l2_sp.form == form:
             found.append(("l2_sp", self.l2_sp.weight, self.l2_sp.penalty))
             found.append(("l2_sp_head", self.l2_sp.head_weight, self.l2_sp.head_penalty))
-        return found
+        return [entry for entry in found if entry[1] > 0]
+
+
+class UntilConfig(Frozen):
+    """A stage that ends at a training loss, so that models of equal fit are compared, whatever their regulariser.
+
+    The learning rate is constant after a warm-up as long as that of ``epochs``: a decay would end with the stage.
+    """
+
+    train_nll: float = Field(
+        gt=0.0, description="the stage ends when the mean NLL on training rows, evaluation mode, is below it (nats)"
+    )
+    max_epochs: Count = Field(20, description="passes after which it ends all the same, in state not_reached")
+    every: Count = Field(10, description="optimiser steps between two looks")
+    examples: Count = Field(500, description="training examples that are looked at, one fixed draw")
 
 
 class StageConfig(Frozen):
     """One stage of fine-tuning."""
 
     epochs: Count = Field(5, description="passes over the training examples")
+    until: UntilConfig | None = later(None, description="end at a training loss in place of after epochs; null: not")
     batch_size: Count = Field(32, description="examples of an optimiser step")
     accumulation: Count = Field(1, description="micro-batches of an optimiser step")
     clip: float | None = Field(1.0, gt=0.0, description="gradient norm is clipped to this; null: not clipped")
@@ -175,6 +194,17 @@ class StageConfig(Frozen):
                 f"got batch_size={self.batch_size}, accumulation={self.accumulation}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _an_end_by_loss_selects_nothing(self) -> StageConfig:
+        if self.until is not None and self.selection != "last":
+            raise ValueError("until ends a stage at a training loss, so selection must be last, not best_english")
+        return self
+
+    @property
+    def longest(self) -> int:
+        """Passes over the training examples that the stage makes at the most."""
+        return self.epochs if self.until is None else self.until.max_epochs
 
     def views(self) -> list[tuple[ViewConfig, bool]]:
         """The stage's views, explicit.
@@ -228,6 +258,9 @@ class MeasureConfig(Frozen):
         None,
         description="Tr(F) also before training, every k-th step of stage 0 and at its end, into the curves; null: not",
     )
+    accuracy_every: Count | None = later(
+        1, description="epochs of stage 0 between looks at English accuracy, into the curves; null: not"
+    )
     rivals: tuple[Rival, ...] = Field(
         get_args(Rival),
         description="rivals of Tr(F) after stage 0; those that use labels on the first trace_examples training rows",
@@ -256,6 +289,12 @@ class TrialConfig(Frozen):
     def _translations_are_of_english(self) -> TrialConfig:
         if any(view.kind == "translation" for view, _ in self.stages[1].views()):
             raise ValueError("view translation translates the English training file, so stages.1 cannot have it")
+        return self
+
+    @model_validator(mode="after")
+    def _only_the_english_stage_ends_by_loss(self) -> TrialConfig:
+        if self.stages[1].until is not None:
+            raise ValueError("stages.1.until: only the English stage ends at a training loss; gains are after epochs")
         return self
 
     @model_validator(mode="after")

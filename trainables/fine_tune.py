@@ -13,6 +13,7 @@ from trainables.config import ENGLISH, StageConfig, TrialConfig
 from trainables.curvature import fisher_trace
 from trainables.curvature.rivals import RIVALS, FineTuned
 from trainables.curvature.rivals.parameter_norm import l2_norm
+from trainables.data.draw import draw_halves
 from trainables.errors import Diverged
 from trainables.evaluation import evaluate, first_rows, predict, score
 from trainables.examples import Examples
@@ -23,6 +24,7 @@ from trainables.models.saved import ModelSaver
 from trainables.precision import training_dtype
 from trainables.predictions import PredictionFile
 from trainables.seeding import Streams
+from trainables.spread import halves_right, spread
 from trainables.stage import StageResult, train_stage
 from trainables.tokenization.encoding import Encoder
 from trainables.trajectory import Report, Trajectory
@@ -91,10 +93,10 @@ def fine_tune(
             trajectory.measure(0)
         first = train_stage(
             model, train, validation[ENGLISH], config.stages[0], streams, 0, ENGLISH, record, trajectory.measure,
-            dtype, standing.stage, on_epoch,
+            dtype, standing.stage, on_epoch, config.measure.accuracy_every,
         )  # fmt: skip
         standing.values |= _after_first_stage(model, train, validation, config, first, pretrained)
-        standing.values |= trajectory.finish(standing.values)
+        standing.values |= trajectory.finish(first.steps, standing.values)
         standing.values |= held_out.after_first_stage(model)
         standing.steps += first.steps
         standing.english = _copy(model)
@@ -109,7 +111,7 @@ def fine_tune(
             model, target, validation[ENGLISH], config.stages[1], streams, 1, language, record, None,
             dtype, standing.stage, on_epoch,
         )  # fmt: skip
-        standing.values |= _after_second_stage(model, language, validation, standing.values, standing.english)
+        standing.values |= _after_second_stage(model, language, validation, standing.values, standing.english, config)
         standing.values |= held_out.after_second_stage(model, language)
         standing.steps += second.steps
         standing.finished.append(language)
@@ -138,9 +140,18 @@ def _after_first_stage(
         "train_accuracy": on_train.accuracy,
         "train_nll": on_train.nll,
         "train_majority_share": majority / len(train),
+        "train_examples": len(train),
+        "validation_examples": len(validation[ENGLISH]),
     }
+    if stage.train_nll is not None:
+        values |= {"until.train_nll": stage.train_nll, "until.steps": stage.steps}
     for language, found in scores.items():
         values |= {f"accuracy.{language}": found.accuracy, f"nll.{language}": found.nll, f"ece.{language}": found.ece}
+    if config.data.stage2_examples:
+        halves = draw_halves(validation[ENGLISH].rows.first, config.data.seed)
+        for language in config.data.languages:
+            for name, right in halves_right(logits[language], validation[language].labels, halves).items():
+                values[f"stage2.{language}.{name}.accuracy_before"] = right
     if len(untraced := logits[ENGLISH][config.measure.trace_examples :]):
         labels = validation[ENGLISH].labels[config.measure.trace_examples :]
         values["accuracy_untraced"] = score(untraced, labels).accuracy
@@ -169,6 +180,7 @@ def _traces(
         if found.num_examples > 1:
             values[f"fisher_trace_se{suffix}"] = found.standard_error
         values[f"fisher_trace_examples{suffix}"] = found.num_examples
+        values |= {f"fisher_trace_{name}{suffix}": value for name, value in spread(found.per_example).items()}
         if not suffix:
             values |= {f"fisher_trace_layers.{name}": part for name, part in found.per_layer.items()}
     return values
@@ -194,10 +206,17 @@ def _after_second_stage(
     validation: dict[str, Examples],
     values: dict[str, float],
     english_state: State,
+    config: TrialConfig,
 ) -> dict[str, float]:
     """Everything that is measured at the end of stage 1 in one language."""
-    found = evaluate(model, validation[language])
+    logits, labels = predict(model, validation[language]), validation[language].labels
+    found = score(logits, labels)
     before = values[f"accuracy.{language}"]
+    halves = draw_halves(validation[ENGLISH].rows.first, config.data.seed)
+    gains = {
+        f"stage2.{language}.{name}.gain": right - values[f"stage2.{language}.{name}.accuracy_before"]
+        for name, right in halves_right(logits, labels, halves).items()
+    }
     moved = [parameter.detach() - english_state[name] for name, parameter in model.named_parameters()]
     return {
         f"stage2.{language}.accuracy_before": before,
@@ -207,6 +226,7 @@ def _after_second_stage(
         f"stage2.{language}.nll_after": found.nll,
         f"stage2.{language}.distance": l2_norm(moved),
         f"stage2.{language}.accuracy_en_after": evaluate(model, validation[ENGLISH]).accuracy,
+        **gains,
     }
 
 

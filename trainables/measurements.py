@@ -8,6 +8,11 @@ from typing import Any
 DEFINITIONS: dict[str, str] = {
     "train_accuracy": "accuracy on the stage-0 training examples at the end of stage 0 (fraction)",
     "train_nll": "mean negative log-likelihood on the stage-0 training examples (nats an example)",
+    "train_examples": "stage-0 training examples (count)",
+    "validation_examples": "validation examples of each language (count)",
+    "until.train_nll": "mean negative log-likelihood of the first stages.0.until.examples training examples when "
+    "stage 0 ended, evaluation mode (nats an example)",
+    "until.steps": "optimiser steps after which stage 0 ended (count)",
     "train_majority_share": "share of the most frequent label among the stage-0 training examples (fraction)",
     "accuracy.LANG": "validation accuracy after stage 0 (fraction)",
     "nll.LANG": "validation negative log-likelihood after stage 0 (nats an example)",
@@ -19,9 +24,18 @@ DEFINITIONS: dict[str, str] = {
     "labels, evaluation mode (squared nats per squared parameter unit)",
     "fisher_trace_se": "standard error of fisher_trace over examples (same unit)",
     "fisher_trace_examples": "examples that fisher_trace is a mean of (count)",
+    "fisher_trace_median": "median over those examples of Tr(F) of one example (same unit)",
+    **{f"fisher_trace_q{level}": f"its quantile at {level} % (same unit)" for level in ("05", "25", "75", "95")},
+    "fisher_trace_top1": "share of the sum over examples that the largest 1 % of them hold, rounded up (fraction)",
+    "fisher_trace_top5": "share that the largest 5 % hold (fraction)",
     "fisher_trace.train": "Tr(F) on stage-0 training examples (same unit)",
     "fisher_trace_se.train": "its standard error",
     "fisher_trace_examples.train": "its examples (count)",
+    **{
+        f"fisher_trace_{name}.{split}": f"the same as fisher_trace_{name} on those examples"
+        for split in ("train", "LANG")
+        for name in ("median", "q05", "q25", "q75", "q95", "top1", "top5")
+    },
     "fisher_trace.LANG": "Tr(F) on that language's validation examples (same unit)",
     "fisher_trace_se.LANG": "its standard error",
     "fisher_trace_examples.LANG": "its examples (count)",
@@ -57,6 +71,12 @@ DEFINITIONS: dict[str, str] = {
     "test.f1.LANG": "macro F1 on test after stage 0: mean over the classes that occur among labels or predictions "
     "(fraction)",
     "test.nll.LANG": "test negative log-likelihood after stage 0 (nats an example)",
+    **{
+        f"stage2.LANG.half{half}.{name}": f"{name} on {which} half of the validation examples, one fixed draw by "
+        "data.seed that keeps equal first English sentences together (fraction)"
+        for half, which in ((1, "one"), (2, "the other"))
+        for name in ("accuracy_before", "gain")
+    },
     "penalty.NAME": "mean of the unweighted penalty over the last epoch of stage 0",
     "weight_in_trace_units": "Fisher penalty weight divided by the batch size: the weight on Tr(F) itself",
 }
@@ -81,7 +101,8 @@ class CurvePoint:
         language: Language that the stage trains on.
         step: Optimiser steps done in the stage.
         epoch: Epochs done in the stage (may be fractional).
-        name: What is measured: ``train_loss``, ``accuracy.en``, ``penalty.NAME``; ``fisher_trace``; ``kl_ratio``, the
+        name: What is measured: ``train_loss``, ``accuracy.en``, ``penalty.NAME``; ``train_nll``, where a stage ends
+            by it, on the examples that it looks at; ``fisher_trace``; ``kl_ratio``, the
             mean over directions of KL / (sigma^2 eps^T F eps / 2), equation 1, at x = sigma. The last point of the
             latter two is of the weights that stage 0 keeps.
         value: The value; the unit is that of the measurement of the same name.

@@ -27,7 +27,7 @@ class Loss:
 
 
 def objective(step: Step, config: StageConfig) -> Loss:
-    """Cross-entropy plus the weighted penalties of a stage.
+    """Cross-entropy plus the weighted penalties of a stage; lazy ones follow when its gradient is complete.
 
     A consistency loss of weight 0 is still reported, without gradient, so that the run equals bit for bit the same
     preset without its divergence.
@@ -55,10 +55,9 @@ def objective(step: Step, config: StageConfig) -> Loss:
             penalties["consistency"] = consistency.penalty(step)
         if loss.weight > 0:
             total = total + loss.weight * penalties["consistency"]
-    for name, weight, penalty in config.penalties.on_parameters():
-        if weight > 0:
-            penalties[name] = penalty(step)
-            total = total + weight * penalties[name]
+    for name, weight, penalty in config.penalties.on_parameters("plain"):
+        penalties[name] = penalty(step)
+        total = total + weight * penalties[name]
     if config.penalties.fisher is not None and step.fisher_acts:
         penalties["fisher"] = config.penalties.fisher.penalty(step)
         total = total + config.penalties.fisher.every * config.penalties.fisher.weight * penalties["fisher"]

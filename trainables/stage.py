@@ -8,7 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from transformers import PreTrainedModel, get_linear_schedule_with_warmup
+from transformers import (
+    PreTrainedModel,
+    get_constant_schedule_with_warmup,
+    get_linear_schedule_with_warmup,
+)
 
 from trainables.config import StageConfig
 from trainables.curvature import require_second_derivatives
@@ -17,7 +21,7 @@ from trainables.evaluation import evaluate
 from trainables.examples import Examples
 from trainables.measurements import CurvePoint
 from trainables.objective import Loss, objective
-from trainables.regularizers.parameters import penalised
+from trainables.regularizers.parameters import add_lazily, penalised
 from trainables.seeding import Streams
 from trainables.step import Step
 from trainables.step_rules import sam_ascent
@@ -30,11 +34,13 @@ class StageResult:
 
     Attributes:
         steps: Optimiser steps done.
-        penalties: Name to mean unweighted penalty over the last epoch.
+        penalties: Name to mean unweighted penalty over the last epoch, whole or not.
+        train_nll: What the last look at the training loss saw; None where the stage does not end by it.
     """
 
     steps: int
     penalties: dict[str, float]
+    train_nll: float | None = None
 
 
 def train_stage(
@@ -50,25 +56,29 @@ def train_stage(
     dtype: torch.dtype = torch.float32,
     resume: StageState | None = None,
     on_epoch: Callable[[StageState], None] | None = None,
+    accuracy_every: int | None = 1,
 ) -> StageResult:
     """Train in place with AdamW, linear warm-up and decay, and clipping; with SAM where it is set.
+
+    With ``until`` the stage ends when the training loss is low enough, also within an epoch, and nothing decays.
 
     Args:
         model: The model.
         examples: Training examples.
-        english: English validation examples, evaluated after each epoch where the stage is English or selects by them.
+        english: English validation examples, evaluated after epochs where the stage is English or selects by them.
         config: The stage.
         streams: The trial's random streams.
         number: 0 or 1.
         language: Language that the stage trains on.
         report: Receives the curves.
-        on_step: Called after each optimiser step with the steps done.
+        on_step: Called after each optimiser step with the steps done, unless the training loss ended the stage with it.
         dtype: Format of the training passes, as ``precision.training_dtype`` decides; all else is float32.
         resume: Where the stage stood; None begins it. The model then holds the weights that the stage began with.
-        on_epoch: Receives where the stage stands after each epoch.
+        on_epoch: Receives where the stage stands after each epoch, unless the training loss ended the stage with it.
+        accuracy_every: Epochs between looks at English accuracy in stage 0; None: only where the stage selects by it.
 
     Returns:
-        Steps and penalties.
+        Steps, penalties and the training loss that ended it.
 
     Raises:
         Diverged: The loss or a gradient is not finite; names the step.
@@ -77,19 +87,20 @@ def train_stage(
     batches = math.ceil(len(examples) / config.batch_size)
     if config.penalties.fisher is not None:
         require_second_derivatives(model)
+    until, last = config.until, batches * config.longest
     optimizer, schedule = _optimizer(model, config, batches * config.epochs)
     parameters = [p for p in model.parameters() if p.requires_grad]
     starting_point = None
     if config.penalties.l2_sp is not None:
         starting_point = {name: p.detach().clone() for name, p in model.named_parameters()}
-    watch_english = number == 0 or config.selection == "best_english"
+    selects = config.selection == "best_english"
     best: tuple[float, dict[str, torch.Tensor]] | None = None
-    done, steps, means = 0, 0, {}
+    done, steps, means, nll, reached = 0, 0, {}, None, False
     if resume is not None:
         model.load_state_dict(resume.model)
         restore_optimizer(optimizer, schedule, resume)
         done, steps, means, best = resume.epoch, resume.steps, resume.means, resume.best
-    for epoch in range(done + 1, config.epochs + 1):
+    for epoch in range(done + 1, config.longest + 1):
         order = torch.randperm(len(examples), generator=streams.generator("order", stage, epoch)).tolist()
         sums: dict[str, float] = defaultdict(float)
         counts: dict[str, int] = defaultdict(int)
@@ -110,21 +121,31 @@ def train_stage(
             for name, value in losses.items():
                 sums[name] += value
                 counts[name] += 1
+            if until is not None and (steps % until.every == 0 or steps == last):
+                nll = evaluate(model, examples, until.examples).nll
+                report(CurvePoint(number, language, steps, steps / batches, "train_nll", nll))
+                if reached := nll < until.train_nll:
+                    break
             if on_step is not None:
                 on_step(steps)
+        at = steps / batches if reached else epoch
         means = {name: sums[name] / counts[name] for name in sums}
         for name, value in means.items():
-            report(CurvePoint(number, language, steps, epoch, name, value))
-        if watch_english:
+            report(CurvePoint(number, language, steps, at, name, value))
+        if selects or (number == 0 and accuracy_every is not None and (reached or epoch % accuracy_every == 0)):
             accuracy = evaluate(model, english).accuracy
-            report(CurvePoint(number, language, steps, epoch, "accuracy.en", accuracy))
-            if config.selection == "best_english" and (best is None or accuracy > best[0]):
+            report(CurvePoint(number, language, steps, at, "accuracy.en", accuracy))
+            if selects and (best is None or accuracy > best[0]):
                 best = accuracy, {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        if reached:
+            break
         if on_epoch is not None:
             on_epoch(StageState(epoch, steps, means, model.state_dict(), optimizer_tensors(optimizer), best))
     if best is not None:
         model.load_state_dict(best[1])
-    return StageResult(steps, {name: value for name, value in means.items() if name.startswith("penalty.")})
+    if until is not None and nll is None:  # it stopped after its last epoch, and went on from there
+        nll = evaluate(model, examples, until.examples).nll
+    return StageResult(steps, {name: value for name, value in means.items() if name.startswith("penalty.")}, nll)
 
 
 def _accumulate(
@@ -152,6 +173,10 @@ def _accumulate(
         parts["train_loss"] += share * loss.cross_entropy.item()
         for name, value in loss.penalties.items():
             parts[f"penalty.{name}"] += share * value.item()
+    for name, weight, penalty in config.penalties.on_parameters("lazy"):
+        value = penalty(step)
+        add_lazily(model, value, weight)
+        parts[f"penalty.{name}"] = value.item()
     return parts
 
 
@@ -165,7 +190,7 @@ def _gradient_norm(parameters: Sequence[torch.nn.Parameter], stage: str, step: i
 def _optimizer(
     model: PreTrainedModel, config: StageConfig, total_steps: int
 ) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LambdaLR]:
-    """AdamW and its schedule."""
+    """AdamW and its schedule; a stage that ends by its loss warms up as it would with its number of epochs."""
     settings = config.optimizer
     decaying = {name: p for name, p in penalised(model, settings.exempt_biases_and_norms)}
     decayed = list(decaying.values())
@@ -173,4 +198,6 @@ def _optimizer(
     groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": exempt, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, eps=settings.epsilon, fused=True)
     warmup = round(settings.warmup * total_steps)
+    if config.until is not None:
+        return optimizer, get_constant_schedule_with_warmup(optimizer, warmup)
     return optimizer, get_linear_schedule_with_warmup(optimizer, warmup, total_steps)

@@ -184,6 +184,7 @@ def _step(stage: StageConfig, dtype: torch.dtype) -> Run:
         settings = stage.model_copy(
             update={
                 "epochs": 2,
+                "until": None,
                 "batch_size": len(examples),
                 "accumulation": stage.accumulation if whole else 1,
                 "selection": "last",

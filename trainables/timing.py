@@ -2,9 +2,9 @@
 
     seconds of a trial = sum over kinds of work of  amount * cost
 
-Amounts are exact: they follow from the configuration and the number of rows. Costs are what ``stopwatch`` measures,
-once an arm. Not counted: the start of Ray and of its workers. What is left of a running study is told by
-``study.progress``, from trials that ended.
+Amounts follow from the configuration and the number of rows; they are exact, except that a stage with ``until`` counts
+as if it never reached its training loss. Costs are what ``stopwatch`` measures, once an arm. Not counted: the start of
+Ray and of its workers. What is left of a running study is told by ``study.progress``, from trials that ended.
 """
 
 from __future__ import annotations
@@ -37,13 +37,19 @@ def work(config: TrialConfig, data: TaskData) -> Counter[str]:
     first, second = config.stages
     measure, train = config.measure, len(data.train)
     rows = {language: len(found) for language, found in data.validation.items()}
-    steps = math.ceil(train / first.batch_size) * first.epochs
+    steps = math.ceil(train / first.batch_size) * first.longest
     traced = {language: min(measure.trace_examples, count) for language, count in rows.items()}
-    found = Counter({"build": 1, "encode": train + sum(rows.values()), f"train.0.{ENGLISH}": first.epochs * train})
+    found = Counter({"build": 1, "encode": train + sum(rows.values()), f"train.0.{ENGLISH}": first.longest * train})
     for language, tested in data.test.items():
         found["encode"] += len(tested)
         found[f"evaluate.{language}"] += len(tested)
-    found[f"evaluate.{ENGLISH}"] += first.epochs * rows[ENGLISH] + train
+    looks = 0 if measure.accuracy_every is None else first.longest // measure.accuracy_every
+    if first.selection == "best_english":
+        looks = first.epochs
+    found[f"evaluate.{ENGLISH}"] += looks * rows[ENGLISH] + train
+    if (until := first.until) is not None:
+        looks = steps // until.every + (steps % until.every > 0)
+        found[f"evaluate.{ENGLISH}"] += looks * min(until.examples, train)
     found[f"trace.{ENGLISH}"] += traced[ENGLISH] + measure.trace_train * min(measure.trace_examples, train)
     for language, count in rows.items():
         found[f"evaluate.{language}"] += count

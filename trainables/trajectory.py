@@ -50,7 +50,7 @@ class Trajectory:
         self._streams = streams
         self._report = report
         self._steps_per_epoch = math.ceil(train_examples / config.stages[0].batch_size)
-        self._steps = self._steps_per_epoch * config.stages[0].epochs
+        self._steps = self._steps_per_epoch * config.stages[0].longest
         self._traces = {point.step: point.value for point in before if point.name == "fisher_trace"}
 
     def measure(self, step: int) -> None:
@@ -69,16 +69,18 @@ class Trajectory:
         if expansion is not None and (step == 0 or (expansion.every is not None and step % expansion.every == 0)):
             self._expand(step)
 
-    def finish(self, values: Mapping[str, float]) -> dict[str, float]:
+    def finish(self, steps: int, values: Mapping[str, float]) -> dict[str, float]:
         """The last points, of the weights that stage 0 keeps, and what the curves come to.
 
         Args:
+            steps: Optimiser steps of stage 0.
             values: The trial's measurements after stage 0; ``fisher_trace`` is the last point of its curve.
 
         Returns:
             ``fisher_trace_peak``, absent where no step of the early phase was measured, and ``expansion.*``.
         """
         found: dict[str, float] = {}
+        self._steps = steps
         if self._config.trace_every is not None:
             self._trace(self._steps, values["fisher_trace"], values.get("fisher_trace_se"))
             found |= self._peak()

@@ -90,6 +90,10 @@ def _run(
     try:
         found = fine_tune(trial, assets, report, checkpoint, saver, kept)
         state, reason = "complete", None
+        until = trial.stages[0].until
+        if until is not None and (nll := found.values["until.train_nll"]) >= until.train_nll:
+            state = "not_reached"
+            reason = f"train_nll is {nll:.4g} after {until.max_epochs} epochs, not below {until.train_nll:g}"
     except Diverged as error:
         found = Measurements({})
         state, reason = "diverged", str(error)
@@ -98,7 +102,7 @@ def _run(
     dtype = training_dtype(torch.device("cuda" if cuda else "cpu"), trial.model)
     provenance = {
         "seconds": checkpoint.seconds,
-        **({"steps": found.steps} if state == "complete" else {}),  # elsewhere unknown
+        **({"steps": found.steps} if state != "diverged" else {}),  # elsewhere unknown
         "cpus": cpus,
         "peak_memory_mib": memory.mib(),
         "device": torch.cuda.get_device_name() if cuda else "cpu",

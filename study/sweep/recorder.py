@@ -145,7 +145,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
             self._interruption.request(f"the record of {planned.label} cannot be written: {error}")
             return
         self._queue.ended(record)
-        if record.state == "complete":
+        if record.state in ("complete", "not_reached"):
             log_file(self._logs, record.trial_id).unlink(missing_ok=True)
         with suppress(OSError):  # a terminal that is gone is no reason to end
             self._progress.ended(record)

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from analysis.power import planned_power
-from study.catalog import CATALOG
+from study.catalog import CATALOG, L2_WEIGHT
 from study.loading import load_study
 from study.plan import draft, narrow
 from trainables.dotted_paths import parse as parse_trial
+from trainables.dotted_paths import with_values
 from trainables.errors import InputError
 
 GOOD = '''
@@ -38,10 +39,10 @@ def test_every_study_explains_itself(name: str) -> None:
         assert word in study.description
 
 
-def test_quick_is_24_configurations_of_one_seed() -> None:
+def test_quick_is_27_configurations_of_one_seed() -> None:
     rows = draft(load_study("quick"))
     counts = {arm: sum(row.arm == arm for row in rows) for arm in dict.fromkeys(row.arm for row in rows)}
-    assert counts == {"baseline": 1, "kl": 6, "fpen": 6, "l2": 6, "noise": 5}
+    assert counts == {"baseline": 1, "kl": 6, "fpen": 5, "l2": 8, "noise": 7}
     assert rows[1].label == "kl=0"
     assert {row.config.model.dropout.hidden for row in rows} == {0.0}
 
@@ -55,7 +56,7 @@ def test_the_papers_studies_have_six_weights_an_arm_and_three_seeds(name: str) -
     assert {(dropout.hidden, dropout.attention) for dropout in strong} == {(0.4, 0.4)}
 
 
-@pytest.mark.parametrize("name", ["xnli", "pawsx"])
+@pytest.mark.parametrize("name", ["xnli", "pawsx", "equal_fit", "quick"])
 def test_the_papers_studies_can_find_a_correlation_of_six_tenths(name: str) -> None:
     groups = [sum(1 for _ in arm.points(load_study(name).base)) for arm in load_study(name).arms]
     assert planned_power([count for count in groups if count > 1])[0.6] >= 0.8
@@ -76,6 +77,26 @@ def test_no_configuration_of_a_study_is_there_twice(name: str, bundled: bool) ->
     rows = draft(load_study(name, bundled))
     searched = [row for row in rows if "#" not in row.label]  # drawn when they start
     assert len({row.config.model_dump_json() for row in searched}) == len(searched)
+
+
+@pytest.mark.parametrize("bundled", [False, True])
+@pytest.mark.parametrize("name", CATALOG)
+def test_l2_has_a_dose_in_every_study(name: str, bundled: bool) -> None:
+    study = load_study(name, bundled)
+    forms = {row.config.stages[0].penalties.l2.form for row in draft(study) if row.config.stages[0].penalties.l2}
+    assert forms <= {"lazy"}
+    assert all(arm.set["stages.0.penalties.l2.form"] == "lazy" for arm in study.arms if L2_WEIGHT in arm.search)
+
+
+@pytest.mark.parametrize("bundled", [False, True])
+def test_equal_fit_is_xnli_with_another_end(bundled: bool) -> None:
+    rows, plain = draft(load_study("equal_fit", bundled)), draft(load_study("xnli", bundled))
+    assert all(row.config.stages[0].until is not None for row in rows)
+    without = [with_values(row.config, {"stages.0.until.train_nll": 1}) for row in plain]
+    assert [row.label for row in rows] == [row.label for row in plain]
+    for row, other in zip(rows, without, strict=True):
+        stage = row.config.stages[0].model_copy(update={"until": other.stages[0].until})
+        assert row.config.model_copy(update={"stages": (stage, row.config.stages[1])}) == other
 
 
 def test_the_learning_rates_are_multiples_of_the_bases() -> None:

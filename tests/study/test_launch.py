@@ -157,6 +157,16 @@ def test_checkpoints_are_kept_for_trials_that_may_go_on(world: World, small_stud
     assert not checkpoints.exists()
 
 
+def test_a_trial_that_did_not_reach_its_loss_is_a_result(world: World, small_study: StudyConfig) -> None:
+    world.states = {"kl=0.5": "not_reached"}
+    assert world.run(small_study) == 0
+    assert "6 trials planned: 4 complete, 2 not_reached" in world.said()
+    assert world.resume() == 0
+    assert world.resume(retry=frozenset({"failed", "diverged"})) == 0
+    assert len(world.ran) == 1
+    assert not checkpoint_store(world.folder).exists()
+
+
 def test_a_complete_study_answers_at_once(world: World, small_study: StudyConfig) -> None:
     world.run(small_study)
     world.said()

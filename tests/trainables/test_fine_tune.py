@@ -5,7 +5,9 @@ import torch
 
 from tests.reference import fisher_trace_by_loop
 from trainables import fine_tune as module
+from trainables.curvature import fisher_trace
 from trainables.curvature.rivals import RIVALS
+from trainables.data.draw import draw_halves
 from trainables.dotted_paths import with_values
 from trainables.errors import Diverged
 from trainables.fine_tune import fine_tune
@@ -41,6 +43,8 @@ def test_every_number_of_the_table_is_there_finite_and_defined(tiny_config, tiny
     )
     assert values["generalization_gap"] == values["train_accuracy"] - values["accuracy.en"]
     assert values["fisher_trace_examples"] == values["fisher_trace_examples.train"] == 6
+    assert (values["train_examples"], values["validation_examples"]) == (36, 12)
+    assert not any(name.startswith("until.") for name in values)
     assert "fisher_trace.de" in values
     assert "fisher_trace.zh" not in values
     assert found.steps == 2 * 5 + 2 * 2
@@ -183,3 +187,53 @@ def test_a_rival_that_is_not_finite_is_diverged_by_name(tiny_config, tiny_assets
     monkeypatch.setitem(RIVALS, "sharpness", lambda trained: math.nan)
     with pytest.raises(Diverged, match="measure.sharpness is nan"):
         run(tiny_config, tiny_assets)
+
+
+def test_a_second_stage_is_measured_on_two_halves_that_make_the_whole(tiny_config, tiny_assets):
+    values = run(tiny_config, tiny_assets).values
+    halves = draw_halves(tiny_assets.rows(tiny_config).validation["en"].first, tiny_config.data.seed)
+    sizes = [len(half) for half in halves]
+    assert min(sizes) > 0
+    for language in ("de", "zh"):
+        for name in ("accuracy_before", "gain"):
+            parts = [values[f"stage2.{language}.half{number}.{name}"] for number in (1, 2)]
+            mean = sum(size * part for size, part in zip(sizes, parts, strict=True)) / sum(sizes)
+            assert mean == pytest.approx(values[f"stage2.{language}.{name}"], abs=1e-12)
+
+
+def test_tr_f_is_summarised_over_examples_as_a_loop_finds_it(tiny_config, tiny_assets, monkeypatch):
+    kept = {}
+
+    def measured(model, batches):
+        batches = list(batches)
+        found = fisher_trace(model, batches)
+        rows = torch.cat([fisher_trace_by_loop(model, batch) for batch in batches])
+        kept.setdefault("rows", sorted(rows.tolist()))
+        return found
+
+    monkeypatch.setattr(module, "fisher_trace", measured)
+    values = run(tiny_config, tiny_assets, measure__trace_train=False).values
+    rows = kept["rows"]
+    assert len(rows) == 6
+    assert values["fisher_trace_median"] == pytest.approx((rows[2] + rows[3]) / 2, rel=1e-4)
+    assert values["fisher_trace_q05"] == pytest.approx(rows[0] + 0.25 * (rows[1] - rows[0]), rel=1e-4)
+    assert values["fisher_trace_q95"] == pytest.approx(rows[4] + 0.75 * (rows[5] - rows[4]), rel=1e-4)
+    assert values["fisher_trace_top1"] == values["fisher_trace_top5"] == pytest.approx(rows[-1] / sum(rows), rel=1e-4)
+
+
+@pytest.mark.parametrize(("nll", "reached"), [(1e-9, False), (5.0, True)])
+def test_a_trial_that_ends_at_a_training_loss_is_measured_where_it_ended(tiny_config, tiny_assets, nll, reached):
+    config = with_values(
+        tiny_config,
+        {
+            "stages.0.until.train_nll": nll, "stages.0.until.max_epochs": 3, "stages.0.until.every": 4,
+            "stages.0.until.examples": 10, "measure.trace_every": 4,
+        },
+    )  # fmt: skip
+    found = fine_tune(config, tiny_assets, lambda point: None)
+    steps = 4 if reached else 15
+    assert found.values["until.steps"] == steps
+    assert (found.values["until.train_nll"] < nll) is reached
+    traced = [point.step for point in found.curves if point.name == "fisher_trace"]
+    assert traced == ([0, 4] if reached else [0, 4, 8, 12, 15])
+    assert found.steps == steps + 2 * 2

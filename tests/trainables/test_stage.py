@@ -49,11 +49,12 @@ def assert_equal(found, expected, rel=1e-9):
     [
         {},
         {"stages__0__penalties__l2__weight": 0.3},
+        {"stages__0__penalties__l2__weight": 0.3, "stages__0__penalties__l2__form": "lazy"},
         {"stages__0__label_smoothing": 0.1},
         NOISE,
         VIEW,
     ],
-    ids=["plain", "l2", "smoothing", "noise", "consistency"],
+    ids=["plain", "l2", "lazy l2", "smoothing", "noise", "consistency"],
 )
 def test_micro_batches_have_the_gradient_of_the_whole_batch(build, rows, accumulation, values):
     whole, one = accumulated(build, rows, 1, **values)
@@ -177,3 +178,98 @@ def test_no_stream_of_a_trial_depends_on_the_seed_of_the_data(tiny_config, tiny_
         models=tiny_assets.models, data=tiny_assets.data | {_data_key(renamed.data): tiny_assets.rows(tiny_config)}
     )
     assert fine_tune(renamed, assets, lambda p: None) == fine_tune(tiny_config, tiny_assets, lambda p: None)
+
+
+def until(build, nll, every=3, max_epochs=4, **run):
+    """A stage that ends at a training loss: its result, curves, weights and the steps that it called out."""
+    config, model, examples = build(
+        stages__0__until__train_nll=nll, stages__0__until__every=every, stages__0__until__max_epochs=max_epochs,
+        stages__0__until__examples=20, stages__0__optimizer__warmup=0.3,
+    )  # fmt: skip
+    points, steps = [], []
+    found = train_stage(
+        model, examples, examples, config.stages[0], Streams(0), 0, "en", points.append, steps.append, **run
+    )
+    return found, points, {name: p.detach().clone() for name, p in model.named_parameters()}, steps
+
+
+def looks(points):
+    return [(point.step, point.value) for point in points if point.name == "train_nll"]
+
+
+def reference_nll(model, examples, rows):
+    """The mean NLL of the first rows in evaluation mode, one row at a time, in float64."""
+    model.eval()
+    total = 0.0
+    for row in range(rows):
+        logits = model(**examples.inputs([row], model.device)).logits.detach().double()[0]
+        total += float(logits.logsumexp(0) - logits[examples.labels[row]])
+    return total / rows
+
+
+def test_a_stage_ends_at_the_first_look_below_the_training_loss(build):
+    never, points, _, steps = until(build, 1e-9)
+    seen = looks(points)
+    assert [step for step, _ in seen] == [3, 6, 9, 12, 15, 18, 20]  # 5 steps an epoch; the last step is a look, too
+    assert never.steps == 20
+    assert never.train_nll == seen[-1][1] >= 1e-9
+    assert steps == list(range(1, 21))
+    values = [value for _, value in seen]
+    target = (min(values[:3]) + min(values)) / 2
+    first = next(step for step, value in seen if value < target)
+    assert 3 < first < 20
+    found, points, _, steps = until(build, target)
+    assert (found.steps, looks(points)) == (first, [look for look in seen if look[0] <= first])
+    assert found.train_nll < target
+    assert steps == list(range(1, first))
+    assert points[-1].name == "accuracy.en"
+    assert points[-1].epoch == pytest.approx(first / 5)
+
+
+def test_what_is_looked_at_is_the_mean_nll_of_a_fixed_draw_in_evaluation_mode(build):
+    _, model, examples = build()
+    found, _, weights, _ = until(build, 1e-9)
+    model.load_state_dict(weights, strict=False)
+    assert found.train_nll == pytest.approx(reference_nll(model, examples, 20), rel=1e-5)
+
+
+def test_the_rate_is_constant_after_the_warm_up_of_the_number_of_epochs(build):
+    from trainables.stage import _optimizer
+
+    config, model, _ = build(stages__0__until__train_nll=0.1, stages__0__optimizer__warmup=0.3)
+    optimizer, schedule = _optimizer(model, config.stages[0], 10)
+    rates = []
+    for _ in range(30):
+        rates.append(optimizer.param_groups[0]["lr"] / config.stages[0].optimizer.learning_rate)
+        optimizer.step()
+        schedule.step()
+    assert rates == pytest.approx([0, 1 / 3, 2 / 3, *[1.0] * 27])
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+def test_a_stage_that_ends_at_a_loss_goes_on_bit_for_bit(build, epoch):
+    import copy
+
+    states = []
+    _, points, _, _ = until(build, 1e-9)
+    target = sorted(value for _, value in looks(points))[1] * 1.0000001
+    whole = until(build, target, on_epoch=lambda state: states.append(copy.deepcopy(state)))
+    resumed = until(build, target, resume=states[epoch - 1])
+    assert whole[0] == resumed[0]
+    assert all(torch.equal(whole[2][name], resumed[2][name]) for name in whole[2])
+
+
+def test_a_stage_that_stopped_after_its_last_epoch_still_knows_its_loss(build):
+    import copy
+
+    states = []
+    whole = until(build, 1e-9, on_epoch=lambda state: states.append(copy.deepcopy(state)))
+    assert until(build, 1e-9, resume=states[-1])[0] == whole[0]
+
+
+@pytest.mark.parametrize(("every", "epochs"), [(1, [1, 2, 3, 4]), (2, [2, 4]), (None, [])])
+def test_english_accuracy_is_looked_at_as_often_as_asked(build, every, epochs):
+    config, model, examples = build(stages__0__epochs=4)
+    points = []
+    train_stage(model, examples, examples, config.stages[0], Streams(0), 0, "en", points.append, accuracy_every=every)
+    assert [point.epoch for point in points if point.name == "accuracy.en"] == epochs

@@ -37,9 +37,9 @@ def watched(config, assets, monkeypatch) -> Counter[str]:
         found[f"train.{kind}"] += len(indices)
         init(self, model, some, indices, *rest)
 
-    def predicted(model, some):
-        found[f"evaluate.{language_of(some)}"] += len(some)
-        return predict(model, some)
+    def predicted(model, some, limit=None):
+        found[f"evaluate.{language_of(some)}"] += len(some.labels[:limit])
+        return predict(model, some, limit)
 
     def traced(model, batches):
         batches = list(batches)

@@ -15,6 +15,7 @@ import torch
 import trainables.fine_tune
 from trainables import tune_trainable
 from trainables.config import TrialConfig
+from trainables.dotted_paths import with_values
 from trainables.errors import Diverged
 from trainables.measurements import CurvePoint, Measurements
 from trainables.software import software
@@ -86,6 +87,23 @@ def test_a_diverged_trial_keeps_its_finite_curve(
     assert outcome["measurements"] == {}
     assert outcome["curves"] == [LOSS.as_dict()]
     assert "steps" not in outcome["provenance"]  # unknown, and not 0
+
+
+@pytest.mark.parametrize(("nll", "state"), [(0.25, "not_reached"), (0.2, "not_reached"), (0.19, "complete")])
+def test_a_trial_that_did_not_reach_its_loss_keeps_everything_in_a_state_of_its_own(
+    reports: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, nll: float, state: str
+) -> None:
+    values = {"accuracy.en": 0.5, "until.train_nll": nll}
+    trial(monkeypatch, Measurements(values, [LOSS], steps=12), LOSS)
+    config = with_values(
+        TrialConfig(seed=3), {"stages.0.until.train_nll": 0.2, "stages.0.until.max_epochs": 7}
+    ).model_dump(mode="json")
+    run_trial(CONFIG | {"trial": config}, ASSETS)
+    outcome = json.loads(reports[-1][OUTCOME])
+    assert (outcome["state"], outcome["measurements"], outcome["provenance"]["steps"]) == (state, values, 12)
+    assert outcome["curves"] == [LOSS.as_dict()]
+    why = f"train_nll is {nll:g} after 7 epochs, not below 0.2"
+    assert outcome["reason"] == (why if state == "not_reached" else None)
 
 
 class Folder:

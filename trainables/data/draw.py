@@ -81,3 +81,30 @@ def draw_validation(first_english: list[str], config: DataConfig) -> tuple[list[
             f"of the {ENGLISH} validation file are left beside the second stage's {stage2}"
         )
     return train, rest[:wanted]
+
+
+def draw_halves(first_english: list[str], seed: int) -> tuple[list[int], list[int]]:
+    """Two halves of the validation examples, without a common group, for numbers that must not share their rows.
+
+    Args:
+        first_english: First English sentence of each validation example; equal ones form a group.
+        seed: The data seed.
+
+    Returns:
+        Row numbers of both, rising; the sizes differ by no more than the largest group, and one is empty where there
+        is but one group.
+
+    Example:
+        >>> sorted(map(len, draw_halves(["a", "b", "b", "c"], seed=0)))
+        [2, 2]
+    """
+    groups: dict[str, list[int]] = {}
+    for row, sentence in enumerate(first_english):
+        groups.setdefault(sentence, []).append(row)
+    members = list(groups.values())
+    halves: tuple[list[int], list[int]] = ([], [])
+    # Large groups first, so that the small ones can even out the halves; among equals as they were drawn.
+    order = _generator(seed, "halves").permutation(len(members)).tolist()
+    for i in sorted(order, key=lambda i: -len(members[i])):
+        min(halves, key=len).extend(members[i])
+    return sorted(halves[0]), sorted(halves[1])

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from trainables.regularizers.parameters import penalised
-from trainables.schema import Frozen, Weight
+from trainables.regularizers.parameters import Form, penalised
+from trainables.schema import Frozen, Weight, later
 
 if TYPE_CHECKING:
     import torch
@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 class L2Config(Frozen):
     """0.5 times the sum of squares of all parameters, by default biases and LayerNorm included.
 
-    Sum over parameters, not divided by their number and not by the batch; unit: squared parameter units.
+    Sum over parameters, not divided by their number and not by the batch; unit: squared parameter units. The form
+    ``plain`` has no dose under AdamW, ``lazy`` has one: see :data:`trainables.regularizers.parameters.Form`.
     """
 
     weight: Weight = Field(1e-4, description="weight of 0.5 * sum theta^2")
     exempt_biases_and_norms: bool = Field(False, description="leave biases and LayerNorm out of the sum")
+    form: Form = later(
+        "plain", description="lazy: on rows that the step has seen; plain: on all, where AdamW takes full steps"
+    )
 
     def penalty(self, step: Step) -> torch.Tensor:
         """The unweighted penalty.

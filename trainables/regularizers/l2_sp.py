@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from trainables.regularizers.parameters import penalised
-from trainables.schema import Frozen, Weight
+from trainables.regularizers.parameters import Form, penalised
+from trainables.schema import Frozen, Weight, later
 
 if TYPE_CHECKING:
     import torch
@@ -21,12 +21,15 @@ class L2SPConfig(Frozen):
 
     Sums over parameters; unit: squared parameter units. In the loss, as in the authors' code, so that it passes through
     AdamW's scaling. ``theta_0`` is what the stage starts from: the pretrained encoder in stage 0, the encoder after
-    stage 0 in stage 1. The encoder includes the pooler, also where no pretrained one exists.
+    stage 0 in stage 1. ``form`` is as for L2. The encoder includes the pooler, also where no pretrained one exists.
     """
 
     weight: Weight = Field(0.01, description="weight of 0.5 * sum (theta - theta_0)^2 over the encoder")
     head_weight: Weight = Field(0.01, description="weight of 0.5 * sum theta^2 over the head")
     exempt_biases_and_norms: bool = Field(True, description="leave biases and LayerNorm out of both sums")
+    form: Form = later(
+        "plain", description="lazy: on rows that the step has seen; plain: on all, where AdamW takes full steps"
+    )
 
     def penalty(self, step: Step) -> torch.Tensor:
         """The unweighted penalty of the encoder.

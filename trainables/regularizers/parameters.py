@@ -1,12 +1,17 @@
-"""Which parameters a penalty or decay acts on."""
+"""Which parameters a penalty or decay acts on, and in which form a penalty on them enters a step."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import torch
+
+Form = Literal["lazy", "plain"]
+"""``plain``: a term of the loss. AdamW divides a gradient by its own size, so a row without any other gradient, such as
+the embedding of a word that no sentence has, takes a full step however small the weight: the weight sets no dose.
+``lazy``: the same gradient, on the rows that the step has seen only, see :func:`add_lazily`."""
 
 
 def penalised(model: torch.nn.Module, exempt_biases_and_norms: bool) -> Iterator[tuple[str, torch.nn.Parameter]]:
@@ -24,3 +29,24 @@ def penalised(model: torch.nn.Module, exempt_biases_and_norms: bool) -> Iterator
     for name, parameter in model.named_parameters():
         if parameter.requires_grad and (parameter.dim() > 1 or not exempt_biases_and_norms):
             yield name, parameter
+
+
+def add_lazily(model: torch.nn.Module, penalty: torch.Tensor, weight: float) -> None:
+    """Add the gradient of a penalty to those rows of ``.grad`` that hold a gradient of the rest of the objective.
+
+    A row is a slice of the first dimension: of an embedding matrix one word, of a vector one element. The same is done
+    by optimisers for sparse gradients, whose updates and decay pass over the rows that a step has not looked up.
+
+    Args:
+        model: The model; its parameters carry the whole gradient of the rest of the objective.
+        penalty: Scalar function of the parameters.
+        weight: Its weight.
+    """
+    import torch
+
+    seen = [parameter for parameter in model.parameters() if parameter.grad is not None]
+    gradients = torch.autograd.grad(weight * penalty, seen, allow_unused=True)
+    for parameter, gradient in zip(seen, gradients, strict=True):
+        if gradient is not None and parameter.grad is not None:
+            rows = parameter.grad.flatten(1).any(1) if parameter.dim() > 1 else parameter.grad.bool()
+            parameter.grad += gradient * rows.view(-1, *[1] * (parameter.dim() - 1))

@@ -1,7 +1,7 @@
 import pytest
 
 from trainables.config import DataConfig
-from trainables.data.draw import draw_train, draw_validation
+from trainables.data.draw import draw_halves, draw_train, draw_validation
 from trainables.errors import InputError
 
 TRIPLETS = [f"premise {i // 3}" for i in range(300)]
@@ -51,3 +51,14 @@ def test_more_rows_than_there_are(config, message):
 def test_more_training_rows_than_there_are():
     with pytest.raises(InputError, match="data.train_examples=11, but the English training set has 10 rows"):
         draw_train(10, 11, 0)
+
+
+def test_halves_divide_no_group_and_are_as_even_as_groups_allow():
+    first = [f"s{i // 3}" for i in range(30)] + [f"t{i}" for i in range(11)]
+    one, other = draw_halves(first, seed=0)
+    assert sorted(one + other) == list(range(41))
+    assert abs(len(one) - len(other)) <= 1
+    assert not {first[i] for i in one} & {first[i] for i in other}
+    assert draw_halves(first, seed=0) == (one, other)
+    assert len({tuple(draw_halves(first, seed=seed)[0]) for seed in range(5)}) == 5
+    assert draw_halves(["a"] * 4, seed=0) in (([0, 1, 2, 3], []), ([], [0, 1, 2, 3]))

@@ -145,3 +145,58 @@ def test_a_resumed_stage_keeps_its_starting_point_and_sams_steps(build):
     assert [state.epoch for state in states] == [1, 2]
     resumed = train(resume=states[0])
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+WEIGHTS = [(L2, {"weight": 0.3}), (L2_SP, {"weight": 0.3, "head_weight": 0.07, "exempt_biases_and_norms": False})]
+
+
+def step_gradients(build, **values):
+    """The gradient of one optimiser step of a float64 model that left its starting point, and that point."""
+    from trainables.stage import _accumulate
+
+    config, model, examples = build(**values)
+    model = model.double()
+    start = {name: p.detach().clone() for name, p in model.named_parameters()}
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(0.1 * torch.randn(p.shape, generator=generator, dtype=p.dtype))
+    parts = _accumulate(model, examples, ROWS, config.stages[0], Streams(0), "0.en", 0, torch.float32, start)
+    found = {name: torch.zeros_like(p) if p.grad is None else p.grad for name, p in model.named_parameters()}
+    return found, {name: p.detach() for name, p in model.named_parameters()}, start, parts
+
+
+@pytest.mark.parametrize(("prefix", "weights"), WEIGHTS, ids=["l2", "l2_sp"])
+def test_the_lazy_form_acts_on_the_rows_that_have_another_gradient(build, prefix, weights):
+    weights = {f"{prefix}{name}": value for name, value in weights.items()}
+    before, values, start, _ = step_gradients(build)
+    after, _, _, parts = step_gradients(build, **weights, **{f"{prefix}form": "lazy"})
+    _, _, _, plain = step_gradients(build, **weights)
+    words = "bert.embeddings.word_embeddings.weight"
+    rows = before[words].abs().sum(1) > 0
+    assert 0 < int(rows.sum()) < len(rows)  # some words of the vocabulary are in the batch
+    for name, p in values.items():
+        origin = start[name] if prefix == L2_SP and encoder(name) else torch.zeros_like(p)
+        weight = 0.07 if prefix == L2_SP and not encoder(name) else 0.3
+        expected = before[name].clone()
+        for index in range(len(p)):  # row by row, from the definition
+            if bool((before[name][index] != 0).any()):
+                expected[index] += weight * (p[index] - origin[index])
+        torch.testing.assert_close(after[name], expected, rtol=1e-9, atol=1e-9)
+    assert parts == pytest.approx(plain, rel=1e-9)  # the reported penalty is that of all parameters in both forms
+
+
+@pytest.mark.parametrize(("form", "moves"), [("lazy", False), ("plain", True)])
+def test_only_the_plain_form_moves_words_that_no_sentence_has(build, form, moves):
+    from trainables.stage import train_stage
+
+    config, model, examples = build(**{f"{L2}weight": 1e-6, f"{L2}form": form})
+    words = model.bert.embeddings.word_embeddings.weight
+    seen = sorted(
+        {int(i) for row in range(len(examples)) for i in examples.inputs([row], model.device)["input_ids"][0]}
+    )
+    unseen = [i for i in range(len(words)) if i not in seen]
+    before = words.detach()[unseen].clone()
+    train_stage(model, examples, examples, config.stages[0], Streams(0), 1, "de", lambda point: None)
+    assert unseen
+    assert torch.equal(words.detach()[unseen], before) is not moves
