@@ -232,7 +232,9 @@ def resolve(trials: Sequence[PlannedTrial], console: Console) -> Assets:
         Their assets.
     """
     from trainables.assets import Assets
+    from trainables.cpus import limit_torch
 
+    limit_torch()
     configs = [trial.config for trial in trials]
     assets = Assets.resolve(configs)
     for note in assets.check(configs):

@@ -42,8 +42,10 @@ def show_trace(
         if target is not None and not target.parent.is_dir():
             raise InputError(f"{target}: there is no folder {target.parent}")
     from trainables.checkpoint_trace import trace_checkpoint
+    from trainables.cpus import limit_torch
     from trainables.curvature import SlowPathWarning
 
+    limit_torch()
     columns = (TextColumn("measuring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
         Progress(*columns, console=Console(stderr=True), transient=True) as bar,

@@ -13,6 +13,7 @@ from typing import Any
 import ray
 
 from study.resources import LOCAL, Resources
+from trainables.cpus import usable_cpus
 from trainables.errors import InputError
 
 CONNECT_SECONDS = 5.0
@@ -46,7 +47,7 @@ def session(resources: Resources) -> Iterator[Resources]:
 def _connect(address: str) -> None:
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address == LOCAL:
-        options["include_dashboard"] = False
+        options |= {"include_dashboard": False, "num_cpus": usable_cpus()}
     else:
         _refuse_silence(address)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
