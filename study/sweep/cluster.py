@@ -13,6 +13,7 @@ from typing import Any
 import ray
 
 from study.resources import LOCAL, Resources
+from study.sweep.failed_start import why_not
 from trainables.cpus import usable_cpus
 from trainables.errors import InputError
 
@@ -56,10 +57,10 @@ def _connect(address: str) -> None:
         ray.init(address=address, **options)
     except SystemExit:  # how Ray's own handlers, which stand in the place of ours by now, answer SIGTERM
         terminated = True
-    except Exception as error:  # a plain one when the machine is so busy that Ray does not start in its time
-        why = next(iter(str(error).splitlines()), type(error).__name__)
+    except Exception as error:  # a plain one when Ray does not start in its time
         if address == LOCAL:
-            raise InputError(f"Ray did not start on this machine ({why}); it may be too busy: try again") from None
+            raise InputError(f"Ray did not start on this machine: {why_not(error)}") from None
+        why = next(iter(str(error).splitlines()), type(error).__name__)
         raise InputError(f"cannot use the Ray cluster at {address}: {why}") from None
     finally:
         for number, handler in handlers.items():
