@@ -78,7 +78,7 @@ def _refuse_silence(address: str) -> None:
         try:
             socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
         except OSError as error:
-            raise InputError(f"no Ray cluster answers at {address} ({error}); start one with 'ray start'") from None
+            raise InputError(f"no Ray cluster answers at {address} ({error}); start one with: ray start --head --port={port}") from None
 
 
 def _decide(resources: Resources) -> Resources:

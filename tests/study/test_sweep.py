@@ -152,7 +152,7 @@ def run_trials(
 
 
 def test_a_cluster_that_is_not_there_is_said_at_once() -> None:
-    message = r"no Ray cluster answers at 127\.0\.0\.1:1 \(.*\); start one with 'ray start'"
+    message = r"no Ray cluster answers at 127\.0\.0\.1:1 \(.*\); start one with: ray start --head --port=1$"
     with pytest.raises(InputError, match=message), session(Resources(address="127.0.0.1:1")):
         raise AssertionError("not reached")
 
