@@ -27,6 +27,10 @@ RANK_VARIANCE = 1.06  # of Fisher's z of a rank correlation (Fieller, Hartley an
 _ROUNDING = 1e-9  # a spread below this share of the values' size is rounding, not variation
 
 
+TOO_FEW = "no family has two configurations or more"
+"""Why no correlation within families is defined when there is none to compare."""
+
+
 @dataclass(frozen=True)
 class Association:
     """A correlation within families.
@@ -150,7 +154,7 @@ def within(
     counted = np.bincount(codes)[codes] > 1 if len(codes) else np.zeros(0, dtype=bool)
     columns, codes = columns[counted], codes[counted]
     if not len(codes):
-        return Within(np.zeros(0), np.zeros(0), (), 0, "no family has two configurations or more")
+        return Within(np.zeros(0), np.zeros(0), (), 0, TOO_FEW)
     order = np.argsort(codes, kind="stable")
     columns, codes = columns[order], codes[order]
     sizes = tuple(np.unique(codes, return_counts=True)[1].tolist())

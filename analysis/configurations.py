@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.association import TOO_FEW
 from analysis.rows import Rows, model_rows
 from study.results import StudyResults
 
@@ -67,6 +68,16 @@ class StudyTables:
     def figure_rows(self) -> Rows:
         """The models as figures draw them; made once, so that all figures share one table."""
         return model_rows(self.models, self.searched)
+
+    @cached_property
+    def fallen(self) -> str | None:
+        """Why no family has two configurations or more, where models collapsed; None where none did."""
+        fallen, complete = int(self.models["collapsed"].sum()), len(self.models)
+        if not fallen:
+            return None
+        if fallen == complete:
+            return f"all {complete} models collapsed" if complete > 1 else "the only model collapsed"
+        return f"{TOO_FEW} that did not collapse ({fallen} of {complete} models did)"
 
     def means(self, *columns: str, collapsed: bool = False, adaptive: bool = False) -> pd.DataFrame:
         """Configurations: the mean over seeds of some columns, over the models that have a finite value in all.

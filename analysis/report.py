@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from analysis import render, statements
+from analysis.association import TOO_FEW
 from analysis.configurations import StudyTables, tables
 from analysis.document import Block, Figure, Missing, Paragraph
 from analysis.export import table_files
@@ -31,7 +32,7 @@ class Report:
     """What a report says and where it is.
 
     Attributes:
-        sentences: One a hypothesis, as far as measured; the first is the answer.
+        sentences: One a hypothesis, as far as measured; the first is the answer; then advice, where models collapsed.
         answer: The first sentence.
         account: The account of trials in one line.
         page: Path or URI of report.html.
@@ -80,6 +81,12 @@ def compute(study: StudyTables) -> Findings:
     merged: dict[str, Number] = {}
     for result in results.values():
         merged |= result.numbers
+    if fallen := study.fallen:
+        merged |= {
+            key: replace(number, reason=fallen)
+            for key, number in merged.items()
+            if number.reason == TOO_FEW and not key.endswith(".with_collapsed")
+        }
     numbers = statements.adjust(Numbers(merged))
     return Findings(results, numbers, statements.verdicts(numbers))
 
@@ -119,7 +126,9 @@ def write_report(folder: str, out: str | None = None) -> Report:
         files["report.html"] = render.page(document, (Path(aside) / LIBRARY).read_text(encoding="utf-8")).encode()
         publish(target, files)
     sentences = found.sentences()
-    return Report(sentences, sentences[0], document.account, inside(target, "report.html"))
+    advice = account.advice(found.results["account"], found.numbers)
+    told = sentences if advice is None else [*sentences, advice]
+    return Report(told, sentences[0], document.account, inside(target, "report.html"))
 
 
 def compose(study: StudyTables, found: Findings) -> render.Document:

@@ -81,7 +81,7 @@ def export_optuna(folder: Store, target: str) -> str:
 
 
 def _url(target: str) -> str:
-    """The URL of a file that SQLite can write; what has a meaning in a URL, or to Optuna in braces, is escaped in it."""
+    """The URL of a file that SQLite can write; what has a meaning in a URL or to Optuna is escaped."""
     is_url = target.startswith(SQLITE)
     if "://" in target and not is_url:
         raise InputError(f"--optuna takes {SQLITE}FILE or a file, got {target!r}")

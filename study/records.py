@@ -321,7 +321,8 @@ def study_folder(storage: Store, name: str) -> Store:
     folder = storage.child(name)
     if not re.fullmatch(NAME, name) or not folder.exists(STUDY_FILE):
         known = studies(storage)
-        held = f"it holds {', '.join(known)}" if known else f"it holds no study yet; start one with: {start_command(storage)}"
+        none = f"it holds no study yet; start one with: {start_command(storage)}"
+        held = f"it holds {', '.join(known)}" if known else none
         raise InputError(f"{storage.location} holds no study {name!r}; {held}")
     return folder
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis import figures
-from analysis.association import partial_correlation
+from analysis.association import TOO_FEW, partial_correlation
 from analysis.comparison import difference
 from analysis.configurations import StudyTables
 from analysis.document import Block, Figure, Missing, Paragraph, Section, Table
@@ -63,7 +63,7 @@ def compute(tables: StudyTables) -> Predictors | Missing:
                 reason=None if found.value is not None else "one of the two does not vary within families",
             )  # fmt: skip
     if all(numbers[f"predictor.{outcome}.fisher_trace"].value is None for outcome in outcomes):
-        return Missing("no family has two configurations or more.")
+        return Missing(f"{tables.fallen or TOO_FEW}.")
     return Predictors(numbers, measures, outcomes)
 
 

@@ -78,7 +78,8 @@ def _refuse_silence(address: str) -> None:
         try:
             socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
         except OSError as error:
-            raise InputError(f"no Ray cluster answers at {address} ({error}); start one with: ray start --head --port={port}") from None
+            start = f"ray start --head --port={port}"
+            raise InputError(f"no Ray cluster answers at {address} ({error}); start one with: {start}") from None
 
 
 def _decide(resources: Resources) -> Resources:

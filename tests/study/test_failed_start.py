@@ -110,7 +110,7 @@ def test_shared_memory_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch, t
 
 
 PORT = (
-    "Failed to start GCS.  Last 1 lines of error files:\n[2026-11-26 01:49:00,454 C 1 1] (gcs_server) grpc_server.cc:134: "
+    "Failed to start GCS. Last lines of files:\n[2026-11-26 01:49:00,454 C 1 1] (gcs_server) grpc_server.cc:134: "
     "Check failed: server_ Failed to start the grpc server. The specified port is 45678. This means\n.Please check it."
 )
 FILES = (
