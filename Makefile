@@ -1,5 +1,5 @@
-# Each target works alone from a fresh clone with Python 3.11 and make.
-PYTHON ?= python3.11
+# Each target works alone from a fresh clone with make and a Python that pyproject.toml names; PYTHON chooses another one.
+PYTHON ?=
 BIN := .venv/bin
 INSTALLED := .venv/installed
 EXTRAS ?= dev,dashboards
@@ -13,9 +13,9 @@ install: $(INSTALLED)  ## the virtual environment .venv with everything pinned
 
 # The marker is written last: an interrupted installation starts again and finds what pip has already fetched.
 $(INSTALLED): pyproject.toml constraints.txt
-	@command -v $(PYTHON) >/dev/null || { echo "needs $(PYTHON): set PYTHON=/path/to/python (3.11 or later)"; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@echo "installing into .venv (about 2 GB, 2 to 4 minutes) ..."
+	@# An environment without pip is one whose making was interrupted, or whose Python is gone.
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { python=$$(sh deploy/find_python.sh "$(PYTHON)") && "$$python" -m venv --clear .venv; }
+	@echo "installing into .venv with $$($(BIN)/python -c 'import sys; print("Python", sys.version.split()[0], "of", sys.base_prefix)') (about 2 GB, 2 to 4 minutes) ..."
 	@# torch first and alone: a plain version pin may find a smaller CPU build.
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[$(EXTRAS)]"

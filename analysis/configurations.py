@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.association import NO_FAMILY
 from analysis.models import ENGLISH, floats, models_table
 from analysis.population import FIT, Reference, declared_fit, fitted, reference
 from analysis.rows import Rows, model_rows
@@ -66,6 +67,20 @@ class StudyTables:
     def figure_rows(self) -> Rows:
         """The models as figures draw them; made once, so that all figures share one table."""
         return model_rows(self.models, self.searched)
+
+    @cached_property
+    def unfitted(self) -> str:
+        """Why no family has two configurations or more among the fitted models."""
+        fitted, models = int(self.models["fitted"].sum()), len(self.models)
+        if fitted == models:
+            return NO_FAMILY
+        if not np.isfinite(self.reference.value):
+            return "training accuracy was not measured, so no model is known to have fitted"
+        if fitted:
+            return f"no family has two fitted configurations or more ({models - fitted} of {models} models did not fit)"
+        if not self.models["collapsed"].all():
+            return "no model fitted its training data"
+        return f"all {models} models collapsed" if models > 1 else "the only model collapsed"
 
     def means(self, *columns: str, fit: float | None = None, adaptive: bool = False) -> pd.DataFrame:
         """Configurations: the mean over seeds of some columns, over the models that have a finite value in all.

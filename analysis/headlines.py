@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from analysis.association import NO_FAMILY
 from analysis.configurations import StudyTables
 from analysis.controls import survive
@@ -50,10 +48,4 @@ def over(tables: StudyTables, outcome: str, fit: float | None = None) -> Number:
     """
     means = tables.means(outcome, "ln_trace", fit=fit)
     number = from_association(headline(means["ln_trace"], means[outcome], means["family"]))
-    if fit == 0 or number.reason != NO_FAMILY:
-        return number
-    if not np.isfinite(tables.reference.value):
-        return replace(number, reason="training accuracy was not measured, so no model is known to have fitted")
-    if means.empty:
-        return replace(number, reason="no model fitted its training data")
-    return replace(number, reason="no family has two fitted configurations or more")
+    return replace(number, reason=tables.unfitted) if fit != 0 and number.reason == NO_FAMILY else number

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import html
 import json
-import os
 import re
 import subprocess
 import sys
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import vl_convert
+
+from trainables.cpus import usable_cpus
 
 VEGA_LITE = "6.4"
 PNG_SCALE = 2.0  # 192 dots an inch at the size of the page
@@ -51,7 +52,7 @@ class Drawing:
             (self._folder / f"{name}.json").write_text(text, encoding="utf-8")
             sizes[name] = len(text)
         order = sorted(sizes, key=lambda name: -sizes[name])
-        workers = min(len(order), 2, os.cpu_count() or 1)
+        workers = min(len(order), 2, usable_cpus())
         for worker in range(workers):
             self._start([f"{name}.json" for name in order[worker::workers]])
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from analysis import render, statements
+from analysis.association import NO_FAMILY
 from analysis.configurations import StudyTables, tables
 from analysis.document import Block, Figure, Missing, Paragraph
+from analysis.headlines import EVERYTHING
 from analysis.export import table_files
 from analysis.margins import Verdict
 from analysis.numbers import Number, Numbers
@@ -32,7 +34,7 @@ class Report:
     """What a report says and where it is.
 
     Attributes:
-        sentences: One a hypothesis, as far as measured; the first is the answer.
+        sentences: One a hypothesis, as far as measured; the first is the answer; then advice, where models collapsed.
         answer: The first sentence.
         account: The account of trials in one line.
         page: Path or URI of report.html.
@@ -81,6 +83,11 @@ def compute(study: StudyTables) -> Findings:
     merged: dict[str, Number] = {}
     for result in results.values():
         merged |= result.numbers
+    merged |= {
+        key: replace(number, reason=study.unfitted)
+        for key, number in merged.items()
+        if number.reason == NO_FAMILY and not key.endswith(f".{EVERYTHING}")
+    }
     numbers = statements.adjust(Numbers(merged))
     return Findings(results, numbers, statements.verdicts(numbers))
 
@@ -120,7 +127,9 @@ def write_report(folder: str, out: str | None = None) -> Report:
         files["report.html"] = render.page(document, (Path(aside) / LIBRARY).read_text(encoding="utf-8")).encode()
         publish(target, files)
     sentences = found.sentences()
-    return Report(sentences, sentences[0], document.account, inside(target, "report.html"))
+    advice = account.advice(found.results["account"], found.numbers)
+    told = sentences if advice is None else [*sentences, advice]
+    return Report(told, sentences[0], document.account, inside(target, "report.html"))
 
 
 def compose(study: StudyTables, found: Findings) -> render.Document:

@@ -40,6 +40,7 @@ from study.resources import Resources, prepare_ray
 from study.storage import open_store
 from tests.analysis.synthetic import write_study
 from trainables.config import TrialConfig
+from trainables.cpus import usable_cpus
 
 RESULTS = Path(__file__).parent / "results"
 SLOTS = 2
@@ -135,7 +136,7 @@ def sweeps(sleepers: int, seconds: float, trivial: int, rounds: int, folder: Pat
     prepare_ray("local")
     from study.sweep import session
 
-    cpus = max((os.cpu_count() or 1) // SLOTS, 1 / SLOTS)
+    cpus = max(usable_cpus() // SLOTS, 1 / SLOTS)
     with session(Resources(concurrency=SLOTS, cpus_per_trial=cpus, gpus_per_trial=0.0)) as decided:
         _, records = ours(sleepers, seconds, decided, folder / "sleepers")
         begun, ended = ([r.provenance[name] for r in records] for name in ("begun", "ended"))

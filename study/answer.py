@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 import signal
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from study.account import UNFINISHED, UNREADABLE, account, account_line, trial_states
+from study.commands import study_command
 from study.config import StudyConfig
 from study.interruption import TIME_BUDGET, Interruption
 from study.plan import draft
@@ -30,26 +30,10 @@ UNFIT = 0.25
 """The share of models that do not fit their training data in the second case of the dry run's power."""
 
 
-def resume_command(folder: Store, *options: str) -> str:
-    """What to type to go on with a study.
-
-    Args:
-        folder: The study's folder.
-        options: Further options.
-
-    Returns:
-        A shell command.
-    """
-    return _command("resume", folder, *options)
-
-
-def _command(name: str, folder: Store, *options: str) -> str:
-    return shlex.join(["fisher-study", name, folder.name, "--storage", folder.parent_location, *options])
-
-
-def _say_where(folder: Store, console: Console, page: str) -> None:
-    _say(console, f"trials: {_command('show', folder)}")
-    _say(console, f"report: {page}")
+def _say_where(folder: Store, console: Console, page: str | None) -> None:
+    _say(console, f"trials: {study_command('show', folder)}")
+    if page is not None:
+        _say(console, f"report: {page}")
 
 
 @dataclass(frozen=True)
@@ -90,7 +74,7 @@ def finish(folder: Store, console: Console, interruption: Interruption, typed: T
         why = "" if interruption.reason is None else f"interrupted ({_why(interruption.reason)}). "
         line = str(error).splitlines()[0]
         _say(console, f"{why}What is in {folder.location} cannot be read now: {line}")
-        _say(console, f"when it can, go on with: {resume_command(folder, *typed.all)}")
+        _say(console, f"when it can, go on with: {study_command('resume', folder, *typed.all)}")
         return FAULT
 
 
@@ -115,7 +99,7 @@ def _finish(folder: Store, console: Console, interruption: Interruption, typed: 
     counts = account(trial_states(record, records, unreadable).values())
     if reason is not None and not done:
         _say(console, f"interrupted ({_why(reason)}). {account_line(counts)}")
-        _say(console, f"go on with: {resume_command(folder, *typed.all)}")
+        _say(console, f"go on with: {study_command('resume', folder, *typed.all)}")
         # A used-up budget is asked for, like the SIGTERM that a cluster would send at that time.
         number = signal.SIGTERM if reason == TIME_BUDGET else reason
         return 128 + number if isinstance(number, int) else FAULT
@@ -156,6 +140,7 @@ def _report(folder: Store, counts: Mapping[str, int], console: Console) -> int:
     """Write the report and say the answer and the account; the exit code says whether it could be written."""
     if not counts["complete"]:
         _say(console, account_line(counts))
+        _say_where(folder, console, None)
         return COMPLETE
     from analysis.report import write_report
 
@@ -164,7 +149,7 @@ def _report(folder: Store, counts: Mapping[str, int], console: Console) -> int:
     except (InputError, OSError, KeyboardInterrupt) as error:
         _say(console, account_line(counts))
         why = "interrupted" if isinstance(error, KeyboardInterrupt) else error
-        _say(console, f"no report was written ({why}); write it with: {_command('report', folder)}")
+        _say(console, f"no report was written ({why}); write it with: {study_command('report', folder)}")
         return 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else FAULT
     for line in report.sentences:
         _say(console, line)
@@ -175,11 +160,11 @@ def _report(folder: Store, counts: Mapping[str, int], console: Console) -> int:
 
 def _exit_code(counts: Mapping[str, int], folder: Store, console: Console, typed: Typed) -> int:
     if counts[UNFINISHED] or counts[UNREADABLE]:
-        _say(console, f"the sweep ended early; go on with: {resume_command(folder, *typed.all)}")
+        _say(console, f"the sweep ended early; go on with: {study_command('resume', folder, *typed.all)}")
         return FAULT
     if again := [state for state in ("failed", "diverged") if counts[state]]:
-        command = resume_command(folder, "--retry", ",".join(again), *typed.lasting)
-        _say(console, f"'fisher-study show' gives the reasons; try them again with: {command}")
+        command = study_command("resume", folder, "--retry", ",".join(again), *typed.lasting)
+        _say(console, f"the trials show the reasons; try them again with: {command}")
         return INCOMPLETE
     return COMPLETE
 

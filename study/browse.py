@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from study.account import STATES, UNREADABLE, account, trial_states
+from study.commands import start_command
 from study.config import StudyConfig
 from study.lock import is_running
 from study.plan import draft
@@ -55,7 +56,7 @@ def studies_table(storage: Store) -> Table | str:
         One row for each study: its account, its age, its best English accuracy; a sentence when there is none.
     """
     if not studies(storage):
-        return f"{storage.location} holds no study yet; start one with 'fisher-study run'"
+        return f"{storage.location} holds no study yet; start one with: {start_command(storage)}"
     rows: list[tuple[str, dict[str, int], list[str]]] = []
     for name in studies(storage):
         folder = storage.child(name)

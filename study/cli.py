@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -246,7 +247,7 @@ def export(
     from study.storage import open_store
 
     url = export_optuna(study_folder(open_store(storage), name), optuna)
-    typer.echo(f"written; look at it with: optuna-dashboard {url}")
+    typer.echo(f"written; look at it with: {shlex.join(['optuna-dashboard', url])}")
 
 
 @app.command()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from study.plan import PlannedTrial
 from study.progress import duration
 from study.resources import LOCAL, Resources
 from trainables.config import TrialConfig
+from trainables.cpus import usable_cpus
 from trainables.errors import Diverged
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def at_a_time(resources: Resources) -> int | None:
 
     gpus = torch.cuda.device_count()
     wanted = min(1, gpus) if resources.gpus_per_trial is None else resources.gpus_per_trial
-    fits = [int((os.cpu_count() or 1) / resources.cpus_per_trial)]
+    fits = [int(usable_cpus() / resources.cpus_per_trial)]
     fits += [int(gpus / wanted)] if wanted else []
     fits += [] if resources.concurrency is None else [resources.concurrency]
     return max(1, min(fits))

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
 
 from study.config import Arm
 from study.records import read_study
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 OBJECTIVES = {ACCURACY: "maximize", f"log10 {TRACE}": "minimize"}
 SQLITE = "sqlite:///"
+SAFE = " +/"
+"""Characters that SQLAlchemy leaves as they are, besides letters, digits and ``_.-~``."""
 WIDE = 10.0
 """Searched values of which the largest is so many times the smallest are drawn on a logarithmic axis."""
 
@@ -78,10 +81,11 @@ def export_optuna(folder: Store, target: str) -> str:
 
 
 def _url(target: str) -> str:
-    """The URL of a file that SQLite can write."""
-    if "://" in target and not target.startswith(SQLITE):
+    """The URL of a file that SQLite can write; what has a meaning in a URL or to Optuna is escaped."""
+    is_url = target.startswith(SQLITE)
+    if "://" in target and not is_url:
         raise InputError(f"--optuna takes {SQLITE}FILE or a file, got {target!r}")
-    file = Path(target.removeprefix(SQLITE)).expanduser()
+    file = Path(unquote(target.removeprefix(SQLITE)) if is_url else target).expanduser()
     if file.is_dir() or not file.name:
         raise InputError(f"--optuna takes a file, and {target} is a folder")
     if not file.parent.is_dir():
@@ -90,7 +94,7 @@ def _url(target: str) -> str:
         raise InputError(f"cannot write {file}; choose another file")
     if file.exists() and file.stat().st_size and _start(file) != b"SQLite format 3\x00":
         raise InputError(f"{file} is no SQLite file; choose another")
-    return f"{SQLITE}{file}"
+    return f"{SQLITE}{quote(str(file), safe=SAFE)}"
 
 
 def _start(file: Path) -> bytes:

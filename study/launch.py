@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from study.answer import Typed, answer_again, finish, print_power, resume_command
+from study.answer import Typed, answer_again, finish, print_power
 from study.browse import plan_tables
+from study.commands import study_command
 from study.config import StudyConfig
 from study.drive import Work, drive
 from study.estimate import print_estimate
@@ -66,7 +67,7 @@ def run(study: StudyConfig, storage: Store, resources: Resources, console: Conso
         if changes := differences(record.study_config(), study):
             raise InputError(
                 f"study {study.name} exists with another configuration (there -> asked): {'; '.join(changes)}. "
-                f"Give the new one a name with --name, or continue the old one: {resume_command(folder)}"
+                f"Give the new one a name with --name, or continue the old one: {study_command('resume', folder)}"
             )
         return _continue(record, folder, resources, console, typed)
     # A start that was killed may have left its lock, or a file that it wrote aside.
@@ -234,7 +235,9 @@ def resolve(trials: Sequence[PlannedTrial], console: Console) -> Assets:
         Their assets.
     """
     from trainables.assets import Assets
+    from trainables.cpus import limit_torch
 
+    limit_torch()
     configs = [trial.config for trial in trials]
     assets = Assets.resolve(configs)
     for note in assets.check(configs):
@@ -287,7 +290,7 @@ def _refuse_changes(
         was = " and ".join(map(str, sorted(used)))
         changed.append(f"threads of a trial (--cpus-per-trial): {was} -> {threads(resources.cpus_per_trial)}")
     if changed:
-        command = resume_command(folder, *typed.all, "--accept-changes")
+        command = study_command("resume", folder, *typed.all, "--accept-changes")
         raise InputError(
             f"since study {record.study} began, this changed: {'; '.join(changed)}. Trials of both would be mixed: "
             f"bring the old state back, start a new study with --name, or go on with: {command}"

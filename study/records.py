@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from study.commands import start_command
 from study.config import NAME, StudyConfig, describe
 from study.plan import PlannedTrial
 from study.storage import STUDY_FILE, Store
@@ -321,7 +322,8 @@ def study_folder(storage: Store, name: str) -> Store:
     folder = storage.child(name)
     if not re.fullmatch(NAME, name) or not folder.exists(STUDY_FILE):
         known = studies(storage)
-        held = f"it holds {', '.join(known)}" if known else "it holds no study yet; start one with 'fisher-study run'"
+        none = f"it holds no study yet; start one with: {start_command(storage)}"
+        held = f"it holds {', '.join(known)}" if known else none
         raise InputError(f"{storage.location} holds no study {name!r}; {held}")
     return folder
 

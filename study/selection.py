@@ -97,7 +97,7 @@ def check_columns(names: Iterable[str], known: Iterable[str]) -> None:
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]}?" if near else "'fisher-study show NAME --csv' begins with all of them"
+            hint = f"did you mean {near[0]}?" if near else "--csv begins with all of them"
             raise InputError(f"the trials table has no column {name!r}; {hint}")
 
 

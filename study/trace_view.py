@@ -46,8 +46,10 @@ def show_trace(
         if target is not None and target.exists() and data.exists() and target.samefile(data):
             raise InputError(f"cannot write {target}: it is the file to read")
     from trainables.checkpoint_trace import trace_checkpoint
+    from trainables.cpus import limit_torch
     from trainables.curvature import SlowPathWarning
 
+    limit_torch()
     columns = (TextColumn("measuring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     stderr = Console(stderr=True)
     with (

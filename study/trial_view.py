@@ -56,7 +56,7 @@ def find_trial(results: StudyResults, name: str) -> str:
     if match.empty:
         raise InputError(
             f"study {results.study['study']} has no trial {name!r}; name one by its id, the beginning of it, or its "
-            f"label: 'fisher-study show {results.study['study']}' lists them"
+            f"label (the same command without a trial lists them)"
         )
     ids = ", ".join(f"{row.trial_id} (seed {row.seed})" for row in match.itertuples())
     raise InputError(f"{name!r} may be any of {ids}; name one by its id")

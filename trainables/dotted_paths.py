@@ -94,7 +94,7 @@ def check_path(path: str) -> None:
     if path in known:
         return
     near = difflib.get_close_matches(path, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else "the paths are listed by 'fisher-study run NAME --dry-run'"
+    hint = f"did you mean {near[0]}?" if near else "the paths are listed by: fisher-study run quick --dry-run"
     raise InputError(f"unknown configuration path {path!r}; {hint}")
 
 

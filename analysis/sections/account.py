@@ -137,6 +137,28 @@ def line(numbers: Numbers, running: bool) -> str:
     return numbers.text(f"{{account.planned}} trials planned: {states}{end}.")
 
 
+def advice(result: Account, numbers: Numbers) -> str | None:
+    """What to change when models collapsed.
+
+    Args:
+        result: The account.
+        numbers: All numbers.
+
+    Returns:
+        Text, or None where too few collapsed to ask for another study.
+    """
+    fallen, complete = (numbers[f"account.{what}"].value for what in ("collapsed", "complete"))
+    if fallen and fallen == complete:
+        return (
+            "Every model collapsed: none does much better on its training examples than the share of their most "
+            "frequent label. Train longer (stages.0.epochs, data.train_examples) or change "
+            "stages.0.optimizer.learning_rate, for the baseline first; if that learns, lower the weights of the others."
+        )
+    if result.shift:
+        return f"More than two configurations collapsed in {', '.join(result.shift)}: shift that grid by a decade."
+    return None
+
+
 def draw(result: Account, numbers: Numbers) -> list[Block]:
     """Sentences and up to three tables.
 
@@ -155,9 +177,8 @@ def draw(result: Account, numbers: Numbers) -> list[Block]:
         Paragraph(result.fit),
         *(Paragraph(text) for text in result.excluded),
     ]
-    if result.shift:
-        names = ", ".join(result.shift)
-        blocks.append(Paragraph(f"More than two configurations collapsed in {names}: shift that grid by a decade."))
+    if (text := advice(result, numbers)) is not None:
+        blocks.append(Paragraph(text))
     headings = ["family", "configurations", "planned", *map(_said, result.states), "fitted", "collapsed"]
     blocks.append(Table(headings, result.rows, "Trials by family and state.", sortable=True))
     if result.reasons:

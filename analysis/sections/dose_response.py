@@ -171,7 +171,8 @@ def draw(result: DoseResponse, numbers: Numbers) -> list[Block]:
     blocks: list[Block] = [Figure("dose-response", spec, {"models": result.rows}, caption, alternative)]
     if "H2" in numbers:
         text = (
-            "H2: the rank of the consistency weight and ln Tr(F) correlate at {H2}, {H2:p}, over {H2:n} configurations."
+            "H2: the correlation of the rank of the consistency weight and ln Tr(F) is {H2}, {H2:p}, over "
+            "{H2:n} configurations."
         )
         blocks.append(Paragraph(text))
     if "H3" in numbers and numbers["H3"].value is not None:

@@ -63,7 +63,7 @@ def compute(tables: StudyTables) -> Predictors | Missing:
                 reason=None if found.value is not None else "one of the two does not vary within families",
             )  # fmt: skip
     if all(numbers[f"predictor.{outcome}.fisher_trace"].value is None for outcome in outcomes):
-        return Missing("no family has two configurations or more.")
+        return Missing(f"{tables.unfitted}.")
     return Predictors(numbers, measures, outcomes)
 
 

@@ -71,15 +71,20 @@ def _mean(tables: StudyTables, column: str) -> Number:
 
 def draw(result: SecondStage, numbers: Numbers) -> list[Block]:
     """Sentences, two panels, a table by language."""
-    text = ["The second stage gains {stage2.mean.gain} points on average over languages ({stage2.mean.gain:n} models)."]
+    gained = numbers["stage2.mean.gain"].value is not None
+    text = [
+        "The second stage gains {stage2.mean.gain} points on average over languages ({stage2.mean.gain:n} models)."
+        if gained
+        else "There is no mean gain of the second stage: {stage2.mean.gain:reason}."
+    ]
     if (given := numbers.get("H4.given.accuracy_before")) is not None and given.value is not None:
         text.append(
-            "Given the accuracy before it, the gain and ln Tr(F) correlate at {H4.given.accuracy_before}, "
+            "Given the accuracy before it, the correlation of the gain and ln Tr(F) is {H4.given.accuracy_before}, "
             "{H4.given.accuracy_before:p}: a model that starts lower has more to gain."
         )
-    if "distance" in result.measured:
+    if gained and "distance" in result.measured:
         text.append("Distance travelled and ln Tr(F): {stage2.distance}, {stage2.distance:p}.")
-    if "english_kept" in result.measured:
+    if gained and "english_kept" in result.measured:
         text.append(
             "English accuracy changes by {stage2.mean.english_kept} points; with ln Tr(F): {stage2.english_kept}, "
             "{stage2.english_kept:p}."

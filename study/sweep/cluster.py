@@ -13,6 +13,8 @@ from typing import Any
 import ray
 
 from study.resources import LOCAL, Resources
+from study.sweep.failed_start import why_not
+from trainables.cpus import usable_cpus
 from trainables.errors import InputError
 
 CONNECT_SECONDS = 5.0
@@ -46,7 +48,7 @@ def session(resources: Resources) -> Iterator[Resources]:
 def _connect(address: str) -> None:
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address == LOCAL:
-        options["include_dashboard"] = False
+        options |= {"include_dashboard": False, "num_cpus": usable_cpus()}
     else:
         _refuse_silence(address)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -55,10 +57,10 @@ def _connect(address: str) -> None:
         ray.init(address=address, **options)
     except SystemExit:  # how Ray's own handlers, which stand in the place of ours by now, answer SIGTERM
         terminated = True
-    except Exception as error:  # a plain one when the machine is so busy that Ray does not start in its time
-        why = next(iter(str(error).splitlines()), type(error).__name__)
+    except Exception as error:  # a plain one when Ray does not start in its time
         if address == LOCAL:
-            raise InputError(f"Ray did not start on this machine ({why}); it may be too busy: try again") from None
+            raise InputError(f"Ray did not start on this machine: {why_not(error)}") from None
+        why = next(iter(str(error).splitlines()), type(error).__name__)
         raise InputError(f"cannot use the Ray cluster at {address}: {why}") from None
     finally:
         for number, handler in handlers.items():
@@ -76,7 +78,8 @@ def _refuse_silence(address: str) -> None:
         try:
             socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
         except OSError as error:
-            raise InputError(f"no Ray cluster answers at {address} ({error}); start one with 'ray start'") from None
+            start = f"ray start --head --port={port}"
+            raise InputError(f"no Ray cluster answers at {address} ({error}); start one with: {start}") from None
 
 
 def _decide(resources: Resources) -> Resources:

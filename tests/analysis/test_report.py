@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -276,3 +277,15 @@ def test_nothing_is_left_half_written_when_drawing_fails(tmp_path: Path, monkeyp
     with pytest.raises(RuntimeError, match="drawing failed: out of memory"):
         write_report(str(folder))
     assert list((folder / "report").iterdir()) == []
+
+
+def test_what_to_change_when_all_collapsed_is_the_last_sentence(tmp_path: Path) -> None:
+    def collapse(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        for record in records:
+            record["measurements"]["train_accuracy"] = 0.36
+        return records
+
+    written = write_report(str(write_study(tmp_path / "demo", {"kl": 2}, seeds=2, edit=collapse)))
+    assert written.answer == written.sentences[0]
+    assert written.sentences[-1].startswith("Every model collapsed: ")
+    assert "Train longer (stages.0.epochs, data.train_examples)" in written.sentences[-1]

@@ -186,9 +186,28 @@ def test_all_collapsed(tmp_path: Path) -> None:
     found, text = report(study(tmp_path, {"kl": 4, "fpen": 4}, seeds=2, edit=_set(train_accuracy=0.36)))
     assert found.numbers["account.collapsed"].value == 16
     assert found.numbers["H1"].value is None
-    assert found.numbers["H1"].reason == "no model fitted its training data"
+    assert found.numbers["H1"].reason == "all 16 models collapsed"
     assert found.numbers["H1.with_all"].n == 8
-    assert "More than two configurations collapsed in kl, fpen: shift that grid by a decade." in text
+    assert found.sentences()[0].endswith(": all 16 models collapsed (0 configurations counted).")
+    assert "Every model collapsed: none does much better on its training examples" in text
+    assert "change stages.0.optimizer.learning_rate" in text
+    assert "no mean gain of the second stage: every model collapsed." in text
+    assert "two configurations or more" not in text
+    assert "not defined points" not in text.replace(" (every model collapsed)", "")
+
+
+def test_what_collapsed_is_named_where_too_little_is_left(tmp_path: Path) -> None:
+    def edit(records: Records) -> Records:
+        return [*records[:2], *_set(train_accuracy=0.36)(records[2:])]
+
+    folder = study(tmp_path, {"kl": 4, "fpen": 2}, seeds=2, edit=edit)
+    found, text = report(folder)
+    assert found.sentences()[0].endswith(
+        "no family has two fitted configurations or more (10 of 12 models did not fit) (0 configurations counted)."
+    )
+    advice = "More than two configurations collapsed in kl: shift that grid by a decade."
+    assert advice in text
+    assert "Every model collapsed" not in text
 
 
 def test_models_that_did_not_fit_are_hollow_and_outside_the_headline(

@@ -23,8 +23,8 @@ def test_killed_while_it_starts(study: Study, whole: Study) -> None:
     refused = study.type("resume", "pawsx")
     assert refused.code == 2
     assert refused.err == (
-        f"fisher-study: {study.storage} holds no study 'pawsx'; it holds no study yet; start one with "
-        "'fisher-study run'\n"
+        f"fisher-study: {study.storage} holds no study 'pawsx'; it holds no study yet; start one with: "
+        f"fisher-study run quick --storage {study.storage}\n"
     )
     done = study.type("run", *study.options)
     assert (done.code, done.err) == (0, "")

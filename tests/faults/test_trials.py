@@ -27,10 +27,10 @@ def test_every_way_to_fail_and_none_hurts_another(study: Study, whole: Study) ->
     faults = {f"l2={weight:g}": fault for fault, weight in DAMAGES.items()}
     done = study.type("run", *study.options, "--trial-time-limit", "2m", faults=faults)
     assert (done.code, done.err) == (3, "")
-    account, advice = [line for line in done.out.splitlines() if "8 trials planned" in line or "show" in line]
+    account, advice = [line for line in done.out.splitlines() if "8 trials planned" in line or "again" in line]
     assert account == "8 trials planned: 3 complete, 5 failed"
     assert advice == (
-        "'fisher-study show' gives the reasons; try them again with: "
+        "the trials show the reasons; try them again with: "
         f"fisher-study resume pawsx --storage {study.storage} --retry failed --concurrency 1 --trial-time-limit 2m"
     )
     reasons = {record.label: record.reason for record in records(study).values() if record.state == "failed"}

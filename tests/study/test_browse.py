@@ -52,7 +52,7 @@ def test_a_damaged_record_is_counted(make_study: MakeStudy) -> None:
 
 def test_an_empty_storage_says_how_to_begin(make_study: MakeStudy) -> None:
     folder, _ = make_study()
-    assert "holds no study yet; start one with 'fisher-study run'" in text(browse.studies_table(folder))
+    assert "holds no study yet; start one with: fisher-study run quick --storage " in text(browse.studies_table(folder))
 
 
 def test_trials_with_the_papers_figures(make_study: MakeStudy) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import random
 from typing import Any
 
@@ -39,7 +38,7 @@ def test_the_last_trial_ends_as_in_a_simulation() -> None:
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
     def have(cpus: int, gpus: int = 0) -> None:
-        monkeypatch.setattr(os, "cpu_count", lambda: cpus)
+        monkeypatch.setattr("study.estimate.usable_cpus", lambda: cpus)
         monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
 
     return have

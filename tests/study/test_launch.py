@@ -17,7 +17,7 @@ from rich.console import Console
 import analysis.report
 import study.sweep
 from study import launch
-from study.answer import resume_command
+from study.commands import study_command
 from study.config import Arm, StudyConfig
 from study.interruption import TIME_BUDGET
 from study.loading import load_study
@@ -500,7 +500,7 @@ def test_retry_takes_two_words() -> None:
 
 def test_the_command_to_go_on_can_be_pasted(tmp_path: Path) -> None:
     folder = open_store(str(tmp_path / "my studies")).child("small")
-    assert resume_command(folder) == f"fisher-study resume small --storage '{tmp_path}/my studies'"
+    assert study_command("resume", folder) == f"fisher-study resume small --storage '{tmp_path}/my studies'"
 
 
 def test_the_command_to_go_on_has_the_same_resources(world: World, small_study: StudyConfig) -> None:

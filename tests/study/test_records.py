@@ -147,5 +147,5 @@ def test_unknown_studies_are_answered_with_the_known(make_study: MakeStudy) -> N
     for name in ("nope", "../../x", "no-study"):
         with pytest.raises(InputError, match=f"holds no study '{name}'; it holds small"):
             study_folder(storage, name)
-    with pytest.raises(InputError, match="it holds no study yet; start one with 'fisher-study run'"):
+    with pytest.raises(InputError, match="it holds no study yet; start one with: fisher-study run quick --storage /"):
         study_folder(open_store(folder.path + "/runs"), "nope")

@@ -90,7 +90,7 @@ def test_rows_may_be_chosen_by_columns_that_are_not_shown(trials: pd.DataFrame) 
         ({"where": ["accuracy=1"]}, "no column 'accuracy'; did you mean accuracy.en?"),
         ({"where": ["stages.0.clip=1"]}, "no column 'stages.0.clip'; did you mean config.stages.0.clip?"),
         ({"sort": "-sed"}, "no column 'sed'; did you mean seed?"),
-        ({"columns": "arm,xyzzy"}, "no column 'xyzzy'; 'fisher-study show NAME --csv' begins with all of them"),
+        ({"columns": "arm,xyzzy"}, "no column 'xyzzy'; --csv begins with all of them"),
         ({"columns": ","}, "--columns takes names of columns with commas, got none"),
         ({"where": ["arm"]}, "--where takes COLUMN, one of = != < <= > >=, and a value, got 'arm'"),
         ({"where": ["arm==kl"]}, "--where takes COLUMN, one of = != < <= > >=, and a value, got 'arm==kl'"),

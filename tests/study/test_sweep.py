@@ -153,7 +153,7 @@ def run_trials(
 
 
 def test_a_cluster_that_is_not_there_is_said_at_once() -> None:
-    message = r"no Ray cluster answers at 127\.0\.0\.1:1 \(.*\); start one with 'ray start'"
+    message = r"no Ray cluster answers at 127\.0\.0\.1:1 \(.*\); start one with: ray start --head --port=1$"
     with pytest.raises(InputError, match=message), session(Resources(address="127.0.0.1:1")):
         raise AssertionError("not reached")
 
@@ -171,17 +171,6 @@ def test_what_ray_says_of_a_cluster_is_one_line(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("ray.init", init)
     message = r"cannot use the Ray cluster at auto: Could not find any running Ray instance\.$"
     with pytest.raises(InputError, match=message), session(Resources(address="auto")):
-        raise AssertionError("not reached")
-
-
-def test_a_ray_that_does_not_start_in_time_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def init(**options: Any) -> None:
-        raise Exception("The current node timed out during startup.\nMore of it.")
-
-    monkeypatch.setattr("ray.init", init)
-    monkeypatch.setattr("ray.is_initialized", lambda: False)
-    message = r"Ray did not start on this machine \(The current node timed out .*\); it may be too busy: try again$"
-    with pytest.raises(InputError, match=message), session(Resources()):
         raise AssertionError("not reached")
 
 
