@@ -12,8 +12,8 @@ from analysis import render, statements
 from analysis.association import NO_FAMILY
 from analysis.configurations import StudyTables, tables
 from analysis.document import Block, Figure, Missing, Paragraph
-from analysis.headlines import EVERYTHING
 from analysis.export import table_files
+from analysis.headlines import EVERYTHING
 from analysis.margins import Verdict
 from analysis.numbers import Number, Numbers
 from analysis.pictures import LIBRARY, Drawing, static

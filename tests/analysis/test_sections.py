@@ -124,7 +124,7 @@ def test_families_of_one_configuration_are_drawn_not_counted(tmp_path: Path) -> 
     found, text = report(study(tmp_path, {"baseline": 1, "kl": 1, "fpen": 1}, seeds=3))
     assert found.sentences()[0] == (
         "H1 undecided: Whether flatter models are more accurate in English stays open: "
-        "no family has two fitted configurations or more (0 configurations counted)."
+        "no family has two configurations or more (0 configurations counted)."
     )
     assert "figure-1.png" in text
 
