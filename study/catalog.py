@@ -114,7 +114,7 @@ def quick(bundled: bool = True) -> StudyConfig:
     arms = (
         BASELINE,
         Arm(name="kl", search={CONSISTENCY: Grid(values=(0.0, *log_grid(0.05, 1.5, 5)))}),
-        Arm(name="fpen", set=every_second, search={FISHER: Grid(values=log_grid(1e-3, 0.03, 5))}),
+        Arm(name="fpen", set=every_second, search={FISHER: Grid(values=log_grid(1e-3, 0.02, 5))}),
         Arm(name="l2", set=LAZY, search={L2_WEIGHT: Grid(values=log_grid(1e-5, 0.02, 8))}),
         Arm(name="noise", set=EMBEDDING_NOISE, search={NOISE: Grid(values=log_grid(0.003, 0.05, 7))}),
     )
