@@ -70,7 +70,7 @@ def _functions(path: Path, reference: str) -> dict[str, Callable[..., StudyConfi
 
 @contextmanager
 def _beside(path: Path) -> Iterator[None]:
-    """Modules beside a file can be imported, but none in the place of ours or of a library's: they are searched last."""
+    """Modules beside a file can be imported, none in the place of ours or of a library's: they are the last."""
     import analysis  # noqa: F401 (so that it is known before the search path grows)
 
     folder = str(path.parent.resolve())

@@ -94,6 +94,8 @@ def test_nothing_that_can_run_code_is_opened(file: str) -> None:
     pickles = {name for name in imports(file) if name.split(".")[-1] in ("pickle", "cloudpickle", "dill", "joblib")}
     assert pickles == ({"ray.cloudpickle"} if file == "study/sweep/recorder.py" else set())
     text = (ROOT / file).read_text(encoding="utf-8")
-    assert "torch.load" not in text
+    assert ("torch.load" in text) == (file == "trainables/models/pickled.py")
+    opened = re.findall(r"torch\.load\(([^)]*)\)", text)
+    assert all("weights_only=True" in arguments for arguments in opened)
     assert "read_pickle" not in text
     assert set(re.findall(r"trust_remote_code\s*=\s*(\w+)", text)) <= {"False"}

@@ -55,8 +55,8 @@ def _connect(address: str, empty: str) -> None:
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     terminated = False
     try:
-        # Ray puts the working directory first on its workers' search path, where a file of the user's that is called like
-        # one of our modules, or like a library, would be imported in its place.
+        # Ray puts the working directory first on its workers' search path, where a file of the user's that is called
+        # like one of our modules, or like a library, would be imported in its place.
         with chdir(empty):
             ray.init(address=address, **options)
     except SystemExit:  # how Ray's own handlers, which stand in the place of ours by now, answer SIGTERM
