@@ -44,7 +44,9 @@ def test_imports_go_one_way(file: str) -> None:
     if package == "analysis":
         assert {name for name in ours if not name.startswith(("study.results", "trainables"))} == set()
     if package == "study" and file != "study/cli.py" and file != "study/answer.py":
-        assert {name for name in ours if name.startswith("analysis")} == set()
+        # Loading a user's file only makes the name known, before a folder is searched that may have one like it.
+        known = {"analysis"} if file == "study/loading.py" else set()
+        assert {name for name in ours if name.startswith("analysis")} == known
 
 
 @pytest.mark.parametrize("library", ONLY_IN)

@@ -23,7 +23,7 @@ from trainables.data.contract import Rows
 from trainables.errors import Diverged, InputError
 from trainables.evaluation import first_rows, predict
 from trainables.examples import Examples
-from trainables.models.build import positions
+from trainables.models.build import positions, quiet
 from trainables.models.settings import first_line
 from trainables.models.tables import check_inputs, fits
 from trainables.objective import objective
@@ -151,7 +151,7 @@ def _said(model: PreTrainedModel, config: TrialConfig, what: str) -> Iterator[No
     """Whatever fails inside, in one line."""
     name = config.model.name
     try:
-        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        with quiet(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
             warnings.simplefilter("ignore", SlowPathWarning)  # said elsewhere
             yield
     except Diverged:

@@ -77,7 +77,7 @@ def _instantiate(files: ModelFiles, settings: dict[str, Any], with_head: bool) -
     if not with_head and any(name.startswith(encoder) for name in weights):
         weights = {name: tensor for name, tensor in weights.items() if name.startswith(encoder)}
     try:
-        with _quiet():
+        with quiet():
             model, info = architecture.from_pretrained(
                 None,
                 config=model_config,
@@ -124,8 +124,12 @@ def positions(model: Any) -> int:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without transformers' progress bar and its warning that the head is new, which is meant."""
+def quiet() -> Iterator[None]:
+    """Without transformers' progress bar and its warnings, such as that the head is new, which is meant.
+
+    Yields:
+        Nothing.
+    """
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
