@@ -6,7 +6,8 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -16,6 +17,8 @@ from study.config import StudyConfig, describe
 from trainables.errors import InputError
 
 BUNDLED = " --bundled"
+USER_MODULE = "_fisher_study_file"
+"""A user's file as a module, whatever its name: ``study.py`` must not become our package."""
 
 
 def load_study(reference: str, bundled: bool = False) -> StudyConfig:
@@ -47,23 +50,35 @@ def load_study(reference: str, bundled: bool = False) -> StudyConfig:
     if function is None:
         found = ", ".join(_functions(path, reference)) or "none"
         raise InputError(f"{reference}: {file} has no function {name!r}; it has {found}")
-    return _build(function, reference, bundled, f"{path.resolve()}:{name}")
+    with _beside(path):
+        return _build(function, reference, bundled, f"{path.resolve()}:{name}")
 
 
 def _functions(path: Path, reference: str) -> dict[str, Callable[..., StudyConfig]]:
     """The functions that a user's file defines."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec = importlib.util.spec_from_file_location(USER_MODULE, path)
     if spec is None or spec.loader is None:
         raise InputError(f"{reference}: {path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.parent.resolve()))  # as when Python runs the file
+    module = sys.modules[USER_MODULE] = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        with _beside(path):
+            spec.loader.exec_module(module)
     except Exception as error:
         raise InputError(f"{reference}: {_where(error, path)}") from None
-    finally:
-        sys.path.pop(0)
     return {name: f for name, f in vars(module).items() if inspect.isfunction(f) and f.__module__ == module.__name__}
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[None]:
+    """Modules beside a file can be imported, none in the place of ours or of a library's: they are the last."""
+    import analysis  # noqa: F401 (so that it is known before the search path grows)
+
+    folder = str(path.parent.resolve())
+    sys.path.append(folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
 
 
 def load_source(study: StudyConfig) -> StudyConfig | None:

@@ -44,7 +44,9 @@ def test_imports_go_one_way(file: str) -> None:
     if package == "analysis":
         assert {name for name in ours if not name.startswith(("study.results", "trainables"))} == set()
     if package == "study" and file != "study/cli.py" and file != "study/answer.py":
-        assert {name for name in ours if name.startswith("analysis")} == set()
+        # Loading a user's file only makes the name known, before a folder is searched that may have one like it.
+        known = {"analysis"} if file == "study/loading.py" else set()
+        assert {name for name in ours if name.startswith("analysis")} == known
 
 
 @pytest.mark.parametrize("library", ONLY_IN)
@@ -94,6 +96,8 @@ def test_nothing_that_can_run_code_is_opened(file: str) -> None:
     pickles = {name for name in imports(file) if name.split(".")[-1] in ("pickle", "cloudpickle", "dill", "joblib")}
     assert pickles == ({"ray.cloudpickle"} if file == "study/sweep/recorder.py" else set())
     text = (ROOT / file).read_text(encoding="utf-8")
-    assert "torch.load" not in text
+    assert ("torch.load" in text) == (file == "trainables/models/pickled.py")
+    opened = re.findall(r"torch\.load\(([^)]*)\)", text)
+    assert all("weights_only=True" in arguments for arguments in opened)
     assert "read_pickle" not in text
     assert set(re.findall(r"trust_remote_code\s*=\s*(\w+)", text)) <= {"False"}

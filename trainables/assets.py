@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from trainables.augmentations.token_views import ViewFiles
 from trainables.augmentations.view import ViewConfig
@@ -12,6 +13,9 @@ from trainables.config import DataConfig, ModelConfig, TrialConfig
 from trainables.data.task_data import TaskData, load_task_data
 from trainables.data.view_files import load_view_files
 from trainables.models.files import ModelFiles, load_model_files
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 def _model_key(config: ModelConfig) -> str:
@@ -73,7 +77,7 @@ class Assets:
         return assets
 
     def check(self, configs: Iterable[TrialConfig]) -> list[str]:
-        """Build each distinct model once, so that what cannot work is found before any trial starts.
+        """Build each distinct model and rehearse what its trials do: what cannot work is found before any starts.
 
         Args:
             configs: The trials.
@@ -83,44 +87,51 @@ class Assets:
             tokenizers that do not fit them, models whose Tr(F) takes the slow path, and examples that will be cut.
 
         Raises:
-            InputError: A model cannot be built or take a view, or subword views need another vocabulary.
+            InputError: A model cannot be built, trained or measured, or take a view; or subword views need another
+                vocabulary.
         """
         from trainables.augmentations.code_switch import dictionary_notes
         from trainables.augmentations.perturbation import check_view
         from trainables.curvature.families import reason_against
         from trainables.models.build import build_model, positions
+        from trainables.rehearsal import Rehearsal
         from trainables.seeding import Streams
         from trainables.tokenization.fit import tokenizer_notes
         from trainables.tokenization.subword_sampling import subword_sampler
 
         notes: dict[str, None] = {}
         seen: set[str] = set()
+        rehearsal = Rehearsal(self)
+        built: tuple[str, PreTrainedModel] | None = None
         for config in configs:
-            rows = self.rows(config)
+            rows, files = self.rows(config), self.model(config)
             notes |= dict.fromkeys(rows.notes)
             for found in self.files(config).values():
                 notes |= dict.fromkeys(dictionary_notes(found.dictionaries))
             if (pair := f"{_model_key(config.model)} {_data_key(config.data)}") not in seen:
                 seen.add(pair)
                 parts = {"training": rows.train, **{f"validation {lang}": r for lang, r in rows.validation.items()}}
-                notes |= dict.fromkeys(tokenizer_notes(config.model.name, self.model(config).tokenizer, parts))
+                notes |= dict.fromkeys(tokenizer_notes(config.model.name, files.tokenizer, parts))
+            labels = len(rows.labels)
+            key = f"{config.model.model_dump_json()} {labels}"
+            if built is None or built[0] != key:
+                built = None  # two need not be in memory at once
+                built = key, build_model(files, config.model, labels, Streams(config.seed))
+            model = built[1]
             views = [pair for stage in config.stages for pair in stage.views()]
-            subword = any(view.kind == "subword" for view, _ in views)
-            key = f"{config.model.model_dump_json()} {config.data.name} {config.data.max_length} {views}"
-            if key in seen:
-                continue
-            seen.add(key)
-            files = self.model(config)
-            if subword:
-                drops = any(view.drop_single_characters for view, _ in views)
-                subword_sampler(files.tokenizer.backend, drops)
-            model = build_model(files, config.model, len(rows.labels), Streams(config.seed))
-            for view, compares_states in views:
-                check_view(model, view, compares_states)
-            if config.data.max_length > (limit := positions(model)):
-                notes[f"model {files.name} has positions for {limit} pieces, so longer examples are cut there"] = None
-            if (reason := reason_against(model)) is not None:
-                notes[f"Tr(F) of model {files.name} takes the slow path, 3 to 5 times as long, because {reason}"] = None
+            if (key := f"{key} {config.data.name} {config.data.max_length} {views}") not in seen:
+                seen.add(key)
+                if any(view.kind == "subword" for view, _ in views):
+                    drops = any(view.drop_single_characters for view, _ in views)
+                    subword_sampler(files.tokenizer.backend, drops)
+                for view, compares_states in views:
+                    check_view(model, view, compares_states)
+                name = f"model {files.name}"
+                if config.data.max_length > (limit := positions(model)):
+                    notes[f"{name} has positions for {limit} pieces, so longer examples are cut there"] = None
+                if (reason := reason_against(model)) is not None:
+                    notes[f"Tr(F) of {name} takes the slow path, 3 to 5 times as long, because {reason}"] = None
+            rehearsal.of(config, model)
         self.notes[:] = notes
         return self.notes
 

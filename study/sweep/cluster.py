@@ -6,8 +6,9 @@ import logging
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from dataclasses import replace
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import ray
@@ -35,17 +36,19 @@ def session(resources: Resources) -> Iterator[Resources]:
         KeyboardInterrupt: A signal came while Ray started.
     """
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the sweep says itself what failed
-    ours = not ray.is_initialized()
-    if ours:
-        _connect(resources.address)
-    try:
+    if ray.is_initialized():
         yield _decide(resources)
-    finally:
-        if ours:
+        return
+    with TemporaryDirectory(prefix="fisher-study-") as empty:
+        _connect(resources.address, empty)
+        try:
+            yield _decide(resources)
+        finally:
             ray.shutdown()
 
 
-def _connect(address: str) -> None:
+def _connect(address: str, empty: str) -> None:
+    """Start Ray or join it, from an empty folder, which its processes keep as their working directory."""
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address == LOCAL:
         options |= {"include_dashboard": False, "num_cpus": usable_cpus()}
@@ -54,7 +57,10 @@ def _connect(address: str) -> None:
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     terminated = False
     try:
-        ray.init(address=address, **options)
+        # Ray puts the working directory first on its workers' search path, where a file of the user's that is called
+        # like one of our modules, or like a library, would be imported in its place.
+        with chdir(empty):
+            ray.init(address=address, **options)
     except SystemExit:  # how Ray's own handlers, which stand in the place of ours by now, answer SIGTERM
         terminated = True
     except Exception as error:  # a plain one when Ray does not start in its time

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoConfig, PreTrainedModel
+from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, PreTrainedModel
 from transformers.utils import logging
 
 from trainables.config import ModelConfig
 from trainables.errors import InputError
 from trainables.models.files import ModelFiles
+from trainables.models.settings import configuration, encoder_settings, first_line
 from trainables.seeding import Streams
 
-# Each kind of dropout under the names that the encoders' configurations give it.
-DROPOUT_FIELDS = {
-    "hidden": ("hidden_dropout_prob", "dropout"),
-    "attention": ("attention_probs_dropout_prob", "attention_dropout"),
-    "classifier": ("classifier_dropout", "seq_classif_dropout"),
-}
 LISTED = 4  # tensors in a message
-LAYER_FIELDS = ("num_hidden_layers", "n_layers")
 
 
 def build_model(files: ModelFiles, config: ModelConfig, num_labels: int, streams: Streams) -> PreTrainedModel:
@@ -44,12 +37,7 @@ def build_model(files: ModelFiles, config: ModelConfig, num_labels: int, streams
     Raises:
         InputError: The encoder has no sequence classifier, or fewer layers than asked for, or no such dropout.
     """
-    settings = copy.deepcopy(files.config)
-    _set_layers(settings, config, files.name)
-    _set_dropout(settings, config, files.name)
-    settings["num_labels"] = num_labels
-    for key in ("id2label", "label2id"):
-        settings.pop(key, None)
+    settings = encoder_settings(files.config, config, num_labels, files.name)
     with streams.forked("initialization"):
         model, _ = _instantiate(files, settings, with_head=False)
     return model
@@ -67,28 +55,29 @@ def build_classifier(files: ModelFiles) -> tuple[PreTrainedModel, bool]:
     Raises:
         InputError: It is no sequence classifier, or weights and configuration do not fit.
     """
-    model, missing = _instantiate(files, copy.deepcopy(files.config), with_head=True)
+    model, missing = _instantiate(files, files.config, with_head=True)
     return model, any(not name.startswith(f"{model.base_model_prefix}.") for name in missing)
 
 
 def _instantiate(files: ModelFiles, settings: dict[str, Any], with_head: bool) -> tuple[PreTrainedModel, list[str]]:
     """The model and the names of the head's tensors that the weights do not hold."""
-    for key in ("dtype", "torch_dtype"):
-        settings.pop(key, None)
-    model_type = settings.pop("model_type")
+    model_config = configuration(settings, files.name)
     try:
-        model_config = AutoConfig.for_model(model_type, **settings)
         architecture = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(model_config)]
-    except (KeyError, ValueError):
+    except KeyError:
+        kind = model_config.model_type
         raise InputError(
-            f"model {files.name}: transformers has no sequence classifier for the model type {model_type!r}"
+            f"model {files.name}: transformers has no sequence classifier for the model type {kind!r}"
         ) from None
+    padding = files.tokenizer.pad_id
+    if getattr(model_config, "pad_token_id", 0) is None and padding < getattr(model_config, "vocab_size", 0):
+        model_config.pad_token_id = padding  # a decoder looks for the last piece before the padding
     encoder = f"{architecture.base_model_prefix}."
     weights = {name: torch.from_numpy(array.copy()) for name, array in files.weights.items()}
     if not with_head and any(name.startswith(encoder) for name in weights):
         weights = {name: tensor for name, tensor in weights.items() if name.startswith(encoder)}
     try:
-        with _quiet():
+        with quiet():
             model, info = architecture.from_pretrained(
                 None,
                 config=model_config,
@@ -99,7 +88,9 @@ def _instantiate(files: ModelFiles, settings: dict[str, Any], with_head: bool) -
                 ignore_mismatched_sizes=True,  # said below, by name
             )
     except RuntimeError as error:
-        raise InputError(f"model {files.name}: weights do not fit config.json ({str(error).splitlines()[0]})") from None
+        raise InputError(f"model {files.name}: weights do not fit config.json ({first_line(error)})") from None
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, ImportError, TypeError, ValueError) as error:
+        raise InputError(f"model {files.name} cannot be built from its config.json ({first_line(error)})") from None
     if misfits := sorted(info["mismatched_keys"]):
         parts = [f"{name} is {list(found)}, not {list(wanted)}" for name, found, wanted in misfits[:LISTED]]
         more = f" and {len(misfits) - LISTED} more" if len(misfits) > LISTED else ""
@@ -121,10 +112,11 @@ def positions(model: Any) -> int:
         model: A transformers model.
 
     Returns:
-        Its limit; RoBERTa's positions begin behind the padding index. 2**31 where there is none.
+        Its limit; RoBERTa's positions begin behind the padding index. 2**31 where there is none, which
+        configurations say with null or -1.
     """
     limit = getattr(model.config, "max_position_embeddings", None)
-    if limit is None:
+    if limit is None or limit < 1:
         return 2**31
     table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
     padding = getattr(table, "padding_idx", None)
@@ -132,8 +124,12 @@ def positions(model: Any) -> int:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without transformers' progress bar and its warning that the head is new, which is meant."""
+def quiet() -> Iterator[None]:
+    """Without transformers' progress bar and its warnings, such as that the head is new, which is meant.
+
+    Yields:
+        Nothing.
+    """
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -143,27 +139,3 @@ def _quiet() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
-
-
-def _set_layers(settings: dict[str, Any], config: ModelConfig, name: str) -> None:
-    if config.num_hidden_layers is None:
-        return
-    field = next((field for field in LAYER_FIELDS if field in settings), None)
-    if field is None or config.num_hidden_layers > settings[field]:
-        raise InputError(
-            f"model.num_hidden_layers={config.num_hidden_layers}, but {name} has "
-            f"{settings[field] if field else 'an unknown number of'} layers"
-        )
-    settings[field] = config.num_hidden_layers
-
-
-def _set_dropout(settings: dict[str, Any], config: ModelConfig, name: str) -> None:
-    for kind, fields in DROPOUT_FIELDS.items():
-        rate = getattr(config.dropout, kind)
-        if rate is None:
-            continue
-        known = AutoConfig.for_model(settings["model_type"])
-        field = next((field for field in fields if hasattr(known, field)), None)
-        if field is None:
-            raise InputError(f"model.dropout.{kind}: {name} has no such dropout (looked for {', '.join(fields)})")
-        settings[field] = rate

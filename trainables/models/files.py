@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,16 @@ from trainables.errors import InputError
 from trainables.hub import Repository, fetch
 from trainables.tokenization.encoding import TokenizerFiles
 
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
 MINI = "mini"
 LISTED = 5  # folders in a message
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
-PATTERNS = ["config.json", "*.safetensors", "model.safetensors.index.json", "tokenizer*", "vocab*", "*.model", "spec*"]
+PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+ADAPTER = "adapter_config.json"
+TOKENIZER = ("tokenizer*", "vocab*", "*.model", "spec*")
+PATTERNS = ("config.json", ADAPTER, "*.safetensors", WEIGHTS[1], *TOKENIZER)
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ def load_model_files(config: ModelConfig) -> ModelFiles:
         Its configuration, weights, tokenizer and fingerprint.
 
     Raises:
-        InputError: There is no such model, it is no encoder, or its weights are not safetensors.
+        InputError: There is no such model, it is no encoder, or its weights are more than tensors.
     """
     return _load(config)
 
@@ -78,6 +84,7 @@ def _load(config: ModelConfig, *, classifier: bool = False, tokenizer: str | Non
     folder, revision = _folder(config)
     config_file = folder / "config.json"
     if not config_file.is_file():
+        _refuse_adapter(folder, config.name)
         raise InputError(f"model {config.name}: no config.json there, so it is not a Hugging Face model folder")
     try:
         settings = json.loads(config_file.read_text(encoding="utf-8"))
@@ -88,11 +95,15 @@ def _load(config: ModelConfig, *, classifier: bool = False, tokenizer: str | Non
     # Said before what a folder with a single class may lack besides.
     if classifier and (settings.get("num_labels") == 1 or len(settings.get("id2label") or "two") == 1):
         raise InputError(f"model {config.name} has one class: Tr(F) needs a softmax over two or more")
+    from trainables.models.settings import configuration
+
+    known = configuration(settings, config.name)
     weights, weight_hash = _read_weights(folder, config.name)
     try:
-        pieces = _read_tokenizer(
-            folder if tokenizer is None else _tokenizer_folder(tokenizer), tokenizer or config.name
-        )
+        if tokenizer is None:
+            pieces = _read_tokenizer(folder, config.name, known)
+        else:
+            pieces = _read_tokenizer(_tokenizer_folder(tokenizer), tokenizer)
     except InputError as error:
         raise InputError(f"{error}; --tokenizer names another folder's" if classifier else str(error)) from None
     digest = hashlib.sha256()
@@ -115,12 +126,15 @@ def _folder(config: ModelConfig) -> tuple[Path, str | None]:
         kind="model",
         name=config.name,
         revision=config.revision,
-        patterns=tuple(PATTERNS),
+        patterns=PATTERNS,
         include=False,
         instead="model.name to a folder that holds config.json, model.safetensors and the tokenizer's files",
     )
     try:
         snapshot = fetch(repository, _lacking)
+        if not any((snapshot / file).is_file() for file in (*WEIGHTS, ADAPTER)):
+            # Only then: such weights are as large again, and most repositories hold both.
+            snapshot = fetch(replace(repository, patterns=(*PATTERNS, *PICKLED, "pytorch_model-*.bin")), _lacking)
     except InputError as error:
         parent = folder.parent
         if config.revision is None and parent != Path() and parent.is_dir():
@@ -148,7 +162,7 @@ def _tokenizer_folder(name: str) -> Path:
         kind="model",
         name=name,
         revision=None,
-        patterns=tuple(pattern for pattern in PATTERNS if "safetensors" not in pattern),
+        patterns=("config.json", *TOKENIZER),
         include=True,
         instead="--tokenizer to a folder that holds the tokenizer's files",
     )
@@ -156,7 +170,7 @@ def _tokenizer_folder(name: str) -> Path:
 
 
 def _lacking(folder: Path) -> list[str]:
-    """Files that every encoder has and a folder does not; pickled weights are refused elsewhere."""
+    """Files that every encoder has and a folder does not."""
     lacking = [] if (folder / "config.json").is_file() else ["config.json"]
     if not any(path.is_file() for ending in ("safetensors", "bin") for path in folder.glob(f"*.{ending}")):
         lacking.append(WEIGHTS[0])
@@ -165,56 +179,88 @@ def _lacking(folder: Path) -> list[str]:
     return lacking
 
 
+def _refuse_adapter(folder: Path, name: str) -> None:
+    """Refuse a folder that holds only what was added to a model, naming that model."""
+    if not (folder / ADAPTER).is_file():
+        return
+    try:
+        base = json.loads((folder / ADAPTER).read_text(encoding="utf-8"))["base_model_name_or_path"]
+    except (ValueError, KeyError, TypeError):
+        base = "another model"
+    raise InputError(
+        f"model {name}: an adapter for {base}, not a model: set model.name to {base}, or to a folder into which the "
+        "two were merged (peft's merge_and_unload, then save_pretrained)"
+    )
+
+
+def _weight_files(folder: Path, name: str) -> list[Path]:
+    """The files that hold the weights: safetensors where there are any, else torch's own format."""
+    for single, index in (WEIGHTS, PICKLED):
+        if (folder / single).is_file():
+            return [folder / single]
+        if not (folder / index).is_file():
+            continue
+        try:
+            shards = sorted(set(json.loads((folder / index).read_text(encoding="utf-8"))["weight_map"].values()))
+        except (ValueError, KeyError, AttributeError, TypeError):
+            raise InputError(f"model {name}: {index} is damaged") from None
+        for shard in shards:
+            if not (folder / shard).is_file():
+                raise InputError(f"model {name}: {shard} is missing")
+        return [folder / shard for shard in shards]
+    raise InputError(f"model {name}: no {WEIGHTS[0]} there (nor {PICKLED[0]})")
+
+
 def _read_weights(folder: Path, name: str) -> tuple[dict[str, npt.NDArray[Any]], str]:
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    single, index = (folder / file for file in WEIGHTS)
-    if single.is_file():
-        files = [single]
-    elif index.is_file():
-        try:
-            shards = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-        except (json.JSONDecodeError, KeyError, AttributeError, TypeError):
-            raise InputError(f"model {name}: {index.name} is damaged") from None
-        files = [folder / shard for shard in sorted(set(shards))]
-    else:
-        pickled = sorted(path.name for path in folder.glob("*.bin"))
-        raise InputError(
-            f"model {name}: no model.safetensors there"
-            + (
-                f"; {', '.join(pickled)} is a pickle, which can run code when it is opened: convert it"
-                if pickled
-                else ""
-            )
-        )
+    from trainables.models.pickled import load_pickled
+    from trainables.models.settings import quantised
+
     weights: dict[str, npt.NDArray[Any]] = {}
     digest = hashlib.sha256()
-    for file in files:
-        if not file.is_file():
-            raise InputError(f"model {name}: {file.name} is missing")
+    for file in _weight_files(folder, name):
         with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
+            content = hashlib.file_digest(stream, "sha256")
+        digest.update(content.digest())
         try:
-            tensors = load_file(file)
+            safe = file.suffix == ".safetensors"
+            tensors = load_file(file) if safe else load_pickled(file, content.hexdigest(), name)
         except SafetensorError as error:
             raise InputError(f"model {name}: {file.name} is damaged ({error})") from None
         for key, tensor in tensors.items():
+            small = tensor.itemsize == 1 and tensor.dtype != torch.bool
+            if small and key.endswith("weight"):
+                raise InputError(quantised(name, f"{key} is {str(tensor.dtype).removeprefix('torch.')}"))
             # NumPy has no bfloat16; float32 holds its every value.
             weights[key] = np.asarray(tensor.float() if tensor.dtype == torch.bfloat16 else tensor)
     return weights, digest.hexdigest()
 
 
-def _read_tokenizer(folder: Path, name: str) -> TokenizerFiles:
+def _read_tokenizer(folder: Path, name: str, config: PretrainedConfig | None = None) -> TokenizerFiles:
     from transformers import AutoTokenizer
 
+    from trainables.models.settings import first_line
+
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"model {name}: its tokenizer cannot be read ({str(error).splitlines()[0]})") from None
-    if not tokenizer.is_fast or tokenizer.pad_token_id is None:
-        raise InputError(f"model {name}: needs a fast tokenizer with a padding token")
+        # Its own configuration may say what transformers refuses and ours does not.
+        known = {} if config is None else {"config": config}
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **known)
+    except Exception as error:  # `tokenizers` raises plain ones
+        raise InputError(f"model {name}: its tokenizer cannot be read ({first_line(error)})") from None
+    if not tokenizer.is_fast:
+        raise InputError(
+            f"model {name}: needs a fast tokenizer, and {type(tokenizer).__name__} is none: choose a model with a "
+            "tokenizer.json"
+        )
+    if tokenizer.pad_token_id is None:
+        end = tokenizer.eos_token or "a piece of its vocabulary"
+        raise InputError(
+            f'model {name}: its tokenizer has no padding token, which batches need: set "pad_token" in its '
+            f"tokenizer_config.json, for instance to {end}"
+        )
     if len(tokenizer) <= len(tokenizer.all_special_ids):
         # transformers 5 builds an all-[UNK] tokenizer, without a word, where the vocabulary is missing.
         raise InputError(f"model {name}: no tokenizer there (tokenizer.json, or a vocabulary)")

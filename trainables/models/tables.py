@@ -26,9 +26,9 @@ def check_inputs(model: Any, tokenizer: TokenizerFiles, encoded: Sequence[Encode
     Raises:
         InputError: An id is outside the model's tables, or the model takes no token types and the tokenizer gives some.
     """
-    pieces = model.get_input_embeddings().num_embeddings
+    pieces = _pieces(model)
     worst = max(tokenizer.pad_id, *(max(example.ids, default=0) for example in encoded))
-    if worst >= pieces:
+    if pieces is not None and worst >= pieces:
         backend = Tokenizer.from_str(tokenizer.backend)
         raise InputError(
             f"model {name}: the id {worst:,} (piece {backend.id_to_token(worst)!r}) is outside the model's tables, "
@@ -52,6 +52,30 @@ def check_inputs(model: Any, tokenizer: TokenizerFiles, encoded: Sequence[Encode
             f"model {name}: an example of {longest:,} pieces is outside the model's tables ({limit:,} positions): "
             "cut the examples there"
         )
+
+
+def fits(model: Any, tokenizer: TokenizerFiles) -> bool:
+    """Whether the model's table has a row for every piece of a vocabulary, so that no example need be looked at.
+
+    Args:
+        model: A transformers model.
+        tokenizer: The tokenizer.
+
+    Returns:
+        Also true for a model that looks no pieces up.
+    """
+    pieces = _pieces(model)
+    largest = max(Tokenizer.from_str(tokenizer.backend).get_vocab().values(), default=0)
+    return pieces is None or max(largest, tokenizer.pad_id) < pieces
+
+
+def _pieces(model: Any) -> int | None:
+    """Rows of the table of pieces; None where the model has no such table: it hashes characters, say."""
+    try:
+        table = model.get_input_embeddings()
+    except (AttributeError, NotImplementedError):
+        return None
+    return table.num_embeddings if isinstance(table, nn.Embedding) else None
 
 
 def _token_types(model: nn.Module) -> int | None:

@@ -9,7 +9,8 @@ from tests.trainables.hub_cache import COMMIT, snapshot
 from trainables.config import DropoutConfig, ModelConfig
 from trainables.errors import InputError
 from trainables.models.build import build_classifier, build_model
-from trainables.models.files import load_model_files
+from trainables.models.files import load_classifier_files, load_model_files
+from trainables.models.settings import encoder_settings
 from trainables.seeding import Streams
 
 
@@ -67,11 +68,7 @@ def test_the_fingerprint_is_of_the_content(tiny_model, tmp_path):
         (lambda f: (f / "config.json").write_text("{"), "config.json is not valid JSON"),
         (lambda f: (f / "config.json").write_text("{}"), "config.json has no model_type"),
         (lambda f: (f / "model.safetensors").write_bytes(b"x" * 100), "model.safetensors is damaged"),
-        (lambda f: (f / "model.safetensors").unlink(), "no model.safetensors there$"),
-        (
-            lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"),
-            "no model.safetensors there; pytorch_model.bin is a pickle, which can run code",
-        ),
+        (lambda f: (f / "model.safetensors").unlink(), "no model.safetensors there .nor pytorch_model.bin.$"),
         (
             lambda f: (
                 (f / "model.safetensors").rename(f / "x.safetensors")
@@ -87,6 +84,14 @@ def test_the_fingerprint_is_of_the_content(tiny_model, tmp_path):
             "model.safetensors.index.json is damaged",
         ),
         (lambda f: [path.unlink() for path in f.glob("*token*")], "no tokenizer there"),
+        (lambda f: (f / "tokenizer.json").write_text("{}"), "its tokenizer cannot be read"),
+        (
+            lambda f: (
+                (f / "config.json").unlink()
+                or (f / "adapter_config.json").write_text('{"base_model_name_or_path": "owner/base"}')
+            ),
+            "an adapter for owner/base, not a model: set model.name to owner/base, or to a folder",
+        ),
     ],
 )
 def test_damaged_folders_are_one_clear_error(tiny_model, tmp_path, damage, message):
@@ -110,6 +115,60 @@ def test_weights_that_do_not_fit_the_configuration(tiny_model, tmp_path):
     edit(folder, intermediate_size=32, num_hidden_layers=4)
     with pytest.raises(InputError, match="the weights lack .* of the encoder's tensors, bert.encoder.layer.2"):
         build(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_attention_heads": 3}, r"cannot be built from its config.json \(.*not a multiple"),
+        ({"hidden_size": "16"}, r"transformers refuses its config.json \(.*'hidden_size'.*expected int, got str"),
+        ({"layer_norm_eps": [1]}, "transformers refuses its config.json .*layer_norm_eps"),
+        ({"quantization_config": {"quant_method": "gptq"}}, r"weights are quantised \(gptq\)"),
+    ],
+)
+def test_a_configuration_that_cannot_be_is_one_line(tiny_model, tmp_path, changes, message):
+    folder = copy_of(tiny_model, tmp_path)
+    edit(folder, **changes)
+    with pytest.raises(InputError, match=message) as refusal:
+        build(folder)
+    assert "\n" not in str(refusal.value)
+    assert f"model {folder}" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"problem_type": "multi_label_classification"},
+        {"problem_type": "regression", "num_labels": 1},
+        {"id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}},
+        {"id2label": {"0": 1, "1": 2}, "label2id": {"1": "0", "2": "1"}},
+        {"return_dict": False, "output_hidden_states": True, "torchscript": True},
+    ],
+)
+def test_the_new_head_is_not_the_bases_to_describe(tiny_model, tmp_path, changes):
+    folder = copy_of(tiny_model, tmp_path)
+    edit(folder, **changes)
+    model = build(folder)
+    assert (model.config.problem_type, model.config.num_labels) == (None, 3)
+    ids = torch.tensor([[2, 7, 3]])
+    assert torch.equal(model(input_ids=ids).logits, build(tiny_model)(input_ids=ids).logits)
+
+
+def test_a_saved_classifiers_label_maps_may_have_strings_for_numbers(tiny_model, tmp_path):
+    folder = copy_of(tiny_model, tmp_path)
+    build(tiny_model, labels=2).save_pretrained(folder)
+    edit(folder, id2label={"0": 4, "1": 5}, label2id={"4": "0", "5": "1"})
+    model, _ = build_classifier(load_classifier_files(str(folder)))
+    assert (model.config.id2label, model.config.label2id) == ({0: "4", 1: "5"}, {"4": 0, "5": 1})
+
+
+def test_what_a_configuration_says_of_each_layer_is_cut_with_them(tmp_path):
+    config = ModelConfig(num_hidden_layers=2)
+    settings = {"model_type": "x", "num_hidden_layers": 3, "layer_types": ["a", "b", "c"], "other": [1, 2, 3]}
+    changed = encoder_settings(settings, config, 2, "some model")
+    assert changed["layer_types"] == ["a", "b"]
+    assert changed["other"] == [1, 2, 3]
+    assert settings["layer_types"] == ["a", "b", "c"]
 
 
 def test_a_fine_tuned_classifiers_head_is_not_taken_over(tiny_model, tmp_path):

@@ -1,0 +1,148 @@
+"""Tiny random encoders of many architectures: each passes the door and trains, or is refused in one line."""
+
+import json
+import shutil
+import warnings
+
+import pytest
+import torch
+from tokenizers import Tokenizer
+from transformers import AutoConfig, AutoModel
+
+from trainables.assets import Assets
+from trainables.config import ENGLISH
+from trainables.curvature import SlowPathWarning, fisher_trace
+from trainables.dotted_paths import with_values
+from trainables.errors import InputError
+from trainables.evaluation import first_rows
+from trainables.examples import Examples
+from trainables.models.build import build_model
+from trainables.seeding import Streams
+from trainables.stage import train_stage
+from trainables.tokenization.encoding import Encoder
+
+SIZES = {
+    "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24,
+    "max_position_embeddings": 64, "pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3,
+}  # fmt: skip
+DECODER = {"num_key_value_heads": 1, "head_dim": 8, "pad_token_id": None}
+GPT = {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 64, "pad_token_id": None}
+T5 = {"d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 2, "num_heads": 2, "decoder_start_token_id": 0}
+BART = {
+    "d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2,
+    "decoder_attention_heads": 2, "encoder_ffn_dim": 24, "decoder_ffn_dim": 24, "decoder_start_token_id": 3,
+}  # fmt: skip
+DEBERTA = {"relative_attention": True, "pos_att_type": ["c2p", "p2c"], "max_relative_positions": 16}
+XLM = {"emb_dim": 16, "n_layers": 2, "n_heads": 2}
+XMOD = {"languages": ["en_XX", "de_DE"], "adapter_reduction_factor": 2}
+ZOO = {
+    "albert": {"embedding_size": 8},
+    "bart": BART,
+    "bert": {},
+    "big_bird": {"attention_type": "original_full"},
+    "camembert": {},
+    "canine": {"num_hash_functions": 2, "num_hash_buckets": 32, "downsampling_rate": 2, "local_transformer_stride": 8},
+    "convbert": {"embedding_size": 16},
+    "deberta": DEBERTA,
+    "deberta-v2": {**DEBERTA, "position_buckets": 8, "share_att_key": True, "position_biased_input": False},
+    "distilbert": {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 24},
+    "electra": {"embedding_size": 8},
+    "ernie": {},
+    "esm": {"position_embedding_type": "rotary", "mask_token_id": 4, "token_dropout": False},
+    "funnel": {
+        "d_model": 16,
+        "n_head": 2,
+        "d_head": 8,
+        "d_inner": 24,
+        "block_sizes": [1, 1],
+        "num_hidden_layers": None,
+    },
+    "gemma3_text": DECODER,
+    "gpt2": GPT,
+    "llama": DECODER,
+    "longformer": {"attention_window": 8},
+    "mbart": BART,
+    "modernbert": {"global_attn_every_n_layers": 2, "local_attention": 8},
+    "mpnet": {},
+    "mt5": T5,
+    "opt": {"ffn_dim": 24, "word_embed_proj_dim": 16, "pad_token_id": 0},
+    "qwen3": DECODER,
+    "rembert": {"input_embedding_size": 8, "output_embedding_size": 8},
+    "roberta": {"pad_token_id": 0},
+    "roformer": {"embedding_size": 16},
+    "squeezebert": {"q_groups": 1, "k_groups": 1, "v_groups": 1, "embedding_size": 16},
+    "t5": T5,
+    "xlm": {**XLM, "n_langs": 1},
+    "xlm-roberta": {},
+    "xlnet": {"d_model": 16, "n_layer": 2, "n_head": 2, "d_inner": 24, "max_position_embeddings": None},
+    "xmod": {**XMOD, "default_language": "de_DE"},
+}
+WITHOUT_PENALTY = {"canine", "longformer"}
+"""Their embeddings are not rows of one table, or change with the pieces that they add."""
+REFUSED = {
+    "xlm with languages": (
+        "xlm",
+        {**XLM, "n_langs": 2, "use_lang_emb": True},
+        "needs a language id with every sentence",
+    ),
+    "xmod without a language": ("xmod", XMOD, 'set "default_language" in its config.json to one of en_XX, de_DE'),
+}
+TERMS = {"stages.0.penalties.fisher.weight": 0.1, "stages.0.consistency.weight": 0.1, "stages.0.epochs": 1}
+
+
+@pytest.fixture
+def make(tiny_model, tmp_path):
+    """Makes a folder with a random encoder and the tiny model's tokenizer, without token types."""
+
+    def folder(kind, **settings):
+        target = tmp_path / kind
+        shutil.copytree(tiny_model, target)
+        pieces = Tokenizer.from_file(str(target / "tokenizer.json")).get_vocab_size()
+        sizes = {"vocab_size": pieces} | SIZES | settings
+        config = AutoConfig.for_model(kind, **{key: value for key, value in sizes.items() if value is not None})
+        config.pad_token_id, config.architectures = sizes["pad_token_id"], []
+        torch.manual_seed(0)
+        AutoModel.from_config(config).save_pretrained(target)
+        file = target / "tokenizer_config.json"
+        names = {"model_input_names": ["input_ids", "attention_mask"]}
+        file.write_text(json.dumps(json.loads(file.read_text()) | names))
+        return target
+
+    return folder
+
+
+@pytest.mark.parametrize("kind", ZOO)
+def test_every_architecture_trains_with_every_term_and_is_measured(kind, make, tiny_config):
+    config = with_values(tiny_config, {"model.name": str(make(kind, **ZOO[kind])), "measure.rivals": "margin", **TERMS})
+    assets = Assets.resolve([config])
+    refusal = None
+    try:
+        assets.check([config])
+    except InputError as error:
+        refusal = str(error)
+    if kind in WITHOUT_PENALTY and refusal is not None:  # which names the term that it cannot be trained with
+        assert refusal.startswith(f"model {config.model.name}: ")
+        assert "penalties.fisher was tried on two rows" in refusal
+        assert "\n" not in refusal
+        return
+    assert refusal is None
+    rows = assets.rows(config)
+    model = build_model(assets.model(config), config.model, len(rows.labels), Streams(0))
+    examples = Examples(rows.train.take(range(4)), Encoder(assets.model(config).tokenizer, 24))
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    done = train_stage(model, examples, examples, config.stages[0], Streams(0), 0, ENGLISH, lambda point: None)
+    assert done.steps == 1
+    assert done.penalties["penalty.fisher"] > 0
+    assert any(not torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SlowPathWarning)
+        assert fisher_trace(model, first_rows(model, examples, 2)).value > 0
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_needs_more_than_pieces_is_refused_in_one_line(name, make, tiny_config):
+    kind, settings, message = REFUSED[name]
+    config = with_values(tiny_config, {"model.name": str(make(kind, **settings))})
+    with pytest.raises(InputError, match=message) as refusal:
+        Assets.resolve([config]).check([config])
+    assert "\n" not in str(refusal.value)

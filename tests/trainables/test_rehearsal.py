@@ -1,0 +1,156 @@
+import json
+import shutil
+
+import pytest
+import torch
+
+from trainables import rehearsal
+from trainables.assets import Assets
+from trainables.dotted_paths import with_values
+from trainables.errors import InputError
+from trainables.models.build import build_model
+from trainables.seeding import Streams
+
+
+@pytest.fixture
+def folder(tiny_model, tmp_path):
+    target = tmp_path / "model"
+    shutil.copytree(tiny_model, target)
+    return target
+
+
+def edit(folder, file, **changes):
+    found = json.loads((folder / file).read_text())
+    (folder / file).write_text(json.dumps(found | changes))
+
+
+def check(*configs):
+    return Assets.resolve(configs).check(configs)
+
+
+def refused(*configs):
+    with pytest.raises(InputError) as refusal:
+        check(*configs)
+    assert "\n" not in str(refusal.value)
+    return str(refusal.value)
+
+
+def smaller_table(folder, rows):
+    """Cut the table of pieces, as in a checkpoint beside another model's tokenizer."""
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(folder / "model.safetensors")
+    name = "embeddings.word_embeddings.weight"
+    save_file(tensors | {name: tensors[name][:rows].clone()}, folder / "model.safetensors", {"format": "pt"})
+    edit(folder, "config.json", vocab_size=rows)
+
+
+def test_ids_outside_the_models_tables_are_said_before_the_sweep(folder, tiny_config):
+    smaller_table(folder, 60)
+    message = refused(with_values(tiny_config, {"model.name": str(folder)}))
+    assert "is outside the model's tables, which have 60 pieces" in message
+    assert message.startswith(f"model {folder}: the id ")
+
+
+def test_a_vocabulary_that_is_larger_than_the_table_does_no_harm_where_no_row_uses_the_rest(folder, tiny_config):
+    pieces = len((folder / "vocab.txt").read_text().splitlines())
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    tokenizer["model"]["vocab"]["neverseen"] = pieces
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    assert check(with_values(tiny_config, {"model.name": str(folder)})) == []
+
+
+def test_token_types_that_the_model_lacks(folder, tiny_config):
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(folder / "model.safetensors")
+    name = "embeddings.token_type_embeddings.weight"
+    save_file(tensors | {name: tensors[name][:1].clone()}, folder / "model.safetensors", {"format": "pt"})
+    edit(folder, "config.json", type_vocab_size=1)
+    message = refused(with_values(tiny_config, {"model.name": str(folder)}))
+    assert "the token type 1 of a second sentence is outside the model's tables (1 types)" in message
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"problem_type": "multi_label_classification"},
+        {"problem_type": "regression", "id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}},
+    ],
+)
+def test_a_base_that_had_another_kind_of_head_can_be_measured(folder, tiny_config, changes):
+    edit(folder, "config.json", **changes)
+    assert check(with_values(tiny_config, {"model.name": str(folder)})) == []
+
+
+def failing(*arguments, **options):
+    raise RuntimeError("it broke\nin many lines")
+
+
+@pytest.mark.parametrize(
+    ("place", "values", "said"),
+    [
+        ("fisher_trace", {}, "Tr(F) was tried"),
+        ("predict", {}, "a prediction was tried"),
+        ("kl_expansion", {"measure.expansion.draws": 1}, "measure.expansion was tried"),
+        ("objective", {}, "a training step was tried"),
+        (
+            "require_second_derivatives",
+            {"stages.0.penalties.fisher.weight": 1.0},
+            "step with penalties.fisher was tried",
+        ),
+        (
+            "require_second_derivatives",
+            {"stages.1.penalties.fisher.weight": 1.0},
+            "step with penalties.fisher was tried",
+        ),
+    ],
+)
+def test_whatever_fails_is_one_line_with_the_model_the_term_and_the_cause(
+    tiny_config, monkeypatch, place, values, said
+):
+    monkeypatch.setattr(rehearsal, place, failing)
+    message = refused(with_values(tiny_config, values))
+    assert message.startswith(f"model {tiny_config.model.name}: ")
+    assert f"{said} on two rows before the study and failed: it broke" in message
+
+
+def test_a_rival_and_a_term_are_named(tiny_config, monkeypatch):
+    monkeypatch.setitem(rehearsal.RIVALS, "margin", failing)
+    assert "measure.rivals=margin was tried" in refused(tiny_config)
+
+
+@pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
+def test_what_is_no_fault_of_the_model_goes_through(tiny_config, monkeypatch, error):
+    def stop(*arguments):
+        raise error
+
+    monkeypatch.setattr(rehearsal, "objective", stop)
+    with pytest.raises(error):
+        check(tiny_config)
+
+
+def test_weights_of_an_arm_are_one_way_and_zero_is_another(tiny_config, monkeypatch):
+    steps = []
+    objective = rehearsal.objective
+    monkeypatch.setattr(rehearsal, "objective", lambda step, stage: steps.append(stage) or objective(step, stage))
+    weights = [0.0, 1e-3, 1e-2, 1e-1]
+    configs = [with_values(tiny_config, {"stages.0.penalties.fisher.weight": weight}) for weight in weights]
+    check(*configs, *(with_values(config, {"seed": 1}) for config in configs))
+    # Stage 0 without a term, with weight 0, with one above 0; stage 1.
+    assert len(steps) == 4
+
+
+def test_model_and_random_generators_are_left_as_found(tiny_config):
+    values = {"stages.0.penalties.fisher.weight": 0.1, "stages.0.consistency.weight": 0.5, "measure.expansion.draws": 1}
+    config = with_values(tiny_config, values)
+    assets = Assets.resolve([config])
+    model = build_model(assets.model(config), config.model, 2, Streams(0))
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    state = torch.get_rng_state()
+    rehearsal.Rehearsal(assets).of(config, model)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert all(parameter.grad is None and parameter.requires_grad for parameter in model.parameters())
+    assert not any(module.training for module in model.modules())
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())

@@ -1,0 +1,89 @@
+"""Weights that exist only in torch's own format, a pickle: read as tensors or not at all, once, by the driver.
+
+What was read is kept as safetensors in a cache of ours, by the hash of the file, so that a pickle is opened once.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from trainables.errors import InputError
+
+
+def cache() -> Path:
+    """Where converted weights are kept.
+
+    Returns:
+        The folder, which need not exist.
+    """
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fisher-study" / "weights"
+
+
+def load_pickled(file: Path, digest: str, name: str) -> dict[str, torch.Tensor]:
+    """The tensors of a ``pytorch_model.bin``.
+
+    Args:
+        file: The file.
+        digest: Hash of its content, under which the conversion is kept.
+        name: The model, as messages name it.
+
+    Returns:
+        Parameter name to tensor. Tensors that share memory in the file are each there, with memory of their own.
+
+    Raises:
+        InputError: The file holds more than tensors, which only code of its own could make; or it is damaged.
+    """
+    kept = cache() / f"{digest}.safetensors"
+    try:
+        return load_file(kept)
+    except (OSError, SafetensorError):
+        pass  # not there yet, or damaged
+    tensors = _open(file, name)
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=kept.parent, suffix=".part", delete=False) as aside:
+            pass
+        try:
+            save_file(tensors, aside.name)
+            os.replace(aside.name, kept)
+        finally:
+            Path(aside.name).unlink(missing_ok=True)
+    except (OSError, SafetensorError):
+        pass  # a cache that cannot be written is only slower
+    return tensors
+
+
+def _open(file: Path, name: str) -> dict[str, torch.Tensor]:
+    found: Any
+    try:
+        try:
+            # weights_only runs no code of the file.
+            found = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+        except RuntimeError:  # the format from before 2020, which cannot be mapped
+            found = torch.load(file, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
+    except Exception as error:
+        if "weights only" in str(error).lower():  # whose advice is to run the code
+            raise InputError(
+                f"model {name}: {file.name} holds more than tensors, so opening it could run code, and it is not "
+                "opened: name a model with model.safetensors"
+            ) from None
+        why = next(iter(str(error).splitlines()), type(error).__name__)
+        raise InputError(f"model {name}: {file.name} is damaged ({why})") from None
+    values = found if isinstance(found, dict) else {"": found}
+    wrong = next((key for key, value in values.items() if not isinstance(value, torch.Tensor)), None)
+    if wrong is not None:
+        kind = type(values[wrong]).__name__
+        raise InputError(
+            f"model {name}: {file.name} is no plain file of weights ({wrong!r} is of type {kind}): save the model with "
+            "save_pretrained"
+        )
+    return {str(key): value.detach().clone(memory_format=torch.contiguous_format) for key, value in values.items()}
