@@ -118,9 +118,6 @@ def drive(work: Work, assets: Assets, resources: Resources, console: Console, in
         except (KeyboardInterrupt, InputError):
             _undo(folder, lock)
             raise
-        except OSError as error:
-            _undo(folder, lock)
-            raise InputError(f"cannot write to {folder.location}: {error}; choose another --storage") from None
         try:
             searches = _searches(work, int(name))
             with SweepProgress(console, pending, done=len(work.planned) - len(pending)) as progress:
