@@ -56,7 +56,7 @@ def studies_table(storage: Store) -> Table | str:
         One row for each study: its account, its age, its best English accuracy; a sentence when there is none.
 
     Raises:
-        StorageError: The storage cannot be read.
+        InputError: The storage cannot be read.
     """
     if not studies(storage):
         return f"{storage.location} holds no study yet; start one with 'fisher-study run'"

@@ -50,6 +50,9 @@ def _hasty(filesystem: fs.FileSystem, location: str) -> fs.FileSystem:
 
     Google's client tries again for 15 minutes. Credentials that the URI does not hold are looked up anew, so that those
     that expire are renewed.
+
+    Returns:
+        The file system.
     """
     if not isinstance(filesystem, fs.S3FileSystem | fs.GcsFileSystem):
         return filesystem

@@ -260,7 +260,8 @@ def read_trials(folder: Store, strict: bool = False) -> tuple[dict[str, TrialRec
         Trial id to record, and trial id to the reason why its record cannot be read.
 
     Raises:
-        InputError: A later version of the program wrote one of them, or, when strict, one may not be read.
+        InputError: A later version of the program wrote one of them.
+        OSError: An object storage cannot be read, or, when strict, one of them.
     """
     records: dict[str, TrialRecord] = {}
     unreadable: dict[str, str] = {}
@@ -332,7 +333,7 @@ def studies(storage: Store) -> list[str]:
         The names; none when the storage does not exist. A local folder that this user may not read is passed over.
 
     Raises:
-        StorageError: The storage cannot be read.
+        OSError: The storage cannot be read.
     """
     found = []
     for name in storage.names():

@@ -97,8 +97,8 @@ class Store:
             name: Its name.
             content: Its bytes.
         """
-        aside = self._at(f".{name}.{os.getpid()}.part")
         with self._writing():
+            aside = self._at(f".{name}.{os.getpid()}.part")
             self.filesystem.create_dir(self.path, recursive=True)
             with self.filesystem.open_output_stream(aside) as stream:
                 stream.write(content)

@@ -14,15 +14,18 @@ from trainables.errors import InputError
 
 AWAY = "check the network and the address, and type the command again: what is finished is kept"
 CREDENTIALS = {
-    "s3": "the keys (AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_SESSION_TOKEN where one is due)",
+    "s3": "the keys (AWS_PROFILE, or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and perhaps AWS_SESSION_TOKEN)",
     "gs": "the login (gcloud auth application-default login, or GOOGLE_APPLICATION_CREDENTIALS)",
     "gcs": "the login (gcloud auth application-default login, or GOOGLE_APPLICATION_CREDENTIALS)",
 }
 SILENT = re.compile(
-    r"NETWORK_CONNECTION|curl|not connect|not resolve|time(d )?out|SLOW_?DOWN|THROTTL|UNAVAILABLE|INTERNAL|\b(429|5\d\d)\b",
+    r"NETWORK_CONNECTION|curl|not connect|not resolve|time(d )?out|SLOW_?DOWN|THROTTL|UNAVAILABLE|INTERNAL"
+    r"|\b(429|5\d\d)\b",
     re.IGNORECASE,
 )
-REFUSED = re.compile(r"DENIED|ACCESS_?KEY|SIGNATURE|TOKEN|CREDENTIAL|AUTH|FORBIDDEN|PERMISSION|\b40[13]\b", re.IGNORECASE)
+REFUSED = re.compile(
+    r"DENIED|ACCESS_?KEY|SIGNATURE|TOKEN|CREDENTIAL|AUTH|FORBIDDEN|PERMISSION|\b40[13]\b", re.IGNORECASE
+)
 NO_BUCKET = re.compile(r"NO_?SUCH_?BUCKET|bucket.*not (found|exist)|not find bucket", re.IGNORECASE)
 NOISE = re.compile(
     r"google::cloud::Status\(|Retry policy exhausted, with a last message of | error_info=.*| \(Request ID: [^)]*\)"
@@ -77,12 +80,12 @@ def told(failure: str, location: str, filesystem: fs.FileSystem | None, *, other
     """
     local = isinstance(filesystem, fs.LocalFileSystem)
     # A file system that is written in Python raises whatever its own libraries do.
-    raised = Exception if filesystem is None or isinstance(filesystem, fs.PyFileSystem) else (OSError, pa.ArrowException)
+    any_kind = filesystem is None or isinstance(filesystem, fs.PyFileSystem)
     try:
         yield
-    except InputError:
-        raise
-    except raised as error:
+    except Exception as error:
+        if isinstance(error, StorageError) or not (any_kind or isinstance(error, OSError | pa.ArrowException)):
+            raise
         number = getattr(error, "errno", None)
         text = os.strerror(number) if local and number else NOISE.sub("", cause(error)).rstrip(" :;.")
         message = f"{failure}: {text}; {_remedy(text, location, local, otherwise)}"
