@@ -145,10 +145,10 @@ def test_a_location_that_means_nothing_is_one_line(location: str, message: str) 
     [
         (OSError(SILENT), SILENT, AWAY),
         (OSError(f"{SILENT}; Details: to 10.0.0.1 after 3 ms"), SILENT, AWAY),
-        (OSError("google::cloud::Status(UNAVAILABLE: CURL error [7] error_info={a=b})"), "UNAVAILABLE: CURL error [7]", AWAY),
-        (OSError("AWS Error SLOW_DOWN during PutObject operation"), "AWS Error SLOW_DOWN during PutObject operation", AWAY),
+        (OSError("google::cloud::Status(UNAVAILABLE: CURL [7] error_info={a=b})"), "UNAVAILABLE: CURL [7]", AWAY),
+        (OSError("AWS Error SLOW_DOWN during PutObject operation"), "AWS Error SLOW_DOWN during PutObject", AWAY),
         (OSError(DENIED), "AWS Error ACCESS_DENIED during PutObject operation", "check the keys (AWS_PROFILE, "),
-        (OSError("AWS Error NO_SUCH_BUCKET during PutObject operation"), "AWS Error NO_SUCH_BUCKET", "make the bucket first"),
+        (OSError("AWS Error NO_SUCH_BUCKET during PutObject"), "AWS Error NO_SUCH_BUCKET", "make the bucket first"),
         (RuntimeError("of a library\nof its own"), "of a library", "choose another --storage"),
     ],
 )  # fmt: skip
