@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sys
+import time
 import urllib.parse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from trainables.hub_repository import Repository
 
 if TYPE_CHECKING:
     from huggingface_hub import DryRunFileInfo
+
+TRIES, PAUSE_SECONDS = 5, 1.0
+"""How often a file is asked for without anything arriving, and the time between."""
 
 
 def download(repository: Repository, local_files_only: bool) -> Path:
@@ -61,14 +65,13 @@ def _fetch_files(repository: Repository, files: list[DryRunFileInfo]) -> None:
 
 def _fetch_file(repository: Repository, file: DryRunFileInfo) -> None:
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
-    from huggingface_hub.file_download import http_get
     from huggingface_hub.utils import WeakFileLock, build_hf_headers
 
     url = hf_hub_url(repository.name, file.filename, repo_type=repository.kind, revision=file.commit_hash)
     found = get_hf_file_metadata(url, retry_on_errors=True)
     if found.etag is None or found.size is None:
         return  # the hub's library says what is wrong with that
-    headers = build_hf_headers()
+    headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
     if urllib.parse.urlsplit(found.location).netloc != urllib.parse.urlsplit(url).netloc:
         headers.pop("authorization", None)  # the token is the hub's, not its carrier's
     blob = repository.cached() / "blobs" / found.etag
@@ -78,8 +81,32 @@ def _fetch_file(repository: Repository, file: DryRunFileInfo) -> None:
         if blob.exists():
             return
         with part.open("ab") as stream:
-            done = stream.tell()
-            if done > found.size:
-                stream.truncate(done := 0)
-            http_get(found.location, stream, resume_size=done, headers=headers, expected_size=found.size)
+            _go_on(found.location, headers, stream, found.size)
         part.replace(blob)
+
+
+def _go_on(url: str, headers: dict[str, str], stream: BinaryIO, size: int) -> None:
+    """Read the rest of a file, again from where it broke off as long as anything arrives."""
+    from huggingface_hub import constants, errors, get_session
+    from huggingface_hub.utils import hf_raise_for_status
+
+    tries = TRIES
+    while (done := stream.tell()) != size:
+        broken: Exception = OSError(f"{done} of {size} bytes arrived")
+        try:
+            rest = headers | ({"Range": f"bytes={done}-"} if 0 < done < size else {})
+            timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
+            with get_session().stream("GET", url, headers=rest, timeout=timeout, follow_redirects=True) as response:
+                hf_raise_for_status(response)
+                if response.status_code != 206:  # the whole file
+                    stream.truncate(done := 0)
+                for chunk in response.iter_bytes():
+                    stream.write(chunk)
+        except errors.HTTPError as error:
+            if isinstance(error, errors.HfHubHTTPError):  # an answer
+                raise
+            broken = error
+        tries = TRIES if done < stream.tell() <= size else tries - 1
+        if not tries:
+            raise broken
+        time.sleep(0.0 if tries == TRIES else PAUSE_SECONDS)

@@ -22,6 +22,7 @@ class Hub:
         status: Answer every request with this status instead, and ``code`` in X-Error-Code.
         cut: File to how many bytes of it a connection carries before it breaks off.
         silent: Files of which nothing arrives.
+        down_after: Contents of files that are sent before every connection for one is closed without an answer.
         served: Requests for the content of a file: its name and the first byte asked for.
     """
 
@@ -31,6 +32,7 @@ class Hub:
     code: str = ""
     cut: dict[str, int] = field(default_factory=dict)
     silent: set[str] = field(default_factory=set)
+    down_after: int | None = None
     served: list[tuple[str, int]] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
     url: str = ""
@@ -84,6 +86,9 @@ def serving(hub: Hub) -> Iterator[Hub]:
                 return self.refuse(404, "EntryNotFound")
             content = files[name]
             first = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
+            if self.command == "GET" and hub.down_after is not None and len(hub.served) >= hub.down_after:
+                self.close_connection = True
+                return
             self.send_response(206 if first else 200)
             self.send_header("ETag", f'"{hashlib.sha1(content).hexdigest()}"')
             self.send_header("X-Repo-Commit", commit)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-import types
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from huggingface_hub import constants, file_download
-from huggingface_hub.utils import _http
+from huggingface_hub import constants
 
 from tests.trainables.hub_server import Hub, serving
-from trainables import hub
+from trainables import hub, hub_download
 from trainables.errors import InputError
 
 ONE, TWO = "1" * 40, "2" * 40
@@ -45,9 +43,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
         monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.2)
-        hasty = types.SimpleNamespace(**{**vars(__import__("time")), "sleep": lambda seconds: None})
-        monkeypatch.setattr(file_download, "time", hasty)
-        monkeypatch.setattr(_http, "time", hasty)
+        monkeypatch.setattr(hub_download, "PAUSE_SECONDS", 0.0)
         yield held
     hub._reachable.cache_clear()
 
@@ -119,33 +115,19 @@ def test_a_file_that_breaks_off_goes_on_where_it_stopped(server: Hub) -> None:
     assert [first for name, first in server.served if name == "model.safetensors"] == [0, 300_000, 600_000, 900_000]
 
 
-def test_the_next_command_goes_on_where_a_file_broke_off(
-    server: Hub, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_next_command_goes_on_where_a_file_broke_off(server: Hub, capfd: pytest.CaptureFixture[str]) -> None:
     server.cut["model.safetensors"] = 300_000
-    monkeypatch.setattr(file_download, "http_get", _once(server, file_download.http_get))
+    server.down_after = 2
     said = refused(model())
     assert said.startswith("model some/model: the connection to the hub broke off (")
     assert said.endswith("); type the command again: what has arrived is kept")
     assert capfd.readouterr() == ("", "note: fetching model some/model from the hub (1.0 MB)\n")
-    server.silent.clear()
+    server.down_after = None
     server.cut.clear()
     server.served.clear()
     folder = hub.fetch(model(), lambda folder: [])
     assert (folder / "model.safetensors").read_bytes() == WEIGHTS
     assert server.served == [("model.safetensors", 300_000)]
-
-
-def _once(server: Hub, get: object) -> object:
-    """After the first bytes of the weights nothing comes any more."""
-    assert callable(get)
-
-    def http_get(url: str, *arguments: object, **options: object) -> object:
-        if options.get("resume_size"):
-            server.silent.add("model.safetensors")
-        return get(url, *arguments, **options)
-
-    return http_get
 
 
 def test_a_hub_that_is_silent_in_the_middle(server: Hub) -> None:
@@ -154,10 +136,10 @@ def test_a_hub_that_is_silent_in_the_middle(server: Hub) -> None:
 
 
 def test_a_cache_that_cannot_be_written(server: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*arguments: object, **options: object) -> None:
+    def full(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(file_download, "http_get", full)
+    monkeypatch.setattr(hub_download, "_go_on", full)
     assert refused(model()) == (
         f"model some/model cannot be kept in {tmp_path}: No space left on device; make room, or set HF_HOME"
     )
