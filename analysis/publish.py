@@ -43,8 +43,8 @@ def publish(target: str, files: Mapping[str, bytes]) -> None:
         if "://" in target:
             store = open_store(target)
             for name, content in files.items():  # the page comes last
-                folder, _, file = name.rpartition("/")
-                (store.child(folder) if folder else store).write(file, content)
+                inside, _, file = name.rpartition("/")
+                (store.child(inside) if inside else store).write(file, content)
             return
         folder = Path(target).expanduser()
         folder.mkdir(parents=True, exist_ok=True)
