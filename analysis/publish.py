@@ -9,9 +9,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import pyarrow as pa
-from pyarrow import fs
-
+from study.storage import open_store
+from study.storage_error import cause
 from trainables.errors import InputError
 
 ENDINGS = ("svg", "pdf", "png")
@@ -25,7 +24,7 @@ def check_writable(target: str) -> None:
     """
     with _told(target):
         if "://" in target:
-            fs.FileSystem.from_uri(target)
+            open_store(target)
             return
         folder = Path(target).expanduser()
         folder.mkdir(parents=True, exist_ok=True)
@@ -42,11 +41,10 @@ def publish(target: str, files: Mapping[str, bytes]) -> None:
     """
     with _told(target):
         if "://" in target:
-            filesystem, path = fs.FileSystem.from_uri(target)
-            with tempfile.TemporaryDirectory() as aside:
-                _fill(Path(aside), files)
-                filesystem.create_dir(path, recursive=True)
-                fs.copy_files(aside, path, destination_filesystem=filesystem)
+            store = open_store(target)
+            for name, content in files.items():  # the page comes last
+                inside, _, file = name.rpartition("/")
+                (store.child(inside) if inside else store).write(file, content)
             return
         folder = Path(target).expanduser()
         folder.mkdir(parents=True, exist_ok=True)
@@ -79,6 +77,6 @@ def _fill(folder: Path, files: Mapping[str, bytes]) -> None:
 def _told(target: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, pa.ArrowInvalid) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+    except OSError as error:
+        reason = error.strerror or cause(error)
         raise InputError(f"cannot write the report to {target}: {reason}; choose another folder with --out") from None

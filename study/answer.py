@@ -17,6 +17,7 @@ from study.interruption import TIME_BUDGET, Interruption
 from study.plan import draft
 from study.records import REPORT_PAGE, StudyRecord, TrialRecord, read_study, read_trials
 from study.storage import STUDY_FILE, Store
+from study.storage_error import cause
 from trainables.errors import InputError
 
 COMPLETE, FAULT, INCOMPLETE = 0, 1, 3
@@ -72,8 +73,7 @@ def finish(folder: Store, console: Console, interruption: Interruption, typed: T
         return _finish(folder, console, interruption, typed, done)
     except (OSError, InputError) as error:
         why = "" if interruption.reason is None else f"interrupted ({_why(interruption.reason)}). "
-        line = str(error).splitlines()[0]
-        _say(console, f"{why}What is in {folder.location} cannot be read now: {line}")
+        _say(console, f"{why}What is in {folder.location} cannot be read now: {cause(error)}")
         _say(console, f"when it can, go on with: {study_command('resume', folder, *typed.all)}")
         return FAULT
 

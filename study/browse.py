@@ -23,6 +23,7 @@ from study.progress import duration
 from study.records import read_study, read_trials, studies
 from study.results import is_missing
 from study.storage import Store
+from study.storage_error import StorageError
 from trainables.dotted_paths import flatten, paths
 from trainables.errors import InputError
 
@@ -54,6 +55,9 @@ def studies_table(storage: Store) -> Table | str:
 
     Returns:
         One row for each study: its account, its age, its best English accuracy; a sentence when there is none.
+
+    Raises:
+        InputError: The storage cannot be read.
     """
     if not studies(storage):
         return f"{storage.location} holds no study yet; start one with: {start_command(storage)}"
@@ -63,7 +67,9 @@ def studies_table(storage: Store) -> Table | str:
         try:
             study = read_study(folder)
             records, unreadable = read_trials(folder)
-        except InputError:
+        except InputError as error:
+            if isinstance(error, StorageError) and not storage.is_local:
+                raise
             rows.append((name, {}, ["", "", f"'show {name}' says why not"]))
             continue
         counts = account(trial_states(study, records, unreadable).values())

@@ -119,9 +119,6 @@ def drive(work: Work, assets: Assets, resources: Resources, console: Console, in
         except (KeyboardInterrupt, InputError):
             _undo(folder, lock)
             raise
-        except OSError as error:
-            _undo(folder, lock)
-            raise InputError(f"cannot write to {folder.location}: {error}; choose another --storage") from None
         try:
             searches = _searches(work, int(name))
             done = len(work.planned) - len(pending)

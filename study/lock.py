@@ -95,9 +95,13 @@ def is_running(study: Store) -> bool:
 
 def _read(study: Store) -> Holder | None:
     try:
-        return Holder(**json.loads(study.read(LOCK_FILE)))
-    except (FileNotFoundError, ValueError, TypeError):
-        return None  # absent, or the remains of a driver that died while it wrote: nobody holds it
+        content = study.read(LOCK_FILE)
+    except FileNotFoundError:
+        return None
+    try:
+        return Holder(**json.loads(content))
+    except (ValueError, TypeError):
+        return None  # the remains of a driver that died while it wrote: nobody holds it
 
 
 class DriverLock:
@@ -186,10 +190,7 @@ def refuse_second_driver(study: Store, but: str | None = None) -> None:
     Raises:
         InputError: The lock is held by a living driver, or cannot be read.
     """
-    try:
-        holder = live_holder(study)
-    except OSError as error:
-        raise InputError(f"{study.place(LOCK_FILE)} cannot be read: {str(error).splitlines()[0]}") from None
+    holder = live_holder(study)
     if holder is not None and holder.token != but:
         raise InputError(
             f"{study.location} is being run by process {holder.pid} on {holder.host}; "

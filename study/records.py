@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -21,6 +20,7 @@ from study.commands import start_command
 from study.config import NAME, StudyConfig, describe
 from study.plan import PlannedTrial
 from study.storage import STUDY_FILE, Store
+from study.storage_error import cause
 from trainables.dotted_paths import parse
 from trainables.errors import InputError
 
@@ -220,10 +220,8 @@ def read_study(folder: Store) -> StudyRecord:
     try:
         content = folder.read(STUDY_FILE)
         return StudyRecord.model_validate_json(content)
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         raise InputError(f"{folder.location} is no study: it has no {STUDY_FILE}") from None
-    except OSError as error:
-        raise InputError(f"{folder.location} cannot be read: {str(error).splitlines()[0]}") from None
     except ValidationError as error:
         _refuse_newer(content, folder.place(STUDY_FILE))
         raise InputError(
@@ -258,13 +256,14 @@ def read_trials(folder: Store, strict: bool = False) -> tuple[dict[str, TrialRec
 
     Args:
         folder: The study's folder.
-        strict: Refuse to go on when the storage does not give one of them, which may be as good as any.
+        strict: Refuse to go on when a local storage, too, does not give one of them, which may be as good as any.
 
     Returns:
         Trial id to record, and trial id to the reason why its record cannot be read.
 
     Raises:
-        InputError: A later version of the program wrote one of them, or, when strict, one may not be read.
+        InputError: A later version of the program wrote one of them.
+        OSError: An object storage cannot be read, or, when strict, one of them.
     """
     records: dict[str, TrialRecord] = {}
     unreadable: dict[str, str] = {}
@@ -279,10 +278,9 @@ def read_trials(folder: Store, strict: bool = False) -> tuple[dict[str, TrialRec
             record = TrialRecord.model_validate_json(content)
             parse(record.config)
         except OSError as error:
-            reason = str(error).splitlines()[0]
-            if strict:
-                raise InputError(f"{trials.place(name)} cannot be read: {reason}") from None
-            unreadable[trial_id] = reason
+            if strict or not folder.is_local:  # an object storage that is away would be asked for every record
+                raise
+            unreadable[trial_id] = cause(error)
         except ValidationError as error:
             _refuse_newer(content, trials.place(name))
             unreadable[trial_id] = describe(error)
@@ -335,11 +333,17 @@ def studies(storage: Store) -> list[str]:
         storage: The storage.
 
     Returns:
-        The names; none when the storage does not exist. A folder that this user may not read is passed over.
+        The names; none when the storage does not exist. A local folder that this user may not read is passed over.
+
+    Raises:
+        OSError: The storage cannot be read.
     """
     found = []
     for name in storage.names():
-        with suppress(OSError):
+        try:
             if storage.child(name).exists(STUDY_FILE):
                 found.append(name)
+        except OSError:
+            if not storage.is_local:
+                raise
     return found

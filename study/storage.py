@@ -1,14 +1,19 @@
-"""A folder on any pyarrow file system, local or object storage, with files that are whole or absent."""
+"""A folder on any pyarrow file system, local or object storage, with files that are whole or absent.
+
+Every access of a study to its storage goes through here, and whatever fails is one line with what to do.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import pyarrow as pa
 from pyarrow import fs
 
-from trainables.errors import InputError
+from study.filesystems import filesystem_of
+from study.storage_error import StorageError, told
 
 STUDY_FILE = "study.json"
 """The file that makes a folder a study."""
@@ -54,7 +59,8 @@ class Store:
 
     def exists(self, name: str = "") -> bool:
         """Whether a file or folder of that name exists; without a name, whether the folder itself does."""
-        return bool(self.filesystem.get_file_info(self._at(name)).type != fs.FileType.NotFound)
+        with self._reading(name):
+            return bool(self.filesystem.get_file_info(self._at(name)).type != fs.FileType.NotFound)
 
     def names(self) -> list[str]:
         """The files and folders inside.
@@ -63,13 +69,14 @@ class Store:
             Their names, sorted; none when the folder does not exist.
 
         Raises:
-            InputError: It is a file.
+            StorageError: It is a file.
         """
         selector = fs.FileSelector(self.path, allow_not_found=True)
-        try:
-            return sorted(info.base_name for info in self.filesystem.get_file_info(selector))
-        except NotADirectoryError:
-            raise InputError(f"{self.location} is a file, not a folder") from None
+        with self._reading():
+            try:
+                return sorted(info.base_name for info in self.filesystem.get_file_info(selector))
+            except NotADirectoryError:
+                raise StorageError(f"{self.location} is a file, not a folder") from None
 
     def read(self, name: str) -> bytes:
         """The content of a file.
@@ -80,7 +87,7 @@ class Store:
         Returns:
             Its bytes.
         """
-        with self.filesystem.open_input_stream(self._at(name)) as stream:
+        with self._reading(name), self.filesystem.open_input_stream(self._at(name)) as stream:
             return bytes(stream.read())
 
     def write(self, name: str, content: bytes) -> None:
@@ -90,11 +97,17 @@ class Store:
             name: Its name.
             content: Its bytes.
         """
-        aside = self._at(f".{name}.{os.getpid()}.part")
-        self.filesystem.create_dir(self.path, recursive=True)
-        with self.filesystem.open_output_stream(aside) as stream:
-            stream.write(content)
-        self.filesystem.move(aside, self._at(name))
+        with self._writing():
+            aside = self._at(f".{name}.{os.getpid()}.part")
+            self.filesystem.create_dir(self.path, recursive=True)
+            with self.filesystem.open_output_stream(aside) as stream:
+                stream.write(content)
+            self.filesystem.move(aside, self._at(name))
+
+    def make(self) -> None:
+        """Make the folder, which may exist."""
+        with self._writing():
+            self.filesystem.create_dir(self.path, recursive=True)
 
     def delete(self, name: str = "") -> None:
         """Delete a file, or, without a name, the folder with all that is in it. What is not there is no error.
@@ -104,27 +117,42 @@ class Store:
         """
         if not self.exists(name):
             return
-        if name:
-            self.filesystem.delete_file(self._at(name))
-        else:
-            self.filesystem.delete_dir(self.path)
+        with self._writing():
+            if name:
+                self.filesystem.delete_file(self._at(name))
+            else:
+                self.filesystem.delete_dir(self.path)
 
     def modified(self, name: str) -> float | None:
         """When a file was last written (seconds since 1970), or None when there is none."""
-        info = self.filesystem.get_file_info(self._at(name))
+        with self._reading(name):
+            info = self.filesystem.get_file_info(self._at(name))
         return None if info.mtime is None else float(info.mtime.timestamp())
 
     def require_writable(self) -> None:
         """Refuse a local folder that surely cannot be written, before anything long begins.
 
         Raises:
-            InputError: The nearest folder that exists is no folder, or does not let this user write.
+            StorageError: The nearest folder that exists is no folder, or does not let this user write.
         """
         if not self.is_local:
             return
         nearest = next(path for path in (Path(self.path), *Path(self.path).parents) if path.exists())
         if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
-            raise InputError(f"cannot write to the storage {self.location}: choose another with --storage")
+            raise StorageError(f"cannot write to the storage {self.location}: choose another with --storage")
+
+    @contextmanager
+    def _reading(self, name: str = "") -> Iterator[None]:
+        place = self.place(name) if name else self.location
+        advice = "see that you may read it" if self.is_local else "choose another --storage"
+        with told(f"{place} cannot be read", self.location, self.filesystem, otherwise=advice):
+            yield
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        failure = f"cannot write to {self.location}"
+        with told(failure, self.location, self.filesystem, otherwise="choose another --storage"):
+            yield
 
     def _at(self, name: str) -> str:
         return f"{self.path}/{name}" if name else self.path
@@ -159,12 +187,6 @@ def open_store(location: str) -> Store:
         The folder, whether it exists or not.
 
     Raises:
-        InputError: The URI is not understood, or its file system cannot be reached.
+        StorageError: The URI is not understood, or its file system cannot be reached.
     """
-    if "://" not in location:
-        return Store(fs.LocalFileSystem(), str(Path(location).expanduser().absolute()), location)
-    try:
-        filesystem, path = fs.FileSystem.from_uri(location)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"cannot use the storage {location}: {error}") from None
-    return Store(filesystem, path, location)
+    return Store(*filesystem_of(location), location)

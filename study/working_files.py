@@ -69,10 +69,9 @@ def read_draws(folder: Store) -> dict[str, dict[str, Any]]:
     for name in draws.names():
         if name.startswith(".") or not name.endswith(".json"):
             continue  # a draw that was being written when its driver died
-        try:
-            found[name.removesuffix(".json")] = parse(json.loads(draws.read(name))).model_dump(mode="json")
-        except (ValueError, OSError):
-            continue
+        content = draws.read(name)
+        with suppress(ValueError):
+            found[name.removesuffix(".json")] = parse(json.loads(content)).model_dump(mode="json")
     return found
 
 

@@ -68,7 +68,7 @@ def sweep(
         recorder = Recorder(folder.name, run, queue, write, progress, interruption, resources, logs)
         trainable = tune.with_parameters(trainable, assets=assets, logs=logs, **_worker_options(folder, resources))
         try:
-            runs.filesystem.create_dir(runs.path, recursive=True)
+            runs.make()
             tuner = tune.Tuner(
                 tune.with_resources(
                     trainable, {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial or 0.0}

@@ -12,6 +12,7 @@ from ray.tune.search import Searcher
 from study.interruption import Interruption
 from study.plan import PlannedTrial
 from study.records import TrialRecord
+from study.storage_error import cause
 from trainables.errors import InputError
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Queue(Searcher):  # type: ignore[misc]
             try:
                 trial = replace(trial, config=self._searches[trial.arm].draw(trial))
             except (OSError, InputError) as error:
-                self._interruption.request(f"what was drawn for {trial.label} cannot be kept or used: {error}")
+                self._interruption.request(f"what was drawn for {trial.label} cannot be kept or used: {cause(error)}")
                 return str(Searcher.FINISHED)
         self._waiting.popleft()
         self._live.add(trial_id)

@@ -17,6 +17,7 @@ from study.interruption import TIME_BUDGET, Interruption
 from study.progress import SweepProgress, duration
 from study.records import TrialError, TrialRecord
 from study.resources import Resources
+from study.storage_error import cause
 from study.sweep.queue import Queue
 from trainables.trial_log import LOG_LINES, log_file, tail
 from trainables.tune_trainable import OUTCOME
@@ -142,7 +143,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
             self._keep(record)
         except OSError as error:
             self._unwritten.append(record)
-            self._interruption.request(f"the record of {planned.label} cannot be written: {error}")
+            self._interruption.request(f"the record of {planned.label} cannot be written: {cause(error)}")
             return
         self._queue.ended(record)
         if record.state in ("complete", "not_reached"):

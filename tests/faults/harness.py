@@ -82,6 +82,11 @@ class Study:
     def path(self) -> Path:
         return self.storage / "pawsx"
 
+    @property
+    def location(self) -> str:
+        """The storage as it is typed."""
+        return str(self.storage)
+
     def environment(self, faults: Mapping[str, str] | None = None, write: str = "") -> dict[str, str]:
         """What the processes find in their environment."""
         return {
@@ -111,7 +116,7 @@ class Study:
         """Type a command."""
         local = words[0] in ("run", "resume") and "--address" not in words
         return subprocess.Popen(
-            [*within, sys.executable, "-m", "tests.faults.driver", *words, "--storage", str(self.storage),
+            [*within, sys.executable, "-m", "tests.faults.driver", *words, "--storage", self.location,
              *(["--concurrency", "1"] if local else [])],
             cwd=ROOT,
             env=self.environment(faults, write) | (changes or {}),
@@ -134,6 +139,10 @@ class Study:
     def records(self) -> dict[str, tuple[bytes, int]]:
         """Trial id to content and time of its record."""
         return {p.stem: (p.read_bytes(), p.stat().st_mtime_ns) for p in self.path.glob("trials/[!.]*.json")}
+
+    def runs(self) -> dict[str, set[str]]:
+        """Run to the trials that ran in it."""
+        return {run.name: {trial.name for trial in run.iterdir() if trial.is_dir()} for run in self.path.glob("runs/*")}
 
     def results(self) -> StudyResults:
         return load(str(self.path))
@@ -235,15 +244,14 @@ def mended(study: Study, whole: Study, kept: Mapping[str, tuple[bytes, int]], *o
     Returns:
         How the resume ended.
     """
-    before = {path.name for path in study.path.glob("runs/*")}
+    before = study.runs()
     done = study.type("resume", "pawsx", *options)
     assert (done.code, done.err) == (code, "")
     same_as(study, whole)
     after = study.records()
     assert {trial: after[trial] for trial in kept} == dict(kept), "a finished record was written again"
-    new = [path for path in study.path.glob("runs/*") if path.name not in before]
-    again = {trial.name for run in new for trial in run.iterdir() if trial.is_dir()} & set(kept)
-    assert again == set(), "a finished trial ran again"
+    again = {trial for run, trials in study.runs().items() if run not in before for trial in trials}
+    assert again & set(kept) == set(), "a finished trial ran again"
     return done
 
 

@@ -13,6 +13,7 @@ import pytest
 from study import lock
 from study.lock import LOCK_FILE, DriverLock, Holder, is_running, live_holder, refuse_second_driver
 from study.storage import Store, open_store
+from study.storage_error import StorageError
 from trainables.errors import InputError
 
 
@@ -111,11 +112,11 @@ def test_a_lock_that_cannot_be_read_is_no_sign_of_life_and_no_leave(
     folder: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def denied(self: Store, name: str) -> bytes:
-        raise PermissionError(13, "Permission denied")
+        raise StorageError(f"{name} cannot be read: Permission denied")
 
     monkeypatch.setattr(Store, "read", denied)
     assert not is_running(folder)
-    with pytest.raises(InputError, match=r"driver\.lock cannot be read: \[Errno 13\] Permission denied"):
+    with pytest.raises(InputError, match=r"driver\.lock cannot be read: Permission denied"):
         refuse_second_driver(folder)
 
 

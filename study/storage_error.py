@@ -1,0 +1,105 @@
+"""What is said when a storage cannot be used: one line with the cause and what to do."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pyarrow as pa
+from pyarrow import fs
+
+from trainables.errors import InputError
+
+AWAY = "check the network and the address, and type the command again: what is finished is kept"
+CREDENTIALS = {
+    "s3": "the keys (AWS_PROFILE, or AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and perhaps AWS_SESSION_TOKEN)",
+    "gs": "the login (gcloud auth application-default login, or GOOGLE_APPLICATION_CREDENTIALS)",
+    "gcs": "the login (gcloud auth application-default login, or GOOGLE_APPLICATION_CREDENTIALS)",
+}
+SILENT = re.compile(
+    r"NETWORK_CONNECTION|curl|not connect|not resolve|time(d )?out|SLOW_?DOWN|THROTTL|UNAVAILABLE|INTERNAL"
+    r"|\b(429|5\d\d)\b",
+    re.IGNORECASE,
+)
+REFUSED = re.compile(
+    r"DENIED|ACCESS_?KEY|SIGNATURE|TOKEN|CREDENTIAL|AUTH|FORBIDDEN|PERMISSION|\b40[13]\b", re.IGNORECASE
+)
+NO_BUCKET = re.compile(r"NO_?SUCH_?BUCKET|bucket.*not (found|exist)|not find bucket", re.IGNORECASE)
+NOISE = re.compile(
+    r"google::cloud::Status\(|Retry policy exhausted, with a last message of | error_info=.*| \(Request ID: [^)]*\)"
+    r"|; Details: .*|No response body\.?"
+)
+
+
+class StorageError(InputError, OSError):
+    """A storage cannot be read or written.
+
+    Args:
+        message: Cause and remedy.
+        cause: The cause alone, for a message that has a remedy of its own.
+    """
+
+    def __init__(self, message: str, cause: str | None = None) -> None:
+        super().__init__(message)
+        self.cause = message if cause is None else cause
+
+
+class MissingFileError(StorageError, FileNotFoundError):
+    """There is no such file; most callers know what that means."""
+
+
+def cause(error: Exception) -> str:
+    """Why a storage could not be used, in one line.
+
+    Args:
+        error: What was raised.
+
+    Returns:
+        The cause without what to do about it.
+    """
+    if isinstance(error, StorageError):
+        return error.cause
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
+@contextmanager
+def told(failure: str, location: str, filesystem: fs.FileSystem | None, *, otherwise: str) -> Iterator[None]:
+    """Say in one line what a file system raises.
+
+    Args:
+        failure: What does not work, as the beginning of a sentence.
+        location: The storage as people write it.
+        filesystem: The file system; None when it is about to be found from the location.
+        otherwise: What to do where the cause gives no better advice.
+
+    Raises:
+        MissingFileError: There is no such file.
+        StorageError: Whatever else went wrong.
+    """
+    local = isinstance(filesystem, fs.LocalFileSystem)
+    # A file system that is written in Python raises whatever its own libraries do.
+    any_kind = filesystem is None or isinstance(filesystem, fs.PyFileSystem)
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, StorageError) or not (any_kind or isinstance(error, OSError | pa.ArrowException)):
+            raise
+        number = getattr(error, "errno", None)
+        text = os.strerror(number) if local and number else NOISE.sub("", cause(error)).rstrip(" :;.")
+        message = f"{failure}: {text}; {_remedy(text, location, local, otherwise)}"
+        missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+        raise (MissingFileError if missing else StorageError)(message, text) from None
+
+
+def _remedy(text: str, location: str, local: bool, otherwise: str) -> str:
+    if local:
+        return otherwise
+    if NO_BUCKET.search(text):
+        return "make the bucket first, or choose another --storage"
+    if SILENT.search(text):
+        return AWAY
+    if REFUSED.search(text):
+        return f"check {CREDENTIALS.get(location.partition('://')[0], 'the credentials')} and what they may do there"
+    return otherwise
