@@ -133,9 +133,8 @@ def populations(key: str) -> str:
     said = []
     for percent in (f"{100 * share:.0f}" for share in SENSITIVITY):
         name = f"{key}.at.{percent}"
-        said.append(
-            f"at {{account.fit.{percent}}} of the reference's training accuracy {{{name}}} ({{{name}:n}} configurations)"
-        )
+        population = f"at {{account.fit.{percent}}} of the reference's training accuracy"
+        said.append(f"{population} {{{name}}} ({{{name}:n}} configurations)")
     return f"With all models {{{key}.with_all}} ({{{key}.with_all:n}} configurations); {'; '.join(said)}."
 
 
