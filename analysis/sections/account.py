@@ -10,6 +10,7 @@ from analysis.configurations import StudyTables
 from analysis.document import Block, Paragraph, Section, Table
 from analysis.models import NOT_REACHED
 from analysis.numbers import Number, Numbers, count, plain
+from analysis.population import SENSITIVITY
 
 STATES = ("complete", NOT_REACHED, "diverged", "failed", "unfinished", "unreadable")
 RARE = (NOT_REACHED, "unreadable")  # states without a column where no trial is in them
@@ -87,6 +88,7 @@ def _fit(tables: StudyTables, numbers: dict[str, Number]) -> str:
     numbers["account.fitted"] = count(int(fitted.sum()))
     numbers["account.unfit"] = count(int((known & ~fitted).sum()))
     numbers["account.fit"] = Number(tables.fit, "share")
+    numbers |= {f"account.fit.{100 * share:.0f}": Number(share, "share") for share in SENSITIVITY}
     if not known.any():
         return "No model has a training accuracy, so none is known to have fitted its training data."
     reference = tables.reference

@@ -130,9 +130,11 @@ def populations(key: str) -> str:
     Returns:
         The template.
     """
-    parts = [f"at {share:.0%} of the reference's training accuracy".replace("%", " %") for share in SENSITIVITY]
-    ids = [f"{key}.at.{100 * share:.0f}" for share in SENSITIVITY]
-    said = [f"{part} {{{name}}} ({{{name}:n}} configurations)" for part, name in zip(parts, ids, strict=True)]
+    said = []
+    for percent in (f"{100 * share:.0f}" for share in SENSITIVITY):
+        name = f"{key}.at.{percent}"
+        population = f"at {{account.fit.{percent}}} of the reference's training accuracy"
+        said.append(f"{population} {{{name}}} ({{{name}:n}} configurations)")
     return f"With all models {{{key}.with_all}} ({{{key}.with_all:n}} configurations); {'; '.join(said)}."
 
 

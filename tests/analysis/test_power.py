@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from rich.console import Console
 
+from analysis.declared import HYPOTHESES
 from analysis.permutation import headline
 from analysis.power import configurations_to_decide, degrees_of_freedom, planned_power, power_at
+from study.answer import print_power
+from study.loading import load_study
 
 
 def test_power_agrees_with_simulation() -> None:
@@ -51,3 +56,28 @@ def test_a_dry_run_imports_nothing_heavy() -> None:
     code = "import sys, analysis.power; print([m for m in ('numpy', 'scipy', 'pandas', 'altair') if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_a_verdict_that_survives_its_controls_has_the_power_of_five_degrees_less() -> None:
+    assert planned_power([6] * 6, controls=3)[0.6] == pytest.approx(power_at(0.6, 36 - 5 - 3 - 3 - 2))
+    assert planned_power([6] * 6, controls=0) == planned_power([6] * 6)
+
+
+@pytest.mark.parametrize("name", ["xnli", "pawsx"])
+def test_the_papers_studies_can_reach_a_verdict_at_six_tenths(name: str) -> None:
+    study = load_study(name)
+    groups = [len(arm.points(study.base)) for arm in study.arms]
+    controls = sum(not control.setting for control in HYPOTHESES["H1"].controls)
+    assert planned_power([count for count in groups if count > 1], controls)[0.6] >= 0.8
+
+
+def test_the_dry_run_says_what_a_plan_cannot_know() -> None:
+    text = io.StringIO()
+    print_power(load_study("xnli"), Console(file=text, width=400))
+    assert "power of the headline test by within-family correlation: 0.61 at 0.4, 0.96 at 0.6, 1.00 at 0.8" in (
+        text.getvalue()
+    )
+    assert (
+        "power of a verdict that survives its controls, at 0.6: 0.91 if every model fits its training data (which no "
+        "plan can know), 0.63 if a quarter of each family does not"
+    ) in text.getvalue()
