@@ -42,7 +42,8 @@ def load_pickled(file: Path, digest: str, name: str) -> dict[str, torch.Tensor]:
     """
     kept = cache() / f"{digest}.safetensors"
     try:
-        return load_file(kept)
+        found: dict[str, torch.Tensor] = load_file(kept)
+        return found
     except (OSError, SafetensorError):
         pass  # not there yet, or damaged
     tensors = _open(file, name)
