@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -158,6 +159,15 @@ def test_export_writes_an_optuna_study(type_: Any, make_study: MakeStudy, tmp_pa
     assert out == f"written; look at it with: optuna-dashboard {target}\n"
     assert (tmp_path / "optuna.db").exists()
     refused(type_("export", "small", "--optuna", target, *storage), "holds a study small already")
+
+
+def test_the_command_that_export_prints_can_be_pasted(type_: Any, make_study: MakeStudy, tmp_path: Path) -> None:
+    folder, _ = make_study(records=1)
+    file = tmp_path / "why not; #1?.db"
+    _, out, _ = type_("export", "small", "--optuna", str(file), "--storage", folder.path.rsplit("/", 1)[0])
+    typed = shlex.split(out.removeprefix("written; look at it with: "))
+    assert typed == ["optuna-dashboard", f"sqlite:///{tmp_path}/why not%3B %231%3F.db"]
+    assert file.is_file()
 
 
 @pytest.mark.parametrize("words", [["run", "quick"], ["resume", "mine"]])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import optuna
 import pytest
+import sqlalchemy
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
@@ -37,7 +38,25 @@ def file(tmp_path: Path) -> Path:
 
 
 def read(file: Path, name: str = "small") -> Any:
-    return optuna.load_study(study_name=name, storage=f"sqlite:///{file}")
+    url = sqlalchemy.URL.create("sqlite", database=str(file))
+    return optuna.load_study(study_name=name, storage=optuna.storages.RDBStorage(url.render_as_string()))
+
+
+@pytest.mark.parametrize(
+    "name", ["a?b.db", "a#b.db", "a b.db", "100%.db", "a%20b.db", "{SCHEMA}.db", "é&'\".db", "a+b"]
+)
+def test_a_file_may_have_any_name(make_study: MakeStudy, tmp_path: Path, name: str) -> None:
+    url = export_optuna(make_study(records=1)[0], str(tmp_path / name))
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == [name]
+    assert len(optuna.load_study(study_name="small", storage=url).trials) == 6
+    # The URL that is printed may be given back, and names the same file.
+    with pytest.raises(InputError, match="holds a study small already"):
+        export_optuna(make_study(records=1)[0], url)
+
+
+def test_a_url_with_a_question_mark_is_a_file_with_one(make_study: MakeStudy, tmp_path: Path) -> None:
+    export_optuna(make_study()[0], f"sqlite:///{tmp_path}/why?#.db")
+    assert (tmp_path / "why?#.db").is_file()
 
 
 def test_one_trial_for_each_planned_one(make_study: MakeStudy, make_record: Make, file: Path) -> None:
