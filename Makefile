@@ -15,7 +15,7 @@ install: $(INSTALLED)  ## the virtual environment .venv with everything pinned
 $(INSTALLED): pyproject.toml constraints.txt
 	@# An environment without pip is one whose making was interrupted, or whose Python is gone.
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { python=$$(sh deploy/find_python.sh "$(PYTHON)") && "$$python" -m venv --clear .venv; }
-	@echo "installing into .venv with $$($(BIN)/python -c 'import sys; print("Python", sys.version.split()[0], "of", sys.base_prefix)') (about 2 GB, 2 to 4 minutes) ..."
+	@echo "installing into .venv with $$($(BIN)/python -c 'import sys; print("Python", sys.version.split()[0], "of", sys.base_prefix)') (2 to 6 GB, some minutes) ..."
 	@# torch first and alone: a plain version pin may find a smaller CPU build.
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[$(EXTRAS)]"
