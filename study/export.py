@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
@@ -20,6 +21,7 @@ from trainables.errors import InputError
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
+    from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
 OBJECTIVES = {ACCURACY: "maximize", f"log10 {TRACE}": "minimize"}
@@ -64,20 +66,41 @@ def export_optuna(folder: Store, target: str) -> str:
     from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # it announces each study
-    try:
-        exported = optuna.create_study(storage=url, study_name=study.name, directions=list(OBJECTIVES.values()))
-    except DuplicatedStudyError:
-        raise InputError(f"{url} holds a study {study.name} already; export to another file") from None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            exported.set_metric_names(list(OBJECTIVES))
-        exported.set_user_attr("description", study.description)
-        exported.add_trials(_trial(row, point, spaces) for row, point in zip(rows, points, strict=True))
-    except BaseException:
-        optuna.delete_study(study_name=study.name, storage=url)  # the study is whole or absent
-        raise
+    with opened(url) as storage:
+        try:
+            exported = optuna.create_study(storage=storage, study_name=study.name, directions=list(OBJECTIVES.values()))
+        except DuplicatedStudyError:
+            raise InputError(f"{url} holds a study {study.name} already; export to another file") from None
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                exported.set_metric_names(list(OBJECTIVES))
+            exported.set_user_attr("description", study.description)
+            exported.add_trials(_trial(row, point, spaces) for row, point in zip(rows, points, strict=True))
+        except BaseException:
+            optuna.delete_study(study_name=study.name, storage=storage)  # the study is whole or absent
+            raise
     return url
+
+
+@contextmanager
+def opened(url: str) -> Iterator[BaseStorage]:
+    """An Optuna storage whose file is closed in the end, which Optuna itself leaves to the garbage collector.
+
+    Args:
+        url: Of an SQLite file.
+
+    Yields:
+        The storage.
+    """
+    from optuna.storages import RDBStorage
+
+    storage = RDBStorage(url)
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 def _url(target: str) -> str:

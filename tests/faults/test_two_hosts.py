@@ -29,6 +29,7 @@ class Hosts:
         self.study = study
         self.names = [f"{end}{secrets.token_hex(3)}" for end in "ab"]
         self.addresses = ["10.77.0.1", "10.77.0.2"]
+        self._nodes: list[subprocess.Popen[bytes]] = []
         self.head = f"{self.addresses[0]}:6379"
         for name in self.names:
             _ip("netns", "add", name)
@@ -53,7 +54,7 @@ class Hosts:
         for host, role in enumerate(
             (["--head", "--port=6379", "--include-dashboard=false"], [f"--address={self.head}"])
         ):
-            subprocess.Popen(
+            node = subprocess.Popen(
                 [*self.within(host), sys.executable, "-c", NODE, "start", *role, "--num-cpus=1", "--block",
                  f"--node-ip-address={self.addresses[host]}", "--disable-usage-stats"],
                 cwd=ROOT,
@@ -62,6 +63,7 @@ class Hosts:
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )  # fmt: skip
+            self._nodes.append(node)
             self._await(host + 1)
 
     def _await(self, nodes: int) -> None:
@@ -76,6 +78,8 @@ class Hosts:
     def end(self) -> None:
         """Remove the namespaces, and the cable with them."""
         self.study.end()
+        for node in self._nodes:
+            node.wait()
         for name in self.names:
             _ip("netns", "delete", name)
 

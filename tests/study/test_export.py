@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import optuna
@@ -14,7 +16,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState
 
 from study.config import Arm, StudyConfig
-from study.export import export_optuna
+from study.export import export_optuna, opened
 from study.records import TrialRecord, write_trial
 from study.results import load
 from study.search_space import Grid, LogUniform, Uniform
@@ -39,7 +41,10 @@ def file(tmp_path: Path) -> Path:
 
 def read(file: Path, name: str = "small") -> Any:
     url = sqlalchemy.URL.create("sqlite", database=str(file))
-    return optuna.load_study(study_name=name, storage=optuna.storages.RDBStorage(url.render_as_string()))
+    with opened(url.render_as_string()) as storage:
+        study = optuna.load_study(study_name=name, storage=storage)
+        # The study itself reads its parts when it is asked for them.
+        return SimpleNamespace(**{name: getattr(study, name) for name in ("trials", "directions", "metric_names")})
 
 
 @pytest.mark.parametrize(
@@ -48,10 +53,17 @@ def read(file: Path, name: str = "small") -> Any:
 def test_a_file_may_have_any_name(make_study: MakeStudy, tmp_path: Path, name: str) -> None:
     url = export_optuna(make_study(records=1)[0], str(tmp_path / name))
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == [name]
-    assert len(optuna.load_study(study_name="small", storage=url).trials) == 6
+    with opened(url) as storage:
+        assert len(optuna.load_study(study_name="small", storage=storage).trials) == 6
     # The URL that is printed may be given back, and names the same file.
     with pytest.raises(InputError, match="holds a study small already"):
         export_optuna(make_study(records=1)[0], url)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="this system does not list open files")
+def test_the_file_is_closed_in_the_end(make_study: MakeStudy, file: Path) -> None:
+    export_optuna(make_study(records=1)[0], str(file))
+    assert str(file) not in [os.path.realpath(f"/proc/self/fd/{entry}") for entry in os.listdir("/proc/self/fd")]
 
 
 def test_a_url_with_a_question_mark_is_a_file_with_one(make_study: MakeStudy, tmp_path: Path) -> None:
@@ -177,7 +189,8 @@ def test_a_study_is_whole_or_absent(make_study: MakeStudy, file: Path, monkeypat
         patched.setattr(optuna.Study, "add_trials", stop)
         with pytest.raises(KeyboardInterrupt):
             export_optuna(folder, str(file))
-    assert optuna.get_all_study_names(f"sqlite:///{file}") == []
+    with opened(f"sqlite:///{file}") as storage:
+        assert optuna.get_all_study_names(storage) == []
     export_optuna(folder, str(file))
 
 
