@@ -50,10 +50,24 @@ def over(tables: StudyTables, outcome: str, fit: float | None = None) -> Number:
     """
     means = tables.means(outcome, "ln_trace", fit=fit)
     number = from_association(headline(means["ln_trace"], means[outcome], means["family"]))
-    if fit == 0 or number.reason != NO_FAMILY:
+    return number if fit == 0 else of_fitted(tables, number, means.empty)
+
+
+def of_fitted(tables: StudyTables, number: Number, empty: bool) -> Number:
+    """A correlation over fitted models whose reason, if there are too few, says that they are.
+
+    Args:
+        tables: The study.
+        number: The correlation.
+        empty: No model is in the population.
+
+    Returns:
+        The number.
+    """
+    if number.reason != NO_FAMILY:
         return number
     if not np.isfinite(tables.reference.value):
         return replace(number, reason="training accuracy was not measured, so no model is known to have fitted")
-    if means.empty:
+    if empty:
         return replace(number, reason="no model fitted its training data")
     return replace(number, reason="no family has two fitted configurations or more")

@@ -12,6 +12,7 @@ from scipy.special import stdtr, stdtrit
 from analysis import figures
 from analysis.configurations import StudyTables
 from analysis.document import Block, Figure, Missing, Paragraph, Section, Table
+from analysis.headlines import of_fitted
 from analysis.margins import EQUIVALENCE_MARGIN
 from analysis.numbers import Number, Numbers, from_association
 from analysis.permutation import headline
@@ -71,7 +72,8 @@ def _trend(tables: StudyTables, dose: str, measured: str, family: str | None = N
     if family is not None:
         means = means.loc[means["family"] == family]
     ranks = means.groupby("family")[dose].rank()
-    return from_association(headline(ranks, means[measured], means["family"]))
+    number = from_association(headline(ranks, means[measured], means["family"]))
+    return of_fitted(tables, number, means.empty)
 
 
 def _equivalence(tables: StudyTables) -> Number | None:
