@@ -71,7 +71,8 @@ def _trend(tables: StudyTables, dose: str, measured: str, family: str | None = N
     if family is not None:
         means = means.loc[means["family"] == family]
     ranks = means.groupby("family")[dose].rank()
-    return from_association(headline(ranks, means[measured], means["family"]))
+    number = from_association(headline(ranks, means[measured], means["family"]))
+    return number
 
 
 def _equivalence(tables: StudyTables) -> Number | None:

@@ -170,14 +170,18 @@ def test_the_seed_of_the_data_and_the_trials_seed_are_independent(trial, tiny_co
 
 
 def test_no_stream_of_a_trial_depends_on_the_seed_of_the_data(tiny_config, tiny_assets):
-    """The same rows under another data.seed give the same numbers: it draws the rows and nothing else."""
+    """The same rows under another data.seed give the same numbers: it draws rows and their halves, and nothing else."""
     from trainables.assets import _data_key
 
     renamed = with_values(tiny_config, {"data.seed": 7})
     assets = Assets(
         models=tiny_assets.models, data=tiny_assets.data | {_data_key(renamed.data): tiny_assets.rows(tiny_config)}
     )
-    assert fine_tune(renamed, assets, lambda p: None) == fine_tune(tiny_config, tiny_assets, lambda p: None)
+    one, other = fine_tune(renamed, assets, lambda p: None), fine_tune(tiny_config, tiny_assets, lambda p: None)
+    for found in (one, other):
+        for name in [name for name in found.values if ".half" in name]:
+            del found.values[name]
+    assert one == other
 
 
 def until(build, nll, every=3, max_epochs=4, **run):

@@ -46,7 +46,7 @@ def test_the_peak_is_the_largest_value_of_the_first_half_without_the_untrained_h
     trajectory, _, _, points = along(measure__trace_every=every)
     for step in range(11):
         trajectory.measure(step)
-    assert trajectory.finish({"fisher_trace": 7.0}) == peak
+    assert trajectory.finish(10, {"fisher_trace": 7.0}) == peak
     assert [point.value for point in points] == [*traces, 7.0]
     assert [point.step for point in points] == [*range(0, 10, every), 10]
     assert [point.epoch for point in points] == [point.step / 5 for point in points]
@@ -57,7 +57,7 @@ def test_nothing_is_measured_unless_it_is_asked_for(along):
     trajectory, _, _, points = along()
     for step in range(11):
         trajectory.measure(step)
-    assert (trajectory.finish({"fisher_trace": 7.0}), points) == ({}, [])
+    assert (trajectory.finish(10, {"fisher_trace": 7.0}), points) == ({}, [])
 
 
 def test_equation_one_before_during_and_after(along):
@@ -67,7 +67,7 @@ def test_equation_one_before_during_and_after(along):
     )  # fmt: skip
     for step in range(11):
         trajectory.measure(step)
-    values = trajectory.finish({})
+    values = trajectory.finish(10, {})
     assert [(point.step, point.x) for point in points] == [(step, x) for step in (0, 4, 8, 10) for x in (1e-6, 1e-2)]
     assert {point.name for point in points} == {"kl_ratio"}
     assert all(point.standard_error is not None and point.standard_error >= 0 for point in points)
@@ -86,7 +86,7 @@ def test_equation_one_before_during_and_after(along):
 
 def test_a_single_direction_has_no_standard_error(along):
     trajectory, _, _, points = along(measure__expansion__draws=1, measure__expansion__sigmas="1e-3")
-    assert "expansion.quadratic_se" not in trajectory.finish({})
+    assert "expansion.quadratic_se" not in trajectory.finish(10, {})
     assert [point.standard_error for point in points] == [None]
 
 
@@ -97,7 +97,7 @@ def test_a_model_that_is_certain_has_no_ratio_and_no_stack_trace(along):
         model.classifier.bias.copy_(torch.tensor([1e4, 0.0]))
     trajectory.measure(0)
     assert points == []
-    assert trajectory.finish({}) == {
+    assert trajectory.finish(10, {}) == {
         "expansion.trace": 0.0, "expansion.quadratic": 0.0, "expansion.quadratic_se": 0.0
     }  # fmt: skip
 
