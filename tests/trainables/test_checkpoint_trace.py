@@ -123,7 +123,10 @@ def spoil_weights(folder):
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"), "pytorch_model.bin is a pickle"),
+        (
+            lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"),
+            "pytorch_model.bin is damaged or holds more than tensors",
+        ),
         (lambda f: (f / "config.json").unlink(), "no config.json there"),
         (set_config(model_type="clip"), "transformers has no sequence classifier for the model type 'clip'"),
         (set_config(id2label={"0": "only"}, label2id={"only": 0}), "weights do not fit config.json|one class"),
