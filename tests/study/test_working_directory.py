@@ -57,7 +57,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_study_file_has_any_name_and_finds_the_modules_beside_it(folder: Path, monkeypatch) -> None:
+def test_a_study_file_has_any_name_and_finds_the_modules_beside_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delitem(sys.modules, "helpers", raising=False)
     before = list(sys.path)
     study = load_study(f"{folder / 'study.py'}:mine")

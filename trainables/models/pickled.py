@@ -42,8 +42,8 @@ def load_pickled(file: Path, digest: str, name: str) -> dict[str, torch.Tensor]:
     """
     kept = cache() / f"{digest}.safetensors"
     try:
-        found: dict[str, torch.Tensor] = load_file(kept)
-        return found
+        converted: dict[str, torch.Tensor] = load_file(kept)
+        return converted
     except (OSError, SafetensorError):
         pass  # not there yet, or damaged
     tensors = _open(file, name)
@@ -74,7 +74,7 @@ def _open(file: Path, name: str) -> dict[str, torch.Tensor]:
     except Exception as error:
         if "weights only" in str(error).lower():  # whose advice is to run the code
             raise InputError(
-                f"model {name}: {file.name} holds more than tensors, so opening it could run code, and it is not "
+                f"model {name}: {file.name} is damaged or holds more than tensors, which could run code, so it is not "
                 "opened: name a model with model.safetensors"
             ) from None
         why = next(iter(str(error).splitlines()), type(error).__name__)

@@ -82,7 +82,9 @@ class Runs:
 
 def test_a_file_that_would_run_code_is_refused_and_does_not_run_it(folder, tensors, tmp_path):
     torch.save({**tensors, "x": Runs(str(tmp_path / "ran"))}, folder / "pytorch_model.bin")
-    with pytest.raises(InputError, match=r"pytorch_model.bin holds more than tensors, so opening it could run code"):
+    with pytest.raises(
+        InputError, match=r"pytorch_model.bin is damaged or holds more than tensors, which could run code, so"
+    ):
         read(folder)
     assert not (tmp_path / "ran").exists()
     assert not list(pickled.cache().glob("*"))
@@ -91,7 +93,7 @@ def test_a_file_that_would_run_code_is_refused_and_does_not_run_it(folder, tenso
 @pytest.mark.parametrize(
     ("write", "message"),
     [
-        (lambda f: f.write_bytes(b"x" * 100), "pytorch_model.bin (is damaged|holds more than tensors)"),
+        (lambda f: f.write_bytes(b"x" * 100), "pytorch_model.bin is damaged"),
         (lambda f: f.write_bytes(b"PK\x03\x04" + b"x" * 100), "pytorch_model.bin is damaged"),
         (lambda f: f.write_bytes(b""), "pytorch_model.bin is damaged"),
         (lambda f: torch.save({"epoch": 3}, f), r"no plain file of weights \('epoch' is of type int\)"),
