@@ -10,6 +10,8 @@ from study.records import StudyRecord, TrialRecord
 UNFINISHED = "unfinished"
 UNREADABLE = "unreadable"
 STATES = ("complete", "not_reached", "diverged", "failed", UNFINISHED, UNREADABLE)
+RARE = frozenset({"not_reached", UNREADABLE})
+"""States that are left out of a table in which no trial has them."""
 
 
 def trial_states(

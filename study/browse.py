@@ -14,7 +14,7 @@ import pandas as pd
 from rich.markup import escape
 from rich.table import Table
 
-from study.account import STATES, UNREADABLE, account, trial_states
+from study.account import RARE, STATES, account, trial_states
 from study.commands import start_command
 from study.config import StudyConfig
 from study.lock import is_running
@@ -77,8 +77,7 @@ def studies_table(storage: Store) -> Table | str:
         age = duration((datetime.now(UTC) - datetime.fromisoformat(study.created)).total_seconds())
         running = "yes" if is_running(folder) else ""
         rows.append((name, counts, [running, age, f"{best:.3f}" if math.isfinite(best) else ""]))
-    # Damaged records are rare: their column is shown where there are any, so that every row sums to its plan.
-    states = [s for s in ("planned", *STATES) if s != UNREADABLE or any(c.get(s) for _, c, _ in rows)]
+    states = [s for s in ("planned", *STATES) if s not in RARE or any(c.get(s) for _, c, _ in rows)]
     shown = table("study", *states, "running", "age", "best accuracy en", left=("study",))
     for name, counts, rest in rows:
         shown.add_row(name, *(str(counts.get(state, "")) for state in states), *rest)

@@ -83,7 +83,7 @@ def test_a_study_without_records_has_empty_tables(make_study: MakeStudy) -> None
     results = load(folder.path)
     assert results.curves.empty
     assert results.account == {
-        "planned": 6, "complete": 0, "diverged": 0, "failed": 0, "unfinished": 6, "unreadable": 0,
+        "planned": 6, "complete": 0, "not_reached": 0, "diverged": 0, "failed": 0, "unfinished": 6, "unreadable": 0,
     }  # fmt: skip
 
 
@@ -95,7 +95,7 @@ def test_the_account_sums_to_the_plan(make_study: MakeStudy, make_record: Make) 
     folder.child("trials").write(f"{trials[4].trial_id}.json", b"{")
     results = load(folder.path)
     assert results.account == {
-        "planned": 6, "complete": 1, "diverged": 1, "failed": 1, "unfinished": 2, "unreadable": 1,
+        "planned": 6, "complete": 1, "not_reached": 0, "diverged": 1, "failed": 1, "unfinished": 2, "unreadable": 1,
     }  # fmt: skip
     assert account_line(results.account) == (
         "6 trials planned: 1 complete, 1 diverged, 1 failed, 2 unfinished, 1 unreadable"
