@@ -157,7 +157,7 @@ def equal_fit(bundled: bool = False) -> StudyConfig:
     Deviations from the paper: it trains every model for five epochs, with a rate that decays to zero.
 
     Cost: at most three times that of ``xnli``; a model that fits fast costs less than there (estimated, not measured).
-    Bundled: at most 39 minutes on two CPU cores (from measured steps).
+    Bundled: at most about 40 minutes on two CPU cores (estimated, not measured).
     """  # noqa: DOC201 (people read this text)
     base = _xnli(bundled)
     until = {"stages.0.until.train_nll": 0.3, "stages.0.until.max_epochs": 12 if bundled else 15}
