@@ -93,8 +93,9 @@ def quick(bundled: bool = True) -> StudyConfig:
 
     Protocol: the bundled mini multilingual BERT on the bundled inference task. 27 configurations, one seed: baseline,
     consistency of subword views (kl, weight 0 included), Fisher penalty (fpen, on every second step), L2 and embedding
-    noise. Tr(F) on 500 English validation examples. The grids end where models no longer fit: chosen on training
-    accuracy alone, looked at for the strongest weights (at least 95 % of the baseline's), before any Tr(F) was read.
+    noise. Tr(F) on 500 English validation examples. The grids end where models still fit, at 95 % of the baseline's
+    training accuracy (.968, so .920). They were chosen on training accuracy alone, of single trials: kl .4 gave .920,
+    kl 1 .896; fpen .02 .919, fpen .03 .916; l2 .02 .927; noise .03 .950, noise .05 .876.
 
     Deviations from the paper: a model of half a million parameters, generated sentences, dropout 0, learning rate 1e-3
     and weight decay 0.01, tuned on the baseline's accuracy alone; one seed, so seeds cannot be told from weights.
@@ -113,10 +114,10 @@ def quick(bundled: bool = True) -> StudyConfig:
     every_second = {"stages.0.penalties.fisher.every": 2}
     arms = (
         BASELINE,
-        Arm(name="kl", search={CONSISTENCY: Grid(values=(0.0, *log_grid(0.05, 1.5, 5)))}),
-        Arm(name="fpen", set=every_second, search={FISHER: Grid(values=log_grid(1e-3, 0.02, 5))}),
-        Arm(name="l2", set=LAZY, search={L2_WEIGHT: Grid(values=log_grid(1e-5, 0.02, 8))}),
-        Arm(name="noise", set=EMBEDDING_NOISE, search={NOISE: Grid(values=log_grid(0.003, 0.05, 7))}),
+        Arm(name="kl", search={CONSISTENCY: Grid(values=(0.0, *log_grid(0.02, 0.3, 5)))}),
+        Arm(name="fpen", set=every_second, search={FISHER: Grid(values=log_grid(5e-4, 0.012, 5))}),
+        Arm(name="l2", set=LAZY, search={L2_WEIGHT: Grid(values=log_grid(1e-5, 0.015, 8))}),
+        Arm(name="noise", set=EMBEDDING_NOISE, search={NOISE: Grid(values=log_grid(0.003, 0.03, 7))}),
     )
     return StudyConfig(name="quick", base=base, arms=arms)
 
@@ -156,7 +157,7 @@ def equal_fit(bundled: bool = False) -> StudyConfig:
     Deviations from the paper: it trains every model for five epochs, with a rate that decays to zero.
 
     Cost: at most three times that of ``xnli``; a model that fits fast costs less than there (estimated, not measured).
-    Bundled: at most 39 minutes on two CPU cores (from measured steps).
+    Bundled: at most about 40 minutes on two CPU cores (estimated, not measured).
     """  # noqa: DOC201 (people read this text)
     base = _xnli(bundled)
     until = {"stages.0.until.train_nll": 0.3, "stages.0.until.max_epochs": 12 if bundled else 15}
