@@ -7,6 +7,7 @@ imported when they are needed, so that a study that is complete answers at once.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -34,6 +35,7 @@ from study.records import (
 from study.resources import Resources, prepare_ray
 from study.storage import STUDY_FILE, Store
 from trainables.errors import InputError
+from trainables.schema import identity
 from trainables.software import NUMERIC, software, threads
 
 if TYPE_CHECKING:
@@ -250,7 +252,8 @@ def _fingerprints(trials: Sequence[PlannedTrial], assets: Assets) -> dict[str, d
         found["models"][key] = model
         if (revision := assets.model(trial.config).revision) is not None:
             found["revisions"][key] = revision
-        draw = hashlib.sha256(trial.config.data.model_dump_json().encode()).hexdigest()[:8]
+        content = json.dumps(identity(trial.config.data), separators=(",", ":"), ensure_ascii=False)
+        draw = hashlib.sha256(content.encode()).hexdigest()[:8]
         files = dict.fromkeys(view.files for stage in trial.config.stages for view, _ in stage.views() if view.files)
         beside = f", view files {' and '.join(files)}" if files else ""
         found["data"][f"{trial.config.data.name} from {trial.config.data.source}, draw {draw}{beside}"] = data

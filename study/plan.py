@@ -17,6 +17,7 @@ from trainables.augmentations.view import language_files
 from trainables.config import TrialConfig
 from trainables.dotted_paths import flatten, with_values
 from trainables.errors import InputError
+from trainables.schema import identity
 
 RESERVED = ("mini", "bundled", "hub")  # names that mean no folder, even where a folder is called so
 
@@ -213,7 +214,7 @@ def plan(study: StudyConfig, fingerprints: Fingerprints) -> list[PlannedTrial]:
     Raises:
         InputError: Two rows of the plan are the same trial, which would count one result twice.
     """
-    spaces = {arm.name: arm.model_dump(mode="json")["search"] for arm in study.arms if arm.slots is not None}
+    spaces = {arm.name: identity(arm)["search"] for arm in study.arms if arm.slots is not None}
     trials: dict[str, PlannedTrial] = {}
     for row in draft(study):
         drawn = None if row.slot is None else {"space": spaces[row.arm], "slot": row.slot}
@@ -255,7 +256,7 @@ def identify(config: TrialConfig, model: str, data: str, drawn: Mapping[str, Any
     Returns:
         Twelve hexadecimal digits.
     """
-    content = config.model_dump(mode="json")
+    content = identity(config)
     content["model"] |= {"name": model, "revision": None}
     content["data"]["source"] = data
     for stage in content["stages"]:

@@ -1,6 +1,8 @@
-"""The base of every configuration and the number types that they share."""
+"""The base of every configuration, the number types that they share, and what identifies one."""
 
-from typing import Annotated
+from __future__ import annotations
+
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -14,3 +16,48 @@ class Frozen(BaseModel):
     """A configuration that cannot change after it was validated and refuses keys that it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def later(default: Any, **options: Any) -> Any:
+    """A field that was added after studies had been run without it.
+
+    Its default must mean what was done before there was the field: a configuration with it keeps its identity.
+
+    Args:
+        default: The default.
+        **options: As of pydantic's ``Field``.
+
+    Returns:
+        The field.
+    """
+    return Field(default, json_schema_extra={"later": True}, **options)
+
+
+def identity(config: BaseModel) -> dict[str, Any]:
+    """What tells a configuration from others: its plain JSON data without ``later`` fields at their defaults.
+
+    Args:
+        config: Any configuration.
+
+    Returns:
+        Nested data, as ``model_dump(mode="json")`` gives it; equal before and after a ``later`` field was added.
+    """
+    data = config.model_dump(mode="json")
+    _leave_out(config, data)
+    return data
+
+
+def _leave_out(value: Any, data: Any) -> None:
+    if isinstance(value, tuple):
+        for item, part in zip(value, data, strict=True):
+            _leave_out(item, part)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _leave_out(item, data[key])
+    elif isinstance(value, BaseModel):
+        for name, field in type(value).model_fields.items():
+            extra = field.json_schema_extra
+            if isinstance(extra, dict) and extra.get("later") and getattr(value, name) == field.default:
+                del data[name]
+            else:
+                _leave_out(getattr(value, name), data[name])

@@ -157,6 +157,15 @@ def test_other_content_or_another_number_gives_another_id() -> None:
     assert identify(config.model_copy(update={"model": ModelConfig(revision="v2")}), "m", "d") == first
 
 
+def test_ids_are_those_of_earlier_versions() -> None:
+    parts = {
+        KL: 0.5, "stages.0.penalties.fisher.weight": 0.1, "stages.1.penalties.l2.weight": 1e-5,
+        "stages.0.noise.kind": "code_switch", "stages.0.noise.files": "bundled", "measure.expansion.draws": 3,
+    }  # fmt: skip
+    assert identify(TrialConfig(), "m", "d") == "281efa704271"
+    assert identify(with_values(TrialConfig(), parts), "m", "d") == "3191efb14d86"
+
+
 def test_arm_and_label_are_not_in_the_id() -> None:
     other = StudyConfig(name="t", base=STUDY.base, arms=(Arm(name="renamed", search={L2: Grid(values=(0.2,))}),))
     ids = {row.trial_id for row in plan(STUDY, content)}
