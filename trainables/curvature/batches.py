@@ -76,27 +76,29 @@ def _checked_size(number: int, batch: Mapping[str, Any], first: int) -> int:
     return int(batch[next(iter(batch))].shape[0])
 
 
-def attended_length(example: Example) -> int:
-    """Positions up to the last attended one; what follows has no influence on a masked encoder.
+def attended_length(example: Example, pad_token: int) -> int:
+    """Positions without the padding at the end, which has no influence on a masked model.
 
     Args:
         example: Model inputs ``[1, length]``.
+        pad_token: Token of the padding; what is not attended to but another token may mean something to a model.
 
     Returns:
         At least 1.
     """
-    mask = example.get("attention_mask")
+    mask, ids = example.get("attention_mask"), example["input_ids"]
     if mask is None:
-        return example["input_ids"].shape[1]
-    return int(mask[0].nonzero()[-1]) + 1
+        return ids.shape[1]
+    return int((mask[0].bool() | (ids[0] != pad_token)).nonzero()[-1]) + 1
 
 
 def chunks(examples: Examples, pad_token: int) -> Iterator[tuple[list[int], Example]]:
     """Batches of examples of nearly equal length, longest first, without padding that all of them share.
 
-    Longest first, because then memory that is not enough shows at once. No chunk has more examples or positions than
-    the largest batch of the input. A chunk ends early when the next example would be padded by more than an eighth
-    of its width, unless the chunk is too small to keep a matrix product busy.
+    Longest first, because then memory that is not enough shows at once; but the second example is the shortest, so that
+    the first chunk shows what padding does. No chunk has more examples or positions than the largest batch of the
+    input. A chunk ends early when the next example would be padded by more than an eighth of its width, unless the
+    chunk is too small to keep a matrix product busy.
 
     Args:
         examples: What to batch; every input ``[1, length]``.
@@ -105,8 +107,9 @@ def chunks(examples: Examples, pad_token: int) -> Iterator[tuple[list[int], Exam
     Yields:
         Example numbers, and the inputs ``[chunk, width]``.
     """
-    lengths = [attended_length(example) for example in examples.inputs]
+    lengths = [attended_length(example, pad_token) for example in examples.inputs]
     order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+    order.insert(1, order.pop())
     chunk: list[int] = []
     for i in order:
         if chunk:
@@ -126,7 +129,7 @@ _BUSY = 512  # positions; below this a chunk's matrix products run far from full
 
 def _stack(examples: Examples, chunk: list[int], lengths: list[int], pad_token: int) -> Example:
     """Pad the rows of a chunk to its longest."""
-    width = lengths[chunk[0]]
+    width = max(lengths[i] for i in chunk)
     keys = examples.inputs[chunk[0]].keys()
     fill = {"input_ids": pad_token}
     out = {}
