@@ -86,7 +86,7 @@ class Assets:
             InputError: A model cannot be built or take a view, or subword views need another vocabulary.
         """
         from trainables.augmentations.perturbation import check_view
-        from trainables.curvature.families import reason_against
+        from trainables.curvature import reason_against_fast_path
         from trainables.models.build import build_model, positions
         from trainables.seeding import Streams
         from trainables.tokenization.subword_sampling import subword_sampler
@@ -110,7 +110,7 @@ class Assets:
                 check_view(model, view, compares_states)
             if config.data.max_length > (limit := positions(model)):
                 notes[f"model {files.name} has positions for {limit} pieces, so longer examples are cut there"] = None
-            if (reason := reason_against(model)) is not None:
+            if (reason := reason_against_fast_path(model)) is not None:
                 notes[f"Tr(F) of model {files.name} takes the slow path, 3 to 5 times as long, because {reason}"] = None
         self.notes[:] = notes
         return self.notes

@@ -111,7 +111,9 @@ class GhostNorms(TorchFunctionMode):
         passes: Cotangents that each forward pass is followed by, for the choice between Gram and direct product.
     """
 
-    def __init__(self, model: nn.Module, counted: Mapping[str, str], calls: Sequence[Call], rules: Rules, passes: int) -> None:
+    def __init__(
+        self, model: nn.Module, counted: Mapping[str, str], calls: Sequence[Call], rules: Rules, passes: int
+    ) -> None:
         super().__init__()
         self.model = model
         self.passes = passes
@@ -283,8 +285,9 @@ class GhostNorms(TorchFunctionMode):
         """
         source = Source(value.detach().requires_grad_(), settle)
         self._sources.append(source)
-        self._shared[id(source.value)] = Shared(source.value, source.value, (source,))
-        return source.value
+        seen = source.value.clone()  # a model may go on in place, which a leaf forbids
+        self._shared[id(seen)] = Shared(seen, seen, (source,))
+        return seen
 
     def copies(self, shared: Shared, dims: int) -> Tensor:
         """One copy of a shared value for each example, that tells its gradient.

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 FirstToken = Callable[[Any, Tensor, Tensor | None], Tensor]
 """A layer's output at the first position only, from (layer, hidden states, attention mask)."""
 
+
 def _attend(module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, heads: int) -> Tensor:
     """Attention of the first position to all, ``[batch, 1, hidden]``, as the model's eager implementation has it."""
     query, key, value = (part.view(*part.shape[:2], heads, -1).transpose(1, 2) for part in (query, key, value))

@@ -28,18 +28,18 @@ def gram(inputs: Tensor) -> Tensor:
     return torch.bmm(inputs, inputs.mT)
 
 
-def prefers_gram(length: int, in_features: int, out_features: int, passes: float) -> bool:
+def prefers_gram(inputs: torch.Size, out_features: int, passes: int) -> bool:
     """Whether Gram matrices take fewer products than the gradient itself.
 
     Args:
-        length: Positions.
-        in_features: Of the matrix.
+        inputs: ``[rows, positions, in_features]``.
         out_features: Of the matrix.
         passes: Backward passes that share the Gram matrix of the inputs.
 
     Returns:
         ``T^2 (d_in / passes + d_out) < T d_in d_out``.
     """
+    _, length, in_features = inputs
     return length <= 1 or length * (in_features / passes + out_features) < in_features * out_features
 
 
@@ -97,7 +97,7 @@ class MatrixUses:
         """Squared norms of the sum over the uses, the cross terms included, ``[rows]``."""
         inputs = torch.cat([part[0] for part in self.parts], 1)
         gradient = torch.cat([part[1] for part in self.parts], 1)
-        if len({part[2] for part in self.parts}) == 1 and prefers_gram(*inputs.shape[1:], gradient.shape[2], 1):
+        if len({part[2] for part in self.parts}) == 1 and prefers_gram(inputs.shape, gradient.shape[2], 1):
             return norms_by_gram(gram(inputs), gradient)
         if len({part[2] for part in self.parts}) == 1:
             return norms_directly(inputs, gradient)

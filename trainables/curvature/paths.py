@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -53,55 +52,53 @@ class Measurement:
         """
         config: Any = getattr(self.model, "config", None)
         pad_token = getattr(config, "pad_token_id", None) or 0
-        structure = proof.structure(self.model, self.groups)
-        known = proof.known(self.model, structure)
-        if known is not None:
+        ways = proof.proven(self.model, proof.structure(self.model, self.groups))
+        if ways:
             try:
-                self._fast(known, pad_token, None)
+                self._fast(ways, pad_token)
             except NoRule:
-                known = None  # another way through the model than the one that was proven
-        if known is None:
-            example = proof.short_example(self.examples, pad_token, self._device)
-            with measuring(self.model, frozen=False), shortened(self.model), _input_errors(1, 1):
-                known = proof.rehearse(self.model, self.groups, example)
-            self._fast(known, pad_token, structure)
+                ways.clear()  # another way through the model than those that were proven
+        if not ways:
+            self._fast(ways, pad_token)
 
-    def _fast(self, rehearsed: proof.Rehearsed, pad_token: int, unproven: Any) -> None:
-        """Measure; first prove the way on two examples if there is a structure that is not proven yet."""
-        passes = self.cotangents.begin(rehearsed.num_classes)
-        batches = chunks(self.examples, pad_token)
-        first = next(batches)
-        expected = None if unproven is None else self._by_loop(first[0][:2], rehearsed.num_classes)
-        with measuring(self.model, frozen=True), shortened(self.model):
-            ghost = GhostNorms(self.model, self.groups, rehearsed.calls, RULES, passes)
-            self._start()
-            done = 0
-            for chunk, inputs in itertools.chain((first,), batches):
-                with _input_errors(*inputs["input_ids"].shape), _rules_only():
-                    logits = ghost.forward(self._placed(inputs))
+    def _fast(self, ways: proof.Ways, pad_token: int) -> None:
+        """Measure chunk by chunk; prove each way through the model on the first two examples that take it."""
+        self._start()
+        done = 0
+        for chunk, raw in chunks(self.examples, pad_token):
+            inputs = self._placed(raw)
+            expected: list[proof.Expected] = []
+            with _input_errors(*inputs["input_ids"].shape), _rules_only():
+                way = ways.get(proof.is_padded(inputs))
+                if way is None:
+                    way, expected = self._rehearse(inputs, pad_token), self._by_loop(chunk[:2])
+                passes = self.cotangents.begin(way.num_classes)
+                with measuring(self.model, frozen=True), shortened(self.model):
+                    ghost = GhostNorms(self.model, self.groups, way.calls, RULES, passes)
+                    logits = ghost.forward(inputs)
                     columns = self.cotangents.at(logits, chunk)
-                    if expected is not None:
+                    if expected:
                         proof.check(ghost, logits, expected)
-                        proof.remember(self.model, unproven, rehearsed)
-                        expected = None
+                        ways[proof.is_padded(inputs)] = way
                     for k, column in enumerate(columns, start=1):
                         for group, norms in ghost.backward(logits, column, last=k == len(columns)).items():
                             self.parts[group][chunk] += norms.cpu()
-                done += len(chunk)
-                self._report(done)
+            done += len(chunk)
+            self._report(done)
 
-    def _by_loop(self, numbers: list[int], num_classes: int) -> list[proof.Expected]:
+    def _rehearse(self, inputs: Example, pad_token: int) -> proof.Rehearsed:
+        with measuring(self.model, frozen=False), shortened(self.model):
+            return proof.rehearse(self.model, self.groups, proof.short_rows(self.model, inputs, pad_token))
+
+    def _by_loop(self, numbers: list[int]) -> list[proof.Expected]:
         """What the loop finds for a few examples, as they were given, at cotangents that show every parameter."""
         found = []
         with measuring(self.model, frozen=False):
             for place, i in enumerate(numbers):
-                inputs = self._placed(self.examples.inputs[i])
-                with _input_errors(1, inputs["input_ids"].shape[1]), _rules_only():
-                    logits = logits_of(self.model(**inputs))
-                    cotangent = proof.cotangent(place, num_classes).to(logits)
-                    norms = squared_norms(self.model, logits, cotangent, last=True)
+                logits = logits_of(self.model(**self._placed(self.examples.inputs[i])))
+                cotangent = proof.cotangent(place, logits.shape[1]).to(logits)
                 by_group = dict.fromkeys(self.groups.values(), 0.0)
-                for name, norm in norms.items():
+                for name, norm in squared_norms(self.model, logits, cotangent, last=True).items():
                     by_group[self.groups[name]] += float(norm)
                 found.append(proof.Expected(logits.detach(), cotangent, by_group))
         return found

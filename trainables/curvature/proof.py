@@ -14,12 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trainables.curvature.batches import Example, Examples, attended_length
+from trainables.curvature.batches import Example
 from trainables.curvature.ghost import GhostNorms
 from trainables.curvature.loop import logits_of
 from trainables.curvature.operations import Call, NoRule, Rehearsal, telling_rows
 
-TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8}  # relative
+TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-6}  # relative; many models normalise in float32
 _WIDTH = 16  # positions of a rehearsal
 
 
@@ -51,7 +51,10 @@ class Expected:
     norms: dict[str, float]
 
 
-_PROVEN: weakref.WeakKeyDictionary[nn.Module, tuple[Hashable, Rehearsed]] = weakref.WeakKeyDictionary()
+Ways = dict[bool, Rehearsed]
+"""By whether an example is padded: many models leave out what a mask of ones would do."""
+
+_PROVEN: weakref.WeakKeyDictionary[nn.Module, tuple[Hashable, Ways]] = weakref.WeakKeyDictionary()
 
 
 def structure(model: nn.Module, groups: Mapping[str, str]) -> Hashable:
@@ -79,55 +82,67 @@ def structure(model: nn.Module, groups: Mapping[str, str]) -> Hashable:
     return (tuple(modules), parameters, tuple(groups), written, attention)
 
 
-def known(model: nn.Module, of: Hashable) -> Rehearsed | None:
-    """The proven way through a model.
+def proven(model: nn.Module, of: Hashable) -> Ways:
+    """The proven ways through a model.
 
     Args:
         model: The model.
         of: Its structure.
 
     Returns:
-        None if there is none, or one of another structure.
+        Those so far, kept for as long as the model lives; add to them what is proven.
     """
     found = _PROVEN.get(model)
-    return found[1] if found is not None and found[0] == of else None
+    if found is None or found[0] != of:
+        found = _PROVEN[model] = (of, {})
+    return found[1]
 
 
-def remember(model: nn.Module, of: Hashable, rehearsed: Rehearsed) -> None:
-    """Keep a proof for as long as the model lives.
+def is_padded(inputs: Example) -> bool:
+    """Whether an example does not attend to all positions.
+
+    Args:
+        inputs: Model inputs ``[rows, positions]``.
+
+    Returns:
+        Also False where there is no mask.
+    """
+    return "attention_mask" in inputs and not bool(inputs["attention_mask"].all())
+
+
+def short_rows(model: nn.Module, inputs: Example, pad_token: int) -> Example:
+    """The first attended positions of an example, as many times as tells batched from shared values.
 
     Args:
         model: The model.
-        of: Its structure.
-        rehearsed: The proven way.
-    """
-    _PROVEN[model] = (of, rehearsed)
-
-
-def short_example(examples: Examples, pad_token: int, device: torch.device) -> Example:
-    """The first attended positions of the shortest example.
-
-    Args:
-        examples: All of them.
+        inputs: Model inputs ``[rows, positions]``; the second row is read, or the only one.
         pad_token: Token of the padding.
-        device: Where to put it.
 
     Returns:
-        Model inputs ``[1, positions]``.
+        Model inputs; padded as ``inputs`` are.
+
+    Raises:
+        NoRule: There is no such number of rows.
     """
-    shortest = min(examples.inputs, key=lambda example: attended_length(example, pad_token))
-    mask = shortest.get("attention_mask", torch.ones_like(shortest["input_ids"]))
+    one = {key: value[1:2] if len(value) > 1 else value for key, value in inputs.items()}
+    mask = one.get("attention_mask", torch.ones_like(one["input_ids"]))
     columns = mask[0].nonzero()[:, 0][:_WIDTH]
-    return {key: value[:, columns].to(device) for key, value in shortest.items()}
+    short = {key: value[:, columns] for key, value in one.items()}
+    rows = telling_rows(model, len(columns) + is_padded(inputs))
+    short = {key: value.repeat(rows, 1) for key, value in short.items()}
+    if is_padded(inputs):
+        fill = {"input_ids": pad_token}
+        short = {key: nn.functional.pad(value, (0, 1), value=fill.get(key, 0)) for key, value in short.items()}
+    return short
 
 
-def rehearse(model: nn.Module, groups: Mapping[str, str], example: Example) -> Rehearsed:
+def rehearse(model: nn.Module, groups: Mapping[str, str], inputs: Example) -> Rehearsed:
     """Watch one forward pass.
 
     Args:
         model: In evaluation mode, not frozen.
         groups: The parameters that count.
-        example: Model inputs ``[1, positions]``.
+        inputs: From :func:`short_rows`.
 
     Returns:
         What it does.
@@ -139,8 +154,7 @@ def rehearse(model: nn.Module, groups: Mapping[str, str], example: Example) -> R
     for name, module in model.named_modules():
         if module._compiled_call_impl is not None or type(module).__name__ == "OptimizedModule":
             raise NoRule(f"{name or 'the model'} is compiled")
-    rows = telling_rows(model, example["input_ids"].shape[1])
-    inputs = {key: value.repeat(rows, 1) for key, value in example.items()}
+    rows = len(inputs["input_ids"])
     counted = {name: parameter for name, parameter in model.named_parameters() if name in groups}
     try:
         with Rehearsal(counted, rows) as watched:

@@ -72,7 +72,7 @@ def _product(
     if bias is not None and not folded:
         bias.expected += 1
     gram = None
-    if alone and prefers_gram(*inputs.shape[1:], out.shape[-1], ghost.passes):
+    if alone and prefers_gram(inputs.shape, out.shape[-1], ghost.passes):
         gram = ghost.gram(inputs, x, folded)
         del inputs
 

@@ -119,6 +119,32 @@ def fisher_trace(
     )
 
 
+def reason_against_fast_path(model: nn.Module) -> str | None:
+    """Why :func:`fisher_trace` would measure a model by the slow loop: tried on two short examples.
+
+    Args:
+        model: A classifier whose output has ``logits``.
+
+    Returns:
+        The reason, or None where the fast path has proven itself.
+
+    Raises:
+        InputError: As :func:`fisher_trace`.
+    """
+    config: Any = getattr(model, "config", None)
+    end = getattr(config, "eos_token_id", None)
+    ids = torch.full((2, 6), 7 % max(getattr(config, "vocab_size", 8), 1))
+    ids[:, -1] = end if isinstance(end, int) else ids[0, 0]
+    device = next(model.parameters()).device
+    examples = read_examples([{"input_ids": ids.to(device), "attention_mask": torch.ones_like(ids, device=device)}])
+    cotangents = Cotangents(examples, Estimator.SIGNS, 1, torch.Generator().manual_seed(0))
+    try:
+        Measurement(model, examples, cotangents, _groups(model), None).fast()
+    except NoRule as error:
+        return str(error)
+    return None
+
+
 def _groups(model: nn.Module) -> dict[str, str]:
     """Each parameter that counts, with its layer group."""
     problem = getattr(getattr(model, "config", None), "problem_type", None)
