@@ -157,7 +157,11 @@ def test_one_class(classifier, data, monkeypatch):
         ("a\tb\nc\n", {}, "line 2: 1 columns, but line 1 has 2"),
         ("a\tb\n", {"estimator": "empirical"}, "has no third column: the empirical Fisher needs observed labels"),
         ("a\tb\t0\na\tb\tmaybe\n", {"estimator": "empirical"}, "line 2: label 'maybe' is not one of LABEL_0, LABEL_1"),
-        ("a\n", {"estimator": "hutchinson"}, "unknown estimator 'hutchinson'; known: exact, monte-carlo, empirical"),
+        (
+            "a\n",
+            {"estimator": "hutchinson"},
+            "unknown estimator 'hutchinson'; known: auto, exact, signs, monte-carlo, empirical",
+        ),
         ("a\n", {"device": "quantum"}, "device 'quantum' cannot be used"),
     ],
 )

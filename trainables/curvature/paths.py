@@ -61,14 +61,15 @@ class Measurement:
         if not ways:
             self._fast(ways, pad_token)
 
+    @torch.inference_mode(False)  # tensors that are made in inference mode cannot be saved for a backward pass
     def _fast(self, ways: proof.Ways, pad_token: int) -> None:
         """Measure chunk by chunk; prove each way through the model on the first two examples that take it."""
         self._start()
         done = 0
-        for chunk, raw in chunks(self.examples, pad_token):
+        for chunk, raw in chunks(self.examples, pad_token, wary=True):
             inputs = self._placed(raw)
             expected: list[proof.Expected] = []
-            with _input_errors(*inputs["input_ids"].shape), _rules_only():
+            with _rules_only(), self._input_errors(*inputs["input_ids"].shape):
                 way = ways.get(proof.is_padded(inputs))
                 if way is None:
                     way, expected = self._rehearse(inputs, pad_token), self._by_loop(chunk[:2])
@@ -113,7 +114,7 @@ class Measurement:
             self._start()
             for i, example in enumerate(self.examples.inputs):
                 inputs = self._placed(example)
-                with _input_errors(1, next(iter(inputs.values())).shape[-1]):
+                with self._input_errors(1, next(iter(inputs.values())).shape[-1]):
                     logits = logits_of(self.model(**inputs))
                     columns = self.cotangents.at(logits, [i])
                     for k, column in enumerate(columns, start=1):
@@ -133,6 +134,26 @@ class Measurement:
         # Cloned, because tensors that were made in inference mode cannot be saved for a backward pass.
         return {key: value.clone().to(self._device) for key, value in inputs.items()}
 
+    @contextmanager
+    def _input_errors(self, rows: int, width: int) -> Iterator[None]:
+        """What torch says when an input does not fit, in the words of the input."""
+        outside = (
+            f"an id is outside the model's tables (examples of {width} positions): is this the model's tokenizer, and "
+            "is the length within its maximum?"
+        )
+        try:
+            yield
+        except IndexError as error:
+            raise InputError(outside) from error
+        except (RuntimeError, MemoryError) as error:
+            if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "allocate memory" in str(error):
+                raise InputError(
+                    f"out of memory with {rows} examples of {width} positions: use smaller batches"
+                ) from error
+            if width > getattr(getattr(self.model, "config", None), "max_position_embeddings", width):
+                raise InputError(outside) from error
+            raise
+
     @property
     def _device(self) -> torch.device:
         return next(self.model.parameters()).device
@@ -143,25 +164,7 @@ def _rules_only() -> Iterator[None]:
     """Whatever goes wrong inside the model on the fast path is the loop's to judge."""
     try:
         yield
-    except (NoRule, InputError, IndexError, MemoryError, torch.OutOfMemoryError):
+    except (NoRule, InputError):
         raise
     except Exception as error:
-        if "allocate memory" in str(error):
-            raise
         raise NoRule(f"it raised {proof.one_line(error)}") from error
-
-
-@contextmanager
-def _input_errors(rows: int, width: int) -> Iterator[None]:
-    """What torch says when an input does not fit, in the words of the input."""
-    try:
-        yield
-    except IndexError as error:
-        raise InputError(
-            f"an id is outside the model's tables (examples of {width} positions): is this the model's tokenizer, and "
-            "is the length within its maximum?"
-        ) from error
-    except (RuntimeError, MemoryError) as error:
-        if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "allocate memory" in str(error):
-            raise InputError(f"out of memory with {rows} examples of {width} positions: use smaller batches") from error
-        raise

@@ -35,6 +35,16 @@ def make_model(family: str = "bert", classes: int = 3, *, seed: int = 0, **setti
     return model.eval()
 
 
+def one_at_a_time(model: Any) -> None:
+    """Make a model refuse batches, so that it is measured by the loop."""
+
+    def refuse(module: Any, args: Any, output: torch.Tensor) -> None:
+        if len(output) > 1:
+            raise ValueError("one example at a time")
+
+    model.classifier.register_forward_hook(refuse)
+
+
 def make_batch(family: str = "bert", rows: int = 5, length: int = 9, seed: int = 0) -> dict[str, torch.Tensor]:
     """Lengths down to 2, repeated tokens, [PAD] inside the attended part, two token types where there are two."""
     generator = torch.Generator().manual_seed(seed)

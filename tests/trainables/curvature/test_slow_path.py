@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 from tests.reference import double, fisher_trace_by_loop
-from tests.trainables.curvature.cases import make_batch, make_model
+from tests.trainables.curvature.cases import make_batch, make_model, one_at_a_time
 from trainables.curvature import SlowPathWarning, fisher_trace, norms, paths, reason_against_fast_path, rules
 from trainables.curvature.last_layer import last_layer_to_shorten
+from trainables.curvature.loop import squared_norms
 from trainables.errors import InputError
 
 
@@ -124,16 +125,9 @@ def scale_by_batch(model: Any) -> None:
     model.bert.pooler.register_forward_hook(lambda module, args, output: output * len(output))
 
 
-def look_at_padding(model: Any) -> None:
-    def longer(module: Any, args: Any, output: Any) -> Any:
-        return output * output.shape[1]
-
-    model.bert.embeddings.register_forward_hook(longer)
-
-
 @pytest.mark.parametrize(
     "change",
-    [tie, swap, gate, rescale, replace_forward, normalise_weights, add_parameter, use_decoder],
+    [tie, swap, gate, rescale, replace_forward, normalise_weights, add_parameter],
 )
 def test_operations_count_whatever_their_module_is_called(change: Any) -> None:
     model, batch = make_model(), make_batch()
@@ -147,12 +141,13 @@ def test_operations_count_whatever_their_module_is_called(change: Any) -> None:
     [
         (clip_embeddings, "is an embedding with max_norm or scale_grad_by_freq"),
         (prelu, "the function prelu of a parameter has no rule"),
-        (recur, "the function gru_cell of a parameter has no rule"),
+        (recur, "is computed from parameters and has no rule"),
+        (one_at_a_time, "on several examples at a time it raised ValueError: one example at a time"),
+        (use_decoder, "an example measured both ways differs by"),
         (chunk_feed_forward, "its operations differ from one forward pass to the next"),
         (mix_examples, "an example measured both ways differs by"),
         (hide_from_torch, "an example measured both ways differs by"),
         (scale_by_batch, "an example measured both ways differs by"),
-        (look_at_padding, "an example measured both ways differs by"),
     ],
 )
 def test_a_model_that_the_rules_do_not_cover_takes_the_slow_path_and_is_right(change: Any, reason: str) -> None:
@@ -165,7 +160,7 @@ def test_a_model_that_the_rules_do_not_cover_takes_the_slow_path_and_is_right(ch
     assert estimate.path == "slow"
     assert estimate.note is not None
     assert "about 4 times as long" in estimate.note
-    assert reason_against_fast_path(model) is not None or change in (chunk_feed_forward, look_at_padding)
+    assert reason_against_fast_path(model) is not None or change in (chunk_feed_forward, use_decoder)
     if change is clip_embeddings:
         # Its gradient is not the derivative, by definition; both ways read the same one.
         assert estimate.value > 0
@@ -236,24 +231,17 @@ def test_any_classifier_can_be_measured(output: str) -> None:
     batch = {"input_ids": make_batch()["input_ids"]}
     reference = Bag("namespace")
     reference.load_state_dict(model.state_dict())
-    with pytest.warns(SlowPathWarning, match="the function einsum of a parameter has no rule"):
+    with pytest.warns(SlowPathWarning, match="is computed from parameters and has no rule"):
         estimate = fisher_trace(model, [batch])
     torch.testing.assert_close(estimate.per_example, fisher_trace_by_loop(reference, batch), rtol=1e-4, atol=0.0)
     assert list(estimate.per_layer) == ["other"]
 
 
 def test_sparse_gradients_are_summed_by_row_first() -> None:
-    torch.manual_seed(0)
-    model, dense = Bag("namespace"), Bag("namespace")
-    dense.load_state_dict(model.state_dict())
-    model.table.sparse = True
-    model.forward = lambda input_ids: SimpleNamespace(logits=model.table(input_ids).mean(1))
-    dense.forward = lambda input_ids: SimpleNamespace(logits=dense.table(input_ids).mean(1))
-    batch = {"input_ids": torch.tensor([[3, 3, 4], [5, 5, 5]])}
-    with pytest.warns(SlowPathWarning):
-        found = fisher_trace(model, [batch]).per_example
-    with pytest.warns(SlowPathWarning):
-        torch.testing.assert_close(found, fisher_trace(dense, [batch]).per_example)
+    table = nn.Embedding(9, 3, sparse=True)
+    logits = table(torch.tensor([[3, 3, 4]])).sum(1)
+    found = squared_norms(table, logits, torch.ones(1, 3), last=True)
+    assert found["weight"].item() == 3 * 2**2 + 3
 
 
 @pytest.mark.parametrize(
@@ -271,7 +259,7 @@ def test_unusual_inputs_take_the_slow_path(inputs: dict[str, torch.Tensor], reas
 
 def test_the_slow_path_reports_progress() -> None:
     model = make_model()
-    rescale(model)
+    one_at_a_time(model)
     seen: list[tuple[int, int]] = []
     with pytest.warns(SlowPathWarning):
         fisher_trace(model, [make_batch(rows=2)], progress=lambda *a: seen.append(a))
