@@ -24,6 +24,7 @@ from trainables.tokenization.encoding import Encoder
 
 NAMES = {
     Estimator.EXACT: "Tr(F)",
+    Estimator.SIGNS: "Tr(F), random signs",
     Estimator.MONTE_CARLO: "Tr(F), Monte Carlo over labels",
     Estimator.EMPIRICAL: "empirical Fisher trace, at the observed labels: not Tr(F)",
 }
@@ -89,7 +90,7 @@ def trace_checkpoint(
     checkpoint: str,
     data: Path,
     *,
-    estimator: str = "exact",
+    estimator: str = "auto",
     samples: int = 1,
     seed: int = 0,
     max_examples: int | None = None,
@@ -103,9 +104,9 @@ def trace_checkpoint(
     Args:
         checkpoint: Folder or hub id of any sequence classifier.
         data: TSV without header: sentence [, sentence [, label]].
-        estimator: ``exact``, ``monte-carlo`` or ``empirical``.
-        samples: Labels an example for ``monte-carlo``.
-        seed: Seed of those labels.
+        estimator: ``auto``, ``exact``, ``signs``, ``monte-carlo`` or ``empirical``.
+        samples: Draws an example for ``signs`` and ``monte-carlo``.
+        seed: Seed of those draws.
         max_examples: Only the first so many lines.
         max_length: Pieces of an example at the most.
         batch_size: Examples at a time.

@@ -16,7 +16,7 @@ from trainables.regularizers.consistency import ConsistencyConfig
 from trainables.regularizers.fisher_penalty import FisherPenaltyConfig
 from trainables.regularizers.l2 import L2Config
 from trainables.regularizers.l2_sp import L2SPConfig
-from trainables.schema import Count, Fraction, Frozen, Label, Weight
+from trainables.schema import Count, Fraction, Frozen, Label, Weight, later
 
 if TYPE_CHECKING:
     import torch
@@ -207,6 +207,14 @@ class MeasureConfig(Frozen):
         None,
         description="Tr(F) also before training, every k-th step of stage 0 and at its end, into the curves; null: not",
     )
+    estimator: Literal["auto", "exact", "signs", "monte_carlo"] = later(
+        "auto",
+        description="labels of Tr(F): exact, random signs (one pass whatever their number), sampled labels; "
+        "auto: exact up to five labels, signs above",
+    )
+    estimator_draws: Count = later(
+        1, description="draws an example for signs and monte_carlo, the same at every step of a curve"
+    )
     rivals: tuple[Rival, ...] = Field(
         get_args(Rival),
         description="rivals of Tr(F) after stage 0; those that use labels on the first trace_examples training rows",
@@ -214,6 +222,14 @@ class MeasureConfig(Frozen):
     expansion: ExpansionConfig | None = Field(
         None, description="equation 1 before, during and after stage 0; null: not"
     )
+
+    @model_validator(mode="after")
+    def _draws_are_for_estimators_that_draw(self) -> MeasureConfig:
+        if self.estimator == "exact" and self.estimator_draws > 1:
+            raise ValueError(
+                f"measure.estimator_draws={self.estimator_draws} needs an estimator that draws, and exact does not"
+            )
+        return self
 
 
 class TrialConfig(Frozen):

@@ -15,10 +15,10 @@ from transformers import PreTrainedModel
 
 from trainables.assets import Assets
 from trainables.config import ENGLISH, StageConfig, TrialConfig
-from trainables.curvature import SlowPathWarning, fisher_trace, kl_expansion
+from trainables.curvature import SlowPathWarning, kl_expansion
 from trainables.curvature.rivals import RIVALS, FineTuned
 from trainables.data.contract import Rows
-from trainables.evaluation import BATCH_SIZE, CURVATURE_BATCH, first_rows, predict
+from trainables.evaluation import BATCH_SIZE, CURVATURE_BATCH, first_rows, predict, trace
 from trainables.examples import Examples
 from trainables.models.build import build_model, positions
 from trainables.precision import training_dtype
@@ -74,7 +74,7 @@ class Stopwatch:
                 "encode": lambda: self._encode(config, data.train),
                 "train": lambda: self._train(config, int(stage), data.stage2.get(language, data.train)),
                 "evaluate": lambda: self._by_example(config, data.validation[language], BATCH_SIZE, _evaluate),
-                "trace": lambda: self._by_example(config, data.validation[language], CURVATURE_BATCH, _trace),
+                "trace": lambda: self._by_example(config, data.validation[language], CURVATURE_BATCH, _trace(config)),
                 "rivals": lambda: self._by_example(config, data.train, CURVATURE_BATCH, _rivals(config)),
                 "expansion": lambda: self._expand(config, data.validation[ENGLISH]),
             }[name]()
@@ -206,10 +206,14 @@ def _evaluate(model: PreTrainedModel, examples: Examples) -> float:
     return _timed(lambda: predict(model, examples))
 
 
-def _trace(model: PreTrainedModel, examples: Examples) -> float:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SlowPathWarning)  # said already, before anything was timed
-        return _timed(lambda: fisher_trace(model, first_rows(model, examples, len(examples))))
+def _trace(config: TrialConfig) -> Run:
+    def run(model: PreTrainedModel, examples: Examples) -> float:
+        settings = config.measure.model_copy(update={"trace_examples": len(examples)})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SlowPathWarning)  # said already, before anything was timed
+            return _timed(lambda: trace(model, examples, settings))
+
+    return run
 
 
 def _rivals(config: TrialConfig) -> Run:

@@ -160,7 +160,7 @@ def test_one_class(classifier, data, monkeypatch):
         (
             "a\n",
             {"estimator": "hutchinson"},
-            "unknown estimator 'hutchinson'; known: auto, exact, signs, monte-carlo, empirical",
+            "known: auto, exact, signs, monte-carlo, empirical",
         ),
         ("a\n", {"device": "quantum"}, "device 'quantum' cannot be used"),
     ],

@@ -35,14 +35,14 @@ def make_model(family: str = "bert", classes: int = 3, *, seed: int = 0, **setti
     return model.eval()
 
 
+def refuse_batches(module: Any, args: Any, output: torch.Tensor) -> None:
+    """A hook that makes a model refuse batches, so that it is measured by the loop."""
+    if len(output) > 1:
+        raise ValueError("one example at a time")
+
+
 def one_at_a_time(model: Any) -> None:
-    """Make a model refuse batches, so that it is measured by the loop."""
-
-    def refuse(module: Any, args: Any, output: torch.Tensor) -> None:
-        if len(output) > 1:
-            raise ValueError("one example at a time")
-
-    model.classifier.register_forward_hook(refuse)
+    model.classifier.register_forward_hook(refuse_batches)
 
 
 def make_batch(family: str = "bert", rows: int = 5, length: int = 9, seed: int = 0) -> dict[str, torch.Tensor]:
