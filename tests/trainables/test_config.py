@@ -45,7 +45,7 @@ def test_a_list_is_text_with_commas_also_in_a_part_that_is_absent():
         ({"stages.0.epocs": 1}, "unknown configuration path 'stages.0.epocs'; did you mean stages.0.epochs"),
         (
             {"measure.estimator": "exact", "measure.estimator_draws": 2},
-            "estimator_draws=2 needs an estimator that draws",
+            "draws=2 needs an estimator that draws",
         ),
         ({"zzz": 1}, "unknown configuration path 'zzz'; the paths are listed"),
         ({"stages.0.epochs": "many"}, "stages.0.epochs: input should be a valid integer.*'many'"),

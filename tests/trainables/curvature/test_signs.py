@@ -22,7 +22,7 @@ def test_mean_over_all_signs_is_the_fisher_information_of_the_logits(classes: in
     every = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0], dtype=torch.float64)] * classes)
     found = torch.stack([signed_root(logits, signs.expand(6, -1)) for signs in every])
     mean = (found.unsqueeze(3) * found.unsqueeze(2)).mean(0)
-    torch.testing.assert_close(mean, expected, rtol=1e-9, atol=1e-16)
+    torch.testing.assert_close(mean, expected, rtol=1e-9, atol=1e-15)
 
 
 def test_two_labels_leave_no_sign_to_draw() -> None:

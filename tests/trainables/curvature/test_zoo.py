@@ -33,7 +33,8 @@ def test_architectures_without_rules_are_measured_slowly(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ZOO)
 def test_penalty_is_that_of_the_definition(kind: str) -> None:
-    model, inputs = make(kind), batch(kind, rows=3)
+    # Eager attention in float64, in which the reference is computed, gives no number where padding is on the left.
+    model, inputs = make(kind, attention="eager"), batch(kind, rows=3, left=False)
     require_second_derivatives(model)
     labels = sample_labels(model(**inputs).logits, torch.Generator().manual_seed(0)).tolist()
     expected = squared_mean_score_at(model, inputs, labels)

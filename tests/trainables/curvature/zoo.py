@@ -89,7 +89,7 @@ SLOW = {"funnel": "the function einsum of a parameter", "xlnet": "is computed fr
 _RIGHT_ONLY = ("bloom", "gemma2")
 
 
-def make(kind: str, classes: int = 3, **settings: Any) -> Any:
+def make(kind: str, classes: int = 3, attention: str | None = None, **settings: Any) -> Any:
     """Weights, biases and gains moved at random, so that no part of the score is small; no dropout."""
     sizes = _SIZES | {"num_labels": classes} | ZOO[kind] | settings
     config = AutoConfig.for_model(kind, **{key: value for key, value in sizes.items() if value is not None})
@@ -99,14 +99,14 @@ def make(kind: str, classes: int = 3, **settings: Any) -> Any:
         ):
             setattr(config, name, 0.0)
     torch.manual_seed(0)
-    model = AutoModelForSequenceClassification.from_config(config)
+    model = AutoModelForSequenceClassification.from_config(config, attn_implementation=attention)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     return model.eval()
 
 
-def batch(kind: str, rows: int = 5, length: int = 11) -> dict[str, torch.Tensor]:
+def batch(kind: str, rows: int = 5, length: int = 11, left: bool = True) -> dict[str, torch.Tensor]:
     """Ragged lengths, repeated tokens, padding on the right and on the left, one end token an example."""
     generator = torch.Generator().manual_seed(1)
     ids = torch.randint(4, VOCABULARY, (rows, length), generator=generator)
@@ -117,7 +117,6 @@ def batch(kind: str, rows: int = 5, length: int = 11) -> dict[str, torch.Tensor]
     ids[number, lengths - 1] = END
     mask = (place < lengths.unsqueeze(1)).long()
     ids = torch.where(mask > 0, ids, PAD)
-    left = number % 2 * (kind not in _RIGHT_ONLY)
-    shift = torch.where(left == 1, lengths, 0)
+    shift = torch.where(number % 2 == 1, lengths, 0) * (left and kind not in _RIGHT_ONLY)
     order = (place + shift.unsqueeze(1)) % length
     return {"input_ids": ids.gather(1, order), "attention_mask": mask.gather(1, order)}
