@@ -7,7 +7,7 @@ nothing of studies, arms or search spaces.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -222,6 +222,16 @@ class MeasureConfig(Frozen):
     expansion: ExpansionConfig | None = Field(
         None, description="equation 1 before, during and after stage 0; null: not"
     )
+
+    def trace_options(self) -> dict[str, Any]:
+        """What Tr(F) is measured with.
+
+        Returns:
+            Arguments of ``fisher_trace`` that are not its defaults. It draws the same numbers at every call, so that
+            the points of a curve are comparable.
+        """
+        options = self.model_dump(include={"estimator", "estimator_draws"}, exclude_defaults=True)
+        return {{"estimator_draws": "samples"}.get(name, name): value for name, value in options.items()}
 
     @model_validator(mode="after")
     def _draws_are_for_estimators_that_draw(self) -> MeasureConfig:

@@ -9,8 +9,6 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
-from trainables.config import MeasureConfig
-from trainables.curvature import TraceEstimate, fisher_trace
 from trainables.examples import Examples
 
 BATCH_SIZE = 64
@@ -64,23 +62,6 @@ def first_rows(model: PreTrainedModel, examples: Examples, limit: int) -> Iterat
     """
     for indices in examples.by_length(CURVATURE_BATCH, limit):
         yield examples.inputs(indices, model.device) | {"labels": examples.labels[indices].to(model.device)}
-
-
-def trace(model: PreTrainedModel, examples: Examples, settings: MeasureConfig) -> TraceEstimate:
-    """Tr(F) on the first rows of a split, as a trial measures it.
-
-    The draws of an estimator that draws are the same at every call, so that the points of a curve are comparable.
-
-    Args:
-        model: The model.
-        examples: The split.
-        settings: How many rows, and which estimator.
-
-    Returns:
-        The estimate.
-    """
-    rows = first_rows(model, examples, settings.trace_examples)
-    return fisher_trace(model, rows, estimator=settings.estimator, samples=settings.estimator_draws)
 
 
 def evaluate(model: PreTrainedModel, examples: Examples) -> Evaluation:

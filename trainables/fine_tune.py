@@ -10,10 +10,11 @@ from transformers import PreTrainedModel
 
 from trainables.assets import Assets
 from trainables.config import ENGLISH, StageConfig, TrialConfig
+from trainables.curvature import fisher_trace
 from trainables.curvature.rivals import RIVALS, FineTuned
 from trainables.curvature.rivals.parameter_norm import l2_norm
 from trainables.errors import Diverged
-from trainables.evaluation import evaluate, first_rows, predict, score, trace
+from trainables.evaluation import evaluate, first_rows, predict, score
 from trainables.examples import Examples
 from trainables.measurements import CurvePoint, Measurements
 from trainables.models.build import build_model, positions
@@ -153,7 +154,8 @@ def _traces(
     splits |= {f".{language}": validation[language] for language in config.measure.trace_languages}
     values: dict[str, float] = {}
     for suffix, examples in splits.items():
-        found = trace(model, examples, config.measure)
+        rows = first_rows(model, examples, config.measure.trace_examples)
+        found = fisher_trace(model, rows, **config.measure.trace_options())
         values[f"fisher_trace{suffix}"] = found.value
         if found.num_examples > 1:
             values[f"fisher_trace_se{suffix}"] = found.standard_error

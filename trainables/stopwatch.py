@@ -15,10 +15,10 @@ from transformers import PreTrainedModel
 
 from trainables.assets import Assets
 from trainables.config import ENGLISH, StageConfig, TrialConfig
-from trainables.curvature import SlowPathWarning, kl_expansion
+from trainables.curvature import SlowPathWarning, fisher_trace, kl_expansion
 from trainables.curvature.rivals import RIVALS, FineTuned
 from trainables.data.contract import Rows
-from trainables.evaluation import BATCH_SIZE, CURVATURE_BATCH, first_rows, predict, trace
+from trainables.evaluation import BATCH_SIZE, CURVATURE_BATCH, first_rows, predict
 from trainables.examples import Examples
 from trainables.models.build import build_model, positions
 from trainables.precision import training_dtype
@@ -208,10 +208,10 @@ def _evaluate(model: PreTrainedModel, examples: Examples) -> float:
 
 def _trace(config: TrialConfig) -> Run:
     def run(model: PreTrainedModel, examples: Examples) -> float:
-        settings = config.measure.model_copy(update={"trace_examples": len(examples)})
+        rows = first_rows(model, examples, len(examples))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SlowPathWarning)  # said already, before anything was timed
-            return _timed(lambda: trace(model, examples, settings))
+            return _timed(lambda: fisher_trace(model, rows, **config.measure.trace_options()))
 
     return run
 

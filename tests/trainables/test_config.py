@@ -80,3 +80,9 @@ def test_bad_values_are_one_clear_error(values, message):
 def test_unknown_keys_are_refused():
     with pytest.raises(InputError, match="model.nmae: extra inputs are not permitted"):
         parse({"model": {"nmae": "x"}})
+
+
+def test_the_estimator_of_the_trace_is_passed_on_under_the_names_of_fisher_trace():
+    assert TrialConfig().measure.trace_options() == {}
+    values = {"measure.estimator": "monte_carlo", "measure.estimator_draws": 3}
+    assert with_values(TrialConfig(), values).measure.trace_options() == {"estimator": "monte_carlo", "samples": 3}

@@ -181,7 +181,10 @@ class GhostNorms(TorchFunctionMode):
             for source in self._sources:
                 if source.name:
                     self._finish(source)
-        return self._norms
+        found = self._norms
+        if last:
+            self._reset()  # hooks and sources know this object, and would keep the model alive
+        return found
 
     def _finish(self, source: Source) -> None:
         """Norms of a parameter that is used more than once, or on its own."""
@@ -236,18 +239,20 @@ class GhostNorms(TorchFunctionMode):
         return self._call(func, lambda shared: self.copies(shared, call.dims), args, kwargs)
 
     def _call(self, func: Callable[..., Any], instead: Callable[[Shared], Tensor], args: Any, kwargs: Any) -> Any:
-        def changed(value: Any) -> Any:
-            if isinstance(value, (list, tuple)):
-                return type(value)([changed(item) for item in value]) if tensors_in((value,), {}) else value
-            found = self._shared.get(id(value))
-            return value if found is None else instead(found)
-
+        """Call a function with something else in the place of each shared value."""
         try:
-            return func(*(changed(arg) for arg in args), **{key: changed(value) for key, value in kwargs.items()})
+            changed = {key: self._changed(value, instead) for key, value in kwargs.items()}
+            return func(*(self._changed(value, instead) for value in args), **changed)
         except torch.OutOfMemoryError:
             raise
         except (RuntimeError, TypeError) as error:
             raise NoRule(f"the function {func.__name__} of a parameter has no rule") from error
+
+    def _changed(self, value: Any, instead: Callable[[Shared], Tensor]) -> Any:
+        if isinstance(value, (list, tuple)) and any(id(item) in self._shared for item in value):
+            return [self._changed(item, instead) for item in value]
+        found = self._shared.get(id(value))
+        return value if found is None else instead(found)
 
     def shared(self, tensor: Any) -> Shared | None:
         """What is known of a tensor that is computed from parameters alone.

@@ -63,7 +63,7 @@ ZOO: dict[str, dict[str, Any]] = {
     "megatron-bert": {},
     "mistral": _DECODER,
     "mobilebert": {"embedding_size": 16, "true_hidden_size": 16, "intra_bottleneck_size": 16, "hidden_size": 16},
-    "modernbert": {"global_attn_every_n_layers": 2, "local_attention": 8, "classifier_pooling": "mean"},
+    "modernbert": {"global_attn_every_n_layers": 2, "local_attention": 24, "classifier_pooling": "mean"},
     "mpnet": {},
     "nomic_bert": {"type_vocab_size": 2},
     "olmo2": _DECODER,
