@@ -5,21 +5,26 @@ There the last layer is computed at that position alone, with the same values. E
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers.models.modernbert.modeling_modernbert import apply_rotary_pos_emb
 
-FirstToken = Callable[[Any, Tensor, Tensor | None], Tensor]
-"""A layer's output at the first position only, from (layer, hidden states, attention mask)."""
+FirstToken = Callable[[Any, Tensor, Tensor | None, dict[str, Any]], Any]
+"""A layer's output at the first position only, from (layer, hidden states, attention mask, further arguments)."""
 
 
-def _attend(module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, heads: int) -> Tensor:
+def _heads(part: Tensor, heads: int) -> Tensor:
+    return part.view(*part.shape[:2], heads, -1).transpose(1, 2)
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
     """Attention of the first position to all, ``[batch, 1, hidden]``, as the model's eager implementation has it."""
-    query, key, value = (part.view(*part.shape[:2], heads, -1).transpose(1, 2) for part in (query, key, value))
-    scores = torch.matmul(query, key.mT) * module.scaling
+    scores = torch.matmul(query, key.mT) / math.sqrt(query.shape[-1])
     if mask is not None:
         mask = mask[:, :, :1]
         lowest = torch.finfo(scores.dtype).min
@@ -27,34 +32,63 @@ def _attend(module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor
     return torch.matmul(scores.softmax(-1), value).transpose(1, 2).flatten(-2)
 
 
-def _bert_first_token(layer: Any, hidden: Tensor, mask: Tensor | None) -> Tensor:
-    first, attention = hidden[:, :1], layer.attention.self
-    query, key, value = attention.query(first), attention.key(hidden), attention.value(hidden)
-    context = _attend(attention, query, key, value, mask, attention.num_attention_heads)
-    out: Tensor = layer.feed_forward_chunk(layer.attention.output(context, first))
+def _self_attend(module: Any, hidden: Tensor, mask: Tensor | None) -> Tensor:
+    query, key, value = module.query(hidden[:, :1]), module.key(hidden), module.value(hidden)
+    heads = module.num_attention_heads
+    return _attend(_heads(query, heads), _heads(key, heads), _heads(value, heads), mask)
+
+
+def _bert(layer: Any, hidden: Tensor, mask: Tensor | None, _: dict[str, Any]) -> Tensor:
+    context = _self_attend(layer.attention.self, hidden, mask)
+    out: Tensor = layer.feed_forward_chunk(layer.attention.output(context, hidden[:, :1]))
     return out
 
 
-def _distilbert_first_token(layer: Any, hidden: Tensor, mask: Tensor | None) -> Tensor:
+def _rembert(layer: Any, hidden: Tensor, mask: Tensor | None, _: dict[str, Any]) -> tuple[Tensor]:
+    return (_bert(layer, hidden, mask, _),)
+
+
+def _xlm_roberta_xl(layer: Any, hidden: Tensor, mask: Tensor | None, _: dict[str, Any]) -> Tensor:
+    context = _self_attend(layer.attention.self, layer.attention.self_attn_layer_norm(hidden), mask)
+    out: Tensor = layer.feed_forward_chunk(layer.attention.output(context, hidden[:, :1]))
+    return out
+
+
+def _modernbert(layer: Any, hidden: Tensor, mask: Tensor | None, settings: dict[str, Any]) -> Tensor:
+    joint = layer.attn.Wqkv(layer.attn_norm(hidden))
+    query, key, value = joint.view(*hidden.shape[:2], 3, -1, layer.attn.head_dim).transpose(1, 3).unbind(2)
+    query, key = apply_rotary_pos_emb(query, key, *settings["position_embeddings"])
+    first = hidden[:, :1] + layer.attn.Wo(_attend(query[:, :, :1], key, value, mask))
+    out: Tensor = first + layer.mlp(layer.mlp_norm(first))
+    return out
+
+
+def _distilbert(layer: Any, hidden: Tensor, mask: Tensor | None, _: dict[str, Any]) -> Tensor:
     first, attention = hidden[:, :1], layer.attention
     query, key, value = attention.q_lin(first), attention.k_lin(hidden), attention.v_lin(hidden)
-    context = _attend(attention, query, key, value, mask, attention.n_heads)
+    heads = attention.n_heads
+    context = _attend(_heads(query, heads), _heads(key, heads), _heads(value, heads), mask)
     middle = layer.sa_layer_norm(attention.out_lin(context) + first)
     out: Tensor = layer.output_layer_norm(layer.ffn(middle) + middle)
     return out
 
 
 _LAYERS: dict[str, tuple[str, FirstToken]] = {
-    "bert.modeling_bert.BertForSequenceClassification": ("bert.encoder.layer", _bert_first_token),
-    "electra.modeling_electra.ElectraForSequenceClassification": ("electra.encoder.layer", _bert_first_token),
-    "ernie.modeling_ernie.ErnieForSequenceClassification": ("ernie.encoder.layer", _bert_first_token),
-    "roberta.modeling_roberta.RobertaForSequenceClassification": ("roberta.encoder.layer", _bert_first_token),
-    "camembert.modeling_camembert.CamembertForSequenceClassification": ("roberta.encoder.layer", _bert_first_token),
+    "bert.modeling_bert.BertForSequenceClassification": ("bert.encoder.layer", _bert),
+    "electra.modeling_electra.ElectraForSequenceClassification": ("electra.encoder.layer", _bert),
+    "ernie.modeling_ernie.ErnieForSequenceClassification": ("ernie.encoder.layer", _bert),
+    "roberta.modeling_roberta.RobertaForSequenceClassification": ("roberta.encoder.layer", _bert),
+    "camembert.modeling_camembert.CamembertForSequenceClassification": ("roberta.encoder.layer", _bert),
     "xlm_roberta.modeling_xlm_roberta.XLMRobertaForSequenceClassification": (
-        "roberta.encoder.layer", _bert_first_token
+        "roberta.encoder.layer", _bert
     ),
+    "rembert.modeling_rembert.RemBertForSequenceClassification": ("rembert.encoder.layer", _rembert),
+    "xlm_roberta_xl.modeling_xlm_roberta_xl.XLMRobertaXLForSequenceClassification": (
+        "roberta.encoder.layer", _xlm_roberta_xl
+    ),
+    "modernbert.modeling_modernbert.ModernBertForSequenceClassification": ("model.layers", _modernbert),
     "distilbert.modeling_distilbert.DistilBertForSequenceClassification": (
-        "distilbert.transformer.layer", _distilbert_first_token
+        "distilbert.transformer.layer", _distilbert
     ),
 }  # fmt: skip
 _PREFIX = "transformers.models."
@@ -70,12 +104,14 @@ def last_layer_to_shorten(model: nn.Module) -> tuple[nn.Module, FirstToken] | No
 
     Returns:
         The layer and how to shorten it; None unless the model is exactly of a class that is known, not a decoder, with
-        attention that is eager or sdpa, and without anything that might look at the other positions.
+        attention that is eager or sdpa, and without pooling or anything else that might look at the other positions.
     """
     kind = type(model)
     known = _LAYERS.get(f"{kind.__module__}.{kind.__qualname__}".removeprefix(_PREFIX))
     config: Any = getattr(model, "config", None)
     if known is None or getattr(config, "is_decoder", False) or config._attn_implementation not in ("eager", "sdpa"):
+        return None
+    if getattr(config, "classifier_pooling", "cls") != "cls":
         return None
     home = ".".join(kind.__module__.split(".")[:3])
     for module in model.modules():
@@ -109,8 +145,10 @@ def shortened(model: nn.Module) -> Iterator[None]:
         return
     layer, first_token = found
 
-    def forward(hidden: Tensor, mask: Tensor | None = None, *_: Any, **__: Any) -> Tensor:
-        return first_token(layer, hidden, mask)
+    def forward(
+        hidden: Tensor, mask: Tensor | None = None, *_: Any, attention_mask: Tensor | None = None, **settings: Any
+    ) -> Any:
+        return first_token(layer, hidden, attention_mask if mask is None else mask, settings)
 
     layer.forward = forward
     try:
