@@ -286,10 +286,14 @@ def trace(
     max_length: Annotated[int, typer.Option(min=8, help="Pieces of an example at the most.")] = 128,
     batch_size: Annotated[int, typer.Option(min=1, help="Examples at a time.")] = 32,
     estimator: Annotated[
-        str, typer.Option(metavar="exact|monte-carlo|empirical", help="Labels: all, sampled, or the observed ones.")
-    ] = "exact",
-    samples: Annotated[int, typer.Option(min=1, help="Labels an example for monte-carlo.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of those labels.")] = 0,
+        str,
+        typer.Option(
+            metavar="auto|exact|signs|monte-carlo|empirical",
+            help="All labels, random signs over them, sampled or observed labels; auto: exact up to five, signs above.",
+        ),
+    ] = "auto",
+    samples: Annotated[int, typer.Option(min=1, help="Draws an example for signs and monte-carlo.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of those draws.")] = 0,
     per_layer: Annotated[bool, typer.Option("--per-layer", help="Also the split by layer.")] = False,
     device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1.")] = "cpu",
     json: Annotated[Path | None, typer.Option("--json", help="Also write the result as JSON.")] = None,

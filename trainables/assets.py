@@ -92,7 +92,7 @@ class Assets:
         """
         from trainables.augmentations.code_switch import dictionary_notes
         from trainables.augmentations.perturbation import check_view
-        from trainables.curvature.families import reason_against
+        from trainables.curvature import reason_against_fast_path
         from trainables.models.build import build_model, positions
         from trainables.rehearsal import Rehearsal
         from trainables.seeding import Streams
@@ -129,7 +129,7 @@ class Assets:
                 name = f"model {files.name}"
                 if config.data.max_length > (limit := positions(model)):
                     notes[f"{name} has positions for {limit} pieces, so longer examples are cut there"] = None
-                if (reason := reason_against(model)) is not None:
+                if (reason := reason_against_fast_path(model)) is not None:
                     notes[f"Tr(F) of {name} takes the slow path, 3 to 5 times as long, because {reason}"] = None
             rehearsal.of(config, model)
         self.notes[:] = notes

@@ -27,6 +27,7 @@ from trainables.tokenization.fit import tokenizer_notes
 
 TITLES = {
     Estimator.EXACT: "Tr(F)",
+    Estimator.SIGNS: "Tr(F), random signs",
     Estimator.MONTE_CARLO: "Tr(F), Monte Carlo over labels",
     Estimator.EMPIRICAL: "empirical Fisher trace, at the observed labels: not Tr(F)",
 }
@@ -102,7 +103,7 @@ def trace_checkpoint(
     columns: str | None = None,
     labels: str | None = None,
     tokenizer: str | None = None,
-    estimator: str = "exact",
+    estimator: str = "auto",
     samples: int = 1,
     seed: int = 0,
     max_examples: int | None = None,
@@ -119,9 +120,9 @@ def trace_checkpoint(
         columns: Which column is which, as ``first=1,second=none,label=2``; None finds out, or refuses the file.
         labels: How ``empirical`` reads them: ``names`` of the classifier or class ``numbers``; None takes what fits.
         tokenizer: Folder or hub id of the tokenizer; None is the checkpoint's.
-        estimator: ``exact``, ``monte-carlo`` or ``empirical``.
-        samples: Labels an example for ``monte-carlo``.
-        seed: Seed of those labels.
+        estimator: ``auto``, ``exact``, ``signs``, ``monte-carlo`` or ``empirical``.
+        samples: Draws an example for ``signs`` and ``monte-carlo``.
+        seed: Seed of those draws.
         max_examples: Only the first so many lines.
         max_length: Pieces of an example at the most.
         batch_size: Examples at a time.

@@ -7,7 +7,7 @@ nothing of studies, arms or search spaces.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -261,6 +261,14 @@ class MeasureConfig(Frozen):
     accuracy_every: Count | None = later(
         1, description="epochs of stage 0 between looks at English accuracy, into the curves; null: not"
     )
+    estimator: Literal["auto", "exact", "signs", "monte_carlo"] = later(
+        "auto",
+        description="labels of Tr(F): exact, random signs (one pass whatever their number), sampled labels; "
+        "auto: exact up to five labels, signs above",
+    )
+    estimator_draws: Count = later(
+        1, description="draws an example for signs and monte_carlo, the same at every step of a curve"
+    )
     rivals: tuple[Rival, ...] = Field(
         get_args(Rival),
         description="rivals of Tr(F) after stage 0; those that use labels on the first trace_examples training rows",
@@ -268,6 +276,24 @@ class MeasureConfig(Frozen):
     expansion: ExpansionConfig | None = Field(
         None, description="equation 1 before, during and after stage 0; null: not"
     )
+
+    def trace_options(self) -> dict[str, Any]:
+        """What Tr(F) is measured with.
+
+        Returns:
+            Arguments of ``fisher_trace`` that are not its defaults. It draws the same numbers at every call, so that
+            the points of a curve are comparable.
+        """
+        options = self.model_dump(include={"estimator", "estimator_draws"}, exclude_defaults=True)
+        return {{"estimator_draws": "samples"}.get(name, name): value for name, value in options.items()}
+
+    @model_validator(mode="after")
+    def _draws_are_for_estimators_that_draw(self) -> MeasureConfig:
+        if self.estimator == "exact" and self.estimator_draws > 1:
+            raise ValueError(
+                f"measure.estimator_draws={self.estimator_draws} needs an estimator that draws, and exact does not"
+            )
+        return self
 
 
 class TrialConfig(Frozen):

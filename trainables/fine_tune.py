@@ -175,7 +175,8 @@ def _traces(
     splits |= {f".{language}": validation[language] for language in config.measure.trace_languages}
     values: dict[str, float] = {}
     for suffix, examples in splits.items():
-        found = fisher_trace(model, first_rows(model, examples, config.measure.trace_examples))
+        rows = first_rows(model, examples, config.measure.trace_examples)
+        found = fisher_trace(model, rows, **config.measure.trace_options())
         values[f"fisher_trace{suffix}"] = found.value
         if found.num_examples > 1:
             values[f"fisher_trace_se{suffix}"] = found.standard_error

@@ -74,7 +74,7 @@ class Stopwatch:
                 "encode": lambda: self._encode(config, data.train),
                 "train": lambda: self._train(config, int(stage), data.stage2.get(language, data.train)),
                 "evaluate": lambda: self._by_example(config, data.validation[language], BATCH_SIZE, _evaluate),
-                "trace": lambda: self._by_example(config, data.validation[language], CURVATURE_BATCH, _trace),
+                "trace": lambda: self._by_example(config, data.validation[language], CURVATURE_BATCH, _trace(config)),
                 "rivals": lambda: self._by_example(config, data.train, CURVATURE_BATCH, _rivals(config)),
                 "expansion": lambda: self._expand(config, data.validation[ENGLISH]),
             }[name]()
@@ -207,10 +207,14 @@ def _evaluate(model: PreTrainedModel, examples: Examples) -> float:
     return _timed(lambda: predict(model, examples))
 
 
-def _trace(model: PreTrainedModel, examples: Examples) -> float:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SlowPathWarning)  # said already, before anything was timed
-        return _timed(lambda: fisher_trace(model, first_rows(model, examples, len(examples))))
+def _trace(config: TrialConfig) -> Run:
+    def run(model: PreTrainedModel, examples: Examples) -> float:
+        rows = first_rows(model, examples, len(examples))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SlowPathWarning)  # said already, before anything was timed
+            return _timed(lambda: fisher_trace(model, rows, **config.measure.trace_options()))
+
+    return run
 
 
 def _rivals(config: TrialConfig) -> Run:

@@ -63,7 +63,8 @@ class Trajectory:
             return
         every = self._config.trace_every
         if every is not None and step % every == 0:
-            found = fisher_trace(self._model, first_rows(self._model, self._english, self._config.trace_examples))
+            rows = first_rows(self._model, self._english, self._config.trace_examples)
+            found = fisher_trace(self._model, rows, **self._config.trace_options())
             self._trace(step, found.value, found.standard_error if found.num_examples > 1 else None)
         expansion = self._config.expansion
         if expansion is not None and (step == 0 or (expansion.every is not None and step % expansion.every == 0)):

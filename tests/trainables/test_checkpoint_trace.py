@@ -150,7 +150,11 @@ def test_bad_checkpoints(classifier, data, tmp_path, edit, message):
             "bad.tsv: 1 pair, no labels, but the empirical Fisher needs observed labels",
         ),
         ("a\tb\t0\na\tb\tmaybe\n", {"estimator": "empirical"}, "line 2: label 'maybe' is not one of LABEL_0, LABEL_1"),
-        ("a\n", {"estimator": "hutchinson"}, "unknown estimator 'hutchinson'; known: exact, monte-carlo, empirical"),
+        (
+            "a\n",
+            {"estimator": "hutchinson"},
+            "known: auto, exact, signs, monte-carlo, empirical",
+        ),
         ("a\n", {"device": "quantum"}, "device 'quantum' cannot be used"),
     ],
 )

@@ -43,6 +43,10 @@ def test_a_list_is_text_with_commas_also_in_a_part_that_is_absent():
     ("values", "message"),
     [
         ({"stages.0.epocs": 1}, "unknown configuration path 'stages.0.epocs'; did you mean stages.0.epochs"),
+        (
+            {"measure.estimator": "exact", "measure.estimator_draws": 2},
+            "draws=2 needs an estimator that draws",
+        ),
         ({"zzz": 1}, "unknown configuration path 'zzz'; the paths are listed"),
         ({"stages.0.epochs": "many"}, "stages.0.epochs: input should be a valid integer.*'many'"),
         ({"stages.0.epochs": 0}, "stages.0.epochs: input should be greater than or equal to 1, got 0"),
@@ -89,3 +93,9 @@ def test_blanks_around_the_items_of_a_list_do_not_count():
     assert config.data.languages == ("zh-CN", "pt_BR")
     assert config.measure.expansion.sigmas == (1e-3, 1e-2)
     assert config.data.train_examples is None
+
+
+def test_the_estimator_of_the_trace_is_passed_on_under_the_names_of_fisher_trace():
+    assert TrialConfig().measure.trace_options() == {}
+    values = {"measure.estimator": "monte_carlo", "measure.estimator_draws": 3}
+    assert with_values(TrialConfig(), values).measure.trace_options() == {"estimator": "monte_carlo", "samples": 3}

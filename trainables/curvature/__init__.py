@@ -10,7 +10,7 @@ from trainables.curvature.penalty import (
     unique_embedding_rows,
 )
 from trainables.curvature.second_derivatives import require_second_derivatives
-from trainables.curvature.trace import fisher_trace
+from trainables.curvature.trace import fisher_trace, reason_against_fast_path
 
 __all__ = [
     "Estimator",
@@ -22,6 +22,7 @@ __all__ = [
     "fisher_trace",
     "kl_expansion",
     "penalty_forward",
+    "reason_against_fast_path",
     "require_second_derivatives",
     "sample_labels",
     "squared_mean_score",

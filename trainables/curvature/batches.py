@@ -76,37 +76,44 @@ def _checked_size(number: int, batch: Mapping[str, Any], first: int) -> int:
     return int(batch[next(iter(batch))].shape[0])
 
 
-def attended_length(example: Example) -> int:
-    """Positions up to the last attended one; what follows has no influence on a masked encoder.
+def attended_length(example: Example, pad_token: int | None = None) -> int:
+    """Positions without the padding at the end, which has no influence on a masked model.
 
     Args:
         example: Model inputs ``[1, length]``.
+        pad_token: Token of the padding, to keep what is not attended to but another token: it may mean something to a
+            model that looks for its last token; None keeps nothing.
 
     Returns:
         At least 1.
     """
-    mask = example.get("attention_mask")
+    mask, ids = example.get("attention_mask"), example["input_ids"]
     if mask is None:
-        return example["input_ids"].shape[1]
-    return int(mask[0].nonzero()[-1]) + 1
+        return ids.shape[1]
+    kept = mask[0].bool() if pad_token is None else mask[0].bool() | (ids[0] != pad_token)
+    return int(kept.nonzero()[-1]) + 1
 
 
-def chunks(examples: Examples, pad_token: int) -> Iterator[tuple[list[int], Example]]:
+def chunks(examples: Examples, pad_token: int, *, wary: bool = False) -> Iterator[tuple[list[int], Example]]:
     """Batches of examples of nearly equal length, longest first, without padding that all of them share.
 
     Longest first, because then memory that is not enough shows at once. No chunk has more examples or positions than
-    the largest batch of the input. A chunk ends early when the next example would be padded by more than an eighth
-    of its width, unless the chunk is too small to keep a matrix product busy.
+    the largest batch of the input. A chunk ends early when the next example would be padded by more than an eighth of
+    its width, unless the chunk is too small to keep a matrix product busy.
 
     Args:
         examples: What to batch; every input ``[1, length]``.
         pad_token: Token that fills up ``input_ids``; it is not attended to.
+        wary: For a model that nobody has seen: keep tokens that are not attended to unless they are ``pad_token``, and
+            put the shortest example beside the longest, so that the first chunk shows what padding does.
 
     Yields:
         Example numbers, and the inputs ``[chunk, width]``.
     """
-    lengths = [attended_length(example) for example in examples.inputs]
+    lengths = [attended_length(example, pad_token if wary else None) for example in examples.inputs]
     order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+    if wary:
+        order.insert(1, order.pop())
     chunk: list[int] = []
     for i in order:
         if chunk:
@@ -114,7 +121,9 @@ def chunks(examples: Examples, pad_token: int) -> Iterator[tuple[list[int], Exam
             full = size > examples.max_rows or size * width > examples.max_positions
             # Without a mask padding would be attended to, so only equal lengths go together.
             unmasked = "attention_mask" not in examples.inputs[i] and lengths[i] != width
-            if full or unmasked or (lengths[i] < width - width // 8 and len(chunk) * width >= _BUSY):
+            short = lengths[i] < width - width // 8 and len(chunk) * width >= _BUSY
+            beside_longest = wary and i == order[1] and len(chunk) == 1
+            if full or unmasked or (short and not beside_longest):
                 yield chunk, _stack(examples, chunk, lengths, pad_token)
                 chunk = []
         chunk.append(i)
@@ -126,7 +135,7 @@ _BUSY = 512  # positions; below this a chunk's matrix products run far from full
 
 def _stack(examples: Examples, chunk: list[int], lengths: list[int], pad_token: int) -> Example:
     """Pad the rows of a chunk to its longest."""
-    width = lengths[chunk[0]]
+    width = max(lengths[i] for i in chunk)
     keys = examples.inputs[chunk[0]].keys()
     fill = {"input_ids": pad_token}
     out = {}

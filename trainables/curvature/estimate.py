@@ -18,14 +18,24 @@ class Estimator(enum.StrEnum):
     """Which labels the squared scores are taken at. Costs are backward passes of a batch, after one forward.
 
     Attributes:
+        AUTO: ``exact`` up to five classes, ``signs`` above.
         EXACT: Expectation over the model's own labels: Tr(F) without label noise; num_classes - 1 passes.
-        MONTE_CARLO: Labels sampled from the model: unbiased for Tr(F); one pass a sample.
+        SIGNS: Random signs over the directions of ``exact``: unbiased for Tr(F), whatever the number of classes and the
+            model's confidence; one pass a draw.
+        MONTE_CARLO: Labels sampled from the model: unbiased for Tr(F), but useless for confident models; one pass a
+            draw. Also spelled ``monte_carlo``.
         EMPIRICAL: Observed labels: the trace of the empirical Fisher, another quantity, never Tr(F); one pass.
     """
 
+    AUTO = "auto"
     EXACT = "exact"
+    SIGNS = "signs"
     MONTE_CARLO = "monte-carlo"
     EMPIRICAL = "empirical"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Estimator | None:
+        return cls.MONTE_CARLO if value == "monte_carlo" else None
 
 
 class SlowPathWarning(UserWarning):
@@ -49,16 +59,17 @@ class TraceEstimate:
     """Mean over examples of the sum over parameters of squared scores.
 
     Attributes:
-        value: The mean over examples (squared nats per squared parameter unit). Tr(F) for the estimators ``exact``
-            and ``monte-carlo``; for ``empirical`` the trace of the empirical Fisher.
-        standard_error: Of ``value`` over examples, the sampling of labels included; NaN for a single example.
+        value: The mean over examples (squared nats per squared parameter unit). Tr(F) for the estimators ``exact``,
+            ``signs`` and ``monte-carlo``; for ``empirical`` the trace of the empirical Fisher.
+        standard_error: Of ``value``, from the spread of ``per_example``, so that the choice of the examples and the
+            draws of signs or labels, which are independent between examples, are both in it; NaN for a single example.
         per_example: float64 ``[num_examples]`` on the CPU, in the order of the input.
         num_examples: Examples that ``value`` is a mean of.
         num_classes: Labels of the model.
         num_parameters: Entries of the parameters that require a gradient; the others do not count.
         per_layer: Parts of ``value`` by layer group, in the order of the network: ``embeddings``, ``layer.0`` ...,
             ``pooler``, ``classifier``, and ``other`` for what no name assigns. They sum to ``value``.
-        estimator: Which labels were used.
+        estimator: Which labels were used; never ``auto``.
         path: ``fast`` (ghost norms) or ``slow`` (a loop over examples).
         seconds: Wall-clock time.
         note: Why the slow path was taken and what it costs; None on the fast path.
@@ -93,7 +104,7 @@ def summarize(
         parts: Layer group to float64 ``[num_examples]``.
         num_classes: Labels of the model.
         num_parameters: Entries of the parameters that require a gradient.
-        estimator: Which labels were used.
+        estimator: Which labels were used; never ``auto``.
         path: Which path was taken.
         seconds: Wall-clock time.
         note: Reason for the slow path, or None.

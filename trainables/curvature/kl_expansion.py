@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from trainables.curvature.estimate import TraceEstimate
+from trainables.curvature.estimate import Estimator, TraceEstimate
 from trainables.curvature.loop import logits_of
 from trainables.curvature.trace import fisher_trace
 from trainables.errors import InputError
@@ -121,7 +121,7 @@ def kl_expansion(
     twin: Any = copy.deepcopy(model).double().eval()
     if hasattr(twin, "set_attn_implementation"):
         twin.set_attn_implementation("eager")
-    trace = fisher_trace(twin, batches)
+    trace = fisher_trace(twin, batches, estimator=Estimator.EXACT)
     ordered = tuple(sorted(sigmas))
     kl = torch.zeros(draws, len(ordered), dtype=torch.float64)
     quadratic = torch.zeros(draws, dtype=torch.float64)

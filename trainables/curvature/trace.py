@@ -2,8 +2,8 @@
 
     Tr(F) = mean over x of  sum_y p(y|x) ||grad log p(y|x)||^2
 
-over every parameter that requires a gradient, in evaluation mode. Owns the choice of path and of cotangents; the layer
-rules are in ``ghost``, the fallback in ``loop``.
+over every parameter that requires a gradient, in evaluation mode. Owns the choice of path; the directions in logit
+space are in ``cotangents``, the rules in ``rules``, the fallback in ``loop``.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from trainables.curvature import families
 from trainables.curvature.batches import Examples, read_examples
+from trainables.curvature.cotangents import Cotangents
 from trainables.curvature.estimate import Estimator, SlowPathWarning, TraceEstimate, layer_group, summarize
-from trainables.curvature.ghost import NoRule
+from trainables.curvature.operations import NoRule
 from trainables.curvature.paths import Measurement
 from trainables.errors import InputError
 
@@ -28,7 +28,7 @@ def fisher_trace(
     model: nn.Module,
     batches: Iterable[Mapping[str, Any]],
     *,
-    estimator: Estimator | str = Estimator.EXACT,
+    estimator: Estimator | str = Estimator.AUTO,
     samples: int = 1,
     generator: torch.Generator | None = None,
     slow: Literal["allow", "error"] = "allow",
@@ -39,10 +39,14 @@ def fisher_trace(
     Exact: with ``S S^T = diag(p) - p p^T`` (one column fewer than classes), an example's trace is the sum over the
     columns of ``||J^T s_k||^2``, J the Jacobian of its logits. Parameters are frozen for the measurement, so that a
     backward pass carries activations' gradients only, and the norms come from Gram matrices. Cost: one forward pass and
-    ``num_classes - 1`` (``exact``), ``samples`` (``monte-carlo``) or 1 (``empirical``) such backward passes.
+    ``num_classes - 1`` (``exact``), ``samples`` (``signs``, ``monte-carlo``) or 1 (``empirical``) such passes.
 
-    BERT, XLM-RoBERTa, RoBERTa, DistilBERT and ELECTRA sequence classifiers are measured this way. Any other model is
-    measured by a loop over examples: the same number, about 4 times slower, with a :class:`SlowPathWarning`.
+    Signs: ``E ||J^T S e||^2 = Tr(F)`` for random signs ``e``: one direction for any number of classes.
+
+    Every model whose operations on parameters have a rule is measured this way: products, lookups, norms in any
+    spelling, and what examples share, such as tables of positions. Before the first number two examples are also
+    measured by a loop over examples; where that differs by more than 1e-4 (float32), or there is no rule, all are: the
+    right number, about 4 times slower, with a :class:`SlowPathWarning` that says why.
     The model and the random generators are left as found, also after an error.
 
     Args:
@@ -51,9 +55,11 @@ def fisher_trace(
         batches: Mappings from argument names to tensors ``[batch, ...]``, as a tokenizer makes them. Any order and
             padding: examples are sorted by length and padding is trimmed. No chunk is larger than the largest batch.
             ``labels`` are read by ``empirical`` and ignored otherwise.
-        estimator: ``exact``, ``monte-carlo`` or ``empirical``. Only the first two are Tr(F).
-        samples: Labels an example, for ``monte-carlo``.
-        generator: CPU generator of those labels; None is a fresh one with seed 0. The labels do not depend on batching.
+        estimator: ``auto`` (``exact`` up to five classes, ``signs`` above), ``exact``, ``signs``, ``monte-carlo`` or
+            ``empirical``. All but the last are Tr(F).
+        samples: Draws an example, for ``signs`` and ``monte-carlo``.
+        generator: CPU generator of the draws; None is a fresh one with seed 0, so that measurements of the same
+            examples are comparable. The draws do not depend on batching.
         slow: ``error`` forbids the loop over examples.
         progress: Called with (examples done, examples) after each chunk.
 
@@ -79,18 +85,17 @@ def fisher_trace(
         kind = Estimator(estimator)
     except ValueError:
         raise InputError(f"unknown estimator {estimator!r}; known: {', '.join(Estimator)}") from None
-    if samples < 1 or (samples > 1 and kind is not Estimator.MONTE_CARLO):
-        raise InputError(f"samples must be 1 or more, and 1 unless the estimator is monte-carlo, got {samples}")
+    if samples < 1 or (samples > 1 and kind in (Estimator.EXACT, Estimator.EMPIRICAL)):
+        raise InputError(
+            f"samples must be 1 or more, and 1 unless the estimator is signs or monte-carlo, got {samples}"
+        )
     groups = _groups(model)
     examples = read_examples(batches)
-    uniforms = None
-    if kind is Estimator.MONTE_CARLO:
-        generator = generator or torch.Generator().manual_seed(0)
-        uniforms = torch.rand(len(examples.inputs), samples, generator=generator, dtype=torch.float64)
     if kind is Estimator.EMPIRICAL and any(label is None for label in examples.labels):
         raise InputError("the empirical Fisher needs observed labels: give each batch a tensor 'labels'")
-    measurement = Measurement(model, examples, kind, uniforms, groups, progress)
-    reason = families.reason_against(model) or _reason_against_inputs(examples)
+    cotangents = Cotangents(examples, kind, samples, generator or torch.Generator().manual_seed(0))
+    measurement = Measurement(model, examples, cotangents, groups, progress)
+    reason = _reason_against_inputs(examples)
     if reason is None:
         try:
             measurement.fast()
@@ -105,13 +110,39 @@ def fisher_trace(
         measurement.slow()
     return summarize(
         measurement.parts,
-        num_classes=measurement.num_classes,
+        num_classes=cotangents.num_classes,
         num_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
-        estimator=kind,
+        estimator=cotangents.estimator,
         path="fast" if note is None else "slow",
         seconds=time.perf_counter() - start,
         note=note,
     )
+
+
+def reason_against_fast_path(model: nn.Module) -> str | None:
+    """Why :func:`fisher_trace` would measure a model by the slow loop: tried on two short examples.
+
+    Args:
+        model: A classifier whose output has ``logits``.
+
+    Returns:
+        The reason, or None where the fast path has proven itself.
+
+    Raises:
+        InputError: As :func:`fisher_trace`.
+    """
+    config: Any = getattr(model, "config", None)
+    end = getattr(config, "eos_token_id", None)
+    ids = torch.full((2, 6), 7 % max(getattr(config, "vocab_size", 8), 1))
+    ids[:, -1] = end if isinstance(end, int) else ids[0, 0]
+    device = next(model.parameters()).device
+    examples = read_examples([{"input_ids": ids.to(device), "attention_mask": torch.ones_like(ids, device=device)}])
+    cotangents = Cotangents(examples, Estimator.SIGNS, 1, torch.Generator().manual_seed(0))
+    try:
+        Measurement(model, examples, cotangents, _groups(model), None).fast()
+    except NoRule as error:
+        return str(error)
+    return None
 
 
 def _groups(model: nn.Module) -> dict[str, str]:
@@ -134,11 +165,14 @@ def _groups(model: nn.Module) -> dict[str, str]:
     return groups
 
 
+_INPUTS = frozenset({"input_ids", "attention_mask", "token_type_ids", "position_ids"})
+
+
 def _reason_against_inputs(examples: Examples) -> str | None:
     keys = examples.inputs[0].keys()
     for example in examples.inputs:
-        if example.keys() != keys or not keys <= families.INPUTS or "input_ids" not in keys:
-            return f"the inputs are {', '.join(example)}, and only {', '.join(sorted(families.INPUTS))} have rules"
+        if example.keys() != keys or not keys <= _INPUTS or "input_ids" not in keys:
+            return f"the inputs are {', '.join(example)}, and only {', '.join(sorted(_INPUTS))} have rules"
         if any(value.ndim != 2 for value in example.values()):
             return "an input is not of the form [examples, length]"
     return None

@@ -47,10 +47,14 @@ def labelled(*labels: Any, dtype: torch.dtype = torch.long) -> dict[str, torch.T
         (
             [make_batch()],
             {"estimator": "hutchinson"},
-            "unknown estimator 'hutchinson'; known: exact, monte-carlo, empirical",
+            "unknown estimator 'hutchinson'; known: auto, exact, signs, monte-carlo, empirical",
         ),
-        ([make_batch()], {"samples": 0}, "samples must be 1 or more, and 1 unless the estimator is monte-carlo, got 0"),
-        ([make_batch()], {"samples": 2}, "samples must be 1 or more, and 1 unless"),
+        (
+            [make_batch()],
+            {"samples": 0},
+            "1 or more, and 1 unless the estimator is signs or monte-carlo, got 0",
+        ),
+        ([make_batch()], {"samples": 2, "estimator": "exact"}, "samples must be 1 or more, and 1 unless"),
         ([make_batch()], {"estimator": "empirical"}, "needs observed labels: give each batch a tensor 'labels'"),
         (
             [labelled(0, 3)],

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.reference import double, squared_scores_at
-from tests.trainables.curvature.cases import FAMILIES, make_batch, make_model
+from tests.trainables.curvature.cases import FAMILIES, make_batch, make_model, one_at_a_time
 from trainables.curvature import Estimator, fisher_trace
 
 
@@ -66,7 +66,7 @@ def test_equal_seeds_give_equal_labels_whatever_the_batching_and_the_path() -> N
     seeded = torch.Generator().manual_seed(0)
     singles = [{key: value[i : i + 1] for key, value in batch.items()} for i in range(5)]
     second = fisher_trace(model, singles, estimator="monte-carlo", samples=3, generator=seeded)
-    model.classifier.register_forward_hook(lambda *_: None)
+    one_at_a_time(model)
     with pytest.warns(UserWarning, match="slow path"):
         third = fisher_trace(model, [batch], estimator="monte-carlo", samples=3)
     torch.testing.assert_close(second.per_example, first.per_example, rtol=1e-10, atol=0.0)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.trainables.curvature.cases import make_batch, make_model
+from tests.trainables.curvature.cases import make_batch, make_model, one_at_a_time
 from trainables.curvature import NonFiniteLogits, fisher_penalty, fisher_trace, kl_expansion
 from trainables.errors import InputError
 
@@ -58,7 +58,7 @@ def model() -> Any:
 @pytest.mark.parametrize("slow", [False, True])
 def test_after_a_measurement(model: Any, estimator: str, slow: bool) -> None:
     if slow:
-        model.classifier.register_forward_hook(lambda *_: None)
+        one_at_a_time(model)
     batch = {**make_batch(), "labels": torch.tensor([0, 1, 2, 0, 1])}
     before = state(model)
     if slow:
@@ -72,7 +72,7 @@ def test_after_a_measurement(model: Any, estimator: str, slow: bool) -> None:
 @pytest.mark.parametrize("slow", [False, True])
 def test_after_an_exception_in_the_model(model: Any, slow: bool) -> None:
     if slow:
-        model.classifier.register_forward_hook(lambda *_: None)
+        one_at_a_time(model)
     batch = make_batch()
     batch["input_ids"][2, 1] = 10_000
     before = state(model)
@@ -111,7 +111,7 @@ def test_measurement_inside_no_grad_inference_mode_and_autocast(model: Any) -> N
 def test_slow_path_inside_inference_mode() -> None:
     model = make_model()
     expected = fisher_trace(model, [make_batch()]).per_example
-    model.classifier.register_forward_hook(lambda *_: None)
+    one_at_a_time(model)
     with torch.inference_mode(), pytest.warns(UserWarning, match="slow path"):
         found = fisher_trace(model, [make_batch()]).per_example
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=0.0)

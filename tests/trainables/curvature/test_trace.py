@@ -7,7 +7,7 @@ import torch
 
 from tests.reference import double, fisher_trace_by_loop, fisher_trace_by_parameter
 from tests.trainables.curvature.cases import FAMILIES, make_batch, make_model
-from trainables.curvature import fisher_trace, ghost
+from trainables.curvature import fisher_trace, ghost, rules
 from trainables.curvature.estimate import layer_group
 
 EXACT = {"rtol": 1e-10, "atol": 0.0}
@@ -95,8 +95,8 @@ def test_padding_on_the_left_is_not_trimmed() -> None:
 
 def test_long_inputs_take_the_direct_product(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    direct = ghost._direct
-    monkeypatch.setattr(ghost, "_direct", lambda *a: calls.append(1) or direct(*a))
+    direct = rules.norms_directly
+    monkeypatch.setattr(rules, "norms_directly", lambda *a: calls.append(1) or direct(*a))
     model, batch = double(make_model()), make_batch(length=40, rows=3)
     estimate = fisher_trace(model, [batch])
     assert calls
@@ -150,9 +150,9 @@ def test_logistic_regression_by_hand() -> None:
 
 
 def test_rounding_does_not_make_a_norm_negative() -> None:
-    norms = ghost.GhostNorms(make_model(), {"classifier.weight": "classifier"}, passes=2)
-    norms._add("classifier.weight", torch.tensor([-1e-12, 2.0]))
-    assert norms._sums["classifier"].tolist() == [0.0, 2.0]
+    norms = ghost.GhostNorms(make_model(), {"classifier.weight": "classifier"}, (), rules.RULES, passes=2)
+    norms.add(ghost.Source(torch.zeros(2), None, "classifier.weight"), torch.tensor([-1e-12, 2.0]))
+    assert norms._norms["classifier"].tolist() == [0.0, 2.0]
 
 
 def test_an_example_without_curvature_has_none() -> None:

@@ -1,0 +1,122 @@
+"""What a model's forward pass does with its parameters: which operations, in which order, and what examples share.
+
+A value is *shared* when it is computed from parameters alone: a norm's ``1 + weight``, a table of positions, a bias of
+relative distances. It becomes *batched* where it meets the examples. Nothing about a class of module is known here; the
+operations are seen one by one, as torch dispatches them.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+
+class NoRule(Exception):
+    """The forward pass did something that the rules do not cover."""
+
+
+class Kind(enum.Enum):
+    """What comes out of an operation on parameters."""
+
+    OTHER = "no gradient"
+    SHARED = "shared by the examples"
+    BATCHED = "one row or more an example"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One operation on a parameter, or on a value that was computed from parameters alone.
+
+    Attributes:
+        name: Of the function, as torch has it.
+        kind: Of the result.
+        dims: Dimensions of the result.
+        parameters: Names of the parameters among the arguments.
+    """
+
+    name: str
+    kind: Kind
+    dims: int
+    parameters: tuple[str, ...]
+
+
+def tensors_in(args: Iterable[Any], kwargs: Mapping[str, Any]) -> Iterator[Tensor]:
+    """The tensors among a function's arguments, those in lists included.
+
+    Args:
+        args: Positional arguments.
+        kwargs: Named arguments.
+
+    Yields:
+        Tensors.
+    """
+    for arguments in (args, kwargs.values()):
+        for value in arguments:
+            if isinstance(value, Tensor):
+                yield value
+            elif isinstance(value, (list, tuple)):
+                yield from (item for item in value if isinstance(item, Tensor))
+
+
+class Rehearsal(TorchFunctionMode):
+    """Watches one forward pass of a number of rows that divides no other size, and so tells batched from shared.
+
+    Args:
+        parameters: The parameters that count, by name.
+        rows: Rows of the forward pass, from :func:`telling_rows`.
+    """
+
+    def __init__(self, parameters: Mapping[str, Tensor], rows: int) -> None:
+        super().__init__()
+        self.calls: list[Call] = []
+        self._rows = rows
+        self._names = {id(parameter): name for name, parameter in parameters.items()}
+        self._shared: dict[int, Tensor] = {id(parameter): parameter for parameter in parameters.values()}
+
+    def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        if not torch.is_grad_enabled():
+            return result
+        touched = [id(tensor) for tensor in tensors_in(args, kwargs) if id(tensor) in self._shared]
+        if touched:
+            kind, dims = self._kind(result)
+            names = tuple(self._names[key] for key in touched if key in self._names)
+            self.calls.append(Call(func.__name__, kind, dims, names))
+        return result
+
+    def _kind(self, result: Any) -> tuple[Kind, int]:
+        found = [tensor for tensor in tensors_in((result,), {}) if tensor.requires_grad]
+        if not found:
+            return Kind.OTHER, 0
+        if all(tensor.ndim > 0 and tensor.shape[0] % self._rows == 0 for tensor in found):
+            return Kind.BATCHED, found[0].ndim
+        self._shared |= {id(tensor): tensor for tensor in found}
+        return Kind.SHARED, found[0].ndim
+
+
+def telling_rows(model: nn.Module, width: int) -> int:
+    """A number of rows by which a batched tensor is known from its first size.
+
+    Args:
+        model: The model.
+        width: Positions of an example.
+
+    Returns:
+        A prime that divides no size of a parameter or buffer, nor a size that comes from the positions.
+
+    Raises:
+        NoRule: There is none among the small primes.
+    """
+    sizes = {size for tensor in (*model.parameters(), *model.buffers()) for size in tensor.shape}
+    sizes |= {width + k for k in range(-2, 3)} | {2 * width + k for k in range(-2, 3)} | {width * width}
+    for prime in (7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97):
+        if all(size % prime for size in sizes if size > 0):
+            return prime
+    raise NoRule("its sizes are such that no number of rows tells a batched value from a shared one")

@@ -1,0 +1,221 @@
+"""The fast path proves itself: before its first number two examples are also measured by the loop.
+
+What is proven is a model's structure, once: its weights may change, as they do along a training, its modules, hooks,
+settings and the set of its trainable parameters may not.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trainables.curvature.batches import Example
+from trainables.curvature.ghost import GhostNorms
+from trainables.curvature.loop import logits_of
+from trainables.curvature.operations import Call, NoRule, Rehearsal, telling_rows
+
+TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-6}  # relative; many models normalise in float32
+_WIDTH = 16  # positions of a rehearsal
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """What a forward pass does.
+
+    Attributes:
+        calls: Its operations on parameters.
+        num_classes: Of its logits.
+    """
+
+    calls: tuple[Call, ...]
+    num_classes: int
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the loop found for one example.
+
+    Attributes:
+        logits: ``[1, classes]``.
+        cotangent: ``[1, classes]``.
+        norms: Layer group to squared norm.
+    """
+
+    logits: Tensor
+    cotangent: Tensor
+    norms: dict[str, float]
+
+
+Ways = dict[bool, Rehearsed]
+"""By whether an example is padded: many models leave out what a mask of ones would do."""
+
+_PROVEN: weakref.WeakKeyDictionary[nn.Module, tuple[Hashable, Ways]] = weakref.WeakKeyDictionary()
+
+
+def structure(model: nn.Module, groups: Mapping[str, str]) -> Hashable:
+    """What a proof rests on.
+
+    Args:
+        model: The model.
+        groups: The parameters that count.
+
+    Returns:
+        Equal for as long as the model computes the same function of its weights.
+    """
+    modules = []
+    for name, module in model.named_modules():
+        hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
+        settings = tuple(
+            (key, value) for key, value in vars(module).items() if isinstance(value, (bool, int, float, str))
+        )
+        own = (id(vars(module).get("forward")), id(module._compiled_call_impl), *(tuple(map(id, h)) for h in hooks))
+        modules.append((name, type(module), own, tuple(s for s in settings if s[0] != "training")))
+    parameters = tuple((name, id(p), p.dtype, p.device) for name, p in model.named_parameters(remove_duplicate=False))
+    config: Any = getattr(model, "config", None)
+    written = config.to_json_string(use_diff=False) if hasattr(config, "to_json_string") else ""
+    attention = getattr(config, "_attn_implementation", None)
+    return (tuple(modules), parameters, tuple(groups), written, attention)
+
+
+def proven(model: nn.Module, of: Hashable) -> Ways:
+    """The proven ways through a model.
+
+    Args:
+        model: The model.
+        of: Its structure.
+
+    Returns:
+        Those so far, kept for as long as the model lives; add to them what is proven.
+    """
+    found = _PROVEN.get(model)
+    if found is None or found[0] != of:
+        found = _PROVEN[model] = (of, {})
+    return found[1]
+
+
+def is_padded(inputs: Example) -> bool:
+    """Whether an example does not attend to all positions.
+
+    Args:
+        inputs: Model inputs ``[rows, positions]``.
+
+    Returns:
+        Also False where there is no mask.
+    """
+    return "attention_mask" in inputs and not bool(inputs["attention_mask"].all())
+
+
+def short_rows(model: nn.Module, inputs: Example, pad_token: int) -> Example:
+    """The first attended positions of an example, as many times as tells batched from shared values.
+
+    Args:
+        model: The model.
+        inputs: Model inputs ``[rows, positions]``; the second row is read, or the only one.
+        pad_token: Token of the padding.
+
+    Returns:
+        Model inputs; padded as ``inputs`` are.
+
+    Raises:
+        NoRule: There is no such number of rows.
+    """
+    one = {key: value[1:2] if len(value) > 1 else value for key, value in inputs.items()}
+    mask = one.get("attention_mask", torch.ones_like(one["input_ids"]))
+    columns = mask[0].nonzero()[:, 0][:_WIDTH]
+    short = {key: value[:, columns] for key, value in one.items()}
+    rows = telling_rows(model, len(columns) + is_padded(inputs))
+    short = {key: value.repeat(rows, 1) for key, value in short.items()}
+    if is_padded(inputs):
+        fill = {"input_ids": pad_token}
+        short = {key: nn.functional.pad(value, (0, 1), value=fill.get(key, 0)) for key, value in short.items()}
+    return short
+
+
+def rehearse(model: nn.Module, groups: Mapping[str, str], inputs: Example) -> Rehearsed:
+    """Watch one forward pass.
+
+    Args:
+        model: In evaluation mode, not frozen.
+        groups: The parameters that count.
+        inputs: From :func:`short_rows`.
+
+    Returns:
+        What it does.
+
+    Raises:
+        NoRule: The model is compiled, or its forward pass fails.
+        IndexError: An id is outside the model's tables.
+    """
+    for name, module in model.named_modules():
+        if module._compiled_call_impl is not None or type(module).__name__ == "OptimizedModule":
+            raise NoRule(f"{name or 'the model'} is compiled")
+    rows = len(inputs["input_ids"])
+    counted = {name: parameter for name, parameter in model.named_parameters() if name in groups}
+    try:
+        with Rehearsal(counted, rows) as watched:
+            logits = logits_of(model(**inputs))
+    except (NoRule, IndexError):
+        raise
+    except Exception as error:
+        raise NoRule(f"on several examples at a time it raised {one_line(error)}") from error
+    if len(logits) != rows:
+        raise NoRule("its logits are not one row an example")
+    return Rehearsed(tuple(watched.calls), logits.shape[1])
+
+
+def cotangent(place: int, num_classes: int) -> Tensor:
+    """A direction in logit space in which every parameter shows, whatever the model predicts.
+
+    Args:
+        place: Number of the example in the proof.
+        num_classes: Of the model.
+
+    Returns:
+        ``[1, classes]``, float64.
+    """
+    return torch.randn(1, num_classes, generator=torch.Generator().manual_seed(place), dtype=torch.float64)
+
+
+def check(ghost: GhostNorms, logits: Tensor, expected: list[Expected]) -> None:
+    """Compare the first examples of a chunk with what the loop found.
+
+    Args:
+        ghost: After its forward pass.
+        logits: Of the chunk; their graph is kept.
+        expected: For its first rows.
+
+    Raises:
+        NoRule: They differ.
+    """
+    cotangents = torch.zeros_like(logits)
+    for row, one in enumerate(expected):
+        cotangents[row] = one.cotangent[0]
+    found = ghost.backward(logits, cotangents, last=False)
+    tolerance = TOLERANCE[logits.dtype]
+    for row, one in enumerate(expected):
+        total = sum(one.norms.values())
+        off = max(abs(float(found[g][row]) - norm) if g in found else norm for g, norm in one.norms.items())
+        change = float((logits[row].detach() - one.logits[0]).abs().max() / one.logits.abs().max().clamp(min=1.0))
+        if not off <= tolerance * total or not change <= 10 * tolerance:
+            raise NoRule(
+                f"an example measured both ways differs by {off / total if total else off:.0e} of its value and "
+                f"{change:.0e} in its logits"
+            )
+
+
+def one_line(error: Exception) -> str:
+    """An exception in one line.
+
+    Args:
+        error: Any.
+
+    Returns:
+        Its kind and the start of its message.
+    """
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:120] if lines else ''}"
