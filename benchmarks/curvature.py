@@ -83,8 +83,8 @@ FASTER = (("vmap, chunks of 8", 4.0), ("loop", 2.5))
 
 _GATED = {"num_key_value_heads": 4, "head_dim": 64, "intermediate_size": 2048}
 FAMILIES: dict[str, tuple[float, dict[str, Any]]] = {
-    "bert": (0.80, {}),
-    "xlm-roberta": (0.80, {"max_position_embeddings": 514}),
+    "bert": (0.72, {}),
+    "xlm-roberta": (0.72, {"max_position_embeddings": 514}),
     "modernbert": (1.3, {"intermediate_size": 1152}),
     "eurobert": (1.3, {"num_key_value_heads": 12, "head_dim": 64}),
     "rembert": (1.3, {"input_embedding_size": 256, "output_embedding_size": 256}),

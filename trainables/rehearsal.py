@@ -104,7 +104,7 @@ class Rehearsal:
         with _said(model, config, "a prediction"):
             logits = predict(model, examples)
         with _said(model, config, "Tr(F)"):
-            fisher_trace(model, first_rows(model, examples, len(examples)))
+            fisher_trace(model, first_rows(model, examples, len(examples)), **config.measure.trace_options())
         start = {name: parameter.detach() for name, parameter in model.named_parameters()}
         trained = FineTuned(model, list(first_rows(model, examples, len(examples))), logits, start)
         for name in measure.rivals:
