@@ -59,7 +59,12 @@ BAR = 1.0
 TOLERANCE = 1e-3
 OURS = "ours"
 SEARCHES = {"Trainer's search": False, "Trainer's search, reused actors": True}
-BASE = {"data.stage2_examples": "0", "measure.trace_train": "false", "measure.rivals": ""}
+BASE = {
+    "data.stage2_examples": "0",
+    "measure.trace_train": "false",
+    "measure.rivals": "",
+    "measure.accuracy_every": "1",
+}
 
 Trials = dict[str, dict[str, float]]
 """Seed to what its trial found, under the same names for each way."""

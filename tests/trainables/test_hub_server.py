@@ -127,7 +127,8 @@ def test_the_next_command_goes_on_where_a_file_broke_off(server: Hub, capfd: pyt
     server.served.clear()
     folder = hub.fetch(model(), lambda folder: [])
     assert (folder / "model.safetensors").read_bytes() == WEIGHTS
-    assert server.served == [("model.safetensors", 300_000)]
+    # How far the first command came, a cut or two, depends on the order in which files are fetched side by side.
+    assert [first for name, first in server.served if name == "model.safetensors"] in ([300_000], [600_000])
 
 
 def test_a_hub_that_is_silent_in_the_middle(server: Hub) -> None:
