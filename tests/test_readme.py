@@ -27,7 +27,7 @@ SMALL = [
 
 def fisher_study(*arguments, cwd):
     return subprocess.run(
-        [sys.executable, "-m", "study", *arguments], cwd=cwd, capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, "-m", "study", *arguments], cwd=cwd, capture_output=True, text=True, timeout=600, check=False
     )
 
 
