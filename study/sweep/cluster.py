@@ -35,7 +35,8 @@ def session(resources: Resources) -> Iterator[Resources]:
         InputError: There is no such cluster, or no node of it can ever run one trial.
         KeyboardInterrupt: A signal came while Ray started.
     """
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the sweep says itself what failed
+    for library in ("ray.tune", "ray.train"):  # the sweep says itself what failed
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     if ray.is_initialized():
         yield _decide(resources)
         return
