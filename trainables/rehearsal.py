@@ -35,7 +35,7 @@ LOOKED_AT = 64
 """Rows among which the two shortest are found."""
 LONGEST = 24
 """Pieces at which they are cut."""
-TRAINING_ALONE = ("epochs", "batch_size", "accumulation", "clip", "selection", "optimizer")
+TRAINING_ALONE = ("epochs", "until", "batch_size", "accumulation", "clip", "selection", "optimizer")
 """What of a stage its loss does not depend on."""
 
 

@@ -71,8 +71,7 @@ def _trend(tables: StudyTables, dose: str, measured: str, family: str | None = N
     if family is not None:
         means = means.loc[means["family"] == family]
     ranks = means.groupby("family")[dose].rank()
-    number = from_association(headline(ranks, means[measured], means["family"]))
-    return number
+    return from_association(headline(ranks, means[measured], means["family"]))
 
 
 def _equivalence(tables: StudyTables) -> Number | None:
