@@ -103,6 +103,8 @@ def _fit(tables: StudyTables, numbers: dict[str, Number]) -> str:
     if lacking := int((~known).sum()):
         numbers["account.fit_unknown"] = count(lacking)
         text += ", of {account.fit_unknown} the training accuracy is not known"
+    if not numbers["account.unfit"].value:
+        return f"{text}."
     return f"{text}. Of those that have not, {{account.collapsed}} collapsed: they do no better than chance."
 
 
