@@ -113,18 +113,18 @@ def test_a_loss_that_is_nan(study: Study) -> None:
 
 
 def test_a_loss_that_is_infinite(study: Study) -> None:
-    study.arms = "baseline,l2=1e38"
+    study.arms = "baseline,fpen=1e39"
     done = study.type("run", *study.options)
     assert (done.code, done.err) == (3, "")
     found = records(study)
-    assert found["l2=1e+38"].state == "diverged"
-    assert found["l2=1e+38"].reason == "loss is inf at stage 0.en, step 0"
-    assert found["l2=1e+38"].measurements == {}
+    assert found["fpen=1e+39"].state == "diverged"
+    assert found["fpen=1e+39"].reason == "loss is inf at stage 0.en, step 0"
+    assert found["fpen=1e+39"].measurements == {}
     assert "2 trials planned: 1 complete, 1 diverged" in done.out
     kept = study.records()
     again = study.type("resume", "pawsx", "--retry", "diverged")
     assert again.code == 3
     after = records(study)
-    assert after["l2=1e+38"].reason == found["l2=1e+38"].reason
-    assert after["l2=1e+38"].provenance["run"] == "0002"
+    assert after["fpen=1e+39"].reason == found["fpen=1e+39"].reason
+    assert after["fpen=1e+39"].provenance["run"] == "0002"
     assert study.records()[found["baseline"].trial_id] == kept[found["baseline"].trial_id]
