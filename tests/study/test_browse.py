@@ -118,7 +118,7 @@ def test_a_plan_shows_the_space_of_slots_and_not_each_slot(small_study: StudyCon
 
 def test_a_plan_shows_arms_and_every_path() -> None:
     shown = text(*browse.plan_tables(load_study("quick")))
-    assert "quick: 27 trials" in shown
+    assert "quick: 29 trials" in shown
     assert "kl=0 kl=0.02 kl=0.039 kl=0.077 kl=0.15 kl=0.3" in shown
     for path, meaning in paths().items():
         assert path in shown
