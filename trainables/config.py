@@ -44,8 +44,9 @@ class ModelConfig(Frozen):
     revision: str | None = Field(None, description="commit or tag on the hub")
     num_hidden_layers: Count | None = Field(None, description="keep the first k encoder layers; null keeps all")
     dropout: DropoutConfig = Field(DropoutConfig(), description="dropout rates")
-    precision: Literal["auto", "float32"] = Field(
-        "auto", description="training passes; auto: bfloat16 autocast on GPUs that have it, else float32"
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="training and evaluation; auto: bfloat16 autocast where GPU or CPU have it and gain, else float32",
     )
 
 

@@ -10,6 +10,7 @@ from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
 from trainables.examples import Examples
+from trainables.precision import passes_in
 
 BATCH_SIZE = 64
 CURVATURE_BATCH = 32
@@ -33,20 +34,23 @@ class Evaluation:
     ece: float
 
 
-def predict(model: PreTrainedModel, examples: Examples, limit: int | None = None) -> torch.Tensor:
+def predict(
+    model: PreTrainedModel, examples: Examples, limit: int | None = None, dtype: torch.dtype = torch.float32
+) -> torch.Tensor:
     """Logits in evaluation mode.
 
     Args:
         model: The model.
         examples: The split.
         limit: Only its first so many rows; None takes all.
+        dtype: Format of the passes, as ``precision.training_dtype`` decides.
 
     Returns:
         float32 logits ``[examples, num_classes]`` on the CPU, in the order of the rows.
     """
     model.eval()
     logits = torch.empty(len(examples.labels[:limit]), model.config.num_labels)
-    with torch.no_grad():
+    with torch.no_grad(), passes_in(model.device, dtype):
         for indices in examples.by_length(BATCH_SIZE, limit):
             logits[indices] = model(**examples.inputs(indices, model.device)).logits.float().cpu()
     return logits
@@ -67,18 +71,21 @@ def first_rows(model: PreTrainedModel, examples: Examples, limit: int) -> Iterat
         yield examples.inputs(indices, model.device) | {"labels": examples.labels[indices].to(model.device)}
 
 
-def evaluate(model: PreTrainedModel, examples: Examples, limit: int | None = None) -> Evaluation:
+def evaluate(
+    model: PreTrainedModel, examples: Examples, limit: int | None = None, dtype: torch.dtype = torch.float32
+) -> Evaluation:
     """Evaluate a model on a split.
 
     Args:
         model: The model.
         examples: The split.
         limit: Only its first so many rows, whose order is one fixed draw; None takes all.
+        dtype: Format of the passes, as ``precision.training_dtype`` decides.
 
     Returns:
         Its quality.
     """
-    return score(predict(model, examples, limit), examples.labels[:limit])
+    return score(predict(model, examples, limit, dtype), examples.labels[:limit])
 
 
 def score(logits: torch.Tensor, labels: torch.Tensor) -> Evaluation:

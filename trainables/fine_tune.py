@@ -59,12 +59,12 @@ def fine_tune(
     streams = Streams(config.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = build_model(assets.model(config), config.model, len(data.labels), streams).to(device)
-    dtype = training_dtype(device, config.model)
+    dtype = training_dtype(device, config.model, assets.model(config).hidden_size)
     encoder = Encoder(assets.model(config).tokenizer, min(config.data.max_length, positions(model)))
     train = Examples(data.train, encoder, assets.files(config))
     validation = {language: Examples(rows, encoder) for language, rows in data.validation.items()}
 
-    held_out = HeldOut(data, encoder, validation, predictions)
+    held_out = HeldOut(data, encoder, validation, predictions, dtype)
 
     standing = Standing() if checkpoint is None else checkpoint.load(device)
     for point in standing.curves:
@@ -95,7 +95,7 @@ def fine_tune(
             model, train, validation[ENGLISH], config.stages[0], streams, 0, ENGLISH, record, trajectory.measure,
             dtype, standing.stage, on_epoch, config.measure.accuracy_every,
         )  # fmt: skip
-        standing.values |= _after_first_stage(model, train, validation, config, first, pretrained)
+        standing.values |= _after_first_stage(model, train, validation, config, first, pretrained, dtype)
         standing.values |= trajectory.finish(first.steps, standing.values)
         standing.values |= held_out.after_first_stage(model)
         standing.steps += first.steps
@@ -111,7 +111,9 @@ def fine_tune(
             model, target, validation[ENGLISH], config.stages[1], streams, 1, language, record, None,
             dtype, standing.stage, on_epoch,
         )  # fmt: skip
-        standing.values |= _after_second_stage(model, language, validation, standing.values, standing.english, config)
+        standing.values |= _after_second_stage(
+            model, language, validation, standing.values, standing.english, config, dtype
+        )
         standing.values |= held_out.after_second_stage(model, language)
         standing.steps += second.steps
         standing.finished.append(language)
@@ -130,10 +132,11 @@ def _after_first_stage(
     config: TrialConfig,
     stage: StageResult,
     pretrained: State,
+    dtype: torch.dtype,
 ) -> dict[str, float]:
     """Everything that is measured at the end of stage 0."""
-    on_train = evaluate(model, train)
-    logits = {language: predict(model, examples) for language, examples in validation.items()}
+    on_train = evaluate(model, train, dtype=dtype)
+    logits = {language: predict(model, examples, dtype=dtype) for language, examples in validation.items()}
     scores = {language: score(logits[language], examples.labels) for language, examples in validation.items()}
     majority = Counter(train.rows.labels).most_common(1)[0][1]
     values = {
@@ -208,9 +211,10 @@ def _after_second_stage(
     values: dict[str, float],
     english_state: State,
     config: TrialConfig,
+    dtype: torch.dtype,
 ) -> dict[str, float]:
     """Everything that is measured at the end of stage 1 in one language."""
-    logits, labels = predict(model, validation[language]), validation[language].labels
+    logits, labels = predict(model, validation[language], dtype=dtype), validation[language].labels
     found = score(logits, labels)
     before = values[f"accuracy.{language}"]
     halves = draw_halves(validation[ENGLISH].rows.first, config.data.seed)
@@ -226,7 +230,7 @@ def _after_second_stage(
         f"stage2.{language}.nll_before": values[f"nll.{language}"],
         f"stage2.{language}.nll_after": found.nll,
         f"stage2.{language}.distance": l2_norm(moved),
-        f"stage2.{language}.accuracy_en_after": evaluate(model, validation[ENGLISH]).accuracy,
+        f"stage2.{language}.accuracy_en_after": evaluate(model, validation[ENGLISH], dtype=dtype).accuracy,
         **gains,
     }
 

@@ -26,15 +26,22 @@ class HeldOut:
         encoder: Encodes them.
         validation: Language to validation examples.
         file: Keeps the predictions; None keeps none.
+        dtype: Format of the passes, as ``precision.training_dtype`` decides.
     """
 
     def __init__(
-        self, data: TaskData, encoder: Encoder, validation: Mapping[str, Examples], file: PredictionFile | None
+        self,
+        data: TaskData,
+        encoder: Encoder,
+        validation: Mapping[str, Examples],
+        file: PredictionFile | None,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         self._data = data
         self._test = {language: Examples(rows, encoder) for language, rows in data.test.items()}
         self._validation = validation
         self._file = file
+        self._dtype = dtype
 
     def after_first_stage(self, model: PreTrainedModel) -> dict[str, float]:
         """Score the test files, and keep the predictions.
@@ -69,11 +76,12 @@ class HeldOut:
         values: dict[str, float] = {}
         if (found := self._score(model, language, 1)) is not None:
             english = self._test[ENGLISH]
+            right = score(predict(model, english, dtype=self._dtype), english.labels).accuracy
             values = {
                 f"stage2.{language}.test_accuracy": found.accuracy,
                 f"stage2.{language}.test_f1": found.f1,
                 f"stage2.{language}.test_nll": found.nll,
-                f"stage2.{language}.test_accuracy_en": score(predict(model, english), english.labels).accuracy,
+                f"stage2.{language}.test_accuracy_en": right,
             }
         self._save()
         return values
@@ -89,7 +97,7 @@ class HeldOut:
     def _predict(
         self, model: PreTrainedModel, split: str, examples: Examples, rows: Sequence[int], language: str, stage: int
     ) -> torch.Tensor:
-        logits = predict(model, examples)
+        logits = predict(model, examples, dtype=self._dtype)
         if self._file is not None:
             self._file.add(split, language, stage, rows, examples.labels, logits)
         return logits

@@ -1,8 +1,8 @@
-"""The number format of the training passes: bfloat16 autocast where the GPU has it, else float32.
+"""The number format of training and evaluation passes: bfloat16 autocast where the device gains by it, else float32.
 
 Owns that one decision and the context that acts on it. Weights, gradients, optimiser, losses and their softmax,
-penalties, evaluation and every curvature number are float32 or better whatever is decided here: only the passes of
-``objective.Step`` enter the context, and they return float32 logits.
+penalties and every curvature number are float32 or better whatever is decided here: only the passes of
+``objective.Step`` and of ``evaluation.predict`` enter the context, and they return float32 logits.
 
 Two kinds of step make all their passes in float32:
 
@@ -13,10 +13,10 @@ Two kinds of step make all their passes in float32:
   adversarial embedding at its default radius, 11 times that of embedding noise of 1e-3; 0.2 % off for subword views).
 
 The rule is by step, not by trial or study, so a penalty of weight 0 still equals the baseline bit for bit, and the
-second stage is alike in all arms. What follows for comparisons: on a GPU with bfloat16 the trials of ``fpen`` lack a
+second stage is alike in all arms. What follows for comparisons: in bfloat16 the trials of ``fpen`` lack a
 rounding noise (relative size 2^-9 an activation) that the other arms have. It is the same for all weights of the arm,
 so correlations within families do not see it; a comparison between families does. Where that matters,
-``model.precision=float32`` gives every arm the same passes, at the cost of a GPU's faster format.
+``model.precision=float32`` gives every arm the same passes, at the cost of the faster format.
 """
 
 from __future__ import annotations
@@ -28,23 +28,53 @@ import torch
 
 from trainables.augmentations.view import ViewConfig
 from trainables.config import ModelConfig
+from trainables.errors import InputError
+
+NARROWEST = 128
+"""Hidden size from which a CPU's bfloat16 is worth it: at 96 a step gains a third at best, at 256 and above a half."""
 
 
-def training_dtype(device: torch.device, config: ModelConfig) -> torch.dtype:
-    """The format of a trial's training passes.
+def training_dtype(device: torch.device, config: ModelConfig, hidden_size: int) -> torch.dtype:
+    """The format of a trial's training and evaluation passes.
 
     Args:
         device: Where it trains.
         config: The model's configuration.
+        hidden_size: Width of the encoder's hidden states.
 
     Returns:
-        ``torch.bfloat16`` on a GPU that computes in it, unless the configuration asks for float32; else
-        ``torch.float32``.
+        ``torch.bfloat16`` where the configuration asks for it, and under ``auto`` on a GPU that computes in it and on
+        a CPU that does, for encoders wide enough to gain; else ``torch.float32``.
+
+    Raises:
+        InputError: The configuration asks for bfloat16, and the device does not compute in it.
     """
-    # Older GPUs emulate bfloat16, which is slower than float32 and no more exact.
-    if config.precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+    if config.precision == "float32":
+        return torch.float32
+    available = _has_bfloat16(device)
+    if config.precision == "bfloat16":
+        if not available:
+            kind = "GPU" if device.type == "cuda" else "CPU"
+            raise InputError(
+                f"model.precision=bfloat16, but the {kind} here does not compute in it; set model.precision=auto, "
+                "which takes it where a trial's machine has it"
+            )
         return torch.bfloat16
-    return torch.float32
+    gains = available and (device.type == "cuda" or hidden_size >= NARROWEST)
+    return torch.bfloat16 if gains else torch.float32
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    """Whether a device has instructions for it: emulation is slower than float32 and no more exact."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    found = torch.cpu.get_capabilities()
+    return bool(found.get("avx512_bf16") or found.get("amx_bf16")) and _onednn_has_bfloat16()
+
+
+def _onednn_has_bfloat16() -> bool:
+    """Whether oneDNN may use what the CPU has: ONEDNN_MAX_CPU_ISA can forbid it, and emulation is 6 times as slow."""
+    return bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 CONTINUOUS = frozenset(
@@ -73,7 +103,7 @@ def step_dtype(dtype: torch.dtype, fisher_acts: bool, consistency_view: ViewConf
 
 
 @contextmanager
-def training_pass(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
+def passes_in(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
     """Within the context a forward pass computes in a format; parameters keep theirs.
 
     Args:

@@ -27,6 +27,7 @@ from trainables.models.build import positions, quiet
 from trainables.models.settings import first_line
 from trainables.models.tables import check_inputs, fits
 from trainables.objective import objective
+from trainables.precision import training_dtype
 from trainables.seeding import Streams
 from trainables.step import Step
 from trainables.tokenization.encoding import Encoder
@@ -61,6 +62,7 @@ class Rehearsal:
             InputError: Something cannot be done; names the model, the term and the cause.
         """
         data = self._assets.rows(config)
+        dtype = training_dtype(model.device, config.model, self._assets.model(config).hidden_size)
         model_and_data = f"{config.model!r} {config.data!r}"
         if self._first(f"tables {model_and_data}"):
             self._tables(config, model)
@@ -72,9 +74,9 @@ class Rehearsal:
             terms = stage.model_dump(mode="json", exclude=set(TRAINING_ALONE))
             if self._first(f"stage {where} {model_and_data} {json.dumps(_way(terms))}"):
                 with _said(model, config, f"a training step{_terms(stage)}"):
-                    _step(model, self._examples(config, model, rows), stage, config.seed, where)
+                    _step(model, self._examples(config, model, rows), stage, config.seed, where, dtype)
         if self._first(f"measure {model_and_data} {json.dumps(_way(config.measure.model_dump(mode='json')))}"):
-            self._measure(config, model)
+            self._measure(config, model, dtype)
 
     def _first(self, way: str) -> bool:
         new = way not in self._done
@@ -98,11 +100,11 @@ class Rehearsal:
             if len(rows):
                 check_inputs(model, tokenizer, encoder.encode(rows if whole else rows.take([0])), config.model.name)
 
-    def _measure(self, config: TrialConfig, model: PreTrainedModel) -> None:
+    def _measure(self, config: TrialConfig, model: PreTrainedModel, dtype: torch.dtype) -> None:
         data, measure = self._assets.rows(config), config.measure
         examples = self._examples(config, model, data.train)
         with _said(model, config, "a prediction"):
-            logits = predict(model, examples)
+            logits = predict(model, examples, dtype=dtype)
         with _said(model, config, "Tr(F)"):
             fisher_trace(model, first_rows(model, examples, len(examples)), **config.measure.trace_options())
         start = {name: parameter.detach() for name, parameter in model.named_parameters()}
@@ -116,13 +118,15 @@ class Rehearsal:
                 kl_expansion(model, one, expansion.sigmas[:1], 1, generator=torch.Generator().manual_seed(0))
 
 
-def _step(model: PreTrainedModel, examples: Examples, stage: StageConfig, seed: int, where: str) -> None:
+def _step(
+    model: PreTrainedModel, examples: Examples, stage: StageConfig, seed: int, where: str, dtype: torch.dtype
+) -> None:
     """Forward and backward passes of one step, with all terms of the loss."""
     stage = stage.model_copy(update={"batch_size": len(examples), "accumulation": 1})
     if stage.penalties.fisher is not None:
         require_second_derivatives(model)
     start = {name: parameter.detach() for name, parameter in model.named_parameters()}
-    step = Step(model, examples, list(range(len(examples))), stage, Streams(seed), where, 0, 0, starting_point=start)
+    step = Step(model, examples, list(range(len(examples))), stage, Streams(seed), where, 0, 0, dtype, start)
     objective(step, stage).total.backward()  # type: ignore[no-untyped-call]
 
 

@@ -72,7 +72,7 @@ def train_stage(
         language: Language that the stage trains on.
         report: Receives the curves.
         on_step: Called after each optimiser step with the steps done, unless the training loss ended the stage with it.
-        dtype: Format of the training passes, as ``precision.training_dtype`` decides; all else is float32.
+        dtype: Format of training and evaluation passes, as ``precision.training_dtype`` decides; else float32.
         resume: Where the stage stood; None begins it. The model then holds the weights that the stage began with.
         on_epoch: Receives where the stage stands after each epoch, unless the training loss ended the stage with it.
         accuracy_every: Epochs between looks at English accuracy in stage 0; None: only where the stage selects by it.
@@ -122,7 +122,7 @@ def train_stage(
                 sums[name] += value
                 counts[name] += 1
             if until is not None and (steps % until.every == 0 or steps == last):
-                nll = evaluate(model, examples, until.examples).nll
+                nll = evaluate(model, examples, until.examples, dtype).nll
                 report(CurvePoint(number, language, steps, steps / batches, "train_nll", nll))
                 if reached := nll < until.train_nll:
                     break
@@ -133,7 +133,7 @@ def train_stage(
         for name, value in means.items():
             report(CurvePoint(number, language, steps, at, name, value))
         if selects or (number == 0 and accuracy_every is not None and (reached or epoch % accuracy_every == 0)):
-            accuracy = evaluate(model, english).accuracy
+            accuracy = evaluate(model, english, dtype=dtype).accuracy
             report(CurvePoint(number, language, steps, at, "accuracy.en", accuracy))
             if selects and (best is None or accuracy > best[0]):
                 best = accuracy, {name: tensor.clone() for name, tensor in model.state_dict().items()}
@@ -144,7 +144,7 @@ def train_stage(
     if best is not None:
         model.load_state_dict(best[1])
     if until is not None and nll is None:  # it stopped after its last epoch, and went on from there
-        nll = evaluate(model, examples, until.examples).nll
+        nll = evaluate(model, examples, until.examples, dtype).nll
     return StageResult(steps, {name: value for name, value in means.items() if name.startswith("penalty.")}, nll)
 
 

@@ -21,7 +21,7 @@ from trainables.config import StageConfig
 from trainables.curvature import penalty_forward
 from trainables.examples import Examples, to_device
 from trainables.length_chunks import length_chunks
-from trainables.precision import at_least_float32, step_dtype, training_pass
+from trainables.precision import at_least_float32, passes_in, step_dtype
 from trainables.seeding import Streams
 from trainables.tokenization.encoding import Encoded
 
@@ -208,7 +208,7 @@ class Step:
                 self.differentiable = stack.enter_context(penalty_forward(self.model, ids))
             part = 2 * self.micro_batch + (mask or 0)
             stack.enter_context(self.streams.forked("dropout", self.stage, self.index, part))
-            stack.enter_context(training_pass(self.model.device, self._dtype))
+            stack.enter_context(passes_in(self.model.device, self._dtype))
             logits, parts = self._logits(encoded, (*hooks, *record.hooks), perturbation.parameters)
         return Pass(at_least_float32(logits), parts, record.embeddings, record.hidden)
 

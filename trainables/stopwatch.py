@@ -73,7 +73,7 @@ class Stopwatch:
                 "build": lambda: self._build(config),
                 "encode": lambda: self._encode(config, data.train),
                 "train": lambda: self._train(config, int(stage), data.stage2.get(language, data.train)),
-                "evaluate": lambda: self._by_example(config, data.validation[language], BATCH_SIZE, _evaluate),
+                "evaluate": lambda: self._evaluate(config, data.validation[language]),
                 "trace": lambda: self._by_example(config, data.validation[language], CURVATURE_BATCH, _trace(config)),
                 "rivals": lambda: self._by_example(config, data.train, CURVATURE_BATCH, _rivals(config)),
                 "expansion": lambda: self._expand(config, data.validation[ENGLISH]),
@@ -93,6 +93,9 @@ class Stopwatch:
         limit = min(config.data.max_length, positions(self._classifier(config)))
         return Examples(rows, Encoder(self._assets.model(config).tokenizer, limit), self._assets.files(config))
 
+    def _dtype(self, config: TrialConfig) -> torch.dtype:
+        return training_dtype(self._classifier(config).device, config.model, self._assets.model(config).hidden_size)
+
     def _build(self, config: TrialConfig) -> float:
         self._model = None
         return _timed(lambda: self._classifier(config))
@@ -104,7 +107,7 @@ class Stopwatch:
 
     def _train(self, config: TrialConfig, number: int, rows: Rows) -> float:
         stage = config.stages[number]
-        dtype = training_dtype(self._classifier(config).device, config.model)
+        dtype = self._dtype(config)
 
         def step(settings: StageConfig) -> float:
             return self._by_example(config, rows, stage.batch_size, _step(settings, dtype), mixed=True)
@@ -118,6 +121,10 @@ class Stopwatch:
             for penalty in (acting, silent)
         ]
         return (costs[0] + (fisher.every - 1) * costs[1]) / fisher.every
+
+    def _evaluate(self, config: TrialConfig, rows: Rows) -> float:
+        dtype = self._dtype(config)
+        return self._by_example(config, rows, BATCH_SIZE, lambda *both: _timed(lambda: predict(*both, dtype=dtype)))
 
     def _expand(self, config: TrialConfig, rows: Rows) -> float:
         settings = config.measure.expansion
@@ -201,10 +208,6 @@ def _step(stage: StageConfig, dtype: torch.dtype) -> Run:
         return ends[1] - ends[0]
 
     return run
-
-
-def _evaluate(model: PreTrainedModel, examples: Examples) -> float:
-    return _timed(lambda: predict(model, examples))
 
 
 def _trace(config: TrialConfig) -> Run:

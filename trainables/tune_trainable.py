@@ -76,7 +76,12 @@ def _run(
     torch.set_num_threads(threads(cpus))
     memory = PeakMemory()
     fingerprints = assets.fingerprints(trial)
+    cuda = torch.cuda.is_available()
+    dtype = training_dtype(torch.device("cuda" if cuda else "cpu"), trial.model, assets.model(trial).hidden_size)
+    precision = str(dtype).removeprefix("torch.")
     same = [config["trial"], fingerprints, [software()[name] for name in NUMERIC], threads(cpus)]
+    if not cuda and dtype != torch.float32:
+        same.append(precision)  # a trial may go on where the CPU has another format
     checkpoint = TrialCheckpoint(checkpoints, config["trial_id"], json.dumps(same, sort_keys=True))
     saver = None if models is None else ModelSaver(models.child(config["trial_id"]), saved)
     kept = None if predictions is None else PredictionFile(predictions, config["trial_id"])
@@ -98,15 +103,13 @@ def _run(
         found = Measurements({})
         state, reason = "diverged", str(error)
     model, data = fingerprints
-    cuda = torch.cuda.is_available()
-    dtype = training_dtype(torch.device("cuda" if cuda else "cpu"), trial.model)
     provenance = {
         "seconds": checkpoint.seconds,
         **({"steps": found.steps} if state != "diverged" else {}),  # elsewhere unknown
         "cpus": cpus,
         "peak_memory_mib": memory.mib(),
         "device": torch.cuda.get_device_name() if cuda else "cpu",
-        "precision": str(dtype).removeprefix("torch."),
+        "precision": precision,
         "host": socket.gethostname(),
         "data_fingerprint": data,
         "model_fingerprint": model,

@@ -7,13 +7,15 @@ import torch
 
 from trainables import fine_tune as fine_tune_module
 from trainables import objective as objective_module
+from trainables import precision as precision_module
 from trainables import step as step_module
 from trainables.augmentations.view import VIEWS, ViewConfig
 from trainables.config import ModelConfig
 from trainables.dotted_paths import with_values
+from trainables.errors import InputError
 from trainables.fine_tune import fine_tune
 from trainables.objective import objective
-from trainables.precision import at_least_float32, step_dtype, training_dtype, training_pass
+from trainables.precision import at_least_float32, passes_in, step_dtype, training_dtype
 from trainables.regularizers.divergences import PREDICTIONS
 from trainables.seeding import Streams
 from trainables.stage import train_stage
@@ -29,18 +31,46 @@ ROWS = [0, 3, 5, 6]
         ("cuda", "auto", True, torch.bfloat16),
         ("cuda", "auto", False, torch.float32),
         ("cuda", "float32", True, torch.float32),
-        ("cpu", "auto", True, torch.float32),
+        ("cuda", "bfloat16", True, torch.bfloat16),
+        ("cpu", "auto", True, torch.bfloat16),
+        ("cpu", "auto", False, torch.float32),
         ("cpu", "float32", True, torch.float32),
+        ("cpu", "bfloat16", True, torch.bfloat16),
     ],
 )
-def test_bfloat16_is_for_gpus_that_have_it_and_configurations_that_allow_it(
+def test_bfloat16_is_for_devices_that_have_it_and_configurations_that_allow_it(
     monkeypatch, device, precision, has_bf16, expected
 ):
+    _devices(monkeypatch, has_bf16)
+    assert training_dtype(torch.device(device), ModelConfig(precision=precision), 384) == expected
+
+
+def _devices(monkeypatch, has_bf16, onednn=True):
     # An older GPU says yes unless emulation is excluded.
     monkeypatch.setattr(
         torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation | has_bf16
     )
-    assert training_dtype(torch.device(device), ModelConfig(precision=precision)) == expected
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": has_bf16})
+    monkeypatch.setattr(precision_module, "_onednn_has_bfloat16", lambda: onednn)
+
+
+@pytest.mark.parametrize(("hidden_size", "expected"), [(96, torch.float32), (128, torch.bfloat16)])
+def test_a_narrow_encoder_does_not_gain_on_a_cpu(monkeypatch, hidden_size, expected):
+    _devices(monkeypatch, True)
+    assert training_dtype(torch.device("cpu"), ModelConfig(), hidden_size) == expected
+    assert training_dtype(torch.device("cuda"), ModelConfig(), hidden_size) == torch.bfloat16
+
+
+def test_a_cpu_whose_bfloat16_onednn_must_not_use_has_none(monkeypatch):
+    _devices(monkeypatch, True, onednn=False)
+    assert training_dtype(torch.device("cpu"), ModelConfig(), 384) == torch.float32
+
+
+@pytest.mark.parametrize(("device", "kind"), [("cpu", "CPU"), ("cuda", "GPU")])
+def test_bfloat16_asked_for_where_there_is_none_is_one_line(monkeypatch, device, kind):
+    _devices(monkeypatch, False)
+    with pytest.raises(InputError, match=f"model.precision=bfloat16, but the {kind} here .*; set model.precision=auto"):
+        training_dtype(torch.device(device), ModelConfig(precision="bfloat16"), 384)
 
 
 def test_logits_keep_float64_and_lose_bfloat16():
@@ -153,7 +183,7 @@ def test_float32_leaves_a_float64_model_alone(build):
     step, stage = step_of(build, torch.float32)
     step.model.double()
     assert objective(step, stage).total.dtype == torch.float64
-    with training_pass(torch.device("cpu"), torch.float32):
+    with passes_in(torch.device("cpu"), torch.float32):
         assert not torch.is_autocast_enabled("cpu")
 
 
@@ -171,8 +201,8 @@ def test_a_stage_keeps_float32_master_weights_and_optimiser_state(build, monkeyp
     assert {value.dtype for value in states} == {torch.float32}
 
 
-def test_only_training_passes_of_a_trial_are_bfloat16(tiny_config, tiny_assets, monkeypatch):
-    """Evaluation, Tr(F) and the penalty see no autocast; training passes, of both stages, see nothing else."""
+def test_only_training_and_evaluation_passes_of_a_trial_are_bfloat16(tiny_config, tiny_assets, monkeypatch):
+    """Tr(F), scores and losses see no autocast; passes of training, in both stages, and evaluation nothing else."""
     seen: dict[str, set[bool]] = {}
 
     def watch(module, name):
@@ -202,12 +232,17 @@ def test_only_training_passes_of_a_trial_are_bfloat16(tiny_config, tiny_assets, 
         return original(self, *args)
 
     monkeypatch.setattr(Step, "_logits", logits)
+    evaluated: set[torch.dtype] = set()
+    monkeypatch.setattr(evaluation, "passes_in", lambda device, dtype: evaluated.add(dtype) or passes_in(device, dtype))
     exact = fine_tune(tiny_config, tiny_assets, lambda point: None)
     assert {autocast for _, autocast in passes} == {False}
+    assert evaluated == {torch.float32}
     passes.clear()
-    monkeypatch.setattr(fine_tune_module, "training_dtype", lambda device, config: BF16)
+    evaluated.clear()
+    monkeypatch.setattr(fine_tune_module, "training_dtype", lambda *device_and_model: BF16)
     rounded = fine_tune(tiny_config, tiny_assets, lambda point: None)
     assert passes == {(name, True) for name in ("0.en", "1.de", "1.zh")}
+    assert evaluated == {BF16}
     assert seen == {name: {False} for name in seen}
     assert len(seen) == 5
     assert rounded.values["nll.en"] != exact.values["nll.en"]

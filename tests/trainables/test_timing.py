@@ -37,9 +37,9 @@ def watched(config, assets, monkeypatch) -> Counter[str]:
         found[f"train.{kind}"] += len(indices)
         init(self, model, some, indices, *rest)
 
-    def predicted(model, some, limit=None):
+    def predicted(model, some, limit=None, dtype=torch.float32):
         found[f"evaluate.{language_of(some)}"] += len(some.labels[:limit])
-        return predict(model, some, limit)
+        return predict(model, some, limit, dtype)
 
     def traced(model, batches):
         batches = list(batches)

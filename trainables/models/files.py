@@ -48,6 +48,13 @@ class ModelFiles:
     fingerprint: str
     revision: str | None = None
 
+    @property
+    def hidden_size(self) -> int:
+        """Width of the hidden states, 0 where the configuration has no such number."""
+        from trainables.models.settings import configuration
+
+        return getattr(configuration(self.config, self.name), "hidden_size", 0)
+
 
 def load_model_files(config: ModelConfig) -> ModelFiles:
     """Read an encoder from a folder, the hub or the package.
