@@ -73,7 +73,9 @@ class Stopwatch:
                 "build": lambda: self._build(config),
                 "encode": lambda: self._encode(config, data.train),
                 "train": lambda: self._train(config, int(stage), data.stage2.get(language, data.train)),
-                "evaluate": lambda: self._evaluate(config, data.validation[language]),
+                "evaluate": lambda: self._by_example(
+                    config, data.validation[language], BATCH_SIZE, _evaluate(self._dtype(config))
+                ),
                 "trace": lambda: self._by_example(config, data.validation[language], CURVATURE_BATCH, _trace(config)),
                 "rivals": lambda: self._by_example(config, data.train, CURVATURE_BATCH, _rivals(config)),
                 "expansion": lambda: self._expand(config, data.validation[ENGLISH]),
@@ -121,10 +123,6 @@ class Stopwatch:
             for penalty in (acting, silent)
         ]
         return (costs[0] + (fisher.every - 1) * costs[1]) / fisher.every
-
-    def _evaluate(self, config: TrialConfig, rows: Rows) -> float:
-        dtype = self._dtype(config)
-        return self._by_example(config, rows, BATCH_SIZE, lambda *both: _timed(lambda: predict(*both, dtype=dtype)))
 
     def _expand(self, config: TrialConfig, rows: Rows) -> float:
         settings = config.measure.expansion
@@ -208,6 +206,10 @@ def _step(stage: StageConfig, dtype: torch.dtype) -> Run:
         return ends[1] - ends[0]
 
     return run
+
+
+def _evaluate(dtype: torch.dtype) -> Run:
+    return lambda model, examples: _timed(lambda: predict(model, examples, dtype=dtype))
 
 
 def _trace(config: TrialConfig) -> Run:

@@ -168,7 +168,7 @@ def test_a_mixed_batch_is_taken_through_all_lengths_and_a_sorted_one_from_the_mi
         chosen.append(sorted(len(example) for example in examples.encoded))
         return 0.0
 
-    monkeypatch.setattr(stopwatch, "_evaluate", look)
+    monkeypatch.setattr(stopwatch, "_evaluate", lambda dtype: look)
     monkeypatch.setattr(stopwatch, "_step", lambda settings, dtype: look)
     rows = Rows([" ".join(["red"] * words) for words in range(12, 0, -1)], ["dog"] * 12, [0, 1] * 6)
     data = replace(tiny_assets.rows(tiny_config), train=rows, validation={"en": rows})

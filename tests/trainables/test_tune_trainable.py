@@ -22,7 +22,8 @@ from trainables.software import software
 from trainables.tune_trainable import OUTCOME, PeakMemory, run_trial
 
 ASSETS: Any = SimpleNamespace(
-    fingerprints=lambda config: ("weights", "rows"), model=lambda config: SimpleNamespace(revision="c0ffee")
+    fingerprints=lambda config: ("weights", "rows"),
+    model=lambda config: SimpleNamespace(revision="c0ffee", hidden_size=8),
 )
 CONFIG = {"trial_id": "abc", "trial": TrialConfig(seed=3).model_dump(mode="json")}
 
