@@ -53,7 +53,7 @@ class ModelConfig(Frozen):
 class DataConfig(Frozen):
     """Which examples a trial sees. Drawn by ``seed``, which all trials of a study share."""
 
-    name: Literal["xnli", "pawsx", "inference", "paraphrase", "custom"] = Field(
+    name: Literal["xnli", "pawsx", "sib200", "inference", "paraphrase", "custom"] = Field(
         "xnli", description='the task; "custom" is one of your own, one or two sentences and a label a line'
     )
     source: str = Field(
@@ -80,7 +80,23 @@ class DataConfig(Frozen):
     unlabelled: Literal["refuse", "drop"] = later(
         "refuse", description="rows without a label (-, -1 or empty): refuse the file, or drop them in every language"
     )
+    stage2_languages: tuple[Language, ...] | None = later(
+        None, description="languages of the second stage, among data.languages; null takes all of them"
+    )
     test: bool = later(False, description="also score the test files at the end of each stage; no choice looks at them")
+
+    @property
+    def second_stages(self) -> tuple[str, ...]:
+        """The languages of the second stage."""
+        return self.languages if self.stage2_languages is None else self.stage2_languages
+
+    @model_validator(mode="after")
+    def _second_stages_are_among_the_languages(self) -> DataConfig:
+        if unknown := [language for language in self.second_stages if language not in self.languages]:
+            raise ValueError(
+                f"data.stage2_languages: {unknown[0]!r} is not among data.languages, {','.join(self.languages)}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _a_custom_task_is_a_folder_and_names_its_labels(self) -> DataConfig:
@@ -104,8 +120,9 @@ class DataConfig(Frozen):
 
     @model_validator(mode="after")
     def _the_second_stage_has_a_language(self) -> DataConfig:
-        if self.stage2_examples and not self.languages:
-            raise ValueError(f"data.stage2_examples={self.stage2_examples}, but data.languages names no language")
+        if self.stage2_examples and not self.second_stages:
+            where = "languages" if self.stage2_languages is None else "stage2_languages"
+            raise ValueError(f"data.stage2_examples={self.stage2_examples}, but data.{where} names no language")
         return self
 
     @model_validator(mode="after")

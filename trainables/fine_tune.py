@@ -152,7 +152,7 @@ def _after_first_stage(
         values |= {f"accuracy.{language}": found.accuracy, f"nll.{language}": found.nll, f"ece.{language}": found.ece}
     if config.data.stage2_examples:
         halves = draw_halves(validation[ENGLISH].rows.first, config.data.seed)
-        for language in config.data.languages:
+        for language in config.data.second_stages:
             for name, right in halves_right(logits[language], validation[language].labels, halves).items():
                 values[f"stage2.{language}.{name}.accuracy_before"] = right
     if len(untraced := logits[ENGLISH][config.measure.trace_examples :]):

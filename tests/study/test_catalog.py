@@ -39,10 +39,10 @@ def test_every_study_explains_itself(name: str) -> None:
         assert word in study.description
 
 
-def test_quick_is_27_configurations_of_one_seed() -> None:
+def test_quick_is_29_configurations_of_one_seed() -> None:
     rows = draft(load_study("quick"))
     counts = {arm: sum(row.arm == arm for row in rows) for arm in dict.fromkeys(row.arm for row in rows)}
-    assert counts == {"baseline": 1, "kl": 6, "fpen": 5, "l2": 8, "noise": 7}
+    assert counts == {"baseline": 1, "kl": 6, "fpen": 5, "l2": 9, "noise": 8}
     assert rows[1].label == "kl=0"
     assert {row.config.model.dropout.hidden for row in rows} == {0.0}
 

@@ -33,8 +33,8 @@ PLACES: dict[str, tuple[str, ...]] = {
         for split in ("dev", "test")
     },
 }
-NAMES = {"en": ("en", "eng_Latn")}
-"""Other names of a language; files are looked up by each."""
+NAMES = {"en": "eng_Latn"}
+"""Names of a language by which files of any task are looked up, too."""
 
 FIRST = ("sentence1", "premise", "text", "sentence")
 SECOND = ("sentence2", "hypo", "hypothesis")
@@ -81,7 +81,7 @@ def find_header(fields: Sequence[str]) -> Header | None:
     return Header(len(names), first, place(SECOND), label, place(("language",)))
 
 
-def find_file(folder: Path, source: str, split: str, language: str) -> Path:
+def find_file(folder: Path, source: str, split: str, language: str, code: str | None = None) -> Path:
     """The file of a split in a language.
 
     Args:
@@ -89,6 +89,7 @@ def find_file(folder: Path, source: str, split: str, language: str) -> Path:
         source: What people call it.
         split: ``train``, ``dev`` or ``test``.
         language: The language.
+        code: The task's own name of it.
 
     Returns:
         The first of ``PLACES`` that exists.
@@ -96,7 +97,7 @@ def find_file(folder: Path, source: str, split: str, language: str) -> Path:
     Raises:
         InputError: None does; the message names the expected file and those that are there.
     """
-    for name in NAMES.get(language, (language,)):
+    for name in dict.fromkeys((language, code or language, NAMES.get(language, language))):
         for place in PLACES[split]:
             if (path := folder / place.format(language=name)).is_file():
                 return path

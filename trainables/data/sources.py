@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from trainables.config import ENGLISH, DataConfig
-from trainables.data import custom, inference, paraphrase, pawsx, xnli
+from trainables.data import custom, inference, paraphrase, pawsx, sib200, xnli
 from trainables.data.contract import Rows, Task
 from trainables.data.layouts import find_file
 from trainables.data.parquet import read_parquet
@@ -16,7 +16,7 @@ from trainables.errors import InputError
 from trainables.hub import Repository, fetch
 
 TASKS: dict[str, Task] = {
-    task.name: task for task in (xnli.TASK, pawsx.TASK, inference.TASK, paraphrase.TASK, custom.TASK)
+    task.name: task for task in (xnli.TASK, pawsx.TASK, sib200.TASK, inference.TASK, paraphrase.TASK, custom.TASK)
 }
 
 
@@ -29,12 +29,14 @@ class Source:
         train: English training rows.
         validation: Validation rows of every language, English first.
         test: Test rows, likewise; empty without ``data.test``.
+        pool: Training rows of every language, likewise, where the task pools its splits.
     """
 
     task: Task
     train: Rows
     validation: dict[str, Rows]
     test: dict[str, Rows]
+    pool: dict[str, Rows] = field(default_factory=dict)
 
 
 def read_rows(config: DataConfig) -> Source:
@@ -52,13 +54,18 @@ def read_rows(config: DataConfig) -> Source:
     task = TASKS[config.name]
     languages = (ENGLISH, *config.languages)
     keep = config.unlabelled == "drop"
+    codes = {language: task.code(language) for language in languages}
+    if task.pooled and (config.test or keep or config.drop_untranslated):
+        wrong = "test" if config.test else "unlabelled" if keep else "drop_untranslated"
+        raise InputError(f"data.{wrong} is not for data.name={task.name}, whose every row either trains or validates")
+    splits = ("dev", *(["test"] if config.test or task.pooled else []))
     if config.source == "hub":
-        return _read_hub(task, languages, config.test, keep)
+        return _read_hub(task, codes, splits, keep)
     folder = _folder(config, task)
-    train = find_file(folder, config.source, "train", ENGLISH)
+    train = find_file(folder, config.source, "train", ENGLISH, codes[ENGLISH])
     files = {
-        split: {language: find_file(folder, config.source, split, language) for language in languages}
-        for split in ("dev", *(["test"] if config.test else []))
+        split: {language: find_file(folder, config.source, split, language, code) for language, code in codes.items()}
+        for split in (*splits, *(["train"] if task.pooled else []))
     }
     if task is custom.TASK:
         task = custom.custom_task(train, config.labels, ENGLISH)
@@ -68,7 +75,7 @@ def read_rows(config: DataConfig) -> Source:
     def read(split: str) -> dict[str, Rows]:
         return {language: read_tsv(path, task, language, keep) for language, path in files.get(split, {}).items()}
 
-    return Source(task, read_tsv(train, task, ENGLISH, keep), read("dev"), read("test"))
+    return Source(task, read_tsv(train, task, ENGLISH, keep), read("dev"), read("test"), read("train"))
 
 
 def _folder(config: DataConfig, task: Task) -> Path:
@@ -85,20 +92,25 @@ def _folder(config: DataConfig, task: Task) -> Path:
     return folder
 
 
-def _read_hub(task: Task, languages: Sequence[str], test: bool, keep_unlabelled: bool) -> Source:
+def _read_hub(task: Task, codes: Mapping[str, str], splits: Sequence[str], keep_unlabelled: bool) -> Source:
     hub = task.hub
     if hub is None:
         raise InputError(f"data.name={task.name} is not on the hub: set data.source=bundled, or to a folder")
-    if unknown := [language for language in languages if language not in hub.languages]:
+    if unknown := [language for language in codes if hub.languages and language not in hub.languages]:
         raise InputError(
             f"data.languages: {hub.name} has no language {unknown[0]!r}; it has {', '.join(hub.languages)}"
         )
-    train = f"{ENGLISH}/train-*.parquet"
-    splits = {
-        split: {language: f"{language}/{split}-*.parquet" for language in languages}
-        for split in ("validation", *(["test"] if test else []))
+    names = dict(zip(("train", "dev", "test"), hub.splits, strict=True))
+
+    def pattern_of(split: str, code: str) -> str:
+        return hub.pattern.format(language=code, split=names[split])
+
+    train = pattern_of("train", codes[ENGLISH])
+    wanted = {
+        split: {language: pattern_of(split, code) for language, code in codes.items()}
+        for split in (*splits, *(["train"] if task.pooled else []))
     }
-    patterns = (train, *(pattern for found in splits.values() for pattern in found.values()))
+    patterns = tuple(dict.fromkeys((train, *(one for found in wanted.values() for one in found.values()))))
     repository = Repository(
         kind="dataset",
         name=hub.name,
@@ -116,8 +128,10 @@ def _read_hub(task: Task, languages: Sequence[str], test: bool, keep_unlabelled:
     def read(pattern: str) -> Rows:
         if not (files := files_of(folder, pattern)):
             raise InputError(f"{repository} has no file {pattern} any more; set {repository.instead}")
+        if hub.pattern.endswith(".tsv"):
+            return read_tsv(files[0], task, keep_unlabelled=keep_unlabelled)
         return read_parquet(files, hub, task.labels, keep_unlabelled)
 
     english = read(train)
-    rows = {split: {language: read(p) for language, p in found.items()} for split, found in splits.items()}
-    return Source(task, english, rows["validation"], rows.get("test", {}))
+    rows = {split: {language: read(p) for language, p in found.items()} for split, found in wanted.items()}
+    return Source(task, english, rows["dev"], rows.get("test", {}), rows.get("train", {}))

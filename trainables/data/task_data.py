@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from trainables.config import ENGLISH, DataConfig
 from trainables.data.contract import Rows
 from trainables.data.draw import draw_train, draw_validation
 from trainables.data.dropping import drop
 from trainables.data.notes import describe
-from trainables.data.sources import read_rows
+from trainables.data.sources import Source, read_rows
 from trainables.errors import InputError
 
 
@@ -62,7 +62,7 @@ def load_task_data(config: DataConfig) -> TaskData:
     Raises:
         InputError: A file is missing or malformed, or more rows are wanted than there are.
     """
-    source = read_rows(config)
+    source = _pooled(read_rows(config), config)
     for name, split in (("validation", source.validation), ("test", source.test)):
         for language, rows in split.items():
             if len(rows) != len(split[ENGLISH]):
@@ -77,7 +77,7 @@ def load_task_data(config: DataConfig) -> TaskData:
     if len(set(english.labels)) < 2:
         raise InputError(f"data.source={config.source}: the training examples have fewer than two labels")
     stage2_rows, validation_rows = draw_validation(dev[ENGLISH].first, config)
-    stage2 = {language: dev[language].take(stage2_rows) for language in config.languages} if stage2_rows else {}
+    stage2 = {language: dev[language].take(stage2_rows) for language in config.second_stages} if stage2_rows else {}
     drawn_validation = {language: rows.take(validation_rows) for language, rows in dev.items()}
     notes = describe(source.task.name, english, stage2, drawn_validation, *dropped, test=test.rows)
     if "-1" in source.task.labels and not config.labels:
@@ -95,6 +95,26 @@ def load_task_data(config: DataConfig) -> TaskData:
         test.rows,
         tuple(test.numbers),
     )
+
+
+def _pooled(source: Source, config: DataConfig) -> Source:
+    """Of a task that pools its splits: everything but the English training rows validates, in every language."""
+    for name, split in (("training", source.pool), ("test", source.test if source.pool else {})):
+        for language, rows in split.items():
+            if rows.labels != split[ENGLISH].labels:
+                raise InputError(
+                    f"data.source={config.source}: {name} rows must be parallel, but the labels of {ENGLISH} and "
+                    f"{language} differ"
+                )
+    if not source.pool:
+        return source
+    total = len(source.train)
+    left = sorted(set(range(total)) - set(draw_train(total, config.train_examples, config.seed)))
+    validation = {
+        language: Rows.joined([rows.take(left), source.validation[language], source.test[language]])
+        for language, rows in source.pool.items()
+    }
+    return replace(source, validation=validation, test={}, pool={})
 
 
 def _fingerprint(
