@@ -22,6 +22,7 @@ from study.drive import Work, drive
 from study.estimate import print_estimate
 from study.extension import extend, keep_rows
 from study.interruption import Interruption
+from study.left_out import left_out, without_left_out
 from study.loading import load_source
 from study.lock import LOCK_FILE, refuse_second_driver
 from study.plan import PlannedTrial, differences, draft, plan, probes
@@ -78,7 +79,7 @@ def run(study: StudyConfig, storage: Store, resources: Resources, console: Conso
     done = False
     with Interruption() as interruption:
         assets = resolve([*draft(study), *probes(study)], console)
-        trials = plan(study, assets.fingerprints)
+        trials = plan(without_left_out(study, assets), assets.fingerprints)
         console.print(f"{study.name}: {len(trials)} trials")
         record = new_study(study, trials, _fingerprints(trials, assets), software(), assets.notes)
         work = Work(folder, study, trials, trials, kept={}, record=record)
@@ -156,7 +157,7 @@ def _continue(
         assets = resolve([*(pending if larger is None else draft(larger)), *probes(study)], console)
         extended = None
         if larger is not None:
-            planned = keep_rows(planned, plan(larger, assets.fingerprints))
+            planned = keep_rows(planned, plan(without_left_out(larger, assets), assets.fingerprints))
             pending = _unfinished(planned, records, retry)
             extended = record.extended(larger, planned, _fingerprints(planned, assets))
         console.print(f"{record.study}: {len(planned) - len(pending)} of {len(planned)} trials are finished")
@@ -191,9 +192,10 @@ def preview(study: StudyConfig, storage: Store, resources: Resources, console: C
         console.print()
     folder = storage.child(study.name)
     folder.require_writable()
-    print_power(study, console)
     assets = resolve([*draft(study), *probes(study)], console)
-    trials = plan(study, assets.fingerprints)
+    possible = without_left_out(study, assets)
+    print_power(possible, console)
+    trials = plan(possible, assets.fingerprints)
     for kind, found in _fingerprints(trials, assets).items():
         for name, fingerprint in found.items():
             console.print(f"{kind}: {name}: {fingerprint}", markup=False, soft_wrap=True)
@@ -227,6 +229,8 @@ def parse_retry(text: str | None) -> frozenset[str]:
 def resolve(trials: Sequence[PlannedTrial], console: Console) -> Assets:
     """Read the models and the data of some trials, and build each model once, so that wrong input is found here.
 
+    Arms that the model cannot run are left out, each with a note.
+
     Args:
         trials: The trials.
         console: Where the run is shown; when it is quiet, notes on the data are left to study.json and the report.
@@ -238,9 +242,11 @@ def resolve(trials: Sequence[PlannedTrial], console: Console) -> Assets:
     from trainables.cpus import limit_torch
 
     limit_torch()
-    configs = [trial.config for trial in trials]
-    assets = Assets.resolve(configs)
-    for note in assets.check(configs):
+    assets = Assets.resolve(trial.config for trial in trials)
+    lines = left_out(trials, assets)
+    assets.check([trial.config for trial in trials if trial.arm not in lines])
+    assets.notes[:] = [*lines.values(), *assets.notes]
+    for note in assets.notes:
         Console(stderr=True, quiet=console.quiet).print(f"note: {note}", markup=False, soft_wrap=True)
     return assets
 

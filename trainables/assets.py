@@ -84,7 +84,8 @@ class Assets:
 
         Returns:
             Lines that a person should know, also kept in ``notes``: what the rows and the dictionaries are like,
-            tokenizers that do not fit them, models whose Tr(F) takes the slow path, and examples that will be cut.
+            tokenizers that do not fit them, models whose Tr(F) takes the slow path, rates of dropout that change
+            nothing, and examples that will be cut.
 
         Raises:
             InputError: A model cannot be built, trained or measured, or take a view; or subword views need another
@@ -94,6 +95,7 @@ class Assets:
         from trainables.augmentations.perturbation import check_view
         from trainables.curvature import reason_against_fast_path
         from trainables.models.build import build_model, positions
+        from trainables.models.dropout import dropout_notes
         from trainables.rehearsal import Rehearsal
         from trainables.seeding import Streams
         from trainables.tokenization.fit import tokenizer_notes
@@ -118,6 +120,7 @@ class Assets:
                 built = None  # two need not be in memory at once
                 built = key, build_model(files, config.model, labels, Streams(config.seed))
             model = built[1]
+            notes |= dict.fromkeys(dropout_notes(files.config, config.model.dropout, config.model.name))
             views = [pair for stage in config.stages for pair in stage.views()]
             if (key := f"{key} {config.data.name} {config.data.max_length} {views}") not in seen:
                 seen.add(key)

@@ -14,7 +14,8 @@ import torch
 from torch.func import functional_call
 from transformers import PreTrainedModel
 
-from trainables.augmentations.hooks import Draws, Hook, Part, Perturbation, Recorder, hooked, word_embedding
+from trainables.augmentations.hooks import Draws, Hook, Part, Perturbation, Recorder, hooked
+from trainables.augmentations.modules import word_embedding
 from trainables.augmentations.perturbation import Reference, perturb
 from trainables.augmentations.view import VIEWS, ViewConfig
 from trainables.config import StageConfig

@@ -39,13 +39,14 @@ VERSIONS = {"version.code": "c0de", "version.torch": "2", "version.transformers"
 class FakeAssets:
     weights = "weights"
     revision: str | None = None
+    model_type = "bert"
     notes = ("a note",)
 
     def fingerprints(self, config: TrialConfig) -> tuple[str, str]:
         return self.weights, "rows"
 
     def model(self, config: TrialConfig) -> Any:
-        return SimpleNamespace(revision=self.revision)
+        return SimpleNamespace(revision=self.revision, config={"model_type": self.model_type})
 
 
 class World:
@@ -490,6 +491,19 @@ def test_a_preview_times_what_a_slot_may_draw(
     launch.preview(study, world.storage, Resources(), world.console)
     weights = [t.config.stages[0].penalties.fisher.weight for t in timed if t.slot is not None]
     assert weights == [1.0] * 4
+
+
+def test_an_arm_that_the_model_cannot_run_is_not_planned_and_is_no_other_study(world: World) -> None:
+    world.assets.model_type = "mpt"  # which has no rate of dropout
+    small = narrow(load_study("xnli", bundled=True), name="small", arms="baseline,l2,dropout=0.3", seeds=1)
+    launch.preview(small, world.storage, Resources(), world.console)
+    assert "7 timed" in world.said()
+    assert world.run(small) == 0
+    assert "small: 7 trials" in world.said()
+    assert world.run(small) == 0
+    assert len(world.ran) == 1
+    assert world.resume(seeds=2) == 0
+    assert {row.arm for row in read_study(world.folder).planned()} == {"baseline", "l2"}
 
 
 def test_retry_takes_two_words() -> None:

@@ -35,7 +35,7 @@ def test_a_kind_of_dropout_that_the_encoder_does_not_have(tiny_config, tiny_mode
     folder = tmp_path / "model"
     shutil.copytree(tiny_model, folder)
     config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"model_type": "albert"}))
+    (folder / "config.json").write_text(json.dumps(config | {"model_type": "mpnet"}))
     with pytest.raises(InputError, match="model.dropout.classifier: .* has no such dropout"):
         check(tiny_config, model__name=str(folder), model__dropout__classifier=0.1)
 

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from trainables.augmentations.hooks import Draws, Hook, Part, word_embedding
+from trainables.augmentations.hooks import Draws, Hook, Part
+from trainables.augmentations.modules import word_embedding
 from trainables.augmentations.view import ViewConfig
 from trainables.precision import at_least_float32
 

@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from trainables.augmentations.embedding_noise import add_noise, standard_noise
-from trainables.augmentations.hooks import Draws, Hook, Part, encoder_layers
+from trainables.augmentations.hooks import Draws, Hook, Part
+from trainables.augmentations.modules import encoder_layers
 from trainables.augmentations.view import ViewConfig
 
 

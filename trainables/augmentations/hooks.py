@@ -14,12 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trainables.augmentations.modules import encoder_layers, word_embedding
 from trainables.errors import InputError
 from trainables.seeding import Streams
 from trainables.tokenization.encoding import Encoded
-
-# What transformers' encoders call the list of their layers.
-LAYER_LISTS = ("layer", "layers", "h", "block")
 
 
 @dataclass(frozen=True)
@@ -147,74 +145,40 @@ def hooked(hooks: Sequence[Hook], part: Part) -> Iterator[None]:
 
     Yields:
         Nothing; on leaving, the model is as before.
-    """
-    with ExitStack() as stack:
-        for hook in hooks:
-            register = _register_before if hook.before else _register_after
-            stack.callback(register(hook, part).remove)
-        yield
-
-
-def _register_after(hook: Hook, part: Part) -> Any:
-    def change(module: nn.Module, args: Any, output: Any) -> Any:
-        if isinstance(output, tuple):
-            return (hook.change(output[0], part), *output[1:])
-        return hook.change(output, part)
-
-    return hook.module.register_forward_hook(change)
-
-
-def _register_before(hook: Hook, part: Part) -> Any:
-    def change(module: nn.Module, args: Any) -> Any:
-        return (hook.change(args[0], part), *args[1:])
-
-    return hook.module.register_forward_pre_hook(change)
-
-
-def word_embedding(model: Any) -> nn.Embedding:
-    """The word-embedding table of a model.
-
-    Args:
-        model: A transformers model.
-
-    Returns:
-        The table.
 
     Raises:
-        InputError: It has none that can be found.
+        InputError: The pass went past a change, or its states are not one vector for each piece.
     """
-    try:
-        table = model.get_input_embeddings()
-    except NotImplementedError:
-        table = None
-    if not isinstance(table, nn.Embedding):
+    acted: set[int] = set()
+    with ExitStack() as stack:
+        for number, hook in enumerate(hooks):
+            stack.callback(_register(hook, part, number, acted).remove)
+        yield
+    if len(acted) < len(hooks):  # some models call a layer's forward, past its hooks
+        module = next(hook.module for number, hook in enumerate(hooks) if number not in acted)
         raise InputError(
-            f"{type(model).__name__} has no table of word embeddings, which the view perturbs; "
+            f"the model passes over the hook of its {type(module).__name__}, so the view would change nothing; "
             "choose another view or another model"
         )
-    return table
 
 
-def encoder_layers(model: Any) -> nn.ModuleList:
-    """The encoder's layers, first to last.
+def _register(hook: Hook, part: Part, number: int, acted: set[int]) -> Any:
+    def change(states: Tensor) -> Tensor:
+        acted.add(number)
+        if states.shape[:2] != part.ids.shape:  # such as pieces before examples
+            raise InputError(
+                f"states of {type(hook.module).__name__} are {list(states.shape)}, not one of each of the "
+                f"{list(part.ids.shape)} pieces, which the view needs; choose another view or another model"
+            )
+        return hook.change(states, part)
 
-    Args:
-        model: A transformers model.
+    def after(module: nn.Module, args: Any, output: Any) -> Any:
+        return (change(output[0]), *output[1:]) if isinstance(output, tuple) else change(output)
 
-    Returns:
-        The layers.
+    def before(module: nn.Module, args: Any) -> Any:
+        return (change(args[0]), *args[1:])
 
-    Raises:
-        InputError: It has no such list.
-    """
-    for name, module in model.named_modules():
-        named = name.rpartition(".")[2] in LAYER_LISTS
-        if named and isinstance(module, nn.ModuleList) and len(module) == model.config.num_hidden_layers:
-            return module
-    raise InputError(
-        f"{type(model).__name__} has no list of encoder layers, whose states the view needs; "
-        "choose another view or another model"
-    )
+    return hook.module.register_forward_pre_hook(before) if hook.before else hook.module.register_forward_hook(after)
 
 
 class Recorder:

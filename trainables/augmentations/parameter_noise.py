@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from trainables.augmentations.hooks import Draws, Hook, Part, word_embedding
+from trainables.augmentations.hooks import Draws, Hook, Part
+from trainables.augmentations.modules import word_embedding
 from trainables.augmentations.view import ViewConfig
 
 

@@ -11,7 +11,8 @@ from transformers import PreTrainedModel
 from trainables.augmentations.adversarial_embedding import ascend, first_guess, shifted
 from trainables.augmentations.embedding_noise import embedding_noise
 from trainables.augmentations.hidden_noise import hidden_noise
-from trainables.augmentations.hooks import Draws, Hook, Perturbation, encoder_layers, word_embedding
+from trainables.augmentations.hooks import Draws, Hook, Perturbation
+from trainables.augmentations.modules import encoder_layers, word_embedding
 from trainables.augmentations.parameter_noise import parameter_noise
 from trainables.augmentations.token_substitution import loss_gradients, substitute
 from trainables.augmentations.view import ViewConfig

@@ -9,13 +9,8 @@ from transformers import CONFIG_MAPPING, AutoConfig, PretrainedConfig
 
 from trainables.config import ModelConfig
 from trainables.errors import InputError
+from trainables.models.dropout import set_dropout
 
-# Each kind of dropout under the names that the encoders' configurations give it.
-DROPOUT_FIELDS = {
-    "hidden": ("hidden_dropout_prob", "dropout"),
-    "attention": ("attention_probs_dropout_prob", "attention_dropout"),
-    "classifier": ("classifier_dropout", "seq_classif_dropout"),
-}
 # An encoder-decoder says ``num_hidden_layers`` too, and does not read it.
 LAYER_FIELDS = ("encoder_layers", "num_hidden_layers", "n_layers", "num_layers", "n_layer")
 HEAD_FIELDS = ("num_labels", "id2label", "label2id", "problem_type")
@@ -64,7 +59,7 @@ def encoder_settings(settings: dict[str, Any], config: ModelConfig, num_labels: 
     for key in HEAD_FIELDS:
         settings.pop(key, None)
     _set_layers(settings, config, name)
-    _set_dropout(settings, config, name)
+    set_dropout(settings, config.dropout, name)
     settings["num_labels"] = num_labels
     return settings
 
@@ -154,15 +149,3 @@ def _set_layers(settings: dict[str, Any], config: ModelConfig, name: str) -> Non
     for key, value in settings.items():  # such as layer_types, which says of each layer what it is
         if "layer" in key and isinstance(value, list) and len(value) == count:
             settings[key] = value[:kept]
-
-
-def _set_dropout(settings: dict[str, Any], config: ModelConfig, name: str) -> None:
-    for kind, fields in DROPOUT_FIELDS.items():
-        rate = getattr(config.dropout, kind)
-        if rate is None:
-            continue
-        known = AutoConfig.for_model(settings["model_type"])
-        field = next((field for field in fields if hasattr(known, field)), None)
-        if field is None:
-            raise InputError(f"model.dropout.{kind}: {name} has no such dropout (looked for {', '.join(fields)})")
-        settings[field] = rate

@@ -9,7 +9,7 @@ from torch.nn.functional import softmax
 from tests import reference
 from trainables.assets import Assets
 from trainables.augmentations.embedding_noise import add_noise, standard_noise
-from trainables.augmentations.hooks import encoder_layers, word_embedding
+from trainables.augmentations.modules import encoder_layers, word_embedding
 from trainables.augmentations.perturbation import check_view
 from trainables.augmentations.token_substitution import nearest
 from trainables.augmentations.view import ViewConfig

@@ -1,0 +1,132 @@
+"""Every family's names for its rates of dropout, by what the rate acts on, and whether a rate acts at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from transformers import CONFIG_MAPPING, AutoConfig
+
+from trainables.errors import InputError
+
+if TYPE_CHECKING:
+    from trainables.config import DropoutConfig
+
+# ``hidden`` is all of embeddings, feed-forward and residual; a family that has a rate for each gets one value in all.
+FIELDS = {
+    "hidden": (
+        "hidden_dropout_prob", "hidden_dropout", "dropout", "dropout_rate",
+        "embedding_dropout", "mlp_dropout", "embd_pdrop", "resid_pdrop",
+    ),
+    "attention": ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop"),
+    "classifier": (
+        "classifier_dropout", "classifier_dropout_prob", "cls_dropout", "pooler_dropout", "seq_classif_dropout",
+        "summary_first_dropout", "summary_last_dropout",
+    ),
+}  # fmt: skip
+# Read where it is set, and not among the defaults.
+UNDECLARED = {"cls_dropout": ("deberta", "deberta-v2")}
+# Declared, and not read by the sequence classifier.
+UNREAD = {
+    "classifier_dropout": ("gpt_neox",),
+    "resid_pdrop": ("mpt",),
+    "summary_first_dropout": ("gpt2",),
+    "summary_last_dropout": ("electra",),
+}
+
+
+def acting(settings: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The rates of dropout that act in an encoder with a classification head.
+
+    Args:
+        settings: Content of config.json, of a model type that transformers knows.
+
+    Returns:
+        ``hidden``, ``attention`` and ``classifier``, each to the fields of the configuration that set it; one that
+        nothing sets is left out.
+    """
+    known = AutoConfig.for_model(settings["model_type"])
+    found = {
+        kind: tuple(field for field in fields if _reads(known, field, settings)) for kind, fields in FIELDS.items()
+    }
+    return {kind: fields for kind, fields in found.items() if fields}
+
+
+def _reads(known: Any, field: str, settings: Mapping[str, Any]) -> bool:
+    if known.model_type in UNDECLARED.get(field, ()):
+        return True
+    if known.model_type == "falcon" and field == "attention_dropout":
+        return bool(settings.get("alibi"))  # with rotary positions its attention drops nothing
+    return hasattr(known, field) and known.model_type not in UNREAD.get(field, ())
+
+
+def without_effect(settings: Mapping[str, Any], dropout: DropoutConfig) -> list[str]:
+    """The kinds of dropout that are asked for and that an encoder does not have. A rate of 0 every encoder has.
+
+    Args:
+        settings: Content of config.json.
+        dropout: The rates.
+
+    Returns:
+        Some of ``hidden``, ``attention`` and ``classifier``.
+    """
+    asked = [kind for kind in FIELDS if getattr(dropout, kind)]
+    if not asked or settings["model_type"] not in CONFIG_MAPPING:  # which is refused, by its type, when it is built
+        return []
+    found = acting(settings)
+    return [kind for kind in asked if kind not in found]
+
+
+def can_act(settings: Mapping[str, Any], dropout: DropoutConfig) -> bool:
+    """Whether an encoder has any of the kinds of dropout that are asked for.
+
+    Args:
+        settings: Content of config.json.
+        dropout: The rates.
+
+    Returns:
+        Also true where no rate above 0 is asked for.
+    """
+    asked = [kind for kind in FIELDS if getattr(dropout, kind)]
+    return not asked or without_effect(settings, dropout) != asked
+
+
+def set_dropout(settings: dict[str, Any], dropout: DropoutConfig, name: str) -> None:
+    """Set an encoder's rates; a kind that it does not have is left alone if another that is asked for acts.
+
+    Args:
+        settings: Content of config.json, which is changed.
+        dropout: The rates; null keeps the encoder's own.
+        name: The model, as messages name it.
+
+    Raises:
+        InputError: None of the kinds of dropout that are asked for acts in it.
+    """
+    rates = {kind: rate for kind in FIELDS if (rate := getattr(dropout, kind)) is not None}
+    if not rates:
+        return
+    if not can_act(settings, dropout):
+        kind = without_effect(settings, dropout)[0]
+        raise InputError(
+            f"model.dropout.{kind}: {name} has no such dropout (looked for {', '.join(FIELDS[kind])}); leave it null"
+        )
+    fields = acting(settings) if settings["model_type"] in CONFIG_MAPPING else {}
+    for kind, rate in rates.items():
+        settings.update(dict.fromkeys(fields.get(kind, ()), rate))
+
+
+def dropout_notes(settings: Mapping[str, Any], dropout: DropoutConfig, name: str) -> list[str]:
+    """What of the rates does nothing, where others act.
+
+    Args:
+        settings: Content of config.json.
+        dropout: The rates.
+        name: The model, as messages name it.
+
+    Returns:
+        A line for each kind of dropout that the encoder does not have.
+    """
+    return [
+        f"model {name} has no rate of {kind} dropout of its own, so model.dropout.{kind} changes nothing in it"
+        for kind in without_effect(settings, dropout)
+    ]
