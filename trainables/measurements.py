@@ -56,6 +56,7 @@ DEFINITIONS: dict[str, str] = {
     "observed label: not Tr(F) (squared nats per squared parameter unit)",
     "measure.parameter_norm": "L2 norm of all parameters after stage 0",
     "measure.distance_from_pretrained": "L2 norm of the change of the encoder's parameters in stage 0",
+    "measure.fisher_rao": "theta^T F theta on the rows of fisher_trace, F over the model's own labels (squared nats)",
     "stage2.LANG.accuracy_before": "validation accuracy in LANG before the second stage (fraction)",
     "stage2.LANG.accuracy_after": "validation accuracy in LANG after it (fraction)",
     "stage2.LANG.gain": "accuracy_after minus accuracy_before (fraction)",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 import typing
 from typing import Any
@@ -12,8 +13,9 @@ import torch
 
 from tests.reference import double, squared_scores_at
 from tests.trainables.curvature.cases import make_batch, make_model
+from tests.trainables.curvature.rivals_by_definition import INVARIANT_OR_SPECTRAL
 from tests.trainables.curvature.test_left_as_found import same, state
-from trainables.config import MeasureConfig, Rival
+from trainables.config import USUAL_RIVALS, MeasureConfig, Rival
 from trainables.curvature.rivals import RIVALS, FineTuned
 from trainables.measurements import DEFINITIONS
 
@@ -30,7 +32,7 @@ def fine_tuned(model: Any) -> FineTuned:
     generator = torch.Generator().manual_seed(3)
     pretrained = {name: p.detach() + 0.1 * torch.randn(p.shape, generator=generator) for name, p in
                   model.named_parameters()}  # fmt: skip
-    return FineTuned(model, halves(), torch.randn(7, 3, generator=generator) * 3, pretrained)
+    return FineTuned(model, halves(), torch.randn(7, 3, generator=generator) * 3, pretrained, halves())
 
 
 def log_p(model: Any, row: int) -> torch.Tensor:
@@ -64,6 +66,8 @@ def by_definition(name: str, trained: FineTuned) -> float:
         return float(squared_scores_at(model, make_batch(), LABELS).mean())
     if name == "parameter_norm":
         return math.sqrt(sum(v * v for p in model.parameters() for v in p.flatten().tolist()))
+    if name in INVARIANT_OR_SPECTRAL:
+        return INVARIANT_OR_SPECTRAL[name](model)
     assert name == "distance_from_pretrained"
     moved = [
         (p - trained.pretrained[key].double()).flatten().tolist()
@@ -78,8 +82,8 @@ def test_a_rival_is_its_formula(name: str) -> None:
     trained = fine_tuned(make_model())
     expected = by_definition(name, trained)
     assert RIVALS[name](trained) == pytest.approx(expected, rel=1e-4)
-    exact = FineTuned(double(trained.model), trained.train, trained.validation_logits, trained.pretrained)
-    assert RIVALS[name](exact) == pytest.approx(expected, rel=1e-9)
+    exact = dataclasses.replace(trained, model=double(trained.model))
+    assert RIVALS[name](exact) == pytest.approx(expected, rel=1e-10)
 
 
 @pytest.mark.parametrize("name", RIVALS)
@@ -122,7 +126,7 @@ def test_a_model_at_rest_has_no_sharpness() -> None:
         model.classifier.weight.zero_()
         model.classifier.bias.copy_(torch.tensor([1e4, 0.0, 0.0]))
     rows = [batch | {"labels": torch.zeros_like(batch["labels"])} for batch in halves()]
-    assert RIVALS["sharpness"](FineTuned(model, rows, torch.zeros(1, 3), {})) == 0.0
+    assert RIVALS["sharpness"](FineTuned(model, rows, torch.zeros(1, 3), {}, rows)) == 0.0
 
 
 def test_a_model_that_is_not_finite_has_no_finite_margin_or_sharpness() -> None:
@@ -144,5 +148,6 @@ def test_frozen_parameters_do_not_move_uphill() -> None:
 
 
 def test_the_table_the_configuration_and_the_definitions_agree() -> None:
-    assert typing.get_args(Rival) == tuple(RIVALS) == MeasureConfig().rivals
+    assert typing.get_args(Rival) == tuple(RIVALS)
+    assert MeasureConfig().rivals == USUAL_RIVALS == tuple(RIVALS)[:6]
     assert [name for name in DEFINITIONS if name.startswith("measure.")] == [f"measure.{name}" for name in RIVALS]

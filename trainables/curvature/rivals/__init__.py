@@ -1,7 +1,8 @@
 """Rivals of Tr(F) as predictors of generalisation, one file each with formula, unit and source.
 
 A rival is a function of a :class:`FineTuned` model that returns one number; its column is ``measure.NAME``. Rivals that
-use observed labels look at training rows: on validation rows they would nearly be the accuracy itself. Every rival
+use observed labels look at training rows: on validation rows they would nearly be the accuracy itself. Those that the
+model's own labels define look at the rows of Tr(F), so that they differ from it by their formula alone. Every rival
 works in evaluation mode, is deterministic, and leaves model, gradients and random generators as found.
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Callable
 
 from trainables.curvature.rivals.distance_from_pretrained import distance_from_pretrained
 from trainables.curvature.rivals.empirical_fisher import empirical_fisher
+from trainables.curvature.rivals.fisher_rao import fisher_rao
 from trainables.curvature.rivals.label_variance import label_variance
 from trainables.curvature.rivals.margin import margin
 from trainables.curvature.rivals.parameter_norm import parameter_norm
@@ -24,6 +26,7 @@ RIVALS: dict[str, Callable[[FineTuned], float]] = {
     "empirical_fisher": empirical_fisher,
     "parameter_norm": parameter_norm,
     "distance_from_pretrained": distance_from_pretrained,
+    "fisher_rao": fisher_rao,
 }
 
 __all__ = ["RIVALS", "FineTuned"]
