@@ -227,6 +227,8 @@ Rival = Literal[
     "parameter_norm",
     "distance_from_pretrained",
     "fisher_rao",
+    "normalized_trace",
+    "relative_flatness",
 ]
 """The rivals of Tr(F); trainables/curvature/rivals defines them."""
 USUAL_RIVALS: tuple[Rival, ...] = get_args(Rival)[:6]

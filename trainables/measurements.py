@@ -57,6 +57,10 @@ DEFINITIONS: dict[str, str] = {
     "measure.parameter_norm": "L2 norm of all parameters after stage 0",
     "measure.distance_from_pretrained": "L2 norm of the change of the encoder's parameters in stage 0",
     "measure.fisher_rao": "theta^T F theta on the rows of fisher_trace, F over the model's own labels (squared nats)",
+    "measure.normalized_trace": "sum over weight matrices W of ||W||_F^2 Tr(F_W), parts of fisher_trace on its rows "
+    "(squared nats)",
+    "measure.relative_flatness": "mean over the rows of fisher_trace of ||phi||^2 Var_{y ~ p}(w_y), phi the features "
+    "and w_y the weights of the last layer; the larger, the less flat (squared nats)",
     "stage2.LANG.accuracy_before": "validation accuracy in LANG before the second stage (fraction)",
     "stage2.LANG.accuracy_after": "validation accuracy in LANG after it (fraction)",
     "stage2.LANG.gain": "accuracy_after minus accuracy_before (fraction)",

@@ -22,6 +22,8 @@ IN_LOGARITHMS = (
     "parameter_norm",
     "distance_from_pretrained",
     "fisher_rao",
+    "normalized_trace",
+    "relative_flatness",
 )
 OUTCOMES = {"accuracy": ("accuracy.en", "English accuracy"), "gain": ("gain", "the gain")}
 

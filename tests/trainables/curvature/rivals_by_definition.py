@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
-from tests.reference import score
+from tests.reference import fisher_trace_by_parameter, score
 from tests.trainables.curvature.cases import make_batch
 
 ROWS = 5
@@ -30,6 +31,28 @@ def fisher_rao(model: Any) -> float:
     return float((p * (each @ theta).square()).sum())
 
 
+def normalized_trace(model: Any) -> float:
+    traces = fisher_trace_by_parameter(model, make_batch())
+    matrices = {name: p for name, p in model.named_parameters() if p.ndim == 2}
+    return sum(float(w.detach().square().sum() * traces[name].mean()) for name, w in matrices.items())
+
+
+def relative_flatness(model: Any) -> float:
+    """With the Hessian of the mean loss at arbitrary labels, by automatic differentiation."""
+    batch, labels = make_batch(), torch.tensor([0, 2, 1, 1, 0])
+    name = "classifier.weight"
+    weight = dict(model.named_parameters())[name].detach()
+
+    def loss(w: Tensor) -> Tensor:
+        return cross_entropy(torch.func.functional_call(model, {name: w}, kwargs=batch).logits, labels)
+
+    hessian = torch.autograd.functional.hessian(loss, weight)
+    pairs = [(y, z) for y in range(len(weight)) for z in range(len(weight))]
+    return float(sum((weight[y] @ weight[z]) * hessian[y, :, z].trace() for y, z in pairs))
+
+
 INVARIANT_OR_SPECTRAL: dict[str, Callable[[Any], float]] = {
     "fisher_rao": fisher_rao,
+    "normalized_trace": normalized_trace,
+    "relative_flatness": relative_flatness,
 }

@@ -16,7 +16,9 @@ from tests.trainables.curvature.cases import make_batch, make_model
 from tests.trainables.curvature.rivals_by_definition import INVARIANT_OR_SPECTRAL
 from tests.trainables.curvature.test_left_as_found import same, state
 from trainables.config import USUAL_RIVALS, MeasureConfig, Rival
+from trainables.curvature import fisher_trace
 from trainables.curvature.rivals import RIVALS, FineTuned
+from trainables.errors import InputError
 from trainables.measurements import DEFINITIONS
 
 LABELS = [0, 2, 2, 1, 0]
@@ -145,6 +147,36 @@ def test_frozen_parameters_do_not_move_uphill() -> None:
     part = RIVALS["sharpness"](fine_tuned(model))
     model.requires_grad_(True)
     assert 0 < part < RIVALS["sharpness"](fine_tuned(model))
+
+
+def rescaled(model: Any, a: float) -> Any:
+    """The same function: the last layer's queries times a, its keys divided by a."""
+    other = copy.deepcopy(model)
+    attention = other.bert.encoder.layer[1].attention.self
+    with torch.no_grad():
+        for part, factor in ((attention.query, a), (attention.key, 1 / a)):
+            part.weight.mul_(factor)
+            part.bias.mul_(factor)
+    return other
+
+
+@pytest.mark.parametrize("name", ["fisher_rao", "normalized_trace", "relative_flatness"])
+def test_what_claims_to_be_invariant_is_where_the_trace_is_not(name: str) -> None:
+    model = double(make_model())
+    other = rescaled(model, 3.0)
+    torch.testing.assert_close(other(**make_batch()).logits, model(**make_batch()).logits, rtol=1e-10, atol=1e-12)
+    assert RIVALS[name](fine_tuned(other)) == pytest.approx(RIVALS[name](fine_tuned(model)), rel=1e-10)
+    before, after = (fisher_trace(m, halves()).value for m in (model, other))
+    assert abs(after / before - 1) > 0.01
+
+
+def test_relative_flatness_needs_a_last_layer_that_makes_the_logits() -> None:
+    model = make_model()
+    model.register_forward_hook(lambda module, args, output: (2 * output.logits,))
+    trained, before = fine_tuned(model), state(model)
+    with pytest.raises(InputError, match="measure.relative_flatness needs logits that a linear layer makes"):
+        RIVALS["relative_flatness"](trained)
+    assert same(before, state(model))
 
 
 def test_the_table_the_configuration_and_the_definitions_agree() -> None:

@@ -15,7 +15,9 @@ from trainables.curvature.rivals.empirical_fisher import empirical_fisher
 from trainables.curvature.rivals.fisher_rao import fisher_rao
 from trainables.curvature.rivals.label_variance import label_variance
 from trainables.curvature.rivals.margin import margin
+from trainables.curvature.rivals.normalized_trace import normalized_trace
 from trainables.curvature.rivals.parameter_norm import parameter_norm
+from trainables.curvature.rivals.relative_flatness import relative_flatness
 from trainables.curvature.rivals.sharpness import sharpness
 from trainables.curvature.rivals.subject import FineTuned
 
@@ -27,6 +29,8 @@ RIVALS: dict[str, Callable[[FineTuned], float]] = {
     "parameter_norm": parameter_norm,
     "distance_from_pretrained": distance_from_pretrained,
     "fisher_rao": fisher_rao,
+    "normalized_trace": normalized_trace,
+    "relative_flatness": relative_flatness,
 }
 
 __all__ = ["RIVALS", "FineTuned"]
