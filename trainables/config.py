@@ -229,6 +229,9 @@ Rival = Literal[
     "fisher_rao",
     "normalized_trace",
     "relative_flatness",
+    "lambda_max",
+    "effective_rank",
+    "trace_f2",
 ]
 """The rivals of Tr(F); trainables/curvature/rivals defines them."""
 USUAL_RIVALS: tuple[Rival, ...] = get_args(Rival)[:6]

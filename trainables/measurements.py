@@ -61,6 +61,10 @@ DEFINITIONS: dict[str, str] = {
     "(squared nats)",
     "measure.relative_flatness": "mean over the rows of fisher_trace of ||phi||^2 Var_{y ~ p}(w_y), phi the features "
     "and w_y the weights of the last layer; the larger, the less flat (squared nats)",
+    "measure.lambda_max": "largest eigenvalue of F on at most 100 of the rows of fisher_trace, evenly over their "
+    "lengths (squared nats per squared parameter unit)",
+    "measure.effective_rank": "Tr(F)^2 / Tr(F^2) on those rows (directions)",
+    "measure.trace_f2": "Tr(F^2) on those rows (square of the unit of fisher_trace)",
     "stage2.LANG.accuracy_before": "validation accuracy in LANG before the second stage (fraction)",
     "stage2.LANG.accuracy_after": "validation accuracy in LANG after it (fraction)",
     "stage2.LANG.gain": "accuracy_after minus accuracy_before (fraction)",

@@ -24,6 +24,9 @@ IN_LOGARITHMS = (
     "fisher_rao",
     "normalized_trace",
     "relative_flatness",
+    "lambda_max",
+    "effective_rank",
+    "trace_f2",
 )
 OUTCOMES = {"accuracy": ("accuracy.en", "English accuracy"), "gain": ("gain", "the gain")}
 

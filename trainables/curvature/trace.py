@@ -96,7 +96,7 @@ def fisher_trace(
         raise InputError(
             f"samples must be 1 or more, and 1 unless the estimator is signs or monte-carlo, got {samples}"
         )
-    groups = _groups(model)
+    groups = counted_groups(model)
     examples = read_examples(batches)
     if kind is Estimator.EMPIRICAL and any(label is None for label in examples.labels):
         raise InputError("the empirical Fisher needs observed labels: give each batch a tensor 'labels'")
@@ -129,7 +129,7 @@ def trace_by_matrix(model: nn.Module, batches: Iterable[Mapping[str, Any]]) -> d
     Raises:
         InputError: As :func:`fisher_trace`.
     """
-    groups = _groups(model)
+    groups = counted_groups(model)
     matrices = [name for name, parameter in model.named_parameters() if name in groups and parameter.ndim == 2]
     examples = read_examples(batches)
     cotangents = Cotangents(examples, Estimator.AUTO, 1, torch.Generator().manual_seed(0))
@@ -175,14 +175,24 @@ def reason_against_fast_path(model: nn.Module) -> str | None:
     examples = read_examples([{"input_ids": ids.to(device), "attention_mask": torch.ones_like(ids, device=device)}])
     cotangents = Cotangents(examples, Estimator.SIGNS, 1, torch.Generator().manual_seed(0))
     try:
-        Measurement(model, examples, cotangents, _groups(model), None).fast()
+        Measurement(model, examples, cotangents, counted_groups(model), None).fast()
     except NoRule as error:
         return str(error)
     return None
 
 
-def _groups(model: nn.Module) -> dict[str, str]:
-    """Each parameter that counts, with its layer group."""
+def counted_groups(model: nn.Module) -> dict[str, str]:
+    """Each parameter that counts for Tr(F), with its layer group.
+
+    Args:
+        model: A classifier.
+
+    Returns:
+        Name to group of the parameters that require a gradient.
+
+    Raises:
+        InputError: There is none, or Tr(F) is not defined for the model.
+    """
     problem = getattr(getattr(model, "config", None), "problem_type", None)
     if problem in ("regression", "multi_label_classification"):
         raise InputError(f"the model is set up for {problem}: Tr(F) is defined here for one softmax over the labels")

@@ -51,8 +51,31 @@ def relative_flatness(model: Any) -> float:
     return float(sum((weight[y] @ weight[z]) * hessian[y, :, z].trace() for y, z in pairs))
 
 
+def fisher(model: Any) -> Tensor:
+    """F itself, ``[parameters, parameters]``."""
+    each, p = scores(model)
+    return each.mT @ (p.unsqueeze(1) * each)
+
+
+def lambda_max(model: Any) -> float:
+    each, p = scores(model)
+    return float(torch.linalg.matrix_norm(p.sqrt().unsqueeze(1) * each, 2) ** 2)
+
+
+def trace_f2(model: Any) -> float:
+    return float(fisher(model).square().sum())
+
+
+def effective_rank(model: Any) -> float:
+    f = fisher(model)
+    return float(f.trace() ** 2 / f.square().sum())
+
+
 INVARIANT_OR_SPECTRAL: dict[str, Callable[[Any], float]] = {
     "fisher_rao": fisher_rao,
     "normalized_trace": normalized_trace,
     "relative_flatness": relative_flatness,
+    "lambda_max": lambda_max,
+    "effective_rank": effective_rank,
+    "trace_f2": trace_f2,
 }

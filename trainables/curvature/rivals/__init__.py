@@ -11,15 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from trainables.curvature.rivals.distance_from_pretrained import distance_from_pretrained
+from trainables.curvature.rivals.effective_rank import effective_rank
 from trainables.curvature.rivals.empirical_fisher import empirical_fisher
 from trainables.curvature.rivals.fisher_rao import fisher_rao
 from trainables.curvature.rivals.label_variance import label_variance
+from trainables.curvature.rivals.lambda_max import lambda_max
 from trainables.curvature.rivals.margin import margin
 from trainables.curvature.rivals.normalized_trace import normalized_trace
 from trainables.curvature.rivals.parameter_norm import parameter_norm
 from trainables.curvature.rivals.relative_flatness import relative_flatness
 from trainables.curvature.rivals.sharpness import sharpness
 from trainables.curvature.rivals.subject import FineTuned
+from trainables.curvature.rivals.trace_f2 import trace_f2
 
 RIVALS: dict[str, Callable[[FineTuned], float]] = {
     "label_variance": label_variance,
@@ -31,6 +34,9 @@ RIVALS: dict[str, Callable[[FineTuned], float]] = {
     "fisher_rao": fisher_rao,
     "normalized_trace": normalized_trace,
     "relative_flatness": relative_flatness,
+    "lambda_max": lambda_max,
+    "effective_rank": effective_rank,
+    "trace_f2": trace_f2,
 }
 
 __all__ = ["RIVALS", "FineTuned"]

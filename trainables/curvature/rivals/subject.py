@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from torch import Tensor
+
+from trainables.curvature.spectrum import Spectrum, fisher_spectrum
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,11 @@ class FineTuned:
     validation_logits: Tensor
     pretrained: Mapping[str, Tensor]
     traced: Sequence[Mapping[str, Tensor]]
+
+    @cached_property
+    def spectrum(self) -> Spectrum:
+        """Eigenvalues of the Fisher matrix on the traced rows, computed when first asked for."""
+        return fisher_spectrum(self.model, self.traced)
 
     def labelled(self) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
         """The training rows, inputs apart from labels.
