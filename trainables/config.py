@@ -232,6 +232,8 @@ Rival = Literal[
     "lambda_max",
     "effective_rank",
     "trace_f2",
+    "noise_scale",
+    "adaptive_sharpness",
 ]
 """The rivals of Tr(F); trainables/curvature/rivals defines them."""
 USUAL_RIVALS: tuple[Rival, ...] = get_args(Rival)[:6]

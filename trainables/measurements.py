@@ -65,6 +65,10 @@ DEFINITIONS: dict[str, str] = {
     "lengths (squared nats per squared parameter unit)",
     "measure.effective_rank": "Tr(F)^2 / Tr(F^2) on those rows (directions)",
     "measure.trace_f2": "Tr(F^2) on those rows (square of the unit of fisher_trace)",
+    "measure.noise_scale": "mean over the training rows of measure.margin of ||g_i - G||^2, divided by ||G||^2: g_i "
+    "the gradient of one row's loss at its observed label, G their mean (examples)",
+    "measure.adaptive_sharpness": "largest rise that 20 steps of APGD find of the mean cross-entropy of those training "
+    "rows, logits divided by their standard deviation, when each weight may change by 0.2 % of itself (nats)",
     "stage2.LANG.accuracy_before": "validation accuracy in LANG before the second stage (fraction)",
     "stage2.LANG.accuracy_after": "validation accuracy in LANG after it (fraction)",
     "stage2.LANG.gain": "accuracy_after minus accuracy_before (fraction)",

@@ -27,6 +27,8 @@ IN_LOGARITHMS = (
     "lambda_max",
     "effective_rank",
     "trace_f2",
+    "noise_scale",
+    "adaptive_sharpness",
 )
 OUTCOMES = {"accuracy": ("accuracy.en", "English accuracy"), "gain": ("gain", "the gain")}
 

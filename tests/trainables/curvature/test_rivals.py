@@ -13,7 +13,7 @@ import torch
 
 from tests.reference import double, squared_scores_at
 from tests.trainables.curvature.cases import make_batch, make_model
-from tests.trainables.curvature.rivals_by_definition import INVARIANT_OR_SPECTRAL
+from tests.trainables.curvature.rivals_by_definition import INVARIANT_OR_SPECTRAL, LABELS
 from tests.trainables.curvature.test_left_as_found import same, state
 from trainables.config import USUAL_RIVALS, MeasureConfig, Rival
 from trainables.curvature import fisher_trace
@@ -21,7 +21,8 @@ from trainables.curvature.rivals import RIVALS, FineTuned
 from trainables.errors import InputError
 from trainables.measurements import DEFINITIONS
 
-LABELS = [0, 2, 2, 1, 0]
+PASSES = {"margin": 2, "sharpness": 4, "fisher_rao": 2, "relative_flatness": 2, "adaptive_sharpness": 42}
+"""Forward passes over two batches."""
 
 
 def halves() -> list[dict[str, torch.Tensor]]:
@@ -99,7 +100,7 @@ def test_a_rival_is_deterministic_and_leaves_all_as_found(name: str) -> None:
     assert same(before, state(model))
 
 
-@pytest.mark.parametrize("name", ["margin", "sharpness"])
+@pytest.mark.parametrize("name", PASSES)
 def test_after_an_exception_in_the_last_pass(name: str) -> None:
     model = make_model().train()
     trained, calls = fine_tuned(model), []
@@ -107,7 +108,7 @@ def test_after_an_exception_in_the_last_pass(name: str) -> None:
     RIVALS[name](trained)
     counter.remove()
     passes = len(calls)
-    assert passes == (2 if name == "margin" else 4)
+    assert passes == PASSES[name]
     calls.clear()
 
     def fail(*_: Any) -> None:
@@ -138,6 +139,15 @@ def test_a_model_that_is_not_finite_has_no_finite_margin_or_sharpness() -> None:
     trained = fine_tuned(model)
     assert not math.isfinite(RIVALS["margin"](trained))
     assert not math.isfinite(RIVALS["sharpness"](trained))
+    assert not math.isfinite(RIVALS["adaptive_sharpness"](trained))
+
+
+def test_the_noise_scale_of_equal_rows_is_0() -> None:
+    model = double(make_model())
+    one = {key: value[:1].repeat(2, 1) for key, value in make_batch().items()}
+    equal = [{**one, "labels": torch.tensor([1, 1])}]
+    trained = fine_tuned(model)
+    assert RIVALS["noise_scale"](dataclasses.replace(trained, train=equal)) == pytest.approx(0.0, abs=1e-10)
 
 
 def test_frozen_parameters_do_not_move_uphill() -> None:
@@ -160,7 +170,7 @@ def rescaled(model: Any, a: float) -> Any:
     return other
 
 
-@pytest.mark.parametrize("name", ["fisher_rao", "normalized_trace", "relative_flatness"])
+@pytest.mark.parametrize("name", ["fisher_rao", "normalized_trace", "relative_flatness", "adaptive_sharpness"])
 def test_what_claims_to_be_invariant_is_where_the_trace_is_not(name: str) -> None:
     model = double(make_model())
     other = rescaled(model, 3.0)

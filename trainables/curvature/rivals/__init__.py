@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from trainables.curvature.rivals.adaptive_sharpness import adaptive_sharpness
 from trainables.curvature.rivals.distance_from_pretrained import distance_from_pretrained
 from trainables.curvature.rivals.effective_rank import effective_rank
 from trainables.curvature.rivals.empirical_fisher import empirical_fisher
@@ -17,6 +18,7 @@ from trainables.curvature.rivals.fisher_rao import fisher_rao
 from trainables.curvature.rivals.label_variance import label_variance
 from trainables.curvature.rivals.lambda_max import lambda_max
 from trainables.curvature.rivals.margin import margin
+from trainables.curvature.rivals.noise_scale import noise_scale
 from trainables.curvature.rivals.normalized_trace import normalized_trace
 from trainables.curvature.rivals.parameter_norm import parameter_norm
 from trainables.curvature.rivals.relative_flatness import relative_flatness
@@ -37,6 +39,8 @@ RIVALS: dict[str, Callable[[FineTuned], float]] = {
     "lambda_max": lambda_max,
     "effective_rank": effective_rank,
     "trace_f2": trace_f2,
+    "noise_scale": noise_scale,
+    "adaptive_sharpness": adaptive_sharpness,
 }
 
 __all__ = ["RIVALS", "FineTuned"]
