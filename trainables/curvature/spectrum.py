@@ -6,7 +6,8 @@ the same eigenvalues and a side of n (C - 1) in place of the number of parameter
 
     lambda_max(F) = lambda_max(K),   Tr(F) = Tr(K),   Tr(F^2) = ||K||_F^2
 
-The columns are as long as the parameters, so they are formed for a few parameters at a time.
+The columns are as long as the parameters, so they are formed for a few parameters at a time; those of linear layers
+come from their factors (``factors``).
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from torch import Tensor, nn
 from trainables.curvature.batches import Examples, read_examples
 from trainables.curvature.cotangents import Cotangents
 from trainables.curvature.estimate import Estimator
+from trainables.curvature.factors import added_products, factorable, products_of_layers
 from trainables.curvature.loop import logits_of
 from trainables.curvature.state import measuring
 from trainables.curvature.trace import counted_groups
 
 ROWS = 100  # examples that are looked at
-HELD = 1 << 29  # entries of scores that are held at once: 2 GiB in float32
-_PIECE = 1 << 14  # products of so many entries are added up in float32, the pieces in float64
+HELD = 1 << 29  # entries of scores, or of their factors, that are held at once: 2 GiB in float32
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,10 @@ def fisher_spectrum(
     """Eigenvalues of the Fisher matrix of a classifier, over every parameter that requires a gradient.
 
     Evaluation mode, exact over the model's own labels. At most ``rows`` examples are looked at, evenly spaced in the
-    order of the input, which may be sorted by length. Cost: for each part of the parameters whose scores fit ``held``,
-    one forward pass and ``num_classes - 1`` backward passes to the depth of that part, one example at a time; a base
-    encoder with three classes and 100 rows has about 40 parts, half of the depth each on average. Memory: ``held``
-    entries twice, or one parameter's scores if they are more. Of a table only the rows that an example reads are held.
+    order of the input, which may be sorted by length, one at a time. Cost: for each part of the linear layers whose
+    factors fit ``held``, and for each part of the other parameters whose scores do, one forward pass and
+    ``num_classes - 1`` backward passes to the depth of that part. Memory: ``held`` entries twice, or one parameter's
+    scores if they are more. Of a table only the rows that an example reads are held.
 
     Args:
         model: A classifier whose output has ``logits`` ``[batch, num_classes]``, float32 or better.
@@ -87,23 +88,33 @@ def fisher_spectrum(
         NonFiniteLogits: The model has diverged.
     """
     names = counted_groups(model)
-    counted = [parameter for name, parameter in model.named_parameters() if name in names]
+    counted = {parameter for name, parameter in model.named_parameters() if name in names}
     examples = _spaced(read_examples(batches), rows)
     cotangents = Cotangents(examples, Estimator.EXACT, 1, torch.Generator())
-    products = torch.zeros(1, 1, dtype=torch.float64)
+    count = len(examples.inputs)
+
+    def forward(i: int) -> Tensor:
+        return _logits(model, examples, i)
+
+    def columns(logits: Tensor, i: int) -> tuple[Tensor, ...]:
+        return cotangents.at(logits, [i])
+
     with measuring(model, frozen=False):
         with torch.no_grad():
-            classes = _logits(model, examples, 0).shape[1]
-        columns = len(examples.inputs) * cotangents.begin(classes)
-        for part in _parts(counted, held // columns):
+            num_columns = len(columns(forward(0), 0))
+        layers = factorable(model, counted, forward, count)
+        products = products_of_layers(layers, forward, columns, count, num_columns, held)
+        factored = {parameter for layer in layers for parameter in layer.parameters()}
+        others = [p for p in model.parameters() if p in counted and p not in factored]
+        for part in _parts(others, held // (count * num_columns)):
             scores: list[list[tuple[Tensor, Tensor]]] = [[] for _ in part]
-            for i in range(len(examples.inputs)):
+            for i in range(count):
                 for gradients in _gradients(model, examples, i, cotangents, part):
                     for found, gradient in zip(scores, gradients, strict=True):
                         found.append(_rows_with_entries(gradient))
             while scores:
                 products = products + inner_products(scores.pop()).cpu()
-    return Spectrum(torch.linalg.eigvalsh(products / len(examples.inputs)).clamp(min=0.0))
+    return Spectrum(torch.linalg.eigvalsh(products / count).clamp(min=0.0))
 
 
 def _spaced(examples: Examples, rows: int) -> Examples:
@@ -125,7 +136,8 @@ def _parts(parameters: list[nn.Parameter], limit: int) -> Iterator[list[nn.Param
             yield part
             part = []
         part.append(parameter)
-    yield part
+    if part:
+        yield part
 
 
 def _gradients(
@@ -162,12 +174,9 @@ def inner_products(columns: list[tuple[Tensor, Tensor]]) -> Tensor:
         tensor([[ 30.,  34.],
                 [ 34., 101.]], dtype=torch.float64)
     """
-    touched = torch.cat([rows for rows, _ in columns]).unique()
+    touched = torch.unique(torch.cat([rows for rows, _ in columns]))
     values = columns[0][1]
     whole = values.new_zeros(len(columns), len(touched), values.shape[1])
     for column, (rows, found) in zip(whole, columns, strict=True):
         column[torch.searchsorted(touched, rows)] = found
-    products = torch.zeros(len(columns), len(columns), dtype=torch.float64, device=values.device)
-    for piece in whole.flatten(1).split(_PIECE, 1):
-        products += (piece @ piece.mT).double()
-    return products
+    return added_products(whole.flatten(1))

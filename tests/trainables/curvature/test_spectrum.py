@@ -63,3 +63,14 @@ def test_a_model_that_has_diverged_is_refused() -> None:
         model.classifier.bias[1] = torch.inf
     with pytest.raises(NonFiniteLogits):
         fisher_spectrum(model, [make_batch()])
+
+
+def test_a_layer_that_is_not_a_plain_product_of_its_own_is_taken_as_scores() -> None:
+    model = small(num_hidden_layers=2)
+    first, second = (layer.attention.output for layer in model.bert.encoder.layer)
+    second.dense.weight = first.dense.weight  # shared
+    pooler = model.bert.pooler.dense
+    pooler.register_forward_hook(lambda module, args, output: output + args[0] @ module.weight)  # used twice
+    found = fisher_spectrum(model, [make_batch()]).eigenvalues
+    expected = torch.linalg.eigvalsh(fisher(model))
+    torch.testing.assert_close(found, expected[-10:], rtol=1e-10, atol=1e-12 * float(expected[-1]))
