@@ -238,9 +238,24 @@ class StageConfig(Frozen):
 
 
 Rival = Literal[
-    "label_variance", "margin", "sharpness", "empirical_fisher", "parameter_norm", "distance_from_pretrained"
+    "label_variance",
+    "margin",
+    "sharpness",
+    "empirical_fisher",
+    "parameter_norm",
+    "distance_from_pretrained",
+    "fisher_rao",
+    "normalized_trace",
+    "relative_flatness",
+    "lambda_max",
+    "effective_rank",
+    "trace_f2",
+    "noise_scale",
+    "adaptive_sharpness",
 ]
 """The rivals of Tr(F); trainables/curvature/rivals defines them."""
+USUAL_RIVALS: tuple[Rival, ...] = get_args(Rival)[:6]
+"""Those that are measured unless a configuration names others: identities of configurations hold them as they are."""
 
 
 class ExpansionConfig(Frozen):
@@ -288,8 +303,9 @@ class MeasureConfig(Frozen):
         1, description="draws an example for signs and monte_carlo, the same at every step of a curve"
     )
     rivals: tuple[Rival, ...] = Field(
-        get_args(Rival),
-        description="rivals of Tr(F) after stage 0; those that use labels on the first trace_examples training rows",
+        USUAL_RIVALS,
+        description="rivals of Tr(F) after stage 0; those that use labels on the first trace_examples training rows, "
+        "the others on the rows of Tr(F)",
     )
     expansion: ExpansionConfig | None = Field(
         None, description="equation 1 before, during and after stage 0; null: not"

@@ -163,7 +163,7 @@ def _after_first_stage(
     if targets:
         values["transfer_gap"] = scores[ENGLISH].accuracy - sum(targets) / len(targets)
     values |= _traces(model, train, validation, config)
-    values |= _rivals(model, train, logits[ENGLISH], pretrained, config)
+    values |= _rivals(model, train, validation[ENGLISH], logits[ENGLISH], pretrained, config)
     values |= stage.penalties
     values |= _weight_in_trace_units(config.stages[0])
     return values
@@ -191,11 +191,16 @@ def _traces(
 
 
 def _rivals(
-    model: PreTrainedModel, train: Examples, english: torch.Tensor, pretrained: State, config: TrialConfig
+    model: PreTrainedModel,
+    train: Examples,
+    english: Examples,
+    logits: torch.Tensor,
+    pretrained: State,
+    config: TrialConfig,
 ) -> dict[str, float]:
-    """The rivals of Tr(F) that the configuration names; ``english`` are the logits of the validation rows."""
-    rows = list(first_rows(model, train, config.measure.trace_examples))
-    trained = FineTuned(model, rows, english, pretrained)
+    """The rivals of Tr(F) that the configuration names; ``english`` are the validation rows."""
+    rows, traced = (list(first_rows(model, split, config.measure.trace_examples)) for split in (train, english))
+    trained = FineTuned(model, rows, logits, pretrained, traced)
     return {f"measure.{name}": rival(trained) for name, rival in RIVALS.items() if name in config.measure.rivals}
 
 

@@ -56,6 +56,19 @@ DEFINITIONS: dict[str, str] = {
     "observed label: not Tr(F) (squared nats per squared parameter unit)",
     "measure.parameter_norm": "L2 norm of all parameters after stage 0",
     "measure.distance_from_pretrained": "L2 norm of the change of the encoder's parameters in stage 0",
+    "measure.fisher_rao": "theta^T F theta on the rows of fisher_trace, F over the model's own labels (squared nats)",
+    "measure.normalized_trace": "sum over weight matrices W of ||W||_F^2 Tr(F_W), parts of fisher_trace on its rows "
+    "(squared nats)",
+    "measure.relative_flatness": "mean over the rows of fisher_trace of ||phi||^2 Var_{y ~ p}(w_y), phi the features "
+    "and w_y the weights of the last layer; the larger, the less flat (squared nats)",
+    "measure.lambda_max": "largest eigenvalue of F on at most 100 of the rows of fisher_trace, evenly over their "
+    "lengths (squared nats per squared parameter unit)",
+    "measure.effective_rank": "Tr(F)^2 / Tr(F^2) on those rows (directions)",
+    "measure.trace_f2": "Tr(F^2) on those rows (square of the unit of fisher_trace)",
+    "measure.noise_scale": "mean over the training rows of measure.margin of ||g_i - G||^2, divided by ||G||^2: g_i "
+    "the gradient of one row's loss at its observed label, G their mean (examples)",
+    "measure.adaptive_sharpness": "largest rise that 20 steps of APGD find of the mean cross-entropy of those training "
+    "rows, logits divided by their standard deviation, when each weight may change by 0.2 % of itself (nats)",
     "stage2.LANG.accuracy_before": "validation accuracy in LANG before the second stage (fraction)",
     "stage2.LANG.accuracy_after": "validation accuracy in LANG after it (fraction)",
     "stage2.LANG.gain": "accuracy_after minus accuracy_before (fraction)",

@@ -108,7 +108,8 @@ class Rehearsal:
         with _said(model, config, "Tr(F)"):
             fisher_trace(model, first_rows(model, examples, len(examples)), **config.measure.trace_options())
         start = {name: parameter.detach() for name, parameter in model.named_parameters()}
-        trained = FineTuned(model, list(first_rows(model, examples, len(examples))), logits, start)
+        two = list(first_rows(model, examples, len(examples)))
+        trained = FineTuned(model, two, logits, start, two)
         for name in measure.rivals:
             with _said(model, config, f"measure.rivals={name}"):
                 RIVALS[name](trained)

@@ -226,7 +226,7 @@ def _rivals(config: TrialConfig) -> Run:
     def run(model: PreTrainedModel, examples: Examples) -> float:
         rows = list(first_rows(model, examples, len(examples)))
         start = {name: parameter.detach() for name, parameter in model.named_parameters()}
-        trained = FineTuned(model, rows, predict(model, examples), start)
+        trained = FineTuned(model, rows, predict(model, examples), start, rows)
         return _timed(lambda: [RIVALS[name](trained) for name in config.measure.rivals])
 
     return run

@@ -16,7 +16,20 @@ from analysis.sections import shared
 from analysis.style import Axis
 
 LARGER_IS_BETTER = ("margin",)  # every other measure is declared to fall with the outcome, as Tr(F) is
-IN_LOGARITHMS = ("sharpness", "empirical_fisher", "parameter_norm", "distance_from_pretrained")
+IN_LOGARITHMS = (
+    "sharpness",
+    "empirical_fisher",
+    "parameter_norm",
+    "distance_from_pretrained",
+    "fisher_rao",
+    "normalized_trace",
+    "relative_flatness",
+    "lambda_max",
+    "effective_rank",
+    "trace_f2",
+    "noise_scale",
+    "adaptive_sharpness",
+)
 OUTCOMES = {"accuracy": ("accuracy.en", "English accuracy"), "gain": ("gain", "the gain")}
 
 

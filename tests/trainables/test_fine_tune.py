@@ -5,6 +5,7 @@ import torch
 
 from tests.reference import fisher_trace_by_loop
 from trainables import fine_tune as module
+from trainables.config import MeasureConfig
 from trainables.curvature import fisher_trace
 from trainables.curvature.rivals import RIVALS
 from trainables.data.draw import draw_halves
@@ -126,7 +127,7 @@ def test_watching_is_reproducible_and_leaves_every_other_number_bit_for_bit(tiny
     assert watched == again
     added = set(watched.values) - set(plain.values)
     assert added == {
-        *(f"measure.{name}" for name in RIVALS),
+        *(f"measure.{name}" for name in MeasureConfig().rivals),
         *("fisher_trace_peak", "fisher_trace_peak_step"),
         *("expansion.trace", "expansion.quadratic", "expansion.quadratic_se"),
     }

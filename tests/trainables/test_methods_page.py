@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel
 
 from trainables.augmentations.view import VIEWS, ViewConfig
-from trainables.config import DropoutConfig, OptimizerConfig, PenaltiesConfig, StageConfig, TrialConfig
+from trainables.config import DropoutConfig, OptimizerConfig, PenaltiesConfig, Rival, StageConfig, TrialConfig
 from trainables.dotted_paths import flatten, paths
 from trainables.regularizers.consistency import ConsistencyConfig
 from trainables.regularizers.presets import PRESETS
@@ -102,6 +102,10 @@ def test_every_penalty_and_baseline_has_a_row_with_its_defaults() -> None:
     assert rows["stages.N.optimizer.weight_decay"]["default"].endswith(f"`exempt_biases_and_norms` {number(exempt)}")
     known = {path.replace("stages.0", "stages.N") for path in paths()}
     assert all(path in known or any(other.startswith(f"{path}.") for other in known) for path in rows)
+
+
+def test_every_rival_has_a_row() -> None:
+    assert list(table("Rivals of Tr(F)")) == list(get_args(Rival))
 
 
 @pytest.mark.parametrize("preset", PRESETS)

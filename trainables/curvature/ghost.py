@@ -104,7 +104,7 @@ class GhostNorms(TorchFunctionMode):
 
     Args:
         model: Frozen, in evaluation mode.
-        counted: Name of each parameter that counts, to its layer group.
+        counted: Name of each parameter that counts, to the group that it is summed in.
         calls: What a forward pass does with those parameters, from a rehearsal.
         rules: By kind of the result and name of the function: called with this object and the function's arguments in
             the place of the function; None from it means that it does not apply.
@@ -168,7 +168,7 @@ class GhostNorms(TorchFunctionMode):
             last: Whether the graph may be freed.
 
         Returns:
-            Layer group to float64 ``[rows]``.
+            Group to float64 ``[rows]``.
         """
         self._norms, self._matrices, self._lookups = {}, {}, {}
         for source in self._sources:
@@ -373,6 +373,17 @@ class GhostNorms(TorchFunctionMode):
             At least 1.
         """
         return self._uses[source.name]
+
+    def together(self, *sources: Source | None) -> bool:
+        """Whether the norms of parameters may be taken as one.
+
+        Args:
+            *sources: Of the parameters; None counts as one that does not count.
+
+        Returns:
+            Whether they are summed in the same group.
+        """
+        return len({None if source is None else self._counted[source.name] for source in sources}) == 1
 
     def gram(self, inputs: Tensor, key: Tensor, with_ones: bool) -> Tensor:
         """Inner products of the positions of each example; query, key and value read the same tensor.

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from trainables.curvature import proof
 from trainables.curvature.batches import Example, Examples, chunks
 from trainables.curvature.cotangents import Cotangents
-from trainables.curvature.estimate import ordered_groups
 from trainables.curvature.ghost import GhostNorms
 from trainables.curvature.last_layer import shortened
 from trainables.curvature.loop import logits_of, squared_norms
@@ -31,9 +30,9 @@ class Measurement:
         model: The model.
         examples: What it is measured on.
         cotangents: Which labels.
-        groups: Name of each parameter that counts, to its layer group.
+        groups: Name of each parameter that counts, to the group that it is summed in.
         progress: Called with (examples done, examples).
-        parts: Layer group to the per-example values so far, float64 ``[examples]``.
+        parts: Group to the per-example values so far, float64 ``[examples]``.
     """
 
     model: nn.Module
@@ -124,7 +123,7 @@ class Measurement:
 
     def _start(self) -> None:
         count = len(self.examples.inputs)
-        self.parts = {group: torch.zeros(count, dtype=torch.float64) for group in ordered_groups(list(self.groups))}
+        self.parts = {group: torch.zeros(count, dtype=torch.float64) for group in dict.fromkeys(self.groups.values())}
 
     def _report(self, done: int) -> None:
         if self.progress is not None:

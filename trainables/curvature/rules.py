@@ -68,7 +68,7 @@ def _product(
 ) -> Tensor:
     inputs = _by_example(ghost, x.detach())
     alone = matrix is not None and ghost.uses(matrix) == 1
-    folded = alone and bias is not None and ghost.uses(bias) == 1
+    folded = alone and bias is not None and ghost.uses(bias) == 1 and ghost.together(matrix, bias)
     if bias is not None and not folded:
         bias.expected += 1
     gram = None

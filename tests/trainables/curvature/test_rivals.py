@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 import typing
 from typing import Any
@@ -12,12 +13,16 @@ import torch
 
 from tests.reference import double, squared_scores_at
 from tests.trainables.curvature.cases import make_batch, make_model
+from tests.trainables.curvature.rivals_by_definition import INVARIANT_OR_SPECTRAL, LABELS
 from tests.trainables.curvature.test_left_as_found import same, state
-from trainables.config import MeasureConfig, Rival
+from trainables.config import USUAL_RIVALS, MeasureConfig, Rival
+from trainables.curvature import fisher_trace
 from trainables.curvature.rivals import RIVALS, FineTuned
+from trainables.errors import InputError
 from trainables.measurements import DEFINITIONS
 
-LABELS = [0, 2, 2, 1, 0]
+PASSES = {"margin": 2, "sharpness": 4, "fisher_rao": 2, "relative_flatness": 2, "adaptive_sharpness": 42}
+"""Forward passes over two batches."""
 
 
 def halves() -> list[dict[str, torch.Tensor]]:
@@ -30,7 +35,7 @@ def fine_tuned(model: Any) -> FineTuned:
     generator = torch.Generator().manual_seed(3)
     pretrained = {name: p.detach() + 0.1 * torch.randn(p.shape, generator=generator) for name, p in
                   model.named_parameters()}  # fmt: skip
-    return FineTuned(model, halves(), torch.randn(7, 3, generator=generator) * 3, pretrained)
+    return FineTuned(model, halves(), torch.randn(7, 3, generator=generator) * 3, pretrained, halves())
 
 
 def log_p(model: Any, row: int) -> torch.Tensor:
@@ -64,6 +69,8 @@ def by_definition(name: str, trained: FineTuned) -> float:
         return float(squared_scores_at(model, make_batch(), LABELS).mean())
     if name == "parameter_norm":
         return math.sqrt(sum(v * v for p in model.parameters() for v in p.flatten().tolist()))
+    if name in INVARIANT_OR_SPECTRAL:
+        return INVARIANT_OR_SPECTRAL[name](model)
     assert name == "distance_from_pretrained"
     moved = [
         (p - trained.pretrained[key].double()).flatten().tolist()
@@ -78,8 +85,8 @@ def test_a_rival_is_its_formula(name: str) -> None:
     trained = fine_tuned(make_model())
     expected = by_definition(name, trained)
     assert RIVALS[name](trained) == pytest.approx(expected, rel=1e-4)
-    exact = FineTuned(double(trained.model), trained.train, trained.validation_logits, trained.pretrained)
-    assert RIVALS[name](exact) == pytest.approx(expected, rel=1e-9)
+    exact = dataclasses.replace(trained, model=double(trained.model))
+    assert RIVALS[name](exact) == pytest.approx(expected, rel=1e-10)
 
 
 @pytest.mark.parametrize("name", RIVALS)
@@ -93,7 +100,7 @@ def test_a_rival_is_deterministic_and_leaves_all_as_found(name: str) -> None:
     assert same(before, state(model))
 
 
-@pytest.mark.parametrize("name", ["margin", "sharpness"])
+@pytest.mark.parametrize("name", PASSES)
 def test_after_an_exception_in_the_last_pass(name: str) -> None:
     model = make_model().train()
     trained, calls = fine_tuned(model), []
@@ -101,7 +108,7 @@ def test_after_an_exception_in_the_last_pass(name: str) -> None:
     RIVALS[name](trained)
     counter.remove()
     passes = len(calls)
-    assert passes == (2 if name == "margin" else 4)
+    assert passes == PASSES[name]
     calls.clear()
 
     def fail(*_: Any) -> None:
@@ -122,7 +129,7 @@ def test_a_model_at_rest_has_no_sharpness() -> None:
         model.classifier.weight.zero_()
         model.classifier.bias.copy_(torch.tensor([1e4, 0.0, 0.0]))
     rows = [batch | {"labels": torch.zeros_like(batch["labels"])} for batch in halves()]
-    assert RIVALS["sharpness"](FineTuned(model, rows, torch.zeros(1, 3), {})) == 0.0
+    assert RIVALS["sharpness"](FineTuned(model, rows, torch.zeros(1, 3), {}, rows)) == 0.0
 
 
 def test_a_model_that_is_not_finite_has_no_finite_margin_or_sharpness() -> None:
@@ -132,6 +139,15 @@ def test_a_model_that_is_not_finite_has_no_finite_margin_or_sharpness() -> None:
     trained = fine_tuned(model)
     assert not math.isfinite(RIVALS["margin"](trained))
     assert not math.isfinite(RIVALS["sharpness"](trained))
+    assert not math.isfinite(RIVALS["adaptive_sharpness"](trained))
+
+
+def test_the_noise_scale_of_equal_rows_is_0() -> None:
+    model = double(make_model())
+    one = {key: value[:1].repeat(2, 1) for key, value in make_batch().items()}
+    equal = [{**one, "labels": torch.tensor([1, 1])}]
+    trained = fine_tuned(model)
+    assert RIVALS["noise_scale"](dataclasses.replace(trained, train=equal)) == pytest.approx(0.0, abs=1e-10)
 
 
 def test_frozen_parameters_do_not_move_uphill() -> None:
@@ -143,6 +159,37 @@ def test_frozen_parameters_do_not_move_uphill() -> None:
     assert 0 < part < RIVALS["sharpness"](fine_tuned(model))
 
 
+def rescaled(model: Any, a: float) -> Any:
+    """The same function: the last layer's queries times a, its keys divided by a."""
+    other = copy.deepcopy(model)
+    attention = other.bert.encoder.layer[1].attention.self
+    with torch.no_grad():
+        for part, factor in ((attention.query, a), (attention.key, 1 / a)):
+            part.weight.mul_(factor)
+            part.bias.mul_(factor)
+    return other
+
+
+@pytest.mark.parametrize("name", ["fisher_rao", "normalized_trace", "relative_flatness", "adaptive_sharpness"])
+def test_what_claims_to_be_invariant_is_where_the_trace_is_not(name: str) -> None:
+    model = double(make_model())
+    other = rescaled(model, 3.0)
+    torch.testing.assert_close(other(**make_batch()).logits, model(**make_batch()).logits, rtol=1e-10, atol=1e-12)
+    assert RIVALS[name](fine_tuned(other)) == pytest.approx(RIVALS[name](fine_tuned(model)), rel=1e-10)
+    before, after = (fisher_trace(m, halves()).value for m in (model, other))
+    assert abs(after / before - 1) > 0.01
+
+
+def test_relative_flatness_needs_a_last_layer_that_makes_the_logits() -> None:
+    model = make_model()
+    model.register_forward_hook(lambda module, args, output: (2 * output.logits,))
+    trained, before = fine_tuned(model), state(model)
+    with pytest.raises(InputError, match="measure.relative_flatness needs logits that a linear layer makes"):
+        RIVALS["relative_flatness"](trained)
+    assert same(before, state(model))
+
+
 def test_the_table_the_configuration_and_the_definitions_agree() -> None:
-    assert typing.get_args(Rival) == tuple(RIVALS) == MeasureConfig().rivals
+    assert typing.get_args(Rival) == tuple(RIVALS)
+    assert MeasureConfig().rivals == USUAL_RIVALS == tuple(RIVALS)[:6]
     assert [name for name in DEFINITIONS if name.startswith("measure.")] == [f"measure.{name}" for name in RIVALS]

@@ -1,7 +1,8 @@
 """Rivals of Tr(F) as predictors of generalisation, one file each with formula, unit and source.
 
 A rival is a function of a :class:`FineTuned` model that returns one number; its column is ``measure.NAME``. Rivals that
-use observed labels look at training rows: on validation rows they would nearly be the accuracy itself. Every rival
+use observed labels look at training rows: on validation rows they would nearly be the accuracy itself. Those that the
+model's own labels define look at the rows of Tr(F), so that they differ from it by their formula alone. Every rival
 works in evaluation mode, is deterministic, and leaves model, gradients and random generators as found.
 """
 
@@ -9,13 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from trainables.curvature.rivals.adaptive_sharpness import adaptive_sharpness
 from trainables.curvature.rivals.distance_from_pretrained import distance_from_pretrained
+from trainables.curvature.rivals.effective_rank import effective_rank
 from trainables.curvature.rivals.empirical_fisher import empirical_fisher
+from trainables.curvature.rivals.fisher_rao import fisher_rao
 from trainables.curvature.rivals.label_variance import label_variance
+from trainables.curvature.rivals.lambda_max import lambda_max
 from trainables.curvature.rivals.margin import margin
+from trainables.curvature.rivals.noise_scale import noise_scale
+from trainables.curvature.rivals.normalized_trace import normalized_trace
 from trainables.curvature.rivals.parameter_norm import parameter_norm
+from trainables.curvature.rivals.relative_flatness import relative_flatness
 from trainables.curvature.rivals.sharpness import sharpness
 from trainables.curvature.rivals.subject import FineTuned
+from trainables.curvature.rivals.trace_f2 import trace_f2
 
 RIVALS: dict[str, Callable[[FineTuned], float]] = {
     "label_variance": label_variance,
@@ -24,6 +33,14 @@ RIVALS: dict[str, Callable[[FineTuned], float]] = {
     "empirical_fisher": empirical_fisher,
     "parameter_norm": parameter_norm,
     "distance_from_pretrained": distance_from_pretrained,
+    "fisher_rao": fisher_rao,
+    "normalized_trace": normalized_trace,
+    "relative_flatness": relative_flatness,
+    "lambda_max": lambda_max,
+    "effective_rank": effective_rank,
+    "trace_f2": trace_f2,
+    "noise_scale": noise_scale,
+    "adaptive_sharpness": adaptive_sharpness,
 }
 
 __all__ = ["RIVALS", "FineTuned"]

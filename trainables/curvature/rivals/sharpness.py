@@ -9,15 +9,11 @@ a random neighbour of theta and do not normalise the gradient; without that nois
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
-from torch import Tensor
-from torch.nn.functional import cross_entropy
 
-from trainables.curvature.loop import logits_of
 from trainables.curvature.rivals.parameter_norm import l2_norm
 from trainables.curvature.rivals.subject import FineTuned
+from trainables.curvature.rivals.training_loss import loss_and_gradient, loss_at
 from trainables.curvature.state import measuring
 
 RHO = 0.05  # L2 norm of the step, in parameter units
@@ -37,34 +33,11 @@ def sharpness(trained: FineTuned) -> float:
         Nats; 0 where the gradient is exactly 0.
     """
     theta = {name: p for name, p in trained.model.named_parameters() if p.requires_grad}
-    rows = sum(len(batch["labels"]) for batch in trained.train)
     with measuring(trained.model, frozen=False):
-        loss, gradient = _loss_and_gradient(trained, theta, rows)
+        loss, gradient = loss_and_gradient(trained, theta)
         norm = l2_norm(gradient.values())
         if norm == 0:
             return 0.0
         with torch.no_grad():
             moved = {name: g.mul_(RHO / norm).add_(theta[name]) for name, g in gradient.items()}
-            return _loss_at(trained, moved, rows) - loss
-
-
-def _loss_and_gradient(trained: FineTuned, theta: Mapping[str, Tensor], rows: int) -> tuple[float, dict[str, Tensor]]:
-    """The mean loss, and its gradient for the parameters that it depends on."""
-    total = 0.0
-    gradient: dict[str, Tensor] = {}
-    for inputs, labels in trained.labelled():
-        loss = cross_entropy(logits_of(trained.model(**inputs)).double(), labels, reduction="sum") / rows
-        parts = torch.autograd.grad(loss, list(theta.values()), allow_unused=True)
-        for name, part in zip(theta, parts, strict=True):
-            if part is not None:
-                gradient[name] = gradient[name].add_(part) if name in gradient else part.clone()
-        total += float(loss.detach())
-    return total, gradient
-
-
-def _loss_at(trained: FineTuned, parameters: dict[str, Tensor], rows: int) -> float:
-    total = 0.0
-    for inputs, labels in trained.labelled():
-        output = torch.func.functional_call(trained.model, parameters, kwargs=inputs)
-        total += float(cross_entropy(logits_of(output).double(), labels, reduction="sum") / rows)
-    return total
+            return loss_at(trained, moved) - loss

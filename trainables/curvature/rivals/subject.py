@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from torch import Tensor
+
+from trainables.curvature.spectrum import Spectrum, fisher_spectrum
 
 
 @dataclass(frozen=True)
@@ -18,12 +21,19 @@ class FineTuned:
         train: Training rows as batches: model inputs ``[batch, ...]`` and observed ``labels`` ``[batch]``.
         validation_logits: Logits of English validation rows ``[examples, num_classes]``.
         pretrained: Parameter name to tensor, before training.
+        traced: English validation rows that Tr(F) is measured on, as ``train``; ``labels`` are not for rivals to read.
     """
 
     model: Any
     train: Sequence[Mapping[str, Tensor]]
     validation_logits: Tensor
     pretrained: Mapping[str, Tensor]
+    traced: Sequence[Mapping[str, Tensor]]
+
+    @cached_property
+    def spectrum(self) -> Spectrum:
+        """Eigenvalues of the Fisher matrix on the traced rows, computed when first asked for."""
+        return fisher_spectrum(self.model, self.traced)
 
     def labelled(self) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
         """The training rows, inputs apart from labels.
@@ -35,3 +45,12 @@ class FineTuned:
             rows = {name: value.to(self.model.device) for name, value in batch.items()}
             labels = rows.pop("labels")
             yield rows, labels
+
+    def unlabelled(self) -> Iterator[dict[str, Tensor]]:
+        """The traced rows without their labels.
+
+        Yields:
+            Model inputs ``[batch, ...]``, on the model's device.
+        """
+        for batch in self.traced:
+            yield {name: value.to(self.model.device) for name, value in batch.items() if name != "labels"}

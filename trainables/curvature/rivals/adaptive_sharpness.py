@@ -1,0 +1,132 @@
+"""Adaptive sharpness: by how much the training loss rises at worst when every weight may change by a share of itself.
+
+    max over delta with |delta_j| <= rho |w_j| of  L(w + delta) - L(w),   rho = 0.002
+
+L is the mean cross-entropy of logits that are divided by their standard deviation over the classes, so that the scale
+of the logits has no influence (Andriushchenko et al. 2023, "A modern look at the relationship between sharpness and
+generalization"; worst case, elementwise adaptive, l-infinity). The maximum is looked for by 20 steps of APGD (Croce and
+Hein 2020, "Reliable evaluation of adversarial robustness", algorithm 1), from w itself, over all training rows at once
+and without any draw: a lower bound, as every search is.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from trainables.curvature.rivals.subject import FineTuned
+from trainables.curvature.rivals.training_loss import loss_and_gradient
+from trainables.curvature.state import measuring
+
+RHO = 0.002  # largest change of a weight as a share of it
+STEPS = 20
+MOMENTUM = 0.75  # share of the step along the gradient; the rest goes on with the step before
+PROGRESS = 0.75  # share of steps that must have raised the loss for the step size to stay
+
+
+def adaptive_sharpness(trained: FineTuned) -> float:
+    """Rise of the mean loss of normalised logits within ``RHO``, in evaluation mode.
+
+    The search moves copies; the model's own weights and ``.grad`` are never written. Cost: 21 forward and backward
+    passes over the training rows; seven times the memory of the trainable parameters.
+
+    Args:
+        trained: The model; ``train`` is read.
+
+    Returns:
+        Nats, 0 or more; NaN for a model that is not finite.
+    """
+    start = {name: p.detach() for name, p in trained.model.named_parameters() if p.requires_grad}
+    radius = {name: RHO * value.abs() for name, value in start.items()}
+    with measuring(trained.model, frozen=False):
+        return _Search(trained, start, radius).run()
+
+
+def normalized(logits: Tensor) -> Tensor:
+    """Logits divided by their standard deviation over the classes.
+
+    Args:
+        logits: ``[batch, num_classes]``.
+
+    Returns:
+        The same shape; equal logits give zeros.
+
+    Example:
+        >>> normalized(torch.tensor([[1.0, 3.0], [5.0, 5.0]]))
+        tensor([[-1.,  1.],
+                [ 0.,  0.]])
+    """
+    centred = logits - logits.mean(-1, keepdim=True)
+    variance = centred.square().mean(-1, keepdim=True)
+    return centred * variance.clamp(min=torch.finfo(logits.dtype).tiny).rsqrt()
+
+
+def checkpoints(steps: int) -> list[int]:
+    """Steps after which the step size is looked at: at 22 % of them, then at intervals that shrink from 19 % to 6 %.
+
+    Args:
+        steps: Of the search.
+
+    Returns:
+        Ascending, below ``steps``.
+
+    Example:
+        >>> checkpoints(20)
+        [5, 9, 12, 14, 16, 18, 19]
+    """
+    # In hundredths, so that no rounding of floats decides.
+    marks = [0, 22]
+    while marks[-1] < 100:
+        marks.append(marks[-1] + max(marks[-1] - marks[-2] - 3, 6))
+    found = [-(-mark * steps // 100) for mark in marks[1:]]
+    return sorted({step for step in found if step < steps})
+
+
+class _Search:
+    """APGD, algorithm 1, for the box ``|x - start| <= radius``; steps and radii are those of each weight."""
+
+    def __init__(self, trained: FineTuned, start: dict[str, Tensor], radius: dict[str, Tensor]) -> None:
+        self._trained, self._start, self._radius = trained, start, radius
+
+    def run(self) -> float:
+        x = before = best = self._start
+        first, gradient = self._at(x)
+        highest = value = first
+        best_gradient, size, rises, last, marks = gradient, 2.0, 0, 0, checkpoints(STEPS)
+        size_before, highest_before = size, highest
+        for step in range(1, STEPS + 1):
+            moved = self._step(x, before, gradient, size, 1.0 if step == 1 else MOMENTUM)
+            x, before, previous = moved, x, value
+            value, gradient = self._at(x)
+            rises += value > previous
+            if value > highest:
+                highest, best, best_gradient = value, x, gradient
+            if step in marks:
+                stuck = size_before == size and highest_before == highest
+                size_before, highest_before = size, highest
+                if rises < PROGRESS * (step - last) or stuck:
+                    size /= 2
+                    x, value, gradient = best, highest, best_gradient
+                rises, last = 0, step
+        return highest - first
+
+    def _at(self, x: dict[str, Tensor]) -> tuple[float, dict[str, Tensor]]:
+        leaves = {name: value.detach().requires_grad_() for name, value in x.items()}
+        value, gradient = loss_and_gradient(self._trained, leaves, normalized)
+        return value, {name: part.sign_() for name, part in gradient.items()}
+
+    @torch.no_grad()
+    def _step(
+        self, x: dict[str, Tensor], before: dict[str, Tensor], signs: dict[str, Tensor], size: float, share: float
+    ) -> dict[str, Tensor]:
+        """One step of ``size`` radii uphill, mixed with the step before; parameters without influence stay."""
+        moved = dict(x)
+        for name, sign in signs.items():
+            aim = self._inside(name, x[name] + size * self._radius[name] * sign)
+            mixed = x[name] + share * (aim - x[name]) + (1 - share) * (x[name] - before[name])
+            moved[name] = self._inside(name, mixed)
+        return moved
+
+    def _inside(self, name: str, value: Tensor) -> Tensor:
+        centre, radius = self._start[name], self._radius[name]
+        return torch.minimum(torch.maximum(value, centre - radius), centre + radius)

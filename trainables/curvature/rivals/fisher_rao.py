@@ -1,0 +1,37 @@
+"""Fisher-Rao norm: the length of the parameters in the metric of the Fisher information, squared.
+
+    theta^T F theta = mean over x of  Var_{y ~ p(y|x)} (J theta)_y
+
+J is the Jacobian of the logits, and p the model's own prediction (Liang et al. 2019, "Fisher-Rao metric, geometry, and
+complexity of neural networks"). The rows are those of Tr(F). Rescaling parts of the network in ways that leave the
+function as it is leaves this norm as it is: a direction that the function does not depend on is not measured.
+"""
+
+from __future__ import annotations
+
+from trainables.curvature.forward_mode import clear_padding, forward_mode, logits_and_change
+from trainables.curvature.rivals.subject import FineTuned
+from trainables.curvature.state import measuring
+
+
+def fisher_rao(trained: FineTuned) -> float:
+    """Mean over the traced rows; one forward-mode product, about two forward passes, in evaluation mode.
+
+    Trainable parameters count, those of Tr(F). Memory: that of the trainable parameters once more.
+
+    Args:
+        trained: The model; ``traced`` is read, without its labels.
+
+    Returns:
+        Squared nats: the parameters' unit cancels.
+    """
+    theta = {name: p.detach() for name, p in trained.model.named_parameters() if p.requires_grad}
+    total, rows = 0.0, 0
+    with measuring(trained.model, frozen=False), forward_mode():
+        direction = clear_padding(trained.model, {name: value.clone() for name, value in theta.items()})
+        for inputs in trained.unlabelled():
+            logits, change = logits_and_change(trained.model, theta, direction, inputs)
+            p, change = logits.double().softmax(-1), change.double()
+            total += float((p * (change - (p * change).sum(-1, keepdim=True)).square()).sum())
+            rows += len(p)
+    return total / rows

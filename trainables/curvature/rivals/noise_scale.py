@@ -1,0 +1,36 @@
+"""Gradient noise scale: how much the gradients of single examples differ, against their mean.
+
+    tr(Sigma) / ||G||^2,   G = mean over training rows of g_i,   tr(Sigma) = mean of ||g_i||^2 - ||G||^2
+
+g_i is the gradient of the loss of one example at its observed label: the "simple" noise scale of McCandlish et al.
+(2018, "An empirical model of large-batch training", equation 2.9), the batch size at which noise and mean gradient are
+of equal norm. The rows are taken as all there are, so that the value is between 0 and their number minus 1: the
+unbiased estimate of ||G||^2 for more rows can be negative, which a converged model would often make it.
+"""
+
+from __future__ import annotations
+
+from trainables.curvature.rivals.empirical_fisher import empirical_fisher
+from trainables.curvature.rivals.parameter_norm import l2_norm
+from trainables.curvature.rivals.subject import FineTuned
+from trainables.curvature.rivals.training_loss import loss_and_gradient
+from trainables.curvature.state import measuring
+
+
+def noise_scale(trained: FineTuned) -> float:
+    """Over the training rows and all trainable parameters, in evaluation mode; two forward and two backward passes.
+
+    Args:
+        trained: The model; ``train`` is read.
+
+    Returns:
+        Examples; 0 where no example has a gradient.
+    """
+    theta = {name: p for name, p in trained.model.named_parameters() if p.requires_grad}
+    single = empirical_fisher(trained)
+    if single == 0:
+        return 0.0
+    with measuring(trained.model, frozen=False):
+        _, gradient = loss_and_gradient(trained, theta)
+    mean = l2_norm(gradient.values()) ** 2
+    return max(single / mean - 1, 0.0) if mean else float("inf")

@@ -1,0 +1,182 @@
+"""The eigenvalues of the Fisher matrix other than 0, from the inner products of scores.
+
+With ``S_i S_i^T = diag(p_i) - p_i p_i^T`` and J_i the Jacobian of the logits of example i, the Fisher matrix of n
+examples is F = A A^T, where A has the n (C - 1) columns J_i^T s / sqrt(n), s a column of S_i. Its dual K = A^T A has
+the same eigenvalues and a side of n (C - 1) in place of the number of parameters, so that
+
+    lambda_max(F) = lambda_max(K),   Tr(F) = Tr(K),   Tr(F^2) = ||K||_F^2
+
+The columns are as long as the parameters, so they are formed for a few parameters at a time; those of linear layers
+come from their factors (``factors``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trainables.curvature.batches import Examples, read_examples
+from trainables.curvature.cotangents import Cotangents
+from trainables.curvature.estimate import Estimator
+from trainables.curvature.factors import added_products, factorable, products_of_layers
+from trainables.curvature.loop import logits_of
+from trainables.curvature.state import measuring
+from trainables.curvature.trace import counted_groups
+
+ROWS = 100  # examples that are looked at
+HELD = 1 << 29  # entries of scores, or of their factors, that are held at once: 2 GiB in float32
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Eigenvalues of a Fisher matrix.
+
+    Attributes:
+        eigenvalues: float64 ``[examples * (num_classes - 1)]`` on the CPU, ascending; all others are 0 (squared nats
+            per squared parameter unit).
+    """
+
+    eigenvalues: Tensor
+
+    @property
+    def lambda_max(self) -> float:
+        """The largest eigenvalue."""
+        return float(self.eigenvalues[-1])
+
+    @property
+    def trace(self) -> float:
+        """Tr(F), the sum of the eigenvalues."""
+        return float(self.eigenvalues.sum())
+
+    @property
+    def trace_f2(self) -> float:
+        """Tr(F^2), the sum of their squares."""
+        return float(self.eigenvalues.square().sum())
+
+    @property
+    def effective_rank(self) -> float:
+        """Tr(F)^2 / Tr(F^2): 1 for one direction, k for k directions of equal curvature; NaN without curvature."""
+        return float(self.eigenvalues.sum().square() / self.eigenvalues.square().sum())
+
+
+def fisher_spectrum(
+    model: nn.Module, batches: Iterable[Mapping[str, Any]], *, rows: int = ROWS, held: int = HELD
+) -> Spectrum:
+    """Eigenvalues of the Fisher matrix of a classifier, over every parameter that requires a gradient.
+
+    Evaluation mode, exact over the model's own labels. At most ``rows`` examples are looked at, evenly spaced in the
+    order of the input, which may be sorted by length, one at a time. Cost: for each part of the linear layers whose
+    factors fit ``held``, and for each part of the other parameters whose scores do, one forward pass and
+    ``num_classes - 1`` backward passes to the depth of that part. Memory: ``held`` entries twice, or one parameter's
+    scores if they are more. Of a table only the rows that an example reads are held.
+
+    Args:
+        model: A classifier whose output has ``logits`` ``[batch, num_classes]``, float32 or better.
+        batches: Mappings from argument names to tensors ``[batch, ...]``; ``labels`` are ignored.
+        rows: Examples at the most.
+        held: Entries of scores that are held at once.
+
+    Returns:
+        The eigenvalues.
+
+    Raises:
+        InputError: As :func:`trainables.curvature.fisher_trace`.
+        NonFiniteLogits: The model has diverged.
+    """
+    names = counted_groups(model)
+    counted = {parameter for name, parameter in model.named_parameters() if name in names}
+    examples = _spaced(read_examples(batches), rows)
+    cotangents = Cotangents(examples, Estimator.EXACT, 1, torch.Generator())
+    count = len(examples.inputs)
+
+    def forward(i: int) -> Tensor:
+        return _logits(model, examples, i)
+
+    def columns(logits: Tensor, i: int) -> tuple[Tensor, ...]:
+        return cotangents.at(logits, [i])
+
+    with measuring(model, frozen=False):
+        with torch.no_grad():
+            num_columns = len(columns(forward(0), 0))
+        layers = factorable(model, counted, forward, count)
+        products = products_of_layers(layers, forward, columns, count, num_columns, held)
+        factored = {parameter for layer in layers for parameter in layer.parameters()}
+        others = [p for p in model.parameters() if p in counted and p not in factored]
+        for part in _parts(others, held // (count * num_columns)):
+            scores: list[list[tuple[Tensor, Tensor]]] = [[] for _ in part]
+            for i in range(count):
+                for gradients in _gradients(model, examples, i, cotangents, part):
+                    for found, gradient in zip(scores, gradients, strict=True):
+                        found.append(_rows_with_entries(gradient))
+            while scores:
+                products = products + inner_products(scores.pop()).cpu()
+    return Spectrum(torch.linalg.eigvalsh(products / count).clamp(min=0.0))
+
+
+def _spaced(examples: Examples, rows: int) -> Examples:
+    step = -(-len(examples.inputs) // rows)
+    return Examples(examples.inputs[::step], examples.labels[::step], examples.max_rows, examples.max_positions)
+
+
+def _logits(model: nn.Module, examples: Examples, i: int) -> Tensor:
+    device = next(model.parameters()).device
+    # Cloned, because tensors that were made in inference mode cannot be saved for a backward pass.
+    return logits_of(model(**{key: value.clone().to(device) for key, value in examples.inputs[i].items()}))
+
+
+def _parts(parameters: list[nn.Parameter], limit: int) -> Iterator[list[nn.Parameter]]:
+    """Neighbouring parameters with so many entries together, or a single one with more."""
+    part: list[nn.Parameter] = []
+    for parameter in parameters:
+        if part and sum(p.numel() for p in part) + parameter.numel() > limit:
+            yield part
+            part = []
+        part.append(parameter)
+    if part:
+        yield part
+
+
+def _gradients(
+    model: nn.Module, examples: Examples, i: int, cotangents: Cotangents, part: list[nn.Parameter]
+) -> Iterator[list[Tensor]]:
+    """``J^T s`` of an example for each column s, of some parameters."""
+    logits = _logits(model, examples, i)
+    columns = cotangents.at(logits, [i])
+    for k, column in enumerate(columns, start=1):
+        found = torch.autograd.grad(logits, part, column, retain_graph=k < len(columns), allow_unused=True)
+        yield [torch.zeros_like(p) if g is None else g.to_dense() for p, g in zip(part, found, strict=True)]
+
+
+def _rows_with_entries(gradient: Tensor) -> tuple[Tensor, Tensor]:
+    """Numbers ``[k]`` and values ``[k, width]`` of the rows that are not 0: of a table, those that are read."""
+    table = gradient.reshape(len(gradient) if gradient.ndim else 1, -1)
+    rows = table.any(1).nonzero()[:, 0]
+    return rows, table if len(rows) == len(table) else table[rows]
+
+
+def inner_products(columns: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """Inner products of tables that are 0 but for some rows.
+
+    Args:
+        columns: Of each table the numbers of these rows, ascending ``[k]``, and their values ``[k, width]``.
+
+    Returns:
+        float64 ``[tables, tables]``.
+
+    Example:
+        >>> one = torch.tensor([0, 7]), torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+        >>> other = torch.tensor([7]), torch.tensor([[10.0, 1.0]])
+        >>> inner_products([one, other])
+        tensor([[ 30.,  34.],
+                [ 34., 101.]], dtype=torch.float64)
+    """
+    touched = torch.unique(torch.cat([rows for rows, _ in columns]))
+    values = columns[0][1]
+    whole = values.new_zeros(len(columns), len(touched), values.shape[1])
+    for column, (rows, found) in zip(whole, columns, strict=True):
+        column[torch.searchsorted(touched, rows)] = found
+    return added_products(whole.flatten(1))
