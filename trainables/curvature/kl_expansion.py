@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import copy
 import math
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from trainables.curvature.estimate import Estimator, TraceEstimate
-from trainables.curvature.loop import logits_of
+from trainables.curvature.forward_mode import clear_padding, forward_mode, label_variance, logits_at, product
 from trainables.curvature.trace import fisher_trace
 from trainables.errors import InputError
 
@@ -128,32 +126,22 @@ def kl_expansion(
     theta = {name: p.detach() for name, p in twin.named_parameters() if p.requires_grad}
     device = next(iter(theta.values())).device
     inputs = [{key: value.to(device) for key, value in batch.items()} for batch in batches]
-    # Only MATH has a forward-mode derivative, should a model keep sdpa.
-    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), torch.random.fork_rng([]), warnings.catch_warnings():
-        # torch loads its forward-mode rules at their first use, by a way that it deprecates.
-        warnings.filterwarnings("ignore", message=".*torch.jit.script.*", category=DeprecationWarning)
+    with forward_mode(), torch.random.fork_rng([]):
         for draw in range(draws):
             epsilon = _direction(twin, theta, generator)
             log_p = []
             for batch in inputs:
-                product: Any = torch.func.jvp(lambda at, b=batch: _logits(twin, at, b), (theta,), (epsilon,))
-                logits, change = product
+                logits, change = product(twin, theta, epsilon, batch)
                 log_p.append(logits.log_softmax(-1))
-                p = log_p[-1].exp()
-                centred = change - (p * change).sum(-1, keepdim=True)
-                quadratic[draw] += (p * centred.square()).sum().cpu() / trace.num_examples
+                quadratic[draw] += label_variance(log_p[-1], change).sum().cpu() / trace.num_examples
             for column, sigma in enumerate(ordered):
                 at = {name: value + sigma * epsilon[name] for name, value in theta.items()}
                 for batch, before in zip(inputs, log_p, strict=True):
-                    after = _logits(twin, at, batch).log_softmax(-1)
+                    after = logits_at(twin, at, batch).log_softmax(-1)
                     kl[draw, column] += divergence(before, after).sum().cpu() / trace.num_examples
             if progress is not None:
                 progress(draw + 1, draws)
     return KlExpansion(ordered, kl, quadratic, trace)
-
-
-def _logits(model: nn.Module, parameters: dict[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
-    return logits_of(torch.func.functional_call(model, parameters, kwargs=dict(batch)))
 
 
 def _direction(model: nn.Module, theta: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
@@ -162,10 +150,7 @@ def _direction(model: nn.Module, theta: dict[str, Tensor], generator: torch.Gene
         name: torch.randn(value.shape, generator=generator, dtype=torch.float64).to(value.device)
         for name, value in theta.items()
     }
-    for name, module in model.named_modules():
-        # Padding rows have no gradient by definition, so that Tr(F) does not count them.
-        if isinstance(module, nn.Embedding) and module.padding_idx is not None and f"{name}.weight" in epsilon:
-            epsilon[f"{name}.weight"][module.padding_idx] = 0.0
+    clear_padding(model, epsilon)
     return epsilon
 
 

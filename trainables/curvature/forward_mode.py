@@ -1,0 +1,98 @@
+"""The change of a classifier's logits along one direction of its parameters, and its variance over labels.
+
+With logits z(theta), J = dz/dtheta and p = softmax(z), the Fisher information of one example is F = J^T (diag p - p p^T) J,
+so that d^T F d is the variance of (J d)_y under y ~ p: one forward-mode product a batch, and no gradient.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from trainables.curvature.loop import logits_of
+
+
+@contextmanager
+def forward_mode() -> Iterator[None]:
+    """Where forward-mode products can be taken: no gradients, and attention that has a forward-mode derivative.
+
+    Yields:
+        Nothing.
+    """
+    # Only MATH has a forward-mode derivative, should a model keep sdpa.
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
+        # torch loads its forward-mode rules at their first use, by a way that it deprecates.
+        warnings.filterwarnings("ignore", message=".*torch.jit.script.*", category=DeprecationWarning)
+        yield
+
+
+def logits_at(model: nn.Module, parameters: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
+    """Logits of a model with other parameters than its own.
+
+    Args:
+        model: A classifier, which keeps its parameters.
+        parameters: Name to value, for those that differ.
+        batch: Model inputs ``[batch, ...]`` on the model's device.
+
+    Returns:
+        ``[batch, classes]``.
+    """
+    return logits_of(torch.func.functional_call(model, dict(parameters), kwargs=dict(batch)))
+
+
+def product(
+    model: nn.Module, at: dict[str, Tensor], along: dict[str, Tensor], batch: Mapping[str, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Logits and their derivative J d along a direction; call it within :func:`forward_mode`.
+
+    Args:
+        model: A classifier.
+        at: Name to parameter.
+        along: Name to the direction's part, of the same names and shapes.
+        batch: Model inputs ``[batch, ...]`` on the model's device.
+
+    Returns:
+        Logits and ``J d``, each ``[batch, classes]``.
+    """
+    found: Any = torch.func.jvp(lambda parameters: logits_at(model, parameters, batch), (at,), (along,))
+    return found[0], found[1]
+
+
+def label_variance(log_p: Tensor, change: Tensor) -> Tensor:
+    """Variance under p of a number for each label: ``d^T F d`` of each example for ``change = J d``.
+
+    Args:
+        log_p: Log probabilities ``[batch, classes]``.
+        change: ``[batch, classes]``.
+
+    Returns:
+        ``[batch]``, in squared units of ``change``.
+    """
+    p = log_p.exp()
+    centred = change - (p * change).sum(-1, keepdim=True)
+    return (p * centred.square()).sum(-1)
+
+
+def clear_padding(model: nn.Module, along: dict[str, Tensor]) -> int:
+    """Take the padding rows out of a direction, in place: they have no gradient, so that Tr(F) does not count them.
+
+    Args:
+        model: The model.
+        along: Name of a parameter to the direction's part.
+
+    Returns:
+        Numbers that were cleared.
+    """
+    cleared = 0
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Embedding) and module.padding_idx is not None and f"{name}.weight" in along:
+            row = along[f"{name}.weight"][module.padding_idx]
+            row.zero_()
+            cleared += row.numel()
+    return cleared
