@@ -26,6 +26,7 @@ from trainables.predictions import PredictionFile
 from trainables.seeding import Streams
 from trainables.spread import halves_right, spread
 from trainables.stage import StageResult, train_stage
+from trainables.stage_path import StagePath
 from trainables.tokenization.encoding import Encoder
 from trainables.trajectory import Report, Trajectory
 from trainables.trial_checkpoint import StageState, Standing, State, TrialCheckpoint
@@ -107,11 +108,14 @@ def fine_tune(
             continue
         model.load_state_dict(standing.english)
         target = Examples(rows, encoder, assets.files(config))
+        path = StagePath(model, standing.english, validation, language, len(target), config, record)
         second = train_stage(
-            model, target, validation[ENGLISH], config.stages[1], streams, 1, language, record, None,
+            model, target, validation[ENGLISH], config.stages[1], streams, 1, language, record, path.measure,
             dtype, standing.stage, on_epoch,
         )  # fmt: skip
-        standing.values |= _after_second_stage(model, language, validation, standing.values, standing.english, config)
+        standing.values |= _after_second_stage(
+            model, language, validation, standing.values, standing.english, config, path
+        )
         standing.values |= held_out.after_second_stage(model, language)
         standing.steps += second.steps
         standing.finished.append(language)
@@ -208,9 +212,11 @@ def _after_second_stage(
     values: dict[str, float],
     english_state: State,
     config: TrialConfig,
+    path: StagePath,
 ) -> dict[str, float]:
     """Everything that is measured at the end of stage 1 in one language."""
     logits, labels = predict(model, validation[language]), validation[language].labels
+    english = predict(model, validation[ENGLISH])
     found = score(logits, labels)
     before = values[f"accuracy.{language}"]
     halves = draw_halves(validation[ENGLISH].rows.first, config.data.seed)
@@ -226,8 +232,9 @@ def _after_second_stage(
         f"stage2.{language}.nll_before": values[f"nll.{language}"],
         f"stage2.{language}.nll_after": found.nll,
         f"stage2.{language}.distance": l2_norm(moved),
-        f"stage2.{language}.accuracy_en_after": evaluate(model, validation[ENGLISH]).accuracy,
+        f"stage2.{language}.accuracy_en_after": score(english, validation[ENGLISH].labels).accuracy,
         **gains,
+        **path.finish(english, values["fisher_trace"]),
     }
 
 

@@ -2,9 +2,8 @@
 
     KL(p_before || p_after)  ~  1/2 Delta^T F Delta,   Delta = theta_after - theta_before
 
-F is the Fisher information at theta_before over the model's own labels, mean over examples (Martens 2020, New Insights and
-Perspectives on the Natural Gradient Method, section 5 and equation 6). The left side is measured by predictions, the right
-by one forward-mode product.
+This is equation 1 of the paper with Delta in place of sigma eps. F is the Fisher information at theta_before over the
+model's own labels, mean over examples. The left side is measured by predictions, the right by one forward-mode product.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from trainables.curvature.forward_mode import clear_padding, forward_mode, label_variance, product

@@ -1,7 +1,8 @@
 """The change of a classifier's logits along one direction of its parameters, and its variance over labels.
 
-With logits z(theta), J = dz/dtheta and p = softmax(z), the Fisher information of one example is F = J^T (diag p - p p^T) J,
-so that d^T F d is the variance of (J d)_y under y ~ p: one forward-mode product a batch, and no gradient.
+With logits z(theta), J = dz/dtheta and p = softmax(z), the Fisher information of one example is
+F = J^T (diag p - p p^T) J, so that d^T F d is the variance of (J d)_y under y ~ p: one forward-mode product a batch,
+and no gradient.
 """
 
 from __future__ import annotations
