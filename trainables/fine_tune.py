@@ -103,12 +103,15 @@ def fine_tune(
         standing.english = _copy(model)
         save("stage1")
         keep(None)
+    start: torch.Tensor | None = None  # what the English model says, the same for every language
     for language, rows in data.stage2.items():
         if language in standing.finished:
             continue
         model.load_state_dict(standing.english)
+        if config.measure.path and start is None:
+            start = predict(model, validation[ENGLISH], config.measure.trace_examples)
         target = Examples(rows, encoder, assets.files(config))
-        path = StagePath(model, standing.english, validation, language, len(target), config, record)
+        path = StagePath(model, standing.english, start, validation, language, len(target), config, record)
         second = train_stage(
             model, target, validation[ENGLISH], config.stages[1], streams, 1, language, record, path.measure,
             dtype, standing.stage, on_epoch,

@@ -25,8 +25,10 @@ class StagePath:
     """Measures one second stage, as ``measure.path`` and ``measure.path_points`` ask for.
 
     Args:
-        model: The model, which holds the parameters before the stage.
-        before: These parameters, as a copy.
+        model: The model.
+        before: Its parameters before the stage.
+        start: Logits of the first ``measure.trace_examples`` English validation rows before the stage
+            ``[examples, classes]``; None where ``measure.path`` is off.
         validation: Language to validation examples.
         language: Language of the stage.
         examples: Training examples of the stage.
@@ -38,6 +40,7 @@ class StagePath:
         self,
         model: PreTrainedModel,
         before: State,
+        start: Tensor | None,
         validation: Mapping[str, Examples],
         language: str,
         examples: int,
@@ -46,17 +49,16 @@ class StagePath:
     ) -> None:
         self._model = model
         self._before = before
+        self._start = start
         self._validation = validation
         self._language = language
         self._rows = config.measure.trace_examples
-        self._on = config.measure.path
         self._report = report
         self._steps_per_epoch = math.ceil(examples / config.stages[1].batch_size)
         self._steps = self._steps_per_epoch * config.stages[1].epochs
         points = config.measure.path_points
         self._due = {round(k * self._steps / points) for k in range(1, points)} - {0, self._steps}
         self._points = points
-        self._start = predict(model, validation[ENGLISH], self._rows) if self._on else None
 
     def measure(self, step: int) -> None:
         """A point of the curve where one is due; the end is left to :meth:`finish`.
