@@ -51,6 +51,10 @@ def models_table(trials: pd.DataFrame, searched: Mapping[str, list[str]], langua
     english = floats(models, "accuracy.en")
     for language in languages:
         derived[f"gap.{language}"] = english - floats(models, f"accuracy.{language}")
+        if f"stage2.{language}.path_curvature" in models:
+            derived[f"english_lost.{language}"] = english - floats(models, f"stage2.{language}.accuracy_en_after")
+            for name in ("path_curvature", "path_kl_en"):
+                derived[f"ln_{name}.{language}"] = _logarithm(floats(models, f"stage2.{language}.{name}"))
     for name, column in SECOND_STAGE.items():
         parts = [column.format(language) for language in languages if column.format(language) in models]
         # A model without one of the languages has no mean: means over different languages do not compare.

@@ -1,4 +1,4 @@
-"""What curvature costs: exact Tr(F), its rivals and the Fisher penalty, as ratios to a plain training step.
+"""What curvature costs, as ratios to a plain training step: Tr(F), other ways to it, a displacement, the penalty.
 
     python -m benchmarks.curvature [--families "bert;modernbert"] [--cases "wide-3;small-3"] [--rounds 5] [--no-memory]
 
@@ -36,6 +36,7 @@ from torch.nn.functional import cross_entropy
 from transformers import AutoConfig, AutoModelForSequenceClassification, BertConfig, BertForSequenceClassification
 
 from trainables.curvature import fisher_trace, last_layer, penalty_forward, sample_labels, squared_mean_score
+from trainables.curvature.displacement import displacement
 
 RESULTS = Path(__file__).parent / "results"
 MBERT_VOCABULARY = 119_547
@@ -58,7 +59,7 @@ class Case:
 
 
 FEW = ("plain", "exact", "exact, all of the last layer", "monte carlo, 1 label")
-ALL = (*FEW, "loop", "vmap, chunks of 8", "opacus", "penalty", "penalty, value only")
+ALL = (*FEW, "loop", "vmap, chunks of 8", "opacus", "penalty", "penalty, value only", "displacement")
 CASES = {
     "wide-2": Case(2, 768, 12, 128, 8, 2, False, FEW),
     "wide-3": Case(2, 768, 12, 128, 8, 3, False, ALL),
@@ -200,6 +201,7 @@ class Bench:
             "opacus": self.opacus,
             "penalty": self.penalty,
             "penalty, value only": self.penalty_value,
+            "displacement": self.displacement,
         }
         self._private: Any = None
 
@@ -207,6 +209,10 @@ class Bench:
         """One forward and backward pass of the mean loss."""
         self.model.zero_grad()
         cross_entropy(self.model(**self.batch).logits, self.targets).backward()
+
+    def displacement(self) -> None:
+        """Curvature along a displacement; how long that is does not matter to the cost."""
+        displacement(self.model, self.model.state_dict(), [self.batch])
 
     def exact_unshortened(self) -> Tensor:
         """Exact Tr(F) with the last layer computed at every position, as far as it costs in a very deep model."""

@@ -310,6 +310,14 @@ class MeasureConfig(Frozen):
     expansion: ExpansionConfig | None = Field(
         None, description="equation 1 before, during and after stage 0; null: not"
     )
+    path: bool = later(
+        False,
+        description="equation 1 along the way of each second stage, on the first trace_examples validation rows of "
+        "English and its language; costs about two plain passes over them a language",
+    )
+    path_points: int = later(
+        0, ge=0, description="points of the curve of that KL through each second stage, its end included; 0: no curve"
+    )
 
     def trace_options(self) -> dict[str, Any]:
         """What Tr(F) is measured with.
@@ -327,6 +335,12 @@ class MeasureConfig(Frozen):
             raise ValueError(
                 f"measure.estimator_draws={self.estimator_draws} needs an estimator that draws, and exact does not"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _points_are_of_a_path(self) -> MeasureConfig:
+        if self.path_points and not self.path:
+            raise ValueError(f"measure.path_points={self.path_points} needs measure.path=true")
         return self
 
 

@@ -26,6 +26,7 @@ from trainables.predictions import PredictionFile
 from trainables.seeding import Streams
 from trainables.spread import halves_right, spread
 from trainables.stage import StageResult, train_stage
+from trainables.stage_path import StagePath
 from trainables.tokenization.encoding import Encoder
 from trainables.trajectory import Report, Trajectory
 from trainables.trial_checkpoint import StageState, Standing, State, TrialCheckpoint
@@ -102,18 +103,23 @@ def fine_tune(
         standing.english = _copy(model)
         save("stage1")
         keep(None)
+    start: torch.Tensor | None = None  # what the English model says, the same for every language
     for language, rows in data.stage2.items():
         if language in standing.finished:
             continue
         model.load_state_dict(standing.english)
+        if config.measure.path and start is None:
+            start = predict(model, validation[ENGLISH], config.measure.trace_examples)
         target = Examples(rows, encoder, assets.files(config))
+        path = StagePath(model, standing.english, start, validation, language, len(target), config, record)
         second = train_stage(
-            model, target, validation[ENGLISH], config.stages[1], streams, 1, language, record, None,
+            model, target, validation[ENGLISH], config.stages[1], streams, 1, language, record, path.measure,
             dtype, standing.stage, on_epoch,
         )  # fmt: skip
         standing.values |= _after_second_stage(
             model, language, validation, standing.values, standing.english, config, dtype
         )
+        standing.values |= path.finish(standing.values["fisher_trace"])
         standing.values |= held_out.after_second_stage(model, language)
         standing.steps += second.steps
         standing.finished.append(language)

@@ -75,6 +75,13 @@ DEFINITIONS: dict[str, str] = {
     "stage2.LANG.nll_before": "validation negative log-likelihood in LANG before (nats an example)",
     "stage2.LANG.nll_after": "validation negative log-likelihood in LANG after (nats an example)",
     "stage2.LANG.distance": "L2 norm of the change of all parameters in the second stage",
+    "stage2.LANG.path_curvature": "1/2 Delta^T F Delta on the rows of fisher_trace, Delta: change of all parameters in "
+    "the second stage, F at the parameters before it, evaluation mode: what equation 1 makes of path_kl_en (nats)",
+    "stage2.LANG.path_kl_en": "mean KL of the predictions before the second stage from those after it, "
+    "KL(p_before || p_after), on the same rows (nats)",
+    "stage2.LANG.path_curvature_target": "path_curvature on as many validation rows in LANG (nats)",
+    "stage2.LANG.direction": "(Delta^T F Delta / |Delta|^2) / (fisher_trace / number of trainable parameters): how "
+    "much sharper the path is than a random direction, 1: as sharp (ratio)",
     "stage2.LANG.accuracy_en_after": "English validation accuracy after the second stage (fraction)",
     "stage2.LANG.test_accuracy": "test accuracy in LANG after the second stage (fraction)",
     "stage2.LANG.test_f1": "macro F1 on the test examples in LANG after it (fraction)",
@@ -116,8 +123,9 @@ class CurvePoint:
         epoch: Epochs done in the stage (may be fractional).
         name: What is measured: ``train_loss``, ``accuracy.en``, ``penalty.NAME``; ``train_nll``, where a stage ends
             by it, on the examples that it looks at; ``fisher_trace``; ``kl_ratio``, the
-            mean over directions of KL / (sigma^2 eps^T F eps / 2), equation 1, at x = sigma. The last point of the
-            latter two is of the weights that stage 0 keeps.
+            mean over directions of KL / (sigma^2 eps^T F eps / 2), equation 1, at x = sigma; ``path_kl_en``, at
+            x = L2 norm of the change of all parameters since the second stage began, which divided by that of the last
+            point is the share of the path. The last point of the latter three is of the weights that the stage keeps.
         value: The value; the unit is that of the measurement of the same name.
         x: A second coordinate where there is one, else None.
         standard_error: Of the value where there is one, else None.

@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 from trainables.assets import Assets
 from trainables.config import ENGLISH, StageConfig, TrialConfig
 from trainables.curvature import SlowPathWarning, fisher_trace, kl_expansion, require_second_derivatives
+from trainables.curvature.displacement import displacement
 from trainables.curvature.rivals import RIVALS, FineTuned
 from trainables.data.contract import Rows
 from trainables.errors import Diverged, InputError
@@ -117,6 +118,9 @@ class Rehearsal:
             with _said(model, config, "measure.expansion"):
                 one = first_rows(model, examples, 1)
                 kl_expansion(model, one, expansion.sigmas[:1], 1, generator=torch.Generator().manual_seed(0))
+        if measure.path:
+            with _said(model, config, "measure.path"):
+                displacement(model, start, first_rows(model, examples, len(examples)))
 
 
 def _step(

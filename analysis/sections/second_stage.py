@@ -9,7 +9,7 @@ from analysis.configurations import StudyTables
 from analysis.document import Block, Figure, Missing, Paragraph, Section, Table
 from analysis.numbers import Number, Numbers, Style
 from analysis.rows import Rows
-from analysis.sections import shared
+from analysis.sections import path_table, shared
 from analysis.style import Families
 
 _MEASURED = {
@@ -28,6 +28,7 @@ class SecondStage:
         families: Their families.
         measured: Which of distance and English kept are there.
         table: A row a language: accuracy before and after, gain, distance, English kept.
+        paths: A row a language whose path was measured.
     """
 
     numbers: dict[str, Number]
@@ -35,6 +36,7 @@ class SecondStage:
     families: Families
     measured: list[str]
     table: list[list[str]]
+    paths: list[list[str]]
 
 
 def compute(tables: StudyTables) -> SecondStage | Missing:
@@ -45,6 +47,7 @@ def compute(tables: StudyTables) -> SecondStage | Missing:
     numbers = {f"stage2.mean.{name}": _mean(tables, name) for name in ("gain", *measured)}
     for name in measured:
         numbers[f"stage2.{name}"] = shared.correlate(tables, "ln_trace", name)
+    numbers |= path_table.numbers(tables)
     parts = ("accuracy_before", "accuracy_after", "gain", "distance", "accuracy_en_after")
     table = []
     for language in tables.languages:
@@ -57,7 +60,7 @@ def compute(tables: StudyTables) -> SecondStage | Missing:
                 for part, value in zip(parts, cells, strict=True)
             ]
             table.append([language, str(len(models)), *("" if text == "nan" else text for text in shown)])
-    return SecondStage(numbers, tables.figure_rows, shared.families(tables), measured, table)
+    return SecondStage(numbers, tables.figure_rows, shared.families(tables), measured, table, path_table.rows(tables))
 
 
 def _mean(tables: StudyTables, column: str) -> Number:
@@ -99,7 +102,8 @@ def draw(result: SecondStage, numbers: Numbers) -> list[Block]:
         )
         blocks.append(Figure("second-stage", figures.finish(chart), {"models": result.rows}, caption, alternative))
     headings = ["language", "models", "before (%)", "after (%)", "gain (points)", "distance", "English after (%)"]
-    return [*blocks, Table(headings, result.table, "The second stage by language, means over models.")]
+    blocks.append(Table(headings, result.table, "The second stage by language, means over models."))
+    return [*blocks, path_table.table(result.paths, numbers)] if result.paths else blocks
 
 
 SECTION = Section("Second stage", compute, draw)

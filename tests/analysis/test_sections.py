@@ -303,6 +303,27 @@ def test_no_second_stage(tmp_path: Path) -> None:
     assert "Equation 1: no complete trial has a KL ratio" in text
 
 
+def test_the_path_of_the_second_stage_where_it_was_measured(tmp_path: Path) -> None:
+    def edit(records: Records) -> Records:
+        for record in records:
+            values = record["measurements"]
+            lost = values["accuracy.en"] - values["stage2.de.accuracy_en_after"]
+            values |= {
+                "stage2.de.path_curvature": math.exp(100 * lost), "stage2.de.path_kl_en": math.exp(-100 * lost),
+                "stage2.de.direction": 40.0, "stage2.de.path_curvature_target": 0.5,
+            }  # fmt: skip
+        return records
+
+    found, text = report(study(tmp_path, {"kl": 4, "fpen": 4}, seeds=2, edit=edit))
+    assert found.numbers["path.de.curvature.english_lost"].value == pytest.approx(1)
+    assert found.numbers["path.de.kl.english_lost"].value == pytest.approx(-1)
+    assert found.numbers["path.de.curvature.gain"].n == 8
+    assert not any(name.startswith("path.zh") for name in found.numbers)
+    (line,) = (line for line in text.splitlines() if line.startswith("| de | 16 |") and "| 40 | 0.5 |" in line)
+    assert "-1.00" in line
+    assert "The path of the second stage" not in report(study(tmp_path / "without", {"kl": 4}))[1]
+
+
 def test_the_pareto_front_and_importance_of_a_joint_search(tmp_path: Path) -> None:
     folder = write_study(tmp_path / "demo", {"kl": 6, "fpen": 6}, seeds=1)
     data = json.loads((folder / "study.json").read_text())

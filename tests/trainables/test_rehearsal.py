@@ -93,6 +93,7 @@ def failing(*arguments, **options):
         ("fisher_trace", {}, "Tr(F) was tried"),
         ("predict", {}, "a prediction was tried"),
         ("kl_expansion", {"measure.expansion.draws": 1}, "measure.expansion was tried"),
+        ("displacement", {"measure.path": True}, "measure.path was tried"),
         ("objective", {}, "a training step was tried"),
         (
             "require_second_derivatives",

@@ -1,4 +1,9 @@
-"""What a change of the parameters does to the logits, to first order: one forward-mode product."""
+"""The change of a classifier's logits along one direction of its parameters, and its variance over labels.
+
+With logits z(theta), J = dz/dtheta and p = softmax(z), the Fisher information of one example is
+F = J^T (diag p - p p^T) J, so that d^T F d is the variance of (J d)_y under y ~ p: one forward-mode product a batch,
+and no gradient.
+"""
 
 from __future__ import annotations
 
@@ -16,64 +21,79 @@ from trainables.curvature.loop import logits_of
 
 @contextmanager
 def forward_mode() -> Iterator[None]:
-    """Within the context, forward-mode products can be taken, and no graph is kept.
+    """Where forward-mode products can be taken: no gradients, and attention that has a forward-mode derivative.
 
     Yields:
         Nothing.
     """
     # Only MATH has a forward-mode derivative, should a model keep sdpa.
-    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), torch.random.fork_rng([]), warnings.catch_warnings():
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
         # torch loads its forward-mode rules at their first use, by a way that it deprecates.
         warnings.filterwarnings("ignore", message=".*torch.jit.script.*", category=DeprecationWarning)
         yield
 
 
-def logits_at(model: nn.Module, parameters: dict[str, Tensor], inputs: Mapping[str, Tensor]) -> Tensor:
-    """The logits of a model with other values of its parameters.
+def logits_at(model: nn.Module, parameters: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
+    """Logits of a model with other parameters than its own.
 
     Args:
-        model: A classifier; it is not touched.
-        parameters: Name to value.
-        inputs: Model inputs ``[batch, ...]``.
+        model: A classifier, which keeps its parameters.
+        parameters: Name to value, for those that differ.
+        batch: Model inputs ``[batch, ...]`` on the model's device.
 
     Returns:
-        ``[batch, num_classes]``.
+        ``[batch, classes]``.
     """
-    return logits_of(torch.func.functional_call(model, parameters, kwargs=dict(inputs)))
+    return logits_of(torch.func.functional_call(model, dict(parameters), kwargs=dict(batch)))
 
 
-def logits_and_change(
-    model: nn.Module, theta: dict[str, Tensor], direction: dict[str, Tensor], inputs: Mapping[str, Tensor]
+def product(
+    model: nn.Module, at: dict[str, Tensor], along: dict[str, Tensor], batch: Mapping[str, Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """The logits and their derivative along a direction, ``J v``; within :func:`forward_mode`.
+    """Logits and their derivative J d along a direction; call it within :func:`forward_mode`.
 
     Args:
-        model: A classifier; it is not touched.
-        theta: Name to value of the parameters that move.
-        direction: Name to the direction of each.
-        inputs: Model inputs ``[batch, ...]``.
+        model: A classifier.
+        at: Name to parameter.
+        along: Name to the direction's part, of the same names and shapes.
+        batch: Model inputs ``[batch, ...]`` on the model's device.
 
     Returns:
-        Both ``[batch, num_classes]``.
+        Logits and ``J d``, each ``[batch, classes]``.
     """
-    product: Any = torch.func.jvp(lambda at: logits_at(model, at, inputs), (theta,), (direction,))
-    logits, change = product
-    return logits, change
+    found: Any = torch.func.jvp(lambda parameters: logits_at(model, parameters, batch), (at,), (along,))
+    return found[0], found[1]
 
 
-def clear_padding(model: nn.Module, direction: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Set a direction to 0 in place where it moves padding rows.
+def label_variance(log_p: Tensor, change: Tensor) -> Tensor:
+    """Variance under p of a number for each label: ``d^T F d`` of each example for ``change = J d``.
 
-    Padding rows have no gradient by definition, so that Tr(F) does not count them.
+    Args:
+        log_p: Log probabilities ``[batch, classes]``.
+        change: ``[batch, classes]``.
+
+    Returns:
+        ``[batch]``, in squared units of ``change``.
+    """
+    p = log_p.exp()
+    centred = change - (p * change).sum(-1, keepdim=True)
+    return (p * centred.square()).sum(-1)
+
+
+def clear_padding(model: nn.Module, along: dict[str, Tensor]) -> int:
+    """Take the padding rows out of a direction, in place: they have no gradient, so that Tr(F) does not count them.
 
     Args:
         model: The model.
-        direction: Parameter name to direction.
+        along: Name of a parameter to the direction's part.
 
     Returns:
-        The same direction.
+        Numbers that were cleared.
     """
+    cleared = 0
     for name, module in model.named_modules():
-        if isinstance(module, nn.Embedding) and module.padding_idx is not None and f"{name}.weight" in direction:
-            direction[f"{name}.weight"][module.padding_idx] = 0.0
-    return direction
+        if isinstance(module, nn.Embedding) and module.padding_idx is not None and f"{name}.weight" in along:
+            row = along[f"{name}.weight"][module.padding_idx]
+            row.zero_()
+            cleared += row.numel()
+    return cleared

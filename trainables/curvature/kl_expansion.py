@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from trainables.curvature.estimate import Estimator, TraceEstimate
-from trainables.curvature.forward_mode import clear_padding, forward_mode, logits_and_change, logits_at
+from trainables.curvature.forward_mode import clear_padding, forward_mode, label_variance, logits_at, product
 from trainables.curvature.trace import fisher_trace
 from trainables.errors import InputError
 
@@ -126,16 +126,14 @@ def kl_expansion(
     theta = {name: p.detach() for name, p in twin.named_parameters() if p.requires_grad}
     device = next(iter(theta.values())).device
     inputs = [{key: value.to(device) for key, value in batch.items()} for batch in batches]
-    with forward_mode():
+    with forward_mode(), torch.random.fork_rng([]):
         for draw in range(draws):
             epsilon = _direction(twin, theta, generator)
             log_p = []
             for batch in inputs:
-                logits, change = logits_and_change(twin, theta, epsilon, batch)
+                logits, change = product(twin, theta, epsilon, batch)
                 log_p.append(logits.log_softmax(-1))
-                p = log_p[-1].exp()
-                centred = change - (p * change).sum(-1, keepdim=True)
-                quadratic[draw] += (p * centred.square()).sum().cpu() / trace.num_examples
+                quadratic[draw] += label_variance(log_p[-1], change).sum().cpu() / trace.num_examples
             for column, sigma in enumerate(ordered):
                 at = {name: value + sigma * epsilon[name] for name, value in theta.items()}
                 for batch, before in zip(inputs, log_p, strict=True):
@@ -148,13 +146,12 @@ def kl_expansion(
 
 def _direction(model: nn.Module, theta: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
     """Standard normal numbers for each parameter, drawn on the CPU so that a seed means the same on any device."""
-    return clear_padding(
-        model,
-        {
-            name: torch.randn(value.shape, generator=generator, dtype=torch.float64).to(value.device)
-            for name, value in theta.items()
-        },
-    )
+    epsilon = {
+        name: torch.randn(value.shape, generator=generator, dtype=torch.float64).to(value.device)
+        for name, value in theta.items()
+    }
+    clear_padding(model, epsilon)
+    return epsilon
 
 
 def divergence(log_p: Tensor, log_q: Tensor) -> Tensor:

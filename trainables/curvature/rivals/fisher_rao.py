@@ -9,7 +9,9 @@ function as it is leaves this norm as it is: a direction that the function does 
 
 from __future__ import annotations
 
-from trainables.curvature.forward_mode import clear_padding, forward_mode, logits_and_change
+import torch
+
+from trainables.curvature.forward_mode import clear_padding, forward_mode, label_variance, product
 from trainables.curvature.rivals.subject import FineTuned
 from trainables.curvature.state import measuring
 
@@ -27,11 +29,11 @@ def fisher_rao(trained: FineTuned) -> float:
     """
     theta = {name: p.detach() for name, p in trained.model.named_parameters() if p.requires_grad}
     total, rows = 0.0, 0
-    with measuring(trained.model, frozen=False), forward_mode():
-        direction = clear_padding(trained.model, {name: value.clone() for name, value in theta.items()})
+    with measuring(trained.model, frozen=False), forward_mode(), torch.random.fork_rng([]):
+        direction = {name: value.clone() for name, value in theta.items()}
+        clear_padding(trained.model, direction)
         for inputs in trained.unlabelled():
-            logits, change = logits_and_change(trained.model, theta, direction, inputs)
-            p, change = logits.double().softmax(-1), change.double()
-            total += float((p * (change - (p * change).sum(-1, keepdim=True)).square()).sum())
-            rows += len(p)
+            logits, change = product(trained.model, theta, direction, inputs)
+            total += float(label_variance(logits.double().log_softmax(-1), change.double()).sum())
+            rows += len(logits)
     return total / rows

@@ -1,0 +1,114 @@
+"""Equation 1 along the one direction that a training stage took, in place of random ones.
+
+    KL(p_before || p_after)  ~  1/2 Delta^T F Delta,   Delta = theta_after - theta_before
+
+This is equation 1 of the paper with Delta in place of sigma eps. F is the Fisher information at theta_before over the
+model's own labels, mean over examples. The left side is measured by predictions, the right by one forward-mode product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from trainables.curvature.forward_mode import clear_padding, forward_mode, label_variance, product
+from trainables.curvature.kl_expansion import divergence
+from trainables.curvature.state import measuring
+from trainables.errors import InputError
+
+
+@dataclass(frozen=True)
+class Displacement:
+    """The curvature along a displacement Delta of the parameters.
+
+    Attributes:
+        quadratic: ``Delta^T F Delta``, mean over examples (nats).
+        squared_length: ``|Delta|^2`` (squared parameter units).
+        parameters: Numbers that F is over: those that require a gradient, without padding rows of embeddings.
+        examples: Examples that F is a mean over.
+    """
+
+    quadratic: float
+    squared_length: float
+    parameters: int
+    examples: int
+
+    @property
+    def curvature(self) -> float:
+        """``1/2 Delta^T F Delta``: what the expansion makes of the divergence (nats)."""
+        return 0.5 * self.quadratic
+
+    def direction(self, trace: float) -> float | None:
+        """How much sharper the displacement's direction is than a random one.
+
+        The mean of ``u^T F u`` over random unit vectors u is Tr(F) over the number of parameters.
+
+        Args:
+            trace: Tr(F) at the same parameters on the same examples.
+
+        Returns:
+            ``(Delta^T F Delta / |Delta|^2) / (Tr(F) / parameters)``, 1 for a random direction; None without a
+            displacement or a curvature.
+        """
+        if not self.squared_length or not trace:
+            return None
+        return self.quadratic / self.squared_length * self.parameters / trace
+
+
+def displacement(model: nn.Module, before: Mapping[str, Tensor], batches: Iterable[Mapping[str, Any]]) -> Displacement:
+    """Curvature along the way from earlier parameters to those that the model holds, taken at the earlier ones.
+
+    Costs one forward-mode product a batch, which takes about as long as a forward and a backward pass, and memory for
+    the displacement. Computed in evaluation mode in the model's own format, summed in float64; parameters, gradients,
+    modes and random generators are left as found.
+
+    Args:
+        model: A classifier that holds the parameters after.
+        before: Name to value before, of all its parameters at least.
+        batches: Model inputs ``[batch, ...]``; ``labels`` are ignored.
+
+    Returns:
+        The curvature.
+
+    Raises:
+        InputError: There is no example.
+    """
+    after = {name: parameter.detach() for name, parameter in model.named_parameters() if parameter.requires_grad}
+    at = {name: before[name].to(value) for name, value in after.items()}
+    along = {name: value - at[name] for name, value in after.items()}
+    cleared = clear_padding(model, along)
+    device = next(iter(after.values())).device
+    total, examples = 0.0, 0
+    with measuring(model, frozen=False), forward_mode():
+        for batch in batches:
+            inputs = {key: value.to(device) for key, value in batch.items() if key != "labels"}
+            logits, change = product(model, at, along, inputs)
+            total += float(label_variance(logits.double().log_softmax(-1), change.double()).sum())
+            examples += len(logits)
+    if not examples:
+        raise InputError("the curvature along a displacement needs at least one example")
+    squared = sum(float(part.double().square().sum()) for part in along.values())
+    count = sum(part.numel() for part in along.values()) - cleared
+    return Displacement(total / examples, squared, count, examples)
+
+
+def mean_divergence(before: Tensor, after: Tensor) -> float:
+    """``KL(p_before || p_after)``, the measured side of the equation.
+
+    Args:
+        before: Logits ``[examples, classes]``.
+        after: Logits of the same examples.
+
+    Returns:
+        Mean over examples (nats); logits of float32 are good for differences of 1e-10 and above.
+
+    Example:
+        >>> logits = torch.tensor([[0.0, 1.0]])
+        >>> mean_divergence(logits, logits)
+        0.0
+    """
+    log_p, log_q = (logits.double().log_softmax(-1) for logits in (before, after))
+    return float(divergence(log_p, log_q).mean())
