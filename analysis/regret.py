@@ -87,7 +87,9 @@ def seed_means(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDA
     counted = weights @ present.T
     found = present.sum(axis=1)
     plain = np.divide(filled.sum(axis=1), found, out=np.full(len(values), np.nan), where=found > 0)
-    return np.divide(weights @ filled.T, counted, out=np.tile(plain, (len(weights), 1)), where=counted > 0)
+    means = np.tile(plain, (len(weights), 1))
+    np.divide(weights @ filled.T, counted, out=means, where=counted > 0)
+    return means
 
 
 def chosen(measured: Measured, rule: Rule, weights: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -52,4 +52,4 @@ def smallest(values: NDArray[np.float64]) -> NDArray[np.intp]:
         >>> int(smallest(np.array([np.nan, 2.0, 1.0])))
         2
     """
-    return np.argmin(np.where(np.isnan(values), np.inf, values), axis=-1)
+    return np.asarray(np.argmin(np.where(np.isnan(values), np.inf, values), axis=-1))
