@@ -50,7 +50,7 @@ def compute(tables: StudyTables) -> Regret | Missing:
     if not languages:
         return Missing("no complete trial has a zero-shot accuracy in a target language.")
     accuracies = [floats(tables.models, f"accuracy.{language}") for language in languages]
-    models = tables.models.loc[np.isfinite(accuracies).all(axis=0)]
+    models = tables.models.iloc[np.flatnonzero(np.all(np.isfinite(accuracies), axis=0))]
     if models["configuration"].nunique() < 2:
         return Missing("fewer than two configurations have an accuracy in every target language.")
     measured, labels = _measured(models, languages)
