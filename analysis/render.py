@@ -31,6 +31,7 @@ class Document:
         running: The study is still running.
         answer: The first sentence.
         verdicts: One a hypothesis.
+        closing: The summary's last sentence, a template; None where there is none.
         reading: How the numbers are to be read, in one paragraph; a template.
         account: The account in one line.
         sections: (key, title, blocks) in page order.
@@ -41,6 +42,7 @@ class Document:
     running: bool
     answer: str
     verdicts: Sequence[Verdict]
+    closing: str | None
     reading: str
     account: str
     sections: Sequence[tuple[str, str, Sequence[Block]]]
@@ -73,6 +75,7 @@ def page(document: Document, library: str) -> str:
         running=document.running,
         answer=fill(capital(document.answer)),
         verdicts=verdicts,
+        closing=None if document.closing is None else fill(document.closing),
         reading=fill(document.reading),
         account=document.account,
         sections=sections,
@@ -137,6 +140,7 @@ def markdown(document: Document, pictures: Mapping[str, str]) -> str:
         lines += ["The study is still running; this report shows what is there so far.", ""]
     lines += [f"**{capital(fill(document.answer))}**", ""]
     lines += [f"- {v.hypothesis} **{v.word}**: {capital(fill(v.template))}" for v in document.verdicts]
+    lines += [] if document.closing is None else ["", fill(document.closing)]
     lines += ["", fill(document.reading), "", f"Account: {document.account}", ""]
     for _, title, blocks in document.sections:
         lines += [f"## {title}", ""]

@@ -18,7 +18,7 @@ from analysis.margins import Verdict
 from analysis.numbers import Number, Numbers
 from analysis.pictures import LIBRARY, Drawing, static
 from analysis.publish import check_writable, publish
-from analysis.sections import SECTIONS, account
+from analysis.sections import SECTIONS, account, regret
 from study.results import inside, load
 
 SCHEMA_VERSION = 1
@@ -34,7 +34,8 @@ class Report:
     """What a report says and where it is.
 
     Attributes:
-        sentences: One a hypothesis, as far as measured; the first is the answer; then advice, where models collapsed.
+        sentences: One a hypothesis, as far as measured; the first is the answer; then advice, where models collapsed;
+            the last says what choosing by flatness would have cost or gained, where it could choose.
         answer: The first sentence.
         account: The account of trials in one line.
         page: Path or URI of report.html.
@@ -128,7 +129,8 @@ def write_report(folder: str, out: str | None = None) -> Report:
         publish(target, files)
     sentences = found.sentences()
     advice = account.advice(found.results["account"], found.numbers)
-    told = sentences if advice is None else [*sentences, advice]
+    closing = regret.closing(found.results["regret"], found.numbers)
+    told = [*sentences, *filter(None, (advice, closing and found.numbers.text(closing)))]
     return Report(told, sentences[0], document.account, inside(target, "report.html"))
 
 
@@ -149,6 +151,7 @@ def compose(study: StudyTables, found: Findings) -> render.Document:
         running=study.running,
         answer=found.verdicts[0].template,
         verdicts=found.verdicts,
+        closing=regret.closing(found.results["regret"], found.numbers),
         reading=READING,
         account=account.line(found.numbers, study.running),
         sections=sections,

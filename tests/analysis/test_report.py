@@ -73,8 +73,16 @@ def test_sentences_follow_from_numbers_json_alone(written: tuple[Path, Report]) 
     folder, report = written
     numbers = _numbers(folder)
     told = [sentence(v, numbers) for v in verdicts(numbers) if v.word != "not measured"]
-    assert told == report.sentences
-    assert [line[:2] for line in report.sentences] == ["H1", "H2", "H3", "H4", "H5"]
+    assert told == report.sentences[:-1]
+    assert [line[:2] for line in told] == ["H1", "H2", "H3", "H4", "H5"]
+
+
+def test_the_last_sentence_is_what_choosing_by_flatness_costs_or_gains(written: tuple[Path, Report]) -> None:
+    folder, report = written
+    said = report.sentences[-1]
+    assert said.startswith("Choosing by flatness (the smallest Tr(F) on English) instead of by English validation ")
+    assert _numbers(folder).quote("regret.flatness_against_english") in said
+    assert said in (folder / "report" / "report.md").read_text()
 
 
 def test_every_marked_number_of_the_page_is_in_numbers_json(written: tuple[Path, Report]) -> None:

@@ -1,0 +1,47 @@
+"""Choose by every criterion at once: the mean rank by English accuracy, Tr(F) and margin, as far as measured."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.selection_rules.rule import (
+    ENGLISH_ACCURACY,
+    MARGIN,
+    TARGET_TRACE,
+    TRACE,
+    Candidates,
+    Rule,
+    smallest,
+)
+
+SIGNS = {ENGLISH_ACCURACY: -1.0, TRACE: 1.0, TARGET_TRACE: 1.0, MARGIN: -1.0}  # the smallest product ranks first
+
+
+def choose(candidates: Candidates) -> NDArray[np.intp]:
+    """The configuration with the smallest mean rank; equal values share their mean rank.
+
+    Args:
+        candidates: A table of configurations.
+
+    Returns:
+        The index chosen in each row of the table.
+    """
+    signed = [sign * candidates[column] for column, sign in SIGNS.items() if column in candidates]
+    # A rank among configurations that another criterion leaves out would not compare.
+    gaps = np.any([np.isnan(values) for values in signed], axis=0)
+    ranks = [pd.DataFrame(np.atleast_2d(np.where(gaps, np.nan, v))).rank(axis=1).to_numpy() for v in signed]
+    # Halves are exact in binary, so equal sums are equal and the first is chosen.
+    return smallest(np.sum(ranks, axis=0).reshape(gaps.shape))
+
+
+RULE = Rule(
+    "average_rank",
+    "smallest mean rank by English accuracy, Tr(F) and margin, as far as measured",
+    (ENGLISH_ACCURACY, TRACE),
+    # Tr(F) says nothing of a model that is at no minimum, and it would count for half here.
+    fitted_only=True,
+    choose=choose,
+    uses=(TARGET_TRACE, MARGIN),
+)

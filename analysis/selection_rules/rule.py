@@ -1,0 +1,55 @@
+"""What a rule of selection is: from what is known of each configuration to the one chosen, without target labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+ENGLISH_ACCURACY = "accuracy.en"
+TRACE = "ln_trace"
+TARGET_TRACE = "ln_trace.target"
+MARGIN = "measure.margin"
+IS_BASELINE = "is_baseline"
+
+# Column -> values [..., configurations]; NaN marks a configuration that cannot be chosen.
+Candidates = Mapping[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One way to choose a configuration.
+
+    Attributes:
+        name: Its name in numbers.json.
+        description: What it does, in one line.
+        needs: Columns without which it cannot choose.
+        fitted_only: It chooses among fitted configurations, as nothing it looks at tells it that a model did not learn.
+        choose: From a table of configurations to the index chosen in each of its rows.
+        uses: Columns that it looks at where they were measured.
+    """
+
+    name: str
+    description: str
+    needs: tuple[str, ...]
+    fitted_only: bool
+    choose: Callable[[Candidates], NDArray[np.intp]]
+    uses: tuple[str, ...] = ()
+
+
+def smallest(values: NDArray[np.float64]) -> NDArray[np.intp]:
+    """The index of the smallest value along the last axis; of equal ones the first.
+
+    Args:
+        values: Values [..., configurations], NaN where there is none.
+
+    Returns:
+        Indices [...].
+
+    Example:
+        >>> int(smallest(np.array([np.nan, 2.0, 1.0])))
+        2
+    """
+    return np.asarray(np.argmin(np.where(np.isnan(values), np.inf, values), axis=-1))
