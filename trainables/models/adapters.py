@@ -57,7 +57,7 @@ def save_adapter(model: PreTrainedModel, folder: Path) -> None:
     """
     from safetensors.torch import save_file
 
-    settings: Any = model.peft_config[ADAPTER_NAME]  # type: ignore[attr-defined]
+    settings: Any = model.peft_config[ADAPTER_NAME]
     trained = {name: p.detach().cpu().contiguous() for name, p in model.named_parameters() if p.requires_grad}
     whole = [name for name in trained if ".lora_" not in name]
     encoder = f"{model.base_model_prefix}."

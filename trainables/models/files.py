@@ -83,7 +83,7 @@ def load_classifier_files(name: str, tokenizer: str | None = None) -> ModelFiles
 def _load(config: ModelConfig, *, classifier: bool = False, tokenizer: str | None = None) -> ModelFiles:
     folder, revision = model_folder(config)
     config_file = folder / "config.json"
-    if not has_weights(folder):
+    if not (config_file.is_file() and has_weights(folder)):
         _refuse_adapter(folder, config.name)
     if not config_file.is_file():
         raise InputError(f"model {config.name}: no config.json there, so it is not a Hugging Face model folder")
