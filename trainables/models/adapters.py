@@ -31,6 +31,11 @@ ROOT = "base_model.model."
 """What peft writes before a parameter's name."""
 CHANGES_THE_BASE = ("corda", "eva", "loftq", "lora_ga", "olora", "pissa")
 """Beginnings of initialisations after which peft need not have left the base's weights as they were."""
+VARIANTS = (
+    "use_dora", "use_qalora", "use_bdlora", "alora_invocation_tokens", "arrow_config", "kasa_config",
+    "layer_replication", "megatron_config", "monteclora_config", "target_parameters", "trainable_token_indices", "velora_config",
+)  # fmt: skip
+"""Settings of peft's LoRA under which an update is more than ``B A``, or not one of a linear layer."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ def find_adapter(name: str) -> Adapter | None:
         raise InputError(f"model {name}: {ADAPTER} is damaged, or names neither its kind nor its base") from None
     start = str(settings.get("init_lora_weights", True)).lower()
     other = next((part for part in CHANGES_THE_BASE if start.startswith(part)), None)
-    other = "DoRA" if settings.get("use_dora") else other
+    other = next((f"LORA with {name}" for name in VARIANTS if settings.get(name)), other)
     if kind != "LORA" or other or not isinstance(base, str):
         raise InputError(
             f"model {name}: an adapter of the kind {other or kind} for {base}, and only plain LoRA is read: merge it "

@@ -247,7 +247,7 @@ def test_trace_of_the_adapter_has_both_numbers_of_the_trial(
         (lambda f: (f / "adapter_model.safetensors").write_bytes(b"x" * 99), "adapter_model.safetensors is damaged"),
         (lambda f: (f / "adapter_config.json").write_text("{"), "adapter_config.json is damaged"),
         (lambda f: edit(f, peft_type="IA3"), "an adapter of the kind IA3 for .*, and only plain LoRA is read: merge"),
-        (lambda f: edit(f, use_dora=True), "an adapter of the kind DoRA"),
+        (lambda f: edit(f, use_dora=True), "an adapter of the kind LORA with use_dora"),
         (lambda f: edit(f, init_lora_weights="pissa_niter_4"), "an adapter of the kind pissa"),
         (lambda f: edit(f, target_modules=["nothing"]), "the adapter does not fit its base"),
         (lambda f: edit(f, target_modules=["key"]), "lacks 4 of the adapter's tensors"),
