@@ -33,7 +33,8 @@ CHANGES_THE_BASE = ("corda", "eva", "loftq", "lora_ga", "olora", "pissa")
 """Beginnings of initialisations after which peft need not have left the base's weights as they were."""
 VARIANTS = (
     "use_dora", "use_qalora", "use_bdlora", "alora_invocation_tokens", "arrow_config", "kasa_config",
-    "layer_replication", "megatron_config", "monteclora_config", "target_parameters", "trainable_token_indices", "velora_config",
+    "layer_replication", "megatron_config", "monteclora_config", "target_parameters",
+    "trainable_token_indices", "velora_config",
 )  # fmt: skip
 """Settings of peft's LoRA under which an update is more than ``B A``, or not one of a linear layer."""
 
