@@ -70,6 +70,10 @@ def show_trace(
         f"{estimate.path} path, {estimate.seconds:.1f} s",
         highlight=False,
     )
+    if (whole := found.merged) is not None:
+        error = f" ± {whole.standard_error:.3g}" if whole.num_examples > 1 else ""
+        where = f"over all {whole.num_parameters:,} weights, the adapter merged into them"
+        console.print(f"the same {where}: {whole.value:.6g}{error}", highlight=False)
     if per_layer:
         table = Table("layer", "trace", "share", box=None)
         for name, part in estimate.per_layer.items():

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 
 from trainables.curvature import Estimator, TraceEstimate, fisher_trace
 from trainables.data.columns import Columns, find_columns, parse_columns
@@ -19,8 +20,10 @@ from trainables.data.labels import NAMES, NUMBERS, class_names
 from trainables.data.tsv import read_table
 from trainables.errors import InputError
 from trainables.examples import Examples
+from trainables.models.adapters import build_adapted, find_adapter
 from trainables.models.build import build_classifier, positions
 from trainables.models.files import load_classifier_files
+from trainables.models.lora import merged
 from trainables.models.tables import check_inputs
 from trainables.tokenization.encoding import Encoder
 from trainables.tokenization.fit import tokenizer_notes
@@ -43,6 +46,8 @@ class CheckpointTrace:
         lines: Number of each example's line in the file, from 1.
         read: What the file was taken for, in words.
         warnings: Lines that belong beside the number.
+        merged: The same over all weights after a LoRA adapter was merged into them; None where there is no adapter.
+            ``estimate`` is then over the adapter's own parameters.
     """
 
     estimate: TraceEstimate
@@ -50,6 +55,7 @@ class CheckpointTrace:
     lines: list[int]
     read: str
     warnings: list[str]
+    merged: TraceEstimate | None = None
 
     @property
     def title(self) -> str:
@@ -79,6 +85,11 @@ class CheckpointTrace:
             "seconds": found.seconds,
             "warnings": self.warnings,
         }
+        if self.merged is not None:
+            several = self.merged.num_examples > 1
+            data[f"{value}_merged"] = self.merged.value
+            data["standard_error_merged"] = self.merged.standard_error if several else None
+            data["num_parameters_merged"] = self.merged.num_parameters
         if per_layer:
             data["per_layer"] = found.per_layer
         return json.dumps(data, indent=2) + "\n"
@@ -115,7 +126,7 @@ def trace_checkpoint(
     """Measure a saved classifier.
 
     Args:
-        checkpoint: Folder or hub id of any sequence classifier.
+        checkpoint: Folder or hub id of any sequence classifier, or of a LoRA adapter, whose base is read as well.
         data: TSV without header: sentence [, sentence] [, label].
         columns: Which column is which, as ``first=1,second=none,label=2``; None finds out, or refuses the file.
         labels: How ``empirical`` reads them: ``names`` of the classifier or class ``numbers``; None takes what fits.
@@ -144,8 +155,11 @@ def trace_checkpoint(
     lines = table.lines
     if given is None and (header := table.header) is not None:
         given = Columns(header.first, header.second, header.label)
-    files = load_classifier_files(checkpoint, tokenizer)
-    model, new_head = build_classifier(files)
+    if (adapter := find_adapter(checkpoint)) is not None:
+        model, files, new_head = build_adapted(adapter, tokenizer)
+    else:
+        files = load_classifier_files(checkpoint, tokenizer)
+        model, new_head = build_classifier(files)
     names = class_names(model.config, checkpoint)
     places = find_columns(data, lines, names.fit, given)
     observed, read = None, places.describe(len(lines[:max_examples]))
@@ -168,14 +182,19 @@ def trace_checkpoint(
     rows = _rows([fields for _, fields in lines], places, observed)
     examples = Examples(rows, Encoder(files.tokenizer, length))
     check_inputs(model, files.tokenizer, examples.encoded, checkpoint)
-    estimate = fisher_trace(
-        model,
-        _batches(examples, batch_size, place, with_labels=observed is not None),
-        estimator=estimator,
-        samples=samples,
-        generator=torch.Generator().manual_seed(seed),
-        progress=progress,
-    )
+
+    def measure(model: PreTrainedModel) -> TraceEstimate:
+        return fisher_trace(
+            model,
+            _batches(examples, batch_size, place, with_labels=observed is not None),
+            estimator=estimator,
+            samples=samples,
+            generator=torch.Generator().manual_seed(seed),
+            progress=progress,
+        )
+
+    estimate = measure(model)
+    over_merged = None if adapter is None else measure(merged(model))
     warnings = tokenizer_notes(checkpoint, files.tokenizer, {"the file": examples.rows})
     if estimate.note:
         warnings.append(estimate.note)
@@ -189,7 +208,7 @@ def trace_checkpoint(
         warnings.append(f"{cut} of {len(examples)} examples fill --max-length {length} and may have been cut")
     if empty := sum(not all(text.strip() for text in example) for example in rows.examples()):
         warnings.append(f"{empty} of {len(examples)} examples have an empty sentence")
-    return CheckpointTrace(estimate, places, [number for number, _ in lines], read, warnings)
+    return CheckpointTrace(estimate, places, [number for number, _ in lines], read, warnings, over_merged)
 
 
 def _rows(lines: Sequence[Sequence[str]], columns: Columns, labels: Sequence[int] | None) -> Rows:

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from trainables.augmentations.view import ViewConfig, noise
 from trainables.data.xnli import INFERENCE_LABELS
+from trainables.models.lora import LoraConfig
 from trainables.regularizers.consistency import ConsistencyConfig
 from trainables.regularizers.fisher_penalty import FisherPenaltyConfig
 from trainables.regularizers.l2 import L2Config
@@ -48,6 +49,7 @@ class ModelConfig(Frozen):
         "auto",
         description="training and evaluation; auto: bfloat16 autocast where GPU or CPU have it and gain, else float32",
     )
+    lora: LoraConfig | None = later(None, description="train low-rank updates and the head alone; null: all weights")
 
 
 class DataConfig(Frozen):

@@ -20,6 +20,7 @@ from trainables.examples import Examples
 from trainables.held_out import HeldOut
 from trainables.measurements import CurvePoint, Measurements
 from trainables.models.build import build_model, positions
+from trainables.models.lora import merged
 from trainables.models.saved import ModelSaver
 from trainables.precision import training_dtype
 from trainables.predictions import PredictionFile
@@ -193,6 +194,12 @@ def _traces(
         values |= {f"fisher_trace_{name}{suffix}": value for name, value in spread(found.per_example).items()}
         if not suffix:
             values |= {f"fisher_trace_layers.{name}": part for name, part in found.per_layer.items()}
+    if config.model.lora is not None:
+        rows = first_rows(model, validation[ENGLISH], config.measure.trace_examples)
+        found = fisher_trace(merged(model), rows, **config.measure.trace_options())
+        values["fisher_trace.merged"] = found.value
+        if found.num_examples > 1:
+            values["fisher_trace_se.merged"] = found.standard_error
     return values
 
 

@@ -36,6 +36,9 @@ DEFINITIONS: dict[str, str] = {
         for split in ("train", "LANG")
         for name in ("median", "q05", "q25", "q75", "q95", "top1", "top5")
     },
+    "fisher_trace.merged": "with model.lora, Tr(F) on English validation over all weights after the updates were "
+    "merged into them; fisher_trace is over the trained parameters (same unit)",
+    "fisher_trace_se.merged": "its standard error",
     "fisher_trace.LANG": "Tr(F) on that language's validation examples (same unit)",
     "fisher_trace_se.LANG": "its standard error",
     "fisher_trace_examples.LANG": "its examples (count)",

@@ -25,6 +25,7 @@ from trainables.errors import Diverged, InputError
 from trainables.evaluation import first_rows, predict
 from trainables.examples import Examples
 from trainables.models.build import positions, quiet
+from trainables.models.lora import merged
 from trainables.models.settings import first_line
 from trainables.models.tables import check_inputs, fits
 from trainables.objective import objective
@@ -108,6 +109,11 @@ class Rehearsal:
             logits = predict(model, examples, dtype=dtype)
         with _said(model, config, "Tr(F)"):
             fisher_trace(model, first_rows(model, examples, len(examples)), **config.measure.trace_options())
+        if config.model.lora is not None:
+            with _said(model, config, "Tr(F) of the merged weights"):
+                fisher_trace(
+                    merged(model), first_rows(model, examples, len(examples)), **config.measure.trace_options()
+                )
         start = {name: parameter.detach() for name, parameter in model.named_parameters()}
         two = list(first_rows(model, examples, len(examples)))
         trained = FineTuned(model, two, logits, start, two)

@@ -9,7 +9,7 @@ import platform
 import subprocess
 from pathlib import Path
 
-DISTRIBUTIONS = ("fisher-study", "torch", "ray", "transformers", "tokenizers", "optuna")
+DISTRIBUTIONS = ("fisher-study", "torch", "ray", "transformers", "tokenizers", "peft", "optuna")
 NUMERIC = ("version.code", "version.torch", "version.transformers", "version.tokenizers")
 """Software that decides what the numbers are: neither a resume nor a checkpoint goes on with another."""
 PACKAGE = Path(__file__).resolve().parent

@@ -21,6 +21,7 @@ from trainables.data.contract import Rows
 from trainables.evaluation import BATCH_SIZE, CURVATURE_BATCH, first_rows, predict
 from trainables.examples import Examples
 from trainables.models.build import build_model, positions
+from trainables.models.lora import merged
 from trainables.precision import training_dtype
 from trainables.seeding import Streams
 from trainables.stage import train_stage
@@ -61,8 +62,9 @@ class Stopwatch:
         """
         name, _, where = kind.partition(".")
         stage, _, language = where.rpartition(".")
+        number = int(stage) if stage.isdigit() else 0
         decisive = {
-            "train": config.stages[int(stage or 0)],
+            "train": config.stages[number],
             "rivals": config.measure.rivals,
             "expansion": config.measure.expansion,
         }.get(name)
@@ -72,11 +74,13 @@ class Stopwatch:
             self._costs[key] = {
                 "build": lambda: self._build(config),
                 "encode": lambda: self._encode(config, data.train),
-                "train": lambda: self._train(config, int(stage), data.stage2.get(language, data.train)),
+                "train": lambda: self._train(config, number, data.stage2.get(language, data.train)),
                 "evaluate": lambda: self._by_example(
                     config, data.validation[language], BATCH_SIZE, _evaluate(self._dtype(config))
                 ),
-                "trace": lambda: self._by_example(config, data.validation[language], CURVATURE_BATCH, _trace(config)),
+                "trace": lambda: self._by_example(
+                    config, data.validation[language], CURVATURE_BATCH, _trace(config, stage == "merged")
+                ),
                 "rivals": lambda: self._by_example(config, data.train, CURVATURE_BATCH, _rivals(config)),
                 "expansion": lambda: self._expand(config, data.validation[ENGLISH]),
             }[name]()
@@ -212,12 +216,13 @@ def _evaluate(dtype: torch.dtype) -> Run:
     return lambda model, examples: _timed(lambda: predict(model, examples, dtype=dtype))
 
 
-def _trace(config: TrialConfig) -> Run:
+def _trace(config: TrialConfig, of_merged: bool) -> Run:
     def run(model: PreTrainedModel, examples: Examples) -> float:
         rows = first_rows(model, examples, len(examples))
+        subject = merged(model) if of_merged else model
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SlowPathWarning)  # said already, before anything was timed
-            return _timed(lambda: fisher_trace(model, rows, **config.measure.trace_options()))
+            return _timed(lambda: fisher_trace(subject, rows, **config.measure.trace_options()))
 
     return run
 

@@ -30,9 +30,10 @@ def work(config: TrialConfig, data: TaskData) -> Counter[str]:
 
     Returns:
         Kind to amount: ``build``, models; ``encode``, examples; ``train.STAGE.LANG``, examples that pass through
-        optimiser steps; ``evaluate.LANG``, predictions; ``trace.LANG``, examples of Tr(F); ``rivals``, training
-        examples that they look at; ``expansion``, examples times directions of the noise. Languages with no second
-        stage, and what the configuration does not ask for, are absent.
+        optimiser steps; ``evaluate.LANG``, predictions; ``trace.LANG``, examples of Tr(F), and ``trace.merged.LANG``,
+        of Tr(F) over merged weights; ``rivals``, training examples that they look at; ``expansion``, examples times
+        directions of the noise. Languages with no second stage, and what the configuration does not ask for, are
+        absent.
     """
     first, second = config.stages
     measure, train = config.measure, len(data.train)
@@ -51,6 +52,8 @@ def work(config: TrialConfig, data: TaskData) -> Counter[str]:
         looks = steps // until.every + (steps % until.every > 0)
         found[f"evaluate.{ENGLISH}"] += looks * min(until.examples, train)
     found[f"trace.{ENGLISH}"] += traced[ENGLISH] + measure.trace_train * min(measure.trace_examples, train)
+    if config.model.lora is not None:
+        found[f"trace.merged.{ENGLISH}"] += traced[ENGLISH]
     for language, count in rows.items():
         found[f"evaluate.{language}"] += count
     for language in measure.trace_languages:

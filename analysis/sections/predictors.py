@@ -30,6 +30,7 @@ IN_LOGARITHMS = (
     "noise_scale",
     "adaptive_sharpness",
 )
+COLUMNS = {"merged_trace": "ln_trace.merged"}  # Tr(F) over all weights, where only low-rank updates are trained
 OUTCOMES = {"accuracy": ("accuracy.en", "English accuracy"), "gain": ("gain", "the gain")}
 
 
@@ -56,6 +57,7 @@ def compute(tables: StudyTables) -> Predictors | Missing:
         for column in tables.models.columns
         if column.startswith("measure.") and tables.has(column, "ln_trace")
     ]
+    measures += [name for name, column in COLUMNS.items() if tables.has(column, "ln_trace")]
     if not measures or not outcomes:
         return Missing("no complete trial has another measure (measure.*) beside Tr(F) and an outcome.")
     numbers: dict[str, Number] = {}
@@ -63,8 +65,9 @@ def compute(tables: StudyTables) -> Predictors | Missing:
         column = OUTCOMES[outcome][0]
         numbers[f"predictor.{outcome}.fisher_trace"] = shared.correlate(tables, "ln_trace", column)
         for measure in measures:
-            means = tables.means("ln_trace", column, f"measure.{measure}")
-            turned = _turned(measure, means[f"measure.{measure}"].to_numpy(dtype=np.float64))
+            name = COLUMNS.get(measure, f"measure.{measure}")
+            means = tables.means("ln_trace", column, name)
+            turned = _turned(measure, means[name].to_numpy(dtype=np.float64))
             trace, y, groups = means["ln_trace"], means[column], means["family"]
             key = f"predictor.{outcome}.{measure}"
             numbers[key] = from_association(partial_correlation(turned, y, groups))

@@ -561,6 +561,17 @@ def test_every_rival_is_compared_with_the_trace(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_the_trace_over_merged_weights_is_compared_with_that_over_the_updates(tmp_path: Path) -> None:
+    def plant(records: Records) -> Records:
+        for record in records:
+            record["measurements"]["fisher_trace.merged"] = math.exp(-record["measurements"]["accuracy.en"])
+        return records
+
+    found, text = report(study(tmp_path, {"kl": 6, "fpen": 6}, seeds=2, edit=plant))
+    assert found.numbers["predictor.accuracy.merged_trace"].value == pytest.approx(-1, abs=1e-6)
+    assert "merged_trace predicts it better than Tr(F)" in text
+
+
 def test_sign_error_counts_pairs_of_a_family(tmp_path: Path) -> None:
     found, text = report(study(tmp_path, {"baseline": 1, "kl": 4, "fpen": 5}, seeds=1))
     assert found.numbers["accuracy.sign_error"].n == 6 + 10

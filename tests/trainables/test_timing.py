@@ -84,6 +84,7 @@ def watched(config, assets, monkeypatch) -> Counter[str]:
     [
         {},
         {"data.stage2_examples": 0, "measure.trace_train": False},
+        {"model.lora.rank": 2, "data.stage2_examples": 0},
         {"measure.trace_every": 4, "measure.trace_languages": "zh", "stages.1.selection": "best_english"},
         {"measure.trace_every": 5, "measure.trace_examples": 1000, "stages.0.accumulation": 2},
         {"measure.expansion.draws": 2, "measure.expansion.every": 3, "measure.expansion.examples": 4},
@@ -107,6 +108,25 @@ def test_tr_f_is_counted_by_language(tiny_config, tiny_assets):
         "trace.en": 6 + 6,
         "trace.zh": 6,
     }
+
+
+def test_the_merged_weights_are_timed_apart(tiny_config, monkeypatch):
+    config = with_values(tiny_config, {"model.lora.rank": 2})
+    assets = Assets.resolve([config])
+    counted, trace = [], stopwatch.fisher_trace
+    monkeypatch.setattr(
+        stopwatch,
+        "fisher_trace",
+        lambda model, *rest: counted.append(all(p.requires_grad for p in model.parameters())) or trace(model, *rest),
+    )
+    assert work(config, assets.rows(config))["trace.merged.en"] == 6
+    watch = Stopwatch(assets)
+    assert watch.cost(config, "trace.en") > 0
+    assert not any(counted)
+    counted.clear()
+    assert watch.cost(config, "trace.merged.en") > 0
+    assert counted
+    assert all(counted)
 
 
 def test_without_rivals_none_are_counted(tiny_config, tiny_assets):

@@ -90,6 +90,21 @@ def test_a_stop_after_any_checkpoint_changes_no_number(
     assert provenance == {"continued_from": places[writes - 1]}
 
 
+@pytest.mark.parametrize("writes", [1, 3, 4])
+def test_a_trial_of_low_rank_updates_goes_on_too(tiny_config: TrialConfig, tiny_assets: Assets, writes: int) -> None:
+    values = {"model.lora.rank": 2, "model.lora.dropout": 0.1, "stages.0.penalties.l2_sp.weight": 0.1}
+    config = with_values(tiny_config, values)
+    expected = fine_tune(config, tiny_assets, lambda point: None)
+    files = Memory(writes)
+    with pytest.raises(Stopped):
+        run(config, tiny_assets, files)
+    files.left = None
+    found, points, provenance = run(config, tiny_assets, files)
+    assert found == expected
+    assert points == expected.curves
+    assert "continued_from" in provenance
+
+
 def test_a_checkpoint_is_kept_after_every_epoch_and_stage(
     full: tuple[TrialConfig, Measurements], tiny_assets: Assets
 ) -> None:

@@ -13,6 +13,7 @@ from transformers.utils import logging
 from trainables.config import ModelConfig
 from trainables.errors import InputError
 from trainables.models.files import ModelFiles
+from trainables.models.lora import add_lora
 from trainables.models.settings import configuration, encoder_settings, first_line
 from trainables.seeding import Streams
 
@@ -27,7 +28,7 @@ def build_model(files: ModelFiles, config: ModelConfig, num_labels: int, streams
 
     Args:
         files: The encoder.
-        config: Layers to keep and dropout rates.
+        config: Layers to keep, dropout rates, and low-rank updates where only those are to be trained.
         num_labels: Number of classes.
         streams: The head is initialised from these.
 
@@ -35,11 +36,14 @@ def build_model(files: ModelFiles, config: ModelConfig, num_labels: int, streams
         The model.
 
     Raises:
-        InputError: The encoder has no sequence classifier, or fewer layers than asked for, or no such dropout.
+        InputError: The encoder has no sequence classifier, or fewer layers than asked for, or no such dropout, or no
+            such layers to update.
     """
     settings = encoder_settings(files.config, config, num_labels, files.name)
     with streams.forked("initialization"):
-        model, _ = _instantiate(files, settings, with_head=False)
+        model, new = _instantiate(files, settings, with_head=False)
+    if config.lora is not None:
+        add_lora(model, config.lora, new, streams, (files.name, files.revision))
     return model
 
 
@@ -57,6 +61,21 @@ def build_classifier(files: ModelFiles) -> tuple[PreTrainedModel, bool]:
     """
     model, missing = _instantiate(files, files.config, with_head=True)
     return model, any(not name.startswith(f"{model.base_model_prefix}.") for name in missing)
+
+
+def build_with_new_head(files: ModelFiles) -> tuple[PreTrainedModel, list[str]]:
+    """A classifier by its own configuration, of whose weights those of the encoder alone are read.
+
+    Args:
+        files: The encoder's weights and the classifier's configuration.
+
+    Returns:
+        The model in float32, in evaluation mode, and the names of its newly initialised tensors.
+
+    Raises:
+        InputError: It is no sequence classifier, or weights and configuration do not fit.
+    """
+    return _instantiate(files, files.config, with_head=False)
 
 
 def _instantiate(files: ModelFiles, settings: dict[str, Any], with_head: bool) -> tuple[PreTrainedModel, list[str]]:

@@ -88,10 +88,11 @@ def load_classifier_files(name: str, tokenizer: str | None = None) -> ModelFiles
 
 
 def _load(config: ModelConfig, *, classifier: bool = False, tokenizer: str | None = None) -> ModelFiles:
-    folder, revision = _folder(config)
+    folder, revision = model_folder(config)
     config_file = folder / "config.json"
-    if not config_file.is_file():
+    if not (config_file.is_file() and has_weights(folder)):
         _refuse_adapter(folder, config.name)
+    if not config_file.is_file():
         raise InputError(f"model {config.name}: no config.json there, so it is not a Hugging Face model folder")
     try:
         settings = json.loads(config_file.read_text(encoding="utf-8"))
@@ -108,9 +109,9 @@ def _load(config: ModelConfig, *, classifier: bool = False, tokenizer: str | Non
     weights, weight_hash = _read_weights(folder, config.name)
     try:
         if tokenizer is None:
-            pieces = _read_tokenizer(folder, config.name, known)
+            pieces = read_tokenizer(folder, config.name, known)
         else:
-            pieces = _read_tokenizer(_tokenizer_folder(tokenizer), tokenizer)
+            pieces = read_tokenizer(tokenizer_folder(tokenizer), tokenizer)
     except InputError as error:
         raise InputError(f"{error}; --tokenizer names another folder's" if classifier else str(error)) from None
     digest = hashlib.sha256()
@@ -119,8 +120,18 @@ def _load(config: ModelConfig, *, classifier: bool = False, tokenizer: str | Non
     return ModelFiles(config.name, settings, weights, pieces, digest.hexdigest()[:16], revision)
 
 
-def _folder(config: ModelConfig) -> tuple[Path, str | None]:
-    """Where the files are, and the commit hash when they come from the hub."""
+def model_folder(config: ModelConfig) -> tuple[Path, str | None]:
+    """Where the files of a model are, or of an adapter; from the hub they are fetched first.
+
+    Args:
+        config: Names the model.
+
+    Returns:
+        The folder, and the commit hash when it is of the hub.
+
+    Raises:
+        InputError: There is no such model.
+    """
     from trainables.models.mini import FOLDER
 
     folder = FOLDER if config.name == MINI else Path(config.name).expanduser()
@@ -151,6 +162,18 @@ def _folder(config: ModelConfig) -> tuple[Path, str | None]:
     return snapshot, snapshot.name
 
 
+def has_weights(folder: Path) -> bool:
+    """Whether a folder holds the weights of a whole model.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        False for a folder with an adapter alone.
+    """
+    return any((folder / file).is_file() for file in (*WEIGHTS, *PICKLED))
+
+
 def _refuse_path(name: str) -> None:
     """Refuse what is no folder and can be no hub id."""
     if Path(name).expanduser().is_file():
@@ -159,8 +182,18 @@ def _refuse_path(name: str) -> None:
         raise InputError(f"model {name}: no such folder (nor a hub id, nor 'mini')")
 
 
-def _tokenizer_folder(name: str) -> Path:
-    """Where a tokenizer that is named by itself lies."""
+def tokenizer_folder(name: str) -> Path:
+    """Where a tokenizer that is named by itself lies.
+
+    Args:
+        name: Folder or hub id.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: There is no such folder, nor such a repository.
+    """
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder
@@ -246,7 +279,20 @@ def _read_weights(folder: Path, name: str) -> tuple[dict[str, npt.NDArray[Any]],
     return weights, digest.hexdigest()
 
 
-def _read_tokenizer(folder: Path, name: str, config: PretrainedConfig | None = None) -> TokenizerFiles:
+def read_tokenizer(folder: Path, name: str, config: PretrainedConfig | None = None) -> TokenizerFiles:
+    """Read a tokenizer.
+
+    Args:
+        folder: Where its files are.
+        name: The model's name, for messages.
+        config: The model's configuration, where the tokenizer's class is to be found by it.
+
+    Returns:
+        What encoding needs.
+
+    Raises:
+        InputError: There is none, or it is not fast, or cannot pad.
+    """
     from transformers import AutoTokenizer
 
     from trainables.models.settings import first_line

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +12,9 @@ from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from trainables.models.adapters import save_adapter
+from trainables.models.files import ADAPTER
+from trainables.models.lora import has_lora, merged
 from trainables.tokenization.encoding import TokenizerFiles
 
 SavedStages = Literal["stage1", "all"]
@@ -43,7 +46,7 @@ class ModelSaver:
     note: str | None = None
 
     def save(self, name: str, model: PreTrainedModel, tokenizer: TokenizerFiles, labels: Sequence[str]) -> None:
-        """Save a classifier, if it is one of those wanted.
+        """Save a classifier, if it is one of those wanted; with low-rank updates merged, and as ``NAME-adapter`` alone.
 
         Args:
             name: ``stage1``, or ``stage2-LANG``.
@@ -55,16 +58,24 @@ class ModelSaver:
             return
         model.config.id2label = dict(enumerate(labels))
         model.config.label2id = {label: number for number, label in enumerate(labels)}
-        folder = self.folder.child(name)
         try:
-            with TemporaryDirectory() as aside:
-                model.save_pretrained(aside)
-                fast_tokenizer(tokenizer).save_pretrained(aside)
-                # config.json comes last: a folder without it is no model.
-                for path in sorted(Path(aside).iterdir(), key=lambda path: path.name == "config.json"):
-                    folder.write(path.name, path.read_bytes())
+            if has_lora(model):
+                self._write(f"{name}-adapter", tokenizer, lambda aside: save_adapter(model, aside))
+                whole = merged(model)
+                self._write(name, tokenizer, lambda aside: whole.save_pretrained(aside))
+            else:
+                self._write(name, tokenizer, lambda aside: model.save_pretrained(aside))
         except (OSError, SafetensorError) as error:
             self.note = f"{name} was not saved: {error}"  # the measurements do not need it
+
+    def _write(self, name: str, tokenizer: TokenizerFiles, save: Callable[[Path], object]) -> None:
+        folder = self.folder.child(name)
+        with TemporaryDirectory() as aside:
+            save(Path(aside))
+            fast_tokenizer(tokenizer).save_pretrained(aside)
+            # The configuration comes last: a folder without it is no model, and no adapter.
+            for path in sorted(Path(aside).iterdir(), key=lambda path: path.name in ("config.json", ADAPTER)):
+                folder.write(path.name, path.read_bytes())
 
 
 def fast_tokenizer(files: TokenizerFiles) -> PreTrainedTokenizerFast:

@@ -9,6 +9,7 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoModel
 
+from tests.reference import fisher_trace_by_loop
 from trainables.assets import Assets
 from trainables.config import ENGLISH
 from trainables.curvature import SlowPathWarning, fisher_trace
@@ -16,7 +17,9 @@ from trainables.dotted_paths import with_values
 from trainables.errors import InputError
 from trainables.evaluation import first_rows
 from trainables.examples import Examples
+from trainables.models.adapters import build_adapted, find_adapter, save_adapter
 from trainables.models.build import build_model
+from trainables.models.lora import merged
 from trainables.seeding import Streams
 from trainables.stage import train_stage
 from trainables.tokenization.encoding import Encoder
@@ -137,6 +140,50 @@ def test_every_architecture_trains_with_every_term_and_is_measured(kind, make, t
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SlowPathWarning)
         assert fisher_trace(model, first_rows(model, examples, 2)).value > 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "targets"),
+    [
+        ("albert", "query,value"),  # every layer has the same weights
+        ("deberta-v2", "query_proj,value_proj"),
+        ("distilbert", "q_lin,v_lin"),
+        ("llama", "q_proj,v_proj"),
+        ("modernbert", "Wqkv"),
+        ("roberta", "dense"),  # as a layer of the head is called too
+        ("t5", "q,v"),
+        ("xlm-roberta", "query,value"),
+    ],
+)
+def test_low_rank_updates_of_every_kind_of_encoder(kind, targets, make, tiny_config, tmp_path):
+    values = {"model.name": str(make(kind, **ZOO[kind])), "model.lora.rank": 2, "model.lora.targets": targets, **TERMS}
+    config = with_values(tiny_config, values)
+    assets = Assets.resolve([config])
+    assets.check([config])
+    model = build_model(assets.model(config), config.model, 2, Streams(0))
+    encoder = f"{model.base_model_prefix}."
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if ".lora_" in name:
+                assert name.startswith(encoder)
+                parameter.normal_(std=0.1)
+            elif parameter.requires_grad:
+                assert not name.startswith(encoder) or "pooler" in name
+    ids = torch.tensor([[2, 20, 30, 3], [2, 25, 41, 3]])
+    batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SlowPathWarning)
+        for subject in (model, merged(model)):
+            expected = fisher_trace_by_loop(subject, batch)
+            assert fisher_trace(subject, [batch]).per_example.tolist() == pytest.approx(expected.tolist(), rel=1e-3)
+    save_adapter(model, tmp_path)
+    adapter = find_adapter(str(tmp_path))
+    assert adapter is not None
+    again, _, new_head = build_adapted(adapter)
+    assert not new_head
+    assert torch.equal(again(**batch).logits, model(**batch).logits)
+    trained = [{name for name, p in m.named_parameters() if p.requires_grad} for m in (model, again)]
+    assert trained[0] == trained[1]
 
 
 @pytest.mark.parametrize("name", REFUSED)

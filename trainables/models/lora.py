@@ -1,0 +1,147 @@
+"""LoRA (Hu et al. 2022, section 4.1): trained low-rank updates of frozen weights, by the library peft.
+
+Tr(F) over the factors and Tr(F) over the merged weights are two numbers, and a minimum that is flat in one need not be
+flat in the other (Li et al. 2025, "Flat-LoRA"). Owns the update and the merging; ``adapters`` has the files.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from trainables.errors import InputError
+from trainables.schema import Count, Fraction, Frozen, Label
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from trainables.seeding import Streams
+
+ADAPTER_NAME = "default"
+"""What peft calls an adapter in the names of its parameters."""
+
+
+class LoraConfig(Frozen):
+    """``W + (alpha / rank) B A`` in the place of chosen matrices (Hu et al. 2022, equation 3).
+
+    Trained are A ``[rank, in]``, B ``[out, rank]``, and whole whatever the checkpoint does not hold: the head, and the
+    pooler where it is new. All else is frozen. A is drawn from the trial's seed and B begins at zero.
+    """
+
+    rank: Count = Field(8, description="rank of an update")
+    alpha: float = Field(16.0, gt=0.0, description="an update is scaled by alpha / rank")
+    dropout: Fraction = Field(0.0, description="dropout on the input of A (fraction)")
+    targets: tuple[Label, ...] = Field(
+        ("query", "value"), min_length=1, description="how the names of the encoder's updated linear layers end"
+    )
+
+
+def load_peft() -> Any:
+    """The library peft, loaded only where it is needed: that takes seconds.
+
+    Returns:
+        The module.
+
+    Raises:
+        InputError: It is not installed.
+    """
+    try:
+        import peft
+    except ImportError as error:
+        raise InputError(f"LoRA needs the library peft, which cannot be imported ({error}): pip install peft") from None
+    return peft
+
+
+def add_lora(
+    model: PreTrainedModel, config: LoraConfig, new: Collection[str], streams: Streams, base: tuple[str, str | None]
+) -> None:
+    """Freeze a classifier in place, but for what is new in it, and give it low-rank updates.
+
+    The outputs stay as they were, since B is zero.
+
+    Args:
+        model: The classifier, in evaluation mode.
+        config: The updates.
+        new: Names of the parameters that were newly initialised.
+        streams: A is drawn from these.
+        base: Name and revision of the encoder, for messages and for the saved adapter.
+
+    Raises:
+        InputError: peft is missing, or a target matches no linear layer of the encoder.
+    """
+    peft = load_peft()
+    settings = peft.LoraConfig(
+        r=config.rank,
+        # peft's own files hold whole numbers where they can.
+        lora_alpha=int(config.alpha) if config.alpha.is_integer() else config.alpha,
+        lora_dropout=config.dropout,
+        target_modules=_modules(model, config.targets, new, base[0]),
+        base_model_name_or_path=base[0],
+        revision=base[1],
+        task_type="SEQ_CLS",
+    )
+    with streams.forked("initialization", "lora"):
+        peft.inject_adapter_in_model(settings, model, adapter_name=ADAPTER_NAME)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name in new or ".lora_" in name)
+    model.eval()
+
+
+def _modules(model: PreTrainedModel, targets: Collection[str], new: Collection[str], base: str) -> list[str]:
+    """Full names of the encoder's pretrained linear layers that the targets mean: peft would also take the head's."""
+    from torch import nn
+
+    encoder = f"{model.base_model_prefix}."
+    linear = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and name.startswith(encoder) and f"{name}.weight" not in new
+    ]
+    found: dict[str, None] = {}
+    for target in targets:
+        matched = [name for name in linear if f".{name}".endswith(f".{target}")]
+        if not matched:
+            known = ", ".join(sorted({name.rpartition(".")[2] for name in linear})) or "none"
+            raise InputError(
+                f"model {base}: model.lora.targets={target!r} matches no linear layer of the encoder; "
+                f"the names that exist: {known}"
+            )
+        found |= dict.fromkeys(matched)
+    return list(found)
+
+
+def has_lora(model: PreTrainedModel) -> bool:
+    """Whether a model has low-rank updates.
+
+    Args:
+        model: Any model.
+
+    Returns:
+        True after :func:`add_lora`.
+    """
+    return bool(getattr(model, "peft_config", None))
+
+
+def merged(model: PreTrainedModel) -> PreTrainedModel:
+    """The same function with ordinary weights, ``W + (alpha / rank) B A``, all of which require a gradient.
+
+    Args:
+        model: A model with low-rank updates; it stays as it is.
+
+    Returns:
+        A copy without updates, in evaluation mode.
+    """
+    load_peft()
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    twin: Any = copy.deepcopy(model)
+    for name, module in list(twin.named_modules()):
+        if isinstance(module, BaseTunerLayer):
+            module.merge()
+            twin.set_submodule(name, module.get_base_layer())
+    del twin.peft_config
+    whole: PreTrainedModel = twin.requires_grad_(True).eval()
+    return whole
