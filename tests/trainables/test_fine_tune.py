@@ -137,6 +137,13 @@ def test_watching_is_reproducible_and_leaves_every_other_number_bit_for_bit(tiny
     assert sorted({point.step for point in ratios}) == [0, 2, 4, 6, 8, 10]
 
 
+def test_every_rival_can_be_named_and_is_finite(tiny_config, tiny_assets):
+    values = run(tiny_config, tiny_assets, measure__rivals=",".join(RIVALS)).values
+    assert [name for name in values if name.startswith("measure.")] == [f"measure.{name}" for name in RIVALS]
+    assert values["measure.effective_rank"] >= 1
+    assert values["measure.lambda_max"] <= values["fisher_trace"]
+
+
 def test_the_named_rivals_are_measured_those_with_labels_on_the_first_training_rows(
     tiny_config, tiny_assets, monkeypatch
 ):
