@@ -67,14 +67,14 @@ def training_dtype(device: torch.device, config: ModelConfig, hidden_size: int) 
 def _has_bfloat16(device: torch.device) -> bool:
     """Whether a device has instructions for it: emulation is slower than float32 and no more exact."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     found = torch.cpu.get_capabilities()
     return bool(found.get("avx512_bf16") or found.get("amx_bf16")) and _onednn_has_bfloat16()
 
 
 def _onednn_has_bfloat16() -> bool:
     """Whether oneDNN may use what the CPU has: ONEDNN_MAX_CPU_ISA can forbid it, and emulation is 6 times as slow."""
-    return bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return bool(torch._C._has_mkldnn and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 CONTINUOUS = frozenset(
