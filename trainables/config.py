@@ -315,7 +315,7 @@ class MeasureConfig(Frozen):
     path: bool = later(
         False,
         description="equation 1 along the way of each second stage, on the first trace_examples validation rows of "
-        "English and its language; costs about two plain passes over them a language",
+        "English and its language; costs about two and a half plain passes over them a language",
     )
     path_points: int = later(
         0, ge=0, description="points of the curve of that KL through each second stage, its end included; 0: no curve"
