@@ -103,7 +103,9 @@ def test_it_ends_with_the_answer_the_account_and_the_page(whole: tuple[Study, st
     *lines, account, trials, page = said.splitlines()
     answers = [line for line in lines if line.startswith("H")]
     assert answers[0].startswith("H1 ")
+    *lines, choosing = lines
     assert lines[-len(answers) :] == answers
+    assert choosing.startswith("Choosing by flatness ")
     assert account == "6 trials planned: 6 complete"
     assert trials.startswith("trials: fisher-study show pawsx --storage ")
     assert page == f"report: {study.folder}/report/report.html"

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import altair as alt
 import numpy as np
@@ -24,7 +24,7 @@ from analysis.sections.pareto import front
 from analysis.sections.predictors import IN_LOGARITHMS, LARGER_IS_BETTER
 from study.results import load
 from tests.analysis.synthetic import write_study
-from trainables.config import MeasureConfig
+from trainables.config import MeasureConfig, Rival
 
 RIVALS = MeasureConfig().rivals
 
@@ -554,8 +554,7 @@ def test_every_rival_is_compared_with_the_trace(tmp_path: Path) -> None:
         assert found.numbers[f"predictor.accuracy.{name}"].value == pytest.approx(-1, abs=1e-6)
         assert found.numbers[f"predictor.accuracy.{name}.difference"].value > 0
     assert "margin, sharpness, empirical_fisher predicts it better than Tr(F)" in text
-    measured = {f"measure.{name}" for name in RIVALS}
-    assert measured >= {f"measure.{name}" for name in (*IN_LOGARITHMS, *LARGER_IS_BETTER)}
+    assert set(get_args(Rival)) >= {*IN_LOGARITHMS, *LARGER_IS_BETTER}
     assert {key.split(".")[2] for key in found.numbers if key.startswith("predictor.accuracy.")} == {
         "fisher_trace", *RIVALS
     }  # fmt: skip
