@@ -106,7 +106,7 @@ def mean_divergence(before: Tensor, after: Tensor) -> float:
         Mean over examples (nats); logits of float32 are good for differences of 1e-10 and above.
 
     Example:
-        >>> logits = torch.tensor([[0.0, 1.0]])
+        >>> logits = Tensor([[0.0, 1.0]])
         >>> mean_divergence(logits, logits)
         0.0
     """

@@ -95,12 +95,12 @@ def test_mvrs_rule_makes_some(shared, mbert):
 
 def test_a_folder_with_the_sentencepiece_model_alone_gives_the_same_vocabulary_and_draws(shared, e5, tmp_path):
     """Hugging Face's ids, which move fairseq's special pieces to the front, from either file."""
-    from trainables.models.files import _read_tokenizer
+    from trainables.models.files import read_tokenizer
 
     folder = shared / "models" / "multilingual-e5-small-pruned"
     for name in ("config.json", "tokenizer_config.json", "sentencepiece.bpe.model"):
         shutil.copy(folder / name, tmp_path / name)
-    files = _read_tokenizer(tmp_path, "copy")
+    files = read_tokenizer(tmp_path, "copy")
     assert json.loads(files.backend)["model"]["vocab"] == json.loads(e5.backend)["model"]["vocab"]
     assert (files.special_ids, files.pad_id) == (e5.special_ids, e5.pad_id)
     words = words_of(shared, e5, sample=20)
