@@ -39,6 +39,27 @@ class Rule:
     uses: tuple[str, ...] = ()
 
 
+def by_column(name: str, description: str, column: str, sign: float, *, fitted_only: bool) -> Rule:
+    """The rule that takes the configuration with the smallest value of one column, or with the largest.
+
+    Args:
+        name: Its name.
+        description: What it does, in one line.
+        column: The column.
+        sign: 1 for the smallest value, -1 for the largest.
+        fitted_only: As in :class:`Rule`.
+
+    Returns:
+        The rule.
+
+    Example:
+        >>> rule = by_column("margin", "largest margin", MARGIN, -1.0, fitted_only=True)
+        >>> int(rule.choose({MARGIN: np.array([1.0, np.nan, 3.0])}))
+        2
+    """
+    return Rule(name, description, (column,), fitted_only, lambda candidates: smallest(sign * candidates[column]))
+
+
 def smallest(values: NDArray[np.float64]) -> NDArray[np.intp]:
     """The index of the smallest value along the last axis; of equal ones the first.
 
