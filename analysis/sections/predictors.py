@@ -16,20 +16,7 @@ from analysis.sections import shared
 from analysis.style import Axis
 
 LARGER_IS_BETTER = ("margin",)  # every other measure is declared to fall with the outcome, as Tr(F) is
-IN_LOGARITHMS = (
-    "sharpness",
-    "empirical_fisher",
-    "parameter_norm",
-    "distance_from_pretrained",
-    "fisher_rao",
-    "normalized_trace",
-    "relative_flatness",
-    "lambda_max",
-    "effective_rank",
-    "trace_f2",
-    "noise_scale",
-    "adaptive_sharpness",
-)
+NOT_IN_LOGARITHMS = ("label_variance", "margin")  # every other measure is positive, of any size
 COLUMNS = {"merged_trace": "ln_trace.merged"}  # Tr(F) over all weights, where only low-rank updates are trained
 OUTCOMES = {"accuracy": ("accuracy.en", "English accuracy"), "gain": ("gain", "the gain")}
 
@@ -85,7 +72,7 @@ def compute(tables: StudyTables) -> Predictors | Missing:
 
 def _turned(measure: str, values: np.ndarray) -> np.ndarray:
     """A measure on the scale and with the sign on which it is declared to fall with the outcome."""
-    if measure in IN_LOGARITHMS:
+    if measure not in (*NOT_IN_LOGARITHMS, *COLUMNS):
         values = np.log(values, out=np.full(len(values), np.nan), where=values > 0)
     return -values if measure in LARGER_IS_BETTER else values
 

@@ -21,7 +21,7 @@ from analysis.sections.dose_response import _margin_p, _seeds_needed
 from analysis.sections.importance import drop_in_r2
 from analysis.sections.layers import _natural
 from analysis.sections.pareto import front
-from analysis.sections.predictors import IN_LOGARITHMS, LARGER_IS_BETTER
+from analysis.sections.predictors import LARGER_IS_BETTER, NOT_IN_LOGARITHMS
 from study.results import load
 from tests.analysis.synthetic import write_study
 from trainables.config import MeasureConfig, Rival
@@ -554,7 +554,7 @@ def test_every_rival_is_compared_with_the_trace(tmp_path: Path) -> None:
         assert found.numbers[f"predictor.accuracy.{name}"].value == pytest.approx(-1, abs=1e-6)
         assert found.numbers[f"predictor.accuracy.{name}.difference"].value > 0
     assert "margin, sharpness, empirical_fisher predicts it better than Tr(F)" in text
-    assert set(get_args(Rival)) >= {*IN_LOGARITHMS, *LARGER_IS_BETTER}
+    assert set(get_args(Rival)) >= {*NOT_IN_LOGARITHMS, *LARGER_IS_BETTER}
     assert {key.split(".")[2] for key in found.numbers if key.startswith("predictor.accuracy.")} == {
         "fisher_trace", *RIVALS
     }  # fmt: skip
