@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -58,24 +58,30 @@ def read_rows(config: DataConfig) -> Source:
     if task.pooled and (config.test or keep or config.drop_untranslated):
         wrong = "test" if config.test else "unlabelled" if keep else "drop_untranslated"
         raise InputError(f"data.{wrong} is not for data.name={task.name}, whose every row either trains or validates")
-    splits = ("dev", *(["test"] if config.test or task.pooled else []))
+    wanted = {"train": codes if task.pooled else {ENGLISH: codes[ENGLISH]}, "dev": codes}
+    if config.test or task.pooled:
+        wanted["test"] = codes
     if config.source == "hub":
-        return _read_hub(task, codes, splits, keep)
+        return _source(task, _read_hub(task, wanted, keep))
     folder = _folder(config, task)
-    train = find_file(folder, config.source, "train", ENGLISH, codes[ENGLISH])
     files = {
-        split: {language: find_file(folder, config.source, split, language, code) for language, code in codes.items()}
-        for split in (*splits, *(["train"] if task.pooled else []))
+        split: {language: find_file(folder, config.source, split, language, code) for language, code in named.items()}
+        for split, named in wanted.items()
     }
     if task is custom.TASK:
-        task = custom.custom_task(train, config.labels, ENGLISH)
+        task = custom.custom_task(files["train"][ENGLISH], config.labels, ENGLISH)
     else:
         task = replace(task, numbered=config.labels)
+    rows = {
+        split: {language: read_tsv(path, task, language, keep) for language, path in found.items()}
+        for split, found in files.items()
+    }
+    return _source(task, rows)
 
-    def read(split: str) -> dict[str, Rows]:
-        return {language: read_tsv(path, task, language, keep) for language, path in files.get(split, {}).items()}
 
-    return Source(task, read_tsv(train, task, ENGLISH, keep), read("dev"), read("test"), read("train"))
+def _source(task: Task, rows: Mapping[str, dict[str, Rows]]) -> Source:
+    pool = rows["train"] if task.pooled else {}
+    return Source(task, rows["train"][ENGLISH], rows["dev"], rows.get("test", {}), pool)
 
 
 def _folder(config: DataConfig, task: Task) -> Path:
@@ -92,25 +98,22 @@ def _folder(config: DataConfig, task: Task) -> Path:
     return folder
 
 
-def _read_hub(task: Task, codes: Mapping[str, str], splits: Sequence[str], keep_unlabelled: bool) -> Source:
+def _read_hub(task: Task, wanted: Mapping[str, Mapping[str, str]], keep_unlabelled: bool) -> dict[str, dict[str, Rows]]:
+    """The rows of each split: of ``wanted``, the split to its languages and their codes."""
     hub = task.hub
     if hub is None:
         raise InputError(f"data.name={task.name} is not on the hub: set data.source=bundled, or to a folder")
-    if unknown := [language for language in codes if hub.languages and language not in hub.languages]:
+    if unknown := [language for language in wanted["dev"] if hub.languages and language not in hub.languages]:
         raise InputError(
             f"data.languages: {hub.name} has no language {unknown[0]!r}; it has {', '.join(hub.languages)}"
         )
     names = dict(zip(("train", "dev", "test"), hub.splits, strict=True))
 
-    def pattern_of(split: str, code: str) -> str:
-        return hub.pattern.format(language=code, split=names[split])
-
-    train = pattern_of("train", codes[ENGLISH])
-    wanted = {
-        split: {language: pattern_of(split, code) for language, code in codes.items()}
-        for split in (*splits, *(["train"] if task.pooled else []))
+    files = {
+        split: {language: hub.pattern.format(language=code, split=names[split]) for language, code in named.items()}
+        for split, named in wanted.items()
     }
-    patterns = tuple(dict.fromkeys((train, *(one for found in wanted.values() for one in found.values()))))
+    patterns = tuple(pattern for found in files.values() for pattern in found.values())
     repository = Repository(
         kind="dataset",
         name=hub.name,
@@ -132,6 +135,4 @@ def _read_hub(task: Task, codes: Mapping[str, str], splits: Sequence[str], keep_
             return read_tsv(files[0], task, keep_unlabelled=keep_unlabelled)
         return read_parquet(files, hub, task.labels, keep_unlabelled)
 
-    english = read(train)
-    rows = {split: {language: read(p) for language, p in found.items()} for split, found in wanted.items()}
-    return Source(task, english, rows["dev"], rows.get("test", {}), rows.get("train", {}))
+    return {split: {language: read(p) for language, p in found.items()} for split, found in files.items()}

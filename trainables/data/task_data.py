@@ -99,15 +99,15 @@ def load_task_data(config: DataConfig) -> TaskData:
 
 def _pooled(source: Source, config: DataConfig) -> Source:
     """Of a task that pools its splits: everything but the English training rows validates, in every language."""
-    for name, split in (("training", source.pool), ("test", source.test if source.pool else {})):
+    if not source.pool:
+        return source
+    for name, split in (("training", source.pool), ("validation", source.validation), ("test", source.test)):
         for language, rows in split.items():
             if rows.labels != split[ENGLISH].labels:
                 raise InputError(
                     f"data.source={config.source}: {name} rows must be parallel, but the labels of {ENGLISH} and "
                     f"{language} differ"
                 )
-    if not source.pool:
-        return source
     total = len(source.train)
     left = sorted(set(range(total)) - set(draw_train(total, config.train_examples, config.seed)))
     validation = {

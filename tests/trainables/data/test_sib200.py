@@ -73,9 +73,13 @@ def test_a_language_without_a_split_names_the_file(folder):
         load(folder)
 
 
-def test_labels_that_differ_between_languages_are_refused(folder):
-    write(folder, "deu_Latn", "train", range(1, 21))
-    with pytest.raises(InputError, match="training rows must be parallel, but the labels of en and de differ"):
+@pytest.mark.parametrize(
+    ("split", "rows", "name"),
+    [("train", range(1, 21), "training"), ("dev", range(21, 27), "validation"), ("test", range(27, 35), "test")],
+)
+def test_labels_that_differ_between_languages_are_refused(folder, split, rows, name):
+    write(folder, "deu_Latn", split, rows)
+    with pytest.raises(InputError, match=f"{name} rows must be parallel, but the labels of en and de differ"):
         load(folder)
 
 
