@@ -10,7 +10,6 @@ unbiased estimate of ||G||^2 for more rows can be negative, which a converged mo
 
 from __future__ import annotations
 
-from trainables.curvature.rivals.empirical_fisher import empirical_fisher
 from trainables.curvature.rivals.parameter_norm import l2_norm
 from trainables.curvature.rivals.subject import FineTuned
 from trainables.curvature.rivals.training_loss import loss_and_gradient
@@ -18,16 +17,18 @@ from trainables.curvature.state import measuring
 
 
 def noise_scale(trained: FineTuned) -> float:
-    """Over the training rows and all trainable parameters, in evaluation mode; two forward and two backward passes.
+    """Over the training rows and all trainable parameters, in evaluation mode.
+
+    Cost: a forward and a backward pass, and those of ``squared_score``, once for all rivals that read it.
 
     Args:
-        trained: The model; ``train`` is read.
+        trained: The model; ``train`` and ``squared_score`` are read.
 
     Returns:
         Examples; 0 where no example has a gradient.
     """
     theta = {name: p for name, p in trained.model.named_parameters() if p.requires_grad}
-    single = empirical_fisher(trained)
+    single = trained.squared_score
     if single == 0:
         return 0.0
     with measuring(trained.model, frozen=False):

@@ -9,7 +9,9 @@ from typing import Any
 
 from torch import Tensor
 
+from trainables.curvature.estimate import Estimator
 from trainables.curvature.spectrum import Spectrum, fisher_spectrum
+from trainables.curvature.trace import fisher_trace
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,11 @@ class FineTuned:
     def spectrum(self) -> Spectrum:
         """Eigenvalues of the Fisher matrix on the traced rows, computed when first asked for."""
         return fisher_spectrum(self.model, self.traced)
+
+    @cached_property
+    def squared_score(self) -> float:
+        """Mean squared norm of the scores of the training rows at their observed labels, likewise."""
+        return fisher_trace(self.model, self.train, estimator=Estimator.EMPIRICAL).value
 
     def labelled(self) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
         """The training rows, inputs apart from labels.
