@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from study.cli import app
 from tests.reference import fisher_trace_by_loop
+from tests.trainables.disk import Disk
 from trainables.assets import Assets
 from trainables.checkpoint_trace import trace_checkpoint
 from trainables.config import ModelConfig, TrialConfig
@@ -24,7 +25,7 @@ from trainables.fine_tune import fine_tune
 from trainables.models.build import build_model
 from trainables.models.files import load_model_files
 from trainables.models.lora import LoraConfig, merged
-from trainables.models.saved import Folder, ModelSaver
+from trainables.models.saved import ModelSaver
 from trainables.schema import identity
 from trainables.seeding import Streams
 
@@ -34,18 +35,6 @@ BATCH = {
 }
 FROZEN = "bert.encoder.layer.0.output.dense.weight"
 Build = Callable[..., Any]
-
-
-class Disk:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def child(self, name: str) -> Folder:
-        return Disk(self.path / name)
-
-    def write(self, name: str, content: bytes) -> None:
-        self.path.mkdir(parents=True, exist_ok=True)
-        (self.path / name).write_bytes(content)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from tests.trainables.disk import Disk
 from trainables.assets import Assets
 from trainables.checkpoint_trace import trace_checkpoint
 from trainables.config import ModelConfig, TrialConfig
@@ -14,18 +15,6 @@ from trainables.fine_tune import fine_tune
 from trainables.models.files import load_model_files
 from trainables.models.saved import Folder, ModelSaver
 from trainables.tokenization.encoding import TokenizerFiles
-
-
-class Disk:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def child(self, name: str) -> Folder:
-        return Disk(self.path / name)
-
-    def write(self, name: str, content: bytes) -> None:
-        self.path.mkdir(parents=True, exist_ok=True)
-        (self.path / name).write_bytes(content)
 
 
 @pytest.fixture(scope="module")
