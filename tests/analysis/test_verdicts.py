@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from analysis import render
 from analysis.configurations import StudyTables, tables
@@ -21,9 +22,10 @@ from analysis.headlines import headline_numbers
 from analysis.numbers import Number, Numbers
 from analysis.report import Findings, compose, compute
 from analysis.statements import adjust, sentence, verdicts
+from study.cli import app
 from study.results import load
 from tests.analysis.synthetic import write_study
-from tests.analysis.traps import TRAPS, restage, words
+from tests.analysis.traps import TRAPS, restage, words, written
 
 Records = list[dict[str, Any]]
 FAMILIES = {"baseline": 1, "kl": 6, "fpen": 6, "l2": 6, "dropout": 6}
@@ -179,22 +181,33 @@ def test_halves_of_the_rows_are_used_when_they_add_up_and_left_when_not(tmp_path
     assert "H4.given.accuracy_before.same_rows" not in headline_numbers(changed, "H4")
 
 
-@pytest.mark.parametrize(("trap", "key"), [("under-fit, exact", "H1"), ("start", "H4"), ("both", "H4")])
-@pytest.mark.parametrize("halves", [False, True])
+def restaged(folder: Path, trap: str, seed: int, halves: bool = False) -> Path:
+    """A study folder whose outcomes are those of a trap."""
+    study = folder / "demo"
+    if not study.exists():
+        write_study(study, FAMILIES, seeds=1)
+    records = [json.loads(path.read_text()) for path in sorted((study / "trials").glob("*.json"))]
+    return written(study, folder / "edited", restage(records, TRAPS[trap], seed, halves))
+
+
+@pytest.mark.parametrize(
+    ("trap", "key", "halves"), [("under-fit, exact", "H1", False), ("start", "H4", True), ("both", "H4", False)]
+)
 def test_traps_are_no_verdicts(tmp_path: Path, trap: str, key: str, halves: bool) -> None:
-    folder = write_study(tmp_path / "demo", FAMILIES, seeds=1)
-    results = load(str(folder))
-    records = [json.loads(path.read_text()) for path in sorted((folder / "trials").glob("*.json"))]
-    found = Counter(words(results, restage(records, TRAPS[trap], seed, halves))[key] for seed in range(8))
+    found = Counter(words(restaged(tmp_path, trap, seed, halves))[key] for seed in range(8))
     assert found["supported"] + found["contradicted"] <= 1, found
 
 
 def test_real_effects_at_equal_fit_are_found(tmp_path: Path) -> None:
-    folder = write_study(tmp_path / "demo", FAMILIES, seeds=1)
-    results = load(str(folder))
-    records = [json.loads(path.read_text()) for path in sorted((folder / "trials").glob("*.json"))]
-    found = [words(results, restage(records, TRAPS["real effect"], seed)) for seed in range(5)]
+    found = [words(restaged(tmp_path, "real effect", seed)) for seed in range(5)]
     assert Counter(word for one in found for word in (one["H1"], one["H4"]))["supported"] >= 9
+
+
+def test_the_command_says_the_words_of_the_traps(tmp_path: Path) -> None:
+    folder = restaged(tmp_path, "both", 0)
+    assert CliRunner().invoke(app, ["report", str(folder)]).exit_code == 0
+    said = json.loads((folder / "report" / "numbers.json").read_text())["hypotheses"]
+    assert {key: verdict["word"] for key, verdict in said.items()} == words(folder)
 
 
 def number(value: float | None, p: float | None, **more: Any) -> Number:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -14,13 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from analysis.configurations import tables
-from analysis.headlines import headline_numbers
-from analysis.numbers import Numbers
-from analysis.statements import adjust, verdicts
-from study.results import StudyResults, load
+from analysis.report import compute
+from study.results import load
 
 LANGUAGES = ("de", "es", "zh")
 Values = dict[str, float]
@@ -150,27 +148,37 @@ TRAPS: dict[str, Edit] = {
 }
 
 
-def words(results: StudyResults, records: list[dict[str, Any]]) -> dict[str, str]:
-    """The words for H1 and H4 on a study with other measurements.
+def written(study: Path, folder: Path, records: list[dict[str, Any]]) -> Path:
+    """Write a study again with other measurements, for ``fisher-study report``.
 
     Args:
-        results: The study as read.
+        study: Folder of the study.
+        folder: The new folder; what it holds is replaced.
         records: Its records with other measurements.
+
+    Returns:
+        The new folder.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "trials").mkdir(parents=True)
+    shutil.copy(study / "study.json", folder)
+    for record in records:
+        # A curve would still show what was measured before.
+        text = json.dumps(record | {"curves": []})
+        (folder / "trials" / f"{record['trial_id']}.json").write_text(text, encoding="utf-8")
+    return folder
+
+
+def words(folder: Path) -> dict[str, str]:
+    """The words of a study's report.
+
+    Args:
+        folder: Folder of the study.
 
     Returns:
         Hypothesis to word.
     """
-    measured = {record["trial_id"]: record["measurements"] for record in records}
-    trials = results.trials.copy()
-    names = sorted({name for values in measured.values() for name in values})
-    for name in names:
-        trials[name] = [measured[trial_id].get(name, np.nan) for trial_id in trials["trial_id"]]
-    changed = StudyResults(
-        **{**vars(results), "trials": trials, "curves": pd.DataFrame(columns=results.curves.columns)}
-    )
-    study = tables(changed)
-    numbers = adjust(Numbers(headline_numbers(study, "H1") | headline_numbers(study, "H4")))
-    return {v.hypothesis: v.word for v in verdicts(numbers)}
+    return {v.hypothesis: v.word for v in compute(tables(load(str(folder)))).verdicts}
 
 
 def main() -> None:
@@ -188,13 +196,12 @@ def main() -> None:
             "36 x 3": write_study(Path(folder) / "s", six | {"baseline": 1}, curves=False),
         }
         for design, path in designs.items():
-            results = load(str(path))
             records = [json.loads(file.read_text()) for file in sorted((path / "trials").glob("*.json"))]
             for name, edit in TRAPS.items():
                 for halves in (False, True):
                     counts: dict[str, Counter[str]] = {"H1": Counter(), "H4": Counter()}
                     for seed in range(studies):
-                        found = words(results, restage(records, edit, seed, halves))
+                        found = words(written(path, Path(folder) / "edited", restage(records, edit, seed, halves)))
                         for key, counter in counts.items():
                             counter[found[key]] += 1
                     said = "; ".join(f"{key} {dict(counter)}" for key, counter in counts.items())
