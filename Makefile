@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 EXTRAS ?= dev,dashboards
 
-.PHONY: help install study test lint benchmark tensorboard clean
+.PHONY: help install study test lint benchmark bundled tensorboard clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,10 @@ test: lint  ## style, types and all tests
 benchmark: $(INSTALLED)  ## side-by-side timings, into benchmarks/results (on an idle machine)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[benchmark]"
 	@for name in curvature statistics training full_size regularizers sweep trainer_search stability; do echo "== $$name"; OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.$$name || exit 1; done
+
+bundled: $(INSTALLED)  ## the bundled data and model again: the data in place, the model into build/mini (5 minutes)
+	@$(BIN)/python -m tools.bundled.data
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tools.bundled.model --out build/mini
 
 tensorboard: $(INSTALLED)  ## TensorBoard on the studies folder
 	@$(BIN)/tensorboard --logdir studies

@@ -12,7 +12,7 @@ from trainables.augmentations.token_views import ViewFiles
 from trainables.augmentations.translation import read_parallel
 from trainables.augmentations.view import BUNDLED, ViewConfig, language_files
 from trainables.config import DataConfig
-from trainables.data.contract import Rows
+from trainables.data import bundled
 from trainables.data.task_data import TaskData
 from trainables.errors import InputError
 
@@ -31,35 +31,29 @@ def load_view_files(view: ViewConfig, config: DataConfig, data: TaskData) -> Vie
     files = {language: Path(path).expanduser() for language, path in language_files(str(view.files)).items()}
     if view.kind == "code_switch":
         return _dictionaries(files)
-    translations = _bundled_translations(config) if view.files == BUNDLED else _translations(files, data)
-    translations = {language: rows.take(data.train_rows) for language, rows in translations.items()}
+    if view.files == BUNDLED:
+        files = _bundled_translations(config)
+    sentences = 1 if data.train.second is None else 2
+    translations = {
+        language: read_parallel(path, data.train_total, sentences).take(data.train_rows)
+        for language, path in files.items()
+    }
     return ViewFiles({}, translations, _fingerprint([[rows.first, rows.second] for rows in translations.values()]))
 
 
 def _dictionaries(files: dict[str, Path]) -> ViewFiles:
-    from trainables.data.bundled.dictionary import FILES
-
-    found = {language: read_dictionary(path) for language, path in (files or FILES).items()}
+    found = {language: read_dictionary(path) for language, path in (files or bundled.DICTIONARIES).items()}
     return ViewFiles(found, {}, _fingerprint(list(found.values())))
 
 
-def _translations(files: dict[str, Path], data: TaskData) -> dict[str, Rows]:
-    sentences = 1 if data.train.second is None else 2
-    return {language: read_parallel(path, data.train_total, sentences) for language, path in files.items()}
-
-
-def _bundled_translations(config: DataConfig) -> dict[str, Rows]:
-    from trainables.data.bundled.splits import TASKS, translations
-
-    if config.source != BUNDLED or config.name not in TASKS:
+def _bundled_translations(config: DataConfig) -> dict[str, Path]:
+    if config.source != BUNDLED:
         raise InputError(
             f"view.files=bundled translates the bundled training examples, and data.source is {config.source}: "
             "give the translation of its English training file as LANG=FILE"
         )
-    return {
-        language: Rows([a for a, _ in pairs], [b for _, b in pairs], [0] * len(pairs))
-        for language, pairs in translations(TASKS[config.name]).items()
-    }
+    folder = bundled.FOLDER / config.name / "translations"
+    return {language: folder / f"{language}.tsv" for language in bundled.DICTIONARIES}
 
 
 def _fingerprint(content: Sequence[object]) -> str:

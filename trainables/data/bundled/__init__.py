@@ -1,7 +1,8 @@
 """The data set that was written for this project: two tasks in four languages from one small grammar.
 
 ``FOLDER/TASK/SPLIT-LANGUAGE.tsv`` holds the rows, in the form of XTREME's files: sentence1, sentence2, label.
-DATA_CARD.md says what they are and what they are not; ``python -m trainables.data.bundled`` writes them again.
+DATA_CARD.md says what they are and what they are not. For views, ``FOLDER/TASK/translations/LANGUAGE.tsv`` translates
+the training rows, and ``FOLDER/dictionaries/en-LANGUAGE.txt`` the words. ``tools/bundled`` (source tree) makes all.
 """
 
 from __future__ import annotations
@@ -9,3 +10,4 @@ from __future__ import annotations
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
+DICTIONARIES = {language: FOLDER / "dictionaries" / f"en-{language}.txt" for language in ("de", "es", "zh")}

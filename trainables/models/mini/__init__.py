@@ -1,7 +1,7 @@
-"""The mini multilingual BERT that was written for this project: its files, and the code that pretrains it.
+"""The mini multilingual BERT that was written for this project: its files.
 
 ``FOLDER`` is an ordinary Hugging Face model folder. MODEL_CARD.md says what the model is and what it is not;
-``python -m trainables.models.mini --out FOLDER`` trains it again.
+``python -m tools.bundled.model --out FOLDER`` in the source tree trains it again.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""The bundled tasks: two in four languages, from one small grammar."""

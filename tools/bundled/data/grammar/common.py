@@ -1,0 +1,40 @@
+"""What the grammars of several languages share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from tools.bundled.data.meanings import Style
+
+Form = TypeVar("Form")
+
+
+def worded(alternatives: Sequence[Form], style: Style) -> Form:
+    """The verb that the style asks for, where the language has a synonym."""
+    return alternatives[int(style.synonym) % len(alternatives)]
+
+
+def words(*parts: str | None) -> str:
+    """Join the parts that are there with blanks."""
+    return " ".join(part for part in parts if part)
+
+
+def finished(sentence: str) -> str:
+    """Capitalise the first letter and add the full stop."""
+    return sentence[0].upper() + sentence[1:] + "."
+
+
+def with_adverbials(clause: str, place: str | None, time: str | None, style: Style) -> str:
+    """English and Spanish order: ``clause [place] [time]``; a fronted style begins with the last of the two.
+
+    Returns:
+        The whole sentence.
+
+    >>> style = Style(passive=False, fronted=True, converse=False, synonym=False, perfect=False)
+    >>> with_adverbials("the king praised the queen", "in Rome", "yesterday", style)
+    'Yesterday the king praised the queen in Rome.'
+    """
+    adverbials = [adverbial for adverbial in (place, time) if adverbial]
+    first = adverbials.pop() if style.fronted and adverbials else None
+    return finished(words(first, clause, *adverbials))

@@ -1,0 +1,1 @@
+"""The pretraining of the mini multilingual BERT on sentences of the same grammar."""
