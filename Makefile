@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 EXTRAS ?= dev,dashboards
 
-.PHONY: help install study test lint benchmark bundled tensorboard clean
+.PHONY: help install study test lint benchmark bundled site tensorboard clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ benchmark: $(INSTALLED)  ## side-by-side timings, into benchmarks/results (on an
 bundled: $(INSTALLED)  ## the bundled data and model again: the data in place, the model into build/mini (5 minutes)
 	@$(BIN)/python -m tools.bundled.data
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tools.bundled.model --out build/mini
+
+site: $(INSTALLED)  ## the pages of docs/ as a site, in build/site
+	@$(BIN)/zensical build --strict --clean
 
 tensorboard: $(INSTALLED)  ## TensorBoard on the studies folder
 	@$(BIN)/tensorboard --logdir studies

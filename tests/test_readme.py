@@ -1,4 +1,4 @@
-"""The README's commands exist, and its workflow runs, in a small form."""
+"""The commands of README and docs/ exist, and their workflow runs, in a small form."""
 
 import json
 import re
@@ -11,7 +11,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+PAGES = [README, *(page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs").glob("*.md")))]
+BLOCKS = [block for page in PAGES for block in re.findall(r"```console\n(.*?)```", page, re.DOTALL)]
 COMMANDS = [
     shlex.split(line, comments=True)
     for block in BLOCKS
@@ -37,31 +38,36 @@ def test_the_readme_names_every_command_of_the_everyday_workflow():
 
 def test_every_make_target_that_the_readme_names_exists():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in re.findall(
-        r"make ([a-z]+)\b(?!s)", " ".join(BLOCKS) + " ".join(re.findall(r"`make [a-z]+`", README))
-    ):
+    typed = re.findall(r"^make ([a-z]+)", "\n".join(BLOCKS), re.MULTILINE)
+    for target in typed + re.findall(r"`make ([a-z]+)`", README):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
-def test_every_file_that_the_readme_names_exists():
-    table = re.search(r"## Reading order\n(.*?)\n## ", README, re.DOTALL)
-    assert table
-    for name in re.findall(r"`([\w./]+/|\.?[A-Z]?[\w.]+\.txt|\.ci/run|Makefile)`", table[1]):
-        assert (ROOT / name).exists() or (ROOT / "tests" / name).exists() or (ROOT / "benchmarks" / name).exists(), name
+def test_the_readme_is_short_and_every_file_that_it_links_exists():
+    assert len(README) <= 7_000
+    links = re.findall(r"\]\(([\w./-]+)\)", README)
+    assert len(links) > 10
+    assert [link for link in links if not (ROOT / link).exists()] == []
 
 
-@pytest.mark.parametrize(
-    "command", [c for c in COMMANDS if c[1] == "run" and "FOLDER" not in " ".join(c)], ids=" ".join
-)
-def test_every_run_command_plans(command, tmp_path):
-    arguments = [argument for argument in command[1:] if argument != "--dry-run"]
-    done = fisher_study(*arguments, "--dry-run", cwd=tmp_path)
+RUNS = {" ".join(c): c for c in COMMANDS if c[1] == "run" and "FOLDER" not in " ".join(c)}
+
+
+@pytest.mark.parametrize("text", RUNS)
+def test_every_run_command_plans(text, tmp_path):
+    (study,) = re.findall(r"```python\n(from study.*?)```", (ROOT / "docs/studies.md").read_text(), re.DOTALL)
+    bundled = study.replace('name="xnli", train', 'name="inference", source="bundled", train').replace("5_000", "1_000")
+    (tmp_path / "my_study.py").write_text(bundled)
+    _, command, name, *options = (argument for argument in RUNS[text] if argument != "--dry-run")
+    more = {"quick": [], "my_study.py:my_study": ["--set", "model.name=mini"]}.get(name, ["--bundled"])
+    options = [option.replace("=10000", "=1000") for option in options]
+    done = fisher_study(command, name, *options, *more, "--dry-run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "studies").exists()
 
 
 def test_the_real_data_command_plans(shared, tmp_path):
-    (command,) = [c for c in COMMANDS if "FOLDER" in " ".join(c)]
+    command = next(c for c in COMMANDS if c[1] == "run" and "FOLDER" in " ".join(c))
     folders = {
         "model.name=FOLDER": f"model.name={shared}/models/multilingual-e5-small-pruned",
         "data.source=FOLDER": f"data.source={shared}/data/xnli",
