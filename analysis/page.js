@@ -14,7 +14,22 @@ for (const element of document.querySelectorAll("[data-chart]")) {
   const options = { mode: "vega-lite", renderer, actions: { export: true, source: false, compiled: false, editor: false } };
   const { view } = await window.vegaEmbed(element, spec, options);
   window.views[element.dataset.chart] = view;
+  element.querySelector("summary")?.setAttribute("aria-label", "Save this figure");
+  element.querySelector("svg.marks")?.setAttribute("aria-hidden", "true"); // its label says what it shows
 }
+
+// What a link or the print shows is unfolded; the button unfolds and folds everything.
+const folds = [...document.querySelectorAll("details.fold")];
+const follow = () => document.getElementById(decodeURIComponent(location.hash.slice(1)))?.setAttribute("open", "");
+window.addEventListener("hashchange", follow);
+follow();
+const unfold = document.getElementById("unfold");
+const all = (open) => folds.forEach((fold) => (fold.open = open));
+unfold.addEventListener("click", () => {
+  all(unfold.textContent === "Open all");
+  unfold.textContent = folds.every((fold) => fold.open) ? "Fold all" : "Open all";
+});
+window.addEventListener("beforeprint", () => all(true));
 
 const text = (value) => {
   if (value === null || value === undefined) return "";
@@ -30,6 +45,7 @@ function compare(a, b) {
 
 function headings(table, names, onSort) {
   names.forEach((cell, index) => {
+    if (cell.textContent.trim() === "") return;
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = cell.textContent;

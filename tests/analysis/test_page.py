@@ -126,8 +126,32 @@ def test_dragging_over_figure_one_dims_the_rest_in_figure_two(opened: Any) -> No
     assert 0 < counts[0] < 17
 
 
+def test_sections_fold_and_a_link_opens_its_own(opened: Any) -> None:
+    page, _, _ = opened
+    unfolded = "[...document.querySelectorAll('details.fold')].filter(d => d.open).map(d => d.id)"
+    assert page.evaluate(unfolded) == []
+    page.locator("nav a", has_text="Dose-response").click()
+    assert page.evaluate(unfolded) == ["dose-response"]
+    page.locator("#unfold").click()
+    assert page.evaluate(unfolded) == page.evaluate("[...document.querySelectorAll('details.fold')].map(d => d.id)")
+    page.evaluate("window.scrollTo(0, 0)")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(opened: Any, scheme: Any) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    page, _, _ = opened
+    page.emulate_media(color_scheme=scheme)
+    page.evaluate("document.querySelectorAll('details.fold').forEach(d => d.open = true)")
+    found = Axe().run(page).response["violations"]
+    page.emulate_media(color_scheme="light")
+    assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found if v["impact"] in ("serious", "critical")] == []
+
+
 def test_tables_sort_and_filter(opened: Any) -> None:
     page, _, _ = opened
+    page.evaluate("document.getElementById('trials').open = true")
     table = page.locator("table[data-rows=trials]")
     head = table.locator("th button", has_text="accuracy en")
     column = table.locator("th").all_inner_texts().index("accuracy en")
