@@ -69,6 +69,8 @@ class SweepProgress:
         Args:
             trial_id: The trial.
         """
+        if not (self._console.is_terminal or self._running or self._ended):
+            self._console.print("Ray is up, and the first trials run; a line follows as each one ends")
         self._running.add(trial_id)
         self._slots = max(self._slots, len(self._running))
 

@@ -25,7 +25,8 @@ def test_lines_where_there_is_no_terminal(make_study: MakeStudy, make_record: Ma
         progress.ended(make_record(trials[3], state="failed", reason="ValueError: [x]", measurements={}, provenance={}))
     output = console.file
     assert isinstance(output, io.StringIO)
-    first, second = output.getvalue().splitlines()
+    begun, first, second = output.getvalue().splitlines()
+    assert begun == "Ray is up, and the first trials run; a line follows as each one ends"
     assert first == "[3/6] kl=0 seed 0: complete, accuracy en 0.700, Tr(F) 0.3, 2 s, about 8 s left"
     assert second == "[4/6] kl=0 seed 1: failed: ValueError: [x], about 5 s left"
 
