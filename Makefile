@@ -34,7 +34,7 @@ test: lint  ## style, types and all tests
 
 benchmark: $(INSTALLED)  ## side-by-side timings, into benchmarks/results (on an idle machine)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[benchmark]"
-	@for name in curvature statistics training full_size regularizers sweep trainer_search stability; do echo "== $$name"; OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.$$name || exit 1; done
+	@for name in curvature statistics training precision full_size regularizers sweep trainer_search stability; do echo "== $$name"; OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 tensorboard: $(INSTALLED)  ## TensorBoard on the studies folder
 	@$(BIN)/tensorboard --logdir studies
