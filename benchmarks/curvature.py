@@ -426,7 +426,7 @@ def main() -> None:
                 row["memory"] = row["peak"] / results[name]["plain"]["peak"]
     packages = ("torch", "transformers", "opacus")
     versions = {p: importlib.metadata.version(p) for p in packages if importlib.util.find_spec(p)}
-    versions |= {"python": platform.python_version(), "machine": platform.machine(), "processor": _processor()}
+    versions |= {"python": platform.python_version(), "machine": platform.machine(), "processor": processor()}
     text = "\n".join(
         [
             "# Curvature: cost as a ratio to a plain training step",
@@ -456,7 +456,8 @@ def main() -> None:
     (RESULTS / "curvature.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The CPU's name, as far as the system tells it."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.processor())
 

@@ -92,16 +92,7 @@ class Bench:
         files, data = assets.model(self.config), assets.rows(self.config)
         model = build_model(files, self.config.model, len(data.labels), Streams(0))
         if name == "small":
-            torch.manual_seed(0)
-            shape = BertConfig(
-                vocab_size=model.config.vocab_size,
-                num_labels=len(data.labels),
-                hidden_dropout_prob=0.0,
-                attention_probs_dropout_prob=0.0,
-                attn_implementation="eager",
-                **SMALL,
-            )
-            model = BertForSequenceClassification(shape)
+            model = random_bert(vocab_size=model.config.vocab_size, num_labels=len(data.labels), **SMALL)
         self.model: PreTrainedModel = model
         self.examples = Examples(data.train, Encoder(files.tokenizer, self.config.data.max_length))
         self.collator = trainer_collator(files)
@@ -170,6 +161,13 @@ class Bench:
             start = time.process_time()
             trainer.train()
             return Run(trainer.losses, time.process_time() - start)
+
+
+def random_bert(**shape: int) -> PreTrainedModel:
+    """A BERT with random weights, without dropout."""
+    torch.manual_seed(0)
+    rates = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    return BertForSequenceClassification(BertConfig(attn_implementation="eager", **rates, **shape))
 
 
 def trainer_rows(examples: Examples) -> list[dict[str, Any]]:

@@ -183,14 +183,14 @@ def trials_json(trials: pd.DataFrame) -> str:
     return "[\n" + ",\n".join(json.dumps(row, allow_nan=False) for row in rows) + "\n]"
 
 
-def plan_tables(study: StudyConfig) -> list[Table]:
+def arms_table(study: StudyConfig) -> Table:
     """What a study would run.
 
     Args:
         study: The study.
 
     Returns:
-        Its arms with their values, and the base trial with the meaning of every path.
+        Its arms with their values.
     """
     rows = draft(study)
     arms = table(
@@ -201,10 +201,22 @@ def plan_tables(study: StudyConfig) -> list[Table]:
         trials = list(group)
         labels = " ".join(dict.fromkeys(trial.label for trial in trials))
         arms.add_row(arm, escape(drawn.get(arm, labels)), str(len(trials)))
+    return arms
+
+
+def base_table(study: StudyConfig) -> Table:
+    """What all trials of a study have in common.
+
+    Args:
+        study: The study.
+
+    Returns:
+        The base trial with the meaning of every path.
+    """
     title = "base trial; change it with --set PATH=VALUE"
     base = table("path", "value", "meaning", title=title, left=("path", "value", "meaning"))
     meanings: Mapping[str, str] = paths()
     for path, value in flatten(study.base).items():
         shown = ",".join(map(str, value)) if isinstance(value, list) else json.dumps(value)
         base.add_row(path, escape(shown), meanings[path])
-    return [arms, base]
+    return base

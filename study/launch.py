@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from study.answer import Typed, answer_again, finish, print_power
-from study.browse import plan_tables
+from study.browse import arms_table, base_table
 from study.commands import study_command
 from study.config import StudyConfig
 from study.drive import Work, drive
 from study.estimate import print_estimate
 from study.extension import extend, keep_rows
 from study.interruption import Interruption
-from study.left_out import left_out, without_left_out
+from study.left_out import left_out, without
 from study.loading import load_source
 from study.lock import LOCK_FILE, refuse_second_driver
 from study.plan import PlannedTrial, differences, draft, plan, probes
@@ -78,8 +78,8 @@ def run(study: StudyConfig, storage: Store, resources: Resources, console: Conso
     prepare_ray(resources.address)
     done = False
     with Interruption() as interruption:
-        assets = resolve([*draft(study), *probes(study)], console)
-        trials = plan(without_left_out(study, assets), assets.fingerprints)
+        assets, possible = resolve(study, draft(study), console)
+        trials = plan(possible, assets.fingerprints)
         console.print(f"{study.name}: {len(trials)} trials")
         record = new_study(study, trials, _fingerprints(trials, assets), software(), assets.notes)
         work = Work(folder, study, trials, trials, kept={}, record=record)
@@ -154,10 +154,10 @@ def _continue(
     done = False
     with Interruption() as interruption:
         study = larger or record.study_config()
-        assets = resolve([*(pending if larger is None else draft(larger)), *probes(study)], console)
+        assets, possible = resolve(study, pending if larger is None else draft(larger), console)
         extended = None
         if larger is not None:
-            planned = keep_rows(planned, plan(without_left_out(larger, assets), assets.fingerprints))
+            planned = keep_rows(planned, plan(possible, assets.fingerprints))
             pending = _unfinished(planned, records, retry)
             extended = record.extended(larger, planned, _fingerprints(planned, assets))
         console.print(f"{record.study}: {len(planned) - len(pending)} of {len(planned)} trials are finished")
@@ -187,13 +187,13 @@ def preview(study: StudyConfig, storage: Store, resources: Resources, console: C
         resources: Where trials would run and what each would get.
         console: Where to show it.
     """
-    for table in plan_tables(study):
-        console.print(table)
-        console.print()
+    console.print(base_table(study))
+    console.print()
     folder = storage.child(study.name)
     folder.require_writable()
-    assets = resolve([*draft(study), *probes(study)], console)
-    possible = without_left_out(study, assets)
+    assets, possible = resolve(study, draft(study), console)
+    console.print(arms_table(possible))
+    console.print()
     print_power(possible, console)
     trials = plan(possible, assets.fingerprints)
     for kind, found in _fingerprints(trials, assets).items():
@@ -226,29 +226,29 @@ def parse_retry(text: str | None) -> frozenset[str]:
     return states
 
 
-def resolve(trials: Sequence[PlannedTrial], console: Console) -> Assets:
+def resolve(study: StudyConfig, rows: Sequence[PlannedTrial], console: Console) -> tuple[Assets, StudyConfig]:
     """Read the models and the data of some trials, and build each model once, so that wrong input is found here.
 
-    Arms that the model cannot run are left out, each with a note.
-
     Args:
-        trials: The trials.
+        study: The study.
+        rows: Those of its trials that will run, as far as they are known before.
         console: Where the run is shown; when it is quiet, notes on the data are left to study.json and the report.
 
     Returns:
-        Their assets.
+        Their assets, and the study without the arms that its model cannot run, each of which has a note.
     """
     from trainables.assets import Assets
     from trainables.cpus import limit_torch
 
     limit_torch()
+    trials = [*rows, *probes(study)]
     assets = Assets.resolve(trial.config for trial in trials)
     lines = left_out(trials, assets)
     assets.check([trial.config for trial in trials if trial.arm not in lines])
     assets.notes[:] = [*lines.values(), *assets.notes]
     for note in assets.notes:
         Console(stderr=True, quiet=console.quiet).print(f"note: {note}", markup=False, soft_wrap=True)
-    return assets
+    return assets, without(study, lines)
 
 
 def _fingerprints(trials: Sequence[PlannedTrial], assets: Assets) -> dict[str, dict[str, str]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from study.config import StudyConfig
-from study.plan import PlannedTrial, draft, probes
+from study.plan import PlannedTrial
 
 if TYPE_CHECKING:
     from trainables.assets import Assets
@@ -36,15 +36,14 @@ def left_out(trials: Iterable[PlannedTrial], assets: Assets) -> dict[str, str]:
     return lines if len(lines) < len(arms) else {}
 
 
-def without_left_out(study: StudyConfig, assets: Assets) -> StudyConfig:
-    """The study that its model can run.
+def without(study: StudyConfig, arms: Collection[str]) -> StudyConfig:
+    """A study without some of its arms.
 
     Args:
         study: The study.
-        assets: Its models.
+        arms: Their names.
 
     Returns:
-        The study without the arms that are left out.
+        The study with the other arms.
     """
-    gone = left_out([*draft(study), *probes(study)], assets)
-    return study.model_copy(update={"arms": tuple(arm for arm in study.arms if arm.name not in gone)})
+    return study.model_copy(update={"arms": tuple(arm for arm in study.arms if arm.name not in arms)})

@@ -65,7 +65,8 @@ class Rehearsal:
         """
         data = self._assets.rows(config)
         dtype = training_dtype(model.device, config.model, self._assets.model(config).hidden_size)
-        model_and_data = f"{config.model!r} {config.data!r}"
+        model_and_data = f"{config.model.model_copy(update={'dropout': None})!r} {config.data!r}"
+        dropout = _way(config.model.dropout.model_dump())
         if self._first(f"tables {model_and_data}"):
             self._tables(config, model)
         seconds = [(f"1.{language}", rows) for language, rows in data.stage2.items()][:1]
@@ -74,7 +75,7 @@ class Rehearsal:
         stages += [(config.stages[1], where, rows) for where, rows in seconds]
         for stage, where, rows in stages:
             terms = stage.model_dump(mode="json", exclude=set(TRAINING_ALONE))
-            if self._first(f"stage {where} {model_and_data} {json.dumps(_way(terms))}"):
+            if self._first(f"stage {where} {model_and_data} {dropout} {json.dumps(_way(terms))}"):
                 with _said(model, config, f"a training step{_terms(stage)}"):
                     _step(model, self._examples(config, model, rows), stage, config.seed, where, dtype)
         if self._first(f"measure {model_and_data} {json.dumps(_way(config.measure.model_dump(mode='json')))}"):

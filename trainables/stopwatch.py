@@ -14,7 +14,7 @@ import torch
 from transformers import PreTrainedModel
 
 from trainables.assets import Assets
-from trainables.config import ENGLISH, StageConfig, TrialConfig
+from trainables.config import ENGLISH, OptimizerConfig, StageConfig, TrialConfig
 from trainables.curvature import SlowPathWarning, fisher_trace, kl_expansion
 from trainables.curvature.rivals import RIVALS, FineTuned
 from trainables.data.contract import Rows
@@ -29,8 +29,8 @@ from trainables.tokenization.encoding import Encoder
 
 SAMPLE = 256
 """Rows of a split from which its lengths are known."""
-PATIENCE = 1.0
-"""A measurement that took so many seconds is not repeated with more rows."""
+PATIENCE = 0.5
+"""A measurement of several rows that took so many seconds is not repeated with more."""
 STILL = 1e-12
 """Learning rate of a measured step, so that one model serves all arms."""
 
@@ -39,7 +39,7 @@ Run = Callable[[PreTrainedModel, Examples], float]
 
 
 class Stopwatch:
-    """Measures the costs of work, each once.
+    """Measures the costs of work, each once, in the language that is asked for first; others differ by their lengths.
 
     Args:
         assets: Models and data.
@@ -47,7 +47,8 @@ class Stopwatch:
 
     def __init__(self, assets: Assets) -> None:
         self._assets = assets
-        self._costs: dict[str, float] = {}
+        self._costs: dict[str, tuple[float, float]] = {}
+        self._lengths: dict[tuple[int, str, int], float] = {}
         self._model: tuple[str, PreTrainedModel] | None = None
 
     def cost(self, config: TrialConfig, kind: str) -> float:
@@ -62,29 +63,39 @@ class Stopwatch:
         """
         name, _, where = kind.partition(".")
         stage, _, language = where.rpartition(".")
+        of_merged = stage == "merged"
         number = int(stage) if stage.isdigit() else 0
         decisive = {
-            "train": config.stages[number],
+            "train": (config.model.dropout, _measured(config.stages[number])),  # no rate acts in evaluation mode
             "rivals": config.measure.rivals,
             "expansion": config.measure.expansion,
         }.get(name)
-        key = f"{kind} {config.model!r} {config.data!r} {decisive!r}"
+        model = config.model.model_copy(update={"dropout": None})
+        key = f"{name} {of_merged} {model!r} {config.data!r} {decisive!r}"
+        data = self._assets.rows(config)
+        split = data.validation if name in ("evaluate", "trace", "expansion") else data.stage2
+        rows = split.get(language or ENGLISH, data.train)
         if key not in self._costs:
-            data = self._assets.rows(config)
-            self._costs[key] = {
+            taken = {
                 "build": lambda: self._build(config),
-                "encode": lambda: self._encode(config, data.train),
-                "train": lambda: self._train(config, number, data.stage2.get(language, data.train)),
-                "evaluate": lambda: self._by_example(
-                    config, data.validation[language], BATCH_SIZE, _evaluate(self._dtype(config))
-                ),
-                "trace": lambda: self._by_example(
-                    config, data.validation[language], CURVATURE_BATCH, _trace(config, stage == "merged")
-                ),
-                "rivals": lambda: self._by_example(config, data.train, CURVATURE_BATCH, _rivals(config)),
-                "expansion": lambda: self._expand(config, data.validation[ENGLISH]),
+                "encode": lambda: self._encode(config, rows),
+                "train": lambda: self._train(config, number, rows),
+                "evaluate": lambda: self._by_example(config, rows, BATCH_SIZE, _evaluate(self._dtype(config))),
+                "trace": lambda: self._by_example(config, rows, CURVATURE_BATCH, _trace(config, of_merged)),
+                "rivals": lambda: self._by_example(config, rows, CURVATURE_BATCH, _rivals(config)),
+                "expansion": lambda: self._expand(config, rows),
             }[name]()
-        return self._costs[key]
+            self._costs[key] = taken, self._pieces(config, rows)
+        seconds, pieces = self._costs[key]
+        return seconds * self._pieces(config, rows) / pieces
+
+    def _pieces(self, config: TrialConfig, rows: Rows) -> float:
+        """Mean length of an example, in which the cost is nearly linear."""
+        key = id(rows), config.model.name, config.data.max_length
+        if key not in self._lengths:
+            encoded = self._examples(config, _first(rows)).encoded
+            self._lengths[key] = sum(map(len, encoded)) / len(encoded)
+        return self._lengths[key]
 
     def _classifier(self, config: TrialConfig) -> PreTrainedModel:
         key = f"{config.model!r} {config.data.name}"
@@ -112,7 +123,7 @@ class Stopwatch:
         return _timed(lambda: self._examples(config, some)) / len(some)
 
     def _train(self, config: TrialConfig, number: int, rows: Rows) -> float:
-        stage = config.stages[number]
+        stage = _measured(config.stages[number])
         dtype = self._dtype(config)
 
         def step(settings: StageConfig) -> float:
@@ -142,8 +153,10 @@ class Stopwatch:
     def _by_example(self, config: TrialConfig, rows: Rows, most: int, run: Run, mixed: bool = False) -> float:
         """Seconds an example: more rows each time, which warms up too, until all are in or it takes long.
 
-        A training batch is mixed, and padded; few rows are taken evenly through the lengths. Everything else sorts its
-        rows by length, so rows of about the middle length stand for a batch of it.
+        What a whole batch would have taken is then read off the line through the last two times, since a step has a
+        part that no row adds to: the optimiser, penalties on parameters. A training batch is mixed, and padded; few
+        rows are taken evenly through the lengths. Everything else sorts its rows by length, so rows of about the middle
+        length stand for a batch of it.
 
         Args:
             config: The trial.
@@ -158,15 +171,16 @@ class Stopwatch:
         examples = self._examples(config, _first(rows))
         order = sorted(range(len(examples)), key=lambda i: len(examples.encoded[i]))
         most = min(most, len(order))
-        size = 1
-        while True:
+        size, taken = 0, 0.0
+        while size < most and (size <= 1 or taken <= PATIENCE):
+            fewer, before = size, taken
+            size = min(max(1, 4 * size), most)
             start = (len(order) - size) // 2
             spread = [order[int((i + 0.5) * len(order) / size)] for i in range(size)]
             chosen = spread if mixed else order[start : start + size]
             taken = run(self._classifier(config), self._examples(config, rows.take(chosen)))
-            if size == most or taken > PATIENCE:
-                return taken / size
-            size = min(4 * size, most)
+        slope = max(0.0, (taken - before) / (size - fewer))
+        return (taken + slope * (most - size)) / most
 
 
 def _first(rows: Rows) -> Rows:
@@ -185,20 +199,19 @@ def _timed(run: Callable[[], object]) -> float:
     return _now() - start
 
 
+def _measured(stage: StageConfig) -> StageConfig:
+    """The stage for two steps, with nothing else in it than what their cost depends on."""
+    optimizer = OptimizerConfig(learning_rate=STILL, sam_rho=stage.optimizer.sam_rho)
+    return stage.model_copy(update={"epochs": 2, "until": None, "selection": "last", "optimizer": optimizer})
+
+
 def _step(stage: StageConfig, dtype: torch.dtype) -> Run:
     """The second of two optimiser steps; the first makes the optimiser's state."""
 
     def run(model: PreTrainedModel, examples: Examples) -> float:
         whole = len(examples) == stage.batch_size
         settings = stage.model_copy(
-            update={
-                "epochs": 2,
-                "until": None,
-                "batch_size": len(examples),
-                "accumulation": stage.accumulation if whole else 1,
-                "selection": "last",
-                "optimizer": stage.optimizer.model_copy(update={"learning_rate": STILL}),
-            }
+            update={"batch_size": len(examples), "accumulation": stage.accumulation if whole else 1}
         )
         ends: list[float] = []
 

@@ -111,13 +111,14 @@ def test_json_is_exact_and_null_is_null(make_study: MakeStudy) -> None:
 
 def test_a_plan_shows_the_space_of_slots_and_not_each_slot(small_study: StudyConfig) -> None:
     arm = Arm(name="search", search={"stages.0.penalties.l2.weight": LogUniform(low=1e-6, high=1.0)}, slots=4)
-    shown = text(*browse.plan_tables(small_study.model_copy(update={"arms": (arm,)})))
+    shown = text(browse.arms_table(small_study.model_copy(update={"arms": (arm,)})))
     assert "4 slots, drawn by Optuna from stages.0.penalties.l2.weight: 1e-06 to 1 (log scale)" in shown
     assert "search#001" not in shown
 
 
 def test_a_plan_shows_arms_and_every_path() -> None:
-    shown = text(*browse.plan_tables(load_study("quick")))
+    study = load_study("quick")
+    shown = text(browse.arms_table(study), browse.base_table(study))
     assert "quick: 29 trials" in shown
     assert "kl=0 kl=0.02 kl=0.039 kl=0.077 kl=0.15 kl=0.3" in shown
     for path, meaning in paths().items():
@@ -128,4 +129,4 @@ def test_a_plan_shows_arms_and_every_path() -> None:
 def test_square_brackets_in_a_plan_are_no_markup(small_study: StudyConfig) -> None:
     model = small_study.base.model.model_copy(update={"name": "models/[/x]"})
     study = small_study.model_copy(update={"base": small_study.base.model_copy(update={"model": model})})
-    assert '"models/[/x]"' in text(*browse.plan_tables(study))
+    assert '"models/[/x]"' in text(browse.base_table(study))

@@ -20,9 +20,10 @@ from study import launch
 from study.commands import study_command
 from study.config import Arm, StudyConfig
 from study.interruption import TIME_BUDGET
+from study.left_out import left_out, without
 from study.loading import load_study
 from study.lock import LOCK_FILE, DriverLock
-from study.plan import PlannedTrial, narrow
+from study.plan import PlannedTrial, narrow, probes
 from study.records import TrialRecord, read_study, read_trials
 from study.resources import Resources
 from study.search_space import LogUniform
@@ -96,6 +97,10 @@ class World:
                 searches[trial.arm].ended(record)
             self.after(interruption, len(self.ran[-1]))
 
+    def resolve(self, study: StudyConfig, rows: Sequence[PlannedTrial], console: Console) -> Any:
+        assets: Any = self.assets
+        return assets, without(study, left_out([*rows, *probes(study)], assets))
+
     def report(self, folder: str, out: str | None) -> Any:
         self.reports.append(folder)
         open_store(folder).child("report").write("report.html", b"")
@@ -121,7 +126,7 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_record: Make) -> World:
     world = World(open_store(str(tmp_path / "st")), make_record)
-    monkeypatch.setattr(launch, "resolve", lambda trials, console: world.assets)
+    monkeypatch.setattr(launch, "resolve", world.resolve)
     monkeypatch.setattr(launch, "print_estimate", lambda trials, *rest: world.console.print(f"{len(trials)} timed"))
     monkeypatch.setattr(study.sweep, "session", lambda resources: nullcontext(resources))
     monkeypatch.setattr(study.sweep, "sweep", world.sweep)
@@ -378,7 +383,7 @@ def test_missing_trials_without_an_interruption_are_1(
 def test_an_interruption_while_loading_leaves_nothing(
     world: World, small_study: StudyConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launch, "resolve", lambda trials, console: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(launch, "resolve", lambda *_: signal.raise_signal(signal.SIGINT))
     assert world.run(small_study) == 130
     assert "interrupted before anything was written" in world.said()
     assert not world.storage.exists()
@@ -497,7 +502,10 @@ def test_an_arm_that_the_model_cannot_run_is_not_planned_and_is_no_other_study(w
     world.assets.model_type = "mpt"  # which has no rate of dropout
     small = narrow(load_study("xnli", bundled=True), name="small", arms="baseline,l2,dropout=0.3", seeds=1)
     launch.preview(small, world.storage, Resources(), world.console)
-    assert "7 timed" in world.said()
+    said = world.said()
+    assert "small: 7 trials" in said
+    assert "dropout=0.3" not in said
+    assert "7 timed" in said
     assert world.run(small) == 0
     assert "small: 7 trials" in world.said()
     assert world.run(small) == 0
@@ -647,10 +655,10 @@ def test_what_another_run_did_meanwhile_is_not_written_over(
         world.run(small_study)
     world.after = lambda interruption, count: None
 
-    def meanwhile(trials: Any, console: Any) -> Any:
-        monkeypatch.setattr(launch, "resolve", lambda trials, console: world.assets)
+    def meanwhile(*given: Any) -> Any:
+        monkeypatch.setattr(launch, "resolve", world.resolve)
         assert world.run(small_study) == 0  # another driver, from start to end
-        return world.assets
+        return world.resolve(*given)
 
     monkeypatch.setattr(launch, "resolve", meanwhile)
     with pytest.raises(InputError, match="another run changed .*small in the meantime; type the command again"):

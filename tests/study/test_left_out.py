@@ -11,7 +11,7 @@ from rich.console import Console
 
 from study.catalog import xnli
 from study.launch import resolve
-from study.left_out import left_out, without_left_out
+from study.left_out import left_out, without
 from study.plan import draft, narrow
 from trainables.config import TrialConfig
 
@@ -40,7 +40,7 @@ def test_a_model_without_dropout_loses_the_arm(bundled: bool) -> None:
     assets: Any = FakeAssets("mpt")
     lines = left_out(draft(study), assets)
     assert list(lines) == ["dropout"]
-    possible = without_left_out(study, assets)
+    possible = without(study, lines)
     assert [arm.name for arm in possible.arms] == ["baseline", "kl", "fpen", "l2", "decay", "noise"]
 
 
@@ -49,7 +49,7 @@ def test_a_model_with_some_of_it_keeps_the_arm(kind: str) -> None:
     study = xnli(True)
     assets: Any = FakeAssets(kind)
     assert left_out(draft(study), assets) == {}
-    assert without_left_out(study, assets) == study
+    assert without(study, ()) == study
 
 
 @pytest.mark.parametrize(("arms", "values"), [("dropout", {}), ("baseline,l2", {"model.dropout.classifier": "0.1"})])
@@ -62,8 +62,9 @@ def test_where_no_arm_would_remain_none_is_left_out(arms: str, values: dict[str,
 def test_it_is_said_and_the_others_are_checked(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     assets = FakeAssets("mpt")
     monkeypatch.setattr("trainables.assets.Assets.resolve", lambda configs: assets)
-    rows = draft(xnli(True))
-    assert resolve(rows, Console(file=io.StringIO())) is assets
+    study = xnli(True)
+    rows = draft(study)
+    assert resolve(study, rows, Console(file=io.StringIO())) == (assets, without(study, ["dropout"]))
     assert assets.notes == [LINE, "a note"]
     assert f"note: {LINE}\n" in capsys.readouterr().err
     assert assets.checked == [row.config for row in rows if row.arm != "dropout"]

@@ -8,9 +8,11 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
+from tests.zoo import ZOO
 from trainables.augmentations.view import VIEWS, ViewConfig
 from trainables.config import DropoutConfig, OptimizerConfig, PenaltiesConfig, Rival, StageConfig, TrialConfig
 from trainables.dotted_paths import flatten, paths
+from trainables.models.dropout import FIELDS, acting
 from trainables.regularizers.consistency import ConsistencyConfig
 from trainables.regularizers.presets import PRESETS
 
@@ -102,6 +104,16 @@ def test_every_penalty_and_baseline_has_a_row_with_its_defaults() -> None:
     assert rows["stages.N.optimizer.weight_decay"]["default"].endswith(f"`exempt_biases_and_norms` {number(exempt)}")
     known = {path.replace("stages.0", "stages.N") for path in paths()}
     assert all(path in known or any(other.startswith(f"{path}.") for other in known) for path in rows)
+
+
+def test_every_familys_rates_of_dropout_are_listed() -> None:
+    rows = table("Dropout by family")
+    listed = {kind.strip("` "): row for kinds, row in rows.items() for kind in kinds.split(",")}
+    assert ZOO.keys() <= listed.keys()
+    for kind, row in listed.items():
+        found = acting({"model_type": kind})
+        for role in FIELDS:
+            assert row[role] == (", ".join(f"`{field}`" for field in found.get(role, ())) or "none"), (kind, role)
 
 
 def test_every_rival_has_a_row() -> None:

@@ -142,6 +142,16 @@ def test_weights_of_an_arm_are_one_way_and_zero_is_another(tiny_config, monkeypa
     assert len(steps) == 4
 
 
+def test_rates_of_dropout_are_one_way_and_are_not_measured_apart(tiny_config, monkeypatch):
+    steps, measured = [], []
+    objective, predict = rehearsal.objective, rehearsal.predict
+    monkeypatch.setattr(rehearsal, "objective", lambda step, stage: steps.append(stage) or objective(step, stage))
+    monkeypatch.setattr(rehearsal, "predict", lambda *args, **kw: measured.append(args) or predict(*args, **kw))
+    check(*(with_values(tiny_config, {"model.dropout.hidden": rate}) for rate in (0.0, 0.1, 0.2)))
+    # Both stages, without a rate and with one; stage 0 of the tiny configuration has no term.
+    assert (len(steps), len(measured)) == (4, 1)
+
+
 def test_model_and_random_generators_are_left_as_found(tiny_config):
     values = {"stages.0.penalties.fisher.weight": 0.1, "stages.0.consistency.weight": 0.5, "measure.expansion.draws": 1}
     config = with_values(tiny_config, values)

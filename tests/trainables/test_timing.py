@@ -171,6 +171,35 @@ def test_a_slow_step_is_measured_on_few_rows_and_a_fast_one_on_its_batch(tiny_co
     assert clock == [1, 4, 12]  # the second stage has twelve rows
 
 
+def test_what_a_batch_takes_beside_its_rows_is_shared_by_all_of_them(tiny_config, tiny_assets, monkeypatch):
+    """Where the whole batch takes too long: 6 s a step and 1 s a row."""
+    sizes = []
+
+    def step(settings, dtype):
+        return lambda model, examples: sizes.append(len(examples)) or 6.0 + len(examples)
+
+    monkeypatch.setattr(stopwatch, "_step", step)
+    assert Stopwatch(tiny_assets).cost(tiny_config, "train.0.en") == (6 + 8) / 8
+    assert sizes == [1, 4]
+
+
+def test_languages_are_measured_once_and_differ_by_their_lengths(tiny_config, tiny_assets, monkeypatch):
+    """Rows of 5 and of 9 pieces, three special tokens among them."""
+    seen = []
+    monkeypatch.setattr(stopwatch, "_evaluate", lambda dtype: lambda model, some: seen.append(some) or len(some) / 4)
+    rows = {
+        language: Rows([" ".join(["red"] * words)] * 4, ["dog"] * 4, [0, 1] * 2)
+        for language, words in (("en", 1), ("de", 5))
+    }
+    data = replace(tiny_assets.rows(tiny_config), validation=rows)
+    watch = Stopwatch(replace(tiny_assets, data={key: data for key in tiny_assets.data}))
+    assert [watch.cost(tiny_config, f"evaluate.{language}") for language in rows] == pytest.approx([0.25, 0.25 * 9 / 5])
+    # No rate of dropout acts in evaluation mode.
+    assert watch.cost(with_values(tiny_config, {"model.dropout.hidden": 0.2}), "evaluate.en") == 0.25
+    assert [language_of(some) for some in seen] == ["en"] * 2
+    assert {len(example) for some in seen for example in some.encoded} == {5}
+
+
 def test_a_penalty_of_every_fourth_step_costs_a_quarter(tiny_config, tiny_assets, clock):
     config = with_values(tiny_config, {"stages.0.penalties.fisher.every": 4})
     assert Stopwatch(tiny_assets).cost(config, "train.0.en") == (3 + 3 * 1) / 4
@@ -209,7 +238,7 @@ def test_arms_share_what_their_regulariser_does_not_change(tiny_config, tiny_ass
     before = set(watch._costs)
     for kind in kinds:
         watch.cost(other, kind)
-    assert [key.split()[0] for key in set(watch._costs) - before] == ["train.0.en"]
+    assert [key.split()[0] for key in set(watch._costs) - before] == ["train"]
 
 
 def test_an_estimate_measures_an_arm_at_its_last_configuration_and_counts_each(tiny_config, tiny_assets, monkeypatch):
@@ -265,6 +294,6 @@ def test_a_measured_step_is_the_loops_own_and_does_not_move_the_weights(build, m
     indices = []
     original = stage._accumulate
     monkeypatch.setattr(stage, "_accumulate", lambda *args: indices.append(args[6]) or original(*args))
-    assert stopwatch._step(config.stages[0], torch.float32)(model, examples) > 0
+    assert stopwatch._step(stopwatch._measured(config.stages[0]), torch.float32)(model, examples) > 0
     assert indices == [0, 1]
     assert all(torch.allclose(p, before[name], atol=1e-10) for name, p in model.named_parameters())

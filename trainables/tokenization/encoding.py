@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from trainables.data.contract import Rows
 
@@ -62,6 +63,33 @@ def longest_first(lengths: tuple[int, int], room: int) -> tuple[int, int]:
     return (long, short) if lengths[0] > lengths[1] else (short, long)
 
 
+Template = list[tuple[int, int]]
+"""Special ids and places of the sentences, as (id, type); id -1 and -2 stand for the sentences."""
+
+
+# A large vocabulary takes a second to read, and whoever tries a model asks for it again for every few rows.
+@lru_cache(maxsize=2)
+def _read(backend: str, max_length: int) -> tuple[Tokenizer, dict[bool, Template]]:
+    """The tokenizer that truncates, and the templates of one sentence and of a pair."""
+    tokenizer = Tokenizer.from_str(backend)
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    templates = {pair: _template(tokenizer.encode("a", "a" if pair else None)) for pair in (False, True)}
+    tokenizer.enable_truncation(max_length, strategy="longest_first")
+    return tokenizer, templates
+
+
+def _template(encoding: Encoding) -> Template:
+    template: Template = []
+    for piece, kind, special, sequence in zip(
+        encoding.ids, encoding.type_ids, encoding.special_tokens_mask, encoding.sequence_ids, strict=True
+    ):
+        place = (piece if special else -1 - (sequence or 0), kind)
+        if special or place not in template:
+            template.append(place)
+    return template
+
+
 class Encoder:
     """Encodes sentences or pairs, and assembles pieces that were segmented elsewhere.
 
@@ -73,25 +101,7 @@ class Encoder:
     def __init__(self, files: TokenizerFiles, max_length: int) -> None:
         self.files = files
         self.max_length = max_length
-        self._plain = Tokenizer.from_str(files.backend)
-        self._plain.no_padding()
-        self._plain.no_truncation()
-        self._cut = Tokenizer.from_str(files.backend)
-        self._cut.no_padding()
-        self._cut.enable_truncation(max_length, strategy="longest_first")
-        self._templates = {False: self._template(pair=False), True: self._template(pair=True)}
-
-    def _template(self, pair: bool) -> list[tuple[int, int]]:
-        """Special ids and places of the sentences, as (id, type); id -1 and -2 stand for the sentences."""
-        encoding = self._plain.encode("a", "a") if pair else self._plain.encode("a")
-        template: list[tuple[int, int]] = []
-        for piece, kind, special, sequence in zip(
-            encoding.ids, encoding.type_ids, encoding.special_tokens_mask, encoding.sequence_ids, strict=True
-        ):
-            place = (piece if special else -1 - (sequence or 0), kind)
-            if special or place not in template:
-                template.append(place)
-        return template
+        self._tokenizer, self._templates = _read(files.backend, max_length)
 
     def encode(self, rows: Rows) -> list[Encoded]:
         """The tokenizer's own encoding of every row, truncated to ``max_length``.
@@ -103,7 +113,7 @@ class Encoder:
             One Encoded a row.
         """
         inputs = rows.first if rows.second is None else list(zip(rows.first, rows.second, strict=True))
-        return [Encoded(e.ids, e.type_ids) for e in self._cut.encode_batch(inputs)]
+        return [Encoded(e.ids, e.type_ids) for e in self._tokenizer.encode_batch(inputs)]
 
     def words(self, text: str) -> list[str]:
         """A sentence as the normalised words that the tokenizer's model segments one by one.
@@ -114,7 +124,7 @@ class Encoder:
         Returns:
             Its words; with a SentencePiece vocabulary each begins with the meta symbol.
         """
-        tokenizer = self._plain
+        tokenizer = self._tokenizer
         normal = tokenizer.normalizer.normalize_str(text) if tokenizer.normalizer else text
         if tokenizer.pre_tokenizer is None:
             return [normal]

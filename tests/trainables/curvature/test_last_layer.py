@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.reference import fisher_trace_by_loop
-from tests.trainables.curvature.zoo import batch, make
+from tests.zoo import batch, make
 from trainables.curvature import fisher_trace
 from trainables.curvature.last_layer import last_layer_to_shorten, shortened
 

@@ -7,9 +7,10 @@ import warnings
 import pytest
 import torch
 from tokenizers import Tokenizer
-from transformers import AutoConfig, AutoModel
+from transformers import AutoModel
 
 from tests.reference import fisher_trace_by_loop
+from tests.zoo import NO_TABLE, ZOO, configured
 from trainables.assets import Assets
 from trainables.config import ENGLISH
 from trainables.curvature import SlowPathWarning, fisher_trace
@@ -24,71 +25,19 @@ from trainables.seeding import Streams
 from trainables.stage import train_stage
 from trainables.tokenization.encoding import Encoder
 
-SIZES = {
-    "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24,
-    "max_position_embeddings": 64, "pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3,
-}  # fmt: skip
-DECODER = {"num_key_value_heads": 1, "head_dim": 8, "pad_token_id": None}
-GPT = {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 64, "pad_token_id": None}
-T5 = {"d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 2, "num_heads": 2, "decoder_start_token_id": 0}
-BART = {
-    "d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2,
-    "decoder_attention_heads": 2, "encoder_ffn_dim": 24, "decoder_ffn_dim": 24, "decoder_start_token_id": 3,
-}  # fmt: skip
-DEBERTA = {"relative_attention": True, "pos_att_type": ["c2p", "p2c"], "max_relative_positions": 16}
-XLM = {"emb_dim": 16, "n_layers": 2, "n_heads": 2}
-XMOD = {"languages": ["en_XX", "de_DE"], "adapter_reduction_factor": 2}
-ZOO = {
-    "albert": {"embedding_size": 8},
-    "bart": BART,
-    "bert": {},
-    "big_bird": {"attention_type": "original_full"},
-    "camembert": {},
-    "canine": {"num_hash_functions": 2, "num_hash_buckets": 32, "downsampling_rate": 2, "local_transformer_stride": 8},
-    "convbert": {"embedding_size": 16},
-    "deberta": DEBERTA,
-    "deberta-v2": {**DEBERTA, "position_buckets": 8, "share_att_key": True, "position_biased_input": False},
-    "distilbert": {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 24},
-    "electra": {"embedding_size": 8},
-    "ernie": {},
-    "esm": {"position_embedding_type": "rotary", "mask_token_id": 4, "token_dropout": False},
-    "funnel": {
-        "d_model": 16,
-        "n_head": 2,
-        "d_head": 8,
-        "d_inner": 24,
-        "block_sizes": [1, 1],
-        "num_hidden_layers": None,
-    },
-    "gemma3_text": DECODER,
-    "gpt2": GPT,
-    "llama": DECODER,
-    "longformer": {"attention_window": 8},
-    "mbart": BART,
-    "modernbert": {"global_attn_every_n_layers": 2, "local_attention": 8},
-    "mpnet": {},
-    "mt5": T5,
-    "opt": {"ffn_dim": 24, "word_embed_proj_dim": 16, "pad_token_id": 0},
-    "qwen3": DECODER,
-    "rembert": {"input_embedding_size": 8, "output_embedding_size": 8},
-    "roberta": {"pad_token_id": 0},
-    "roformer": {"embedding_size": 16},
-    "squeezebert": {"q_groups": 1, "k_groups": 1, "v_groups": 1, "embedding_size": 16},
-    "t5": T5,
-    "xlm": {**XLM, "n_langs": 1},
-    "xlm-roberta": {},
-    "xlnet": {"d_model": 16, "n_layer": 2, "n_head": 2, "d_inner": 24, "max_position_embeddings": None},
-    "xmod": {**XMOD, "default_language": "de_DE"},
-}
-WITHOUT_PENALTY = {"canine", "longformer"}
-"""Their embeddings are not rows of one table, or change with the pieces that they add."""
+PADLESS = ("gemma3_text", "gpt2", "llama", "qwen3")
+"""Decoders whose configuration names no padding."""
 REFUSED = {
     "xlm with languages": (
         "xlm",
-        {**XLM, "n_langs": 2, "use_lang_emb": True},
+        {"n_langs": 2, "use_lang_emb": True},
         "needs a language id with every sentence",
     ),
-    "xmod without a language": ("xmod", XMOD, 'set "default_language" in its config.json to one of en_XX, de_DE'),
+    "xmod without a language": (
+        "xmod",
+        {"default_language": None},
+        'set "default_language" in its config.json to one of en_XX, de_DE',
+    ),
 }
 TERMS = {"stages.0.penalties.fisher.weight": 0.1, "stages.0.consistency.weight": 0.1, "stages.0.epochs": 1}
 
@@ -101,9 +50,11 @@ def make(tiny_model, tmp_path):
         target = tmp_path / kind
         shutil.copytree(tiny_model, target)
         pieces = Tokenizer.from_file(str(target / "tokenizer.json")).get_vocab_size()
-        sizes = {"vocab_size": pieces} | SIZES | settings
-        config = AutoConfig.for_model(kind, **{key: value for key, value in sizes.items() if value is not None})
-        config.pad_token_id, config.architectures = sizes["pad_token_id"], []
+        special = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3}
+        config = configured(kind, vocab_size=pieces, num_labels=2, **special | settings)
+        config.architectures = []
+        if kind in PADLESS:
+            config.pad_token_id = None
         torch.manual_seed(0)
         AutoModel.from_config(config).save_pretrained(target)
         file = target / "tokenizer_config.json"
@@ -116,14 +67,14 @@ def make(tiny_model, tmp_path):
 
 @pytest.mark.parametrize("kind", ZOO)
 def test_every_architecture_trains_with_every_term_and_is_measured(kind, make, tiny_config):
-    config = with_values(tiny_config, {"model.name": str(make(kind, **ZOO[kind])), "measure.rivals": "margin", **TERMS})
+    config = with_values(tiny_config, {"model.name": str(make(kind)), "measure.rivals": "margin", **TERMS})
     assets = Assets.resolve([config])
     refusal = None
     try:
         assets.check([config])
     except InputError as error:
         refusal = str(error)
-    if kind in WITHOUT_PENALTY and refusal is not None:  # which names the term that it cannot be trained with
+    if kind in NO_TABLE and refusal is not None:  # which names the term that it cannot be trained with
         assert refusal.startswith(f"model {config.model.name}: ")
         assert "penalties.fisher was tried on two rows" in refusal
         assert "\n" not in refusal
@@ -156,7 +107,7 @@ def test_every_architecture_trains_with_every_term_and_is_measured(kind, make, t
     ],
 )
 def test_low_rank_updates_of_every_kind_of_encoder(kind, targets, make, tiny_config, tmp_path):
-    values = {"model.name": str(make(kind, **ZOO[kind])), "model.lora.rank": 2, "model.lora.targets": targets, **TERMS}
+    values = {"model.name": str(make(kind)), "model.lora.rank": 2, "model.lora.targets": targets, **TERMS}
     config = with_values(tiny_config, values)
     assets = Assets.resolve([config])
     assets.check([config])

@@ -15,6 +15,9 @@ _SIZES = {
     "bos_token_id": 0, "layer_norm_eps": 1e-5,
 }  # fmt: skip
 _DECODER = {"num_key_value_heads": 1, "head_dim": 8}
+_DEBERTA = {"relative_attention": True, "pos_att_type": ["c2p", "p2c"], "max_relative_positions": 16}
+_GPT = {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 64}
+_XLM = {"emb_dim": 16, "n_layers": 2, "n_heads": 2}
 _T5 = {"d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 2, "num_heads": 2, "decoder_start_token_id": PAD}
 _BART = {
     "d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2,
@@ -24,15 +27,16 @@ ZOO: dict[str, dict[str, Any]] = {
     "albert": {"embedding_size": 8},
     "bart": _BART,
     "bert": {},
+    "big_bird": {"attention_type": "original_full"},
     "biogpt": {},
     "bloom": {"n_layer": 2, "n_head": 2},
     "camembert": {"type_vocab_size": 1},
+    "canine": {"num_hash_functions": 2, "num_hash_buckets": 32, "downsampling_rate": 2, "local_transformer_stride": 8},
     "convbert": {"embedding_size": 16},
     "data2vec-text": {},
-    "deberta": {"relative_attention": True, "pos_att_type": ["c2p", "p2c"], "max_relative_positions": 16},
+    "deberta": _DEBERTA,
     "deberta-v2": {
-        "relative_attention": True,
-        "pos_att_type": ["c2p", "p2c"],
+        **_DEBERTA,
         "position_buckets": 8,
         "share_att_key": True,
         "norm_rel_ebd": "layer_norm",
@@ -44,7 +48,7 @@ ZOO: dict[str, dict[str, Any]] = {
     "esm": {"position_embedding_type": "rotary", "mask_token_id": 3, "token_dropout": False},
     "eurobert": {"num_key_value_heads": 2, "head_dim": 8},
     "falcon": {},
-    "flaubert": {"emb_dim": 16, "n_layers": 2, "n_heads": 2},
+    "flaubert": _XLM,
     "funnel": {
         "d_model": 16,
         "n_head": 2,
@@ -56,15 +60,18 @@ ZOO: dict[str, dict[str, Any]] = {
     "gemma": _DECODER,
     "gemma2": _DECODER,
     "gemma3_text": _DECODER,
-    "gpt2": {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 64},
+    "gpt2": _GPT,
     "gpt_neox": {},
-    "gptj": {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 64, "rotary_dim": 4},
+    "gptj": {**_GPT, "rotary_dim": 4},
     "llama": _DECODER,
+    "longformer": {"attention_window": 8},
+    "mbart": _BART,
     "megatron-bert": {},
     "mistral": _DECODER,
     "mobilebert": {"embedding_size": 16, "true_hidden_size": 16, "intra_bottleneck_size": 16, "hidden_size": 16},
     "modernbert": {"global_attn_every_n_layers": 2, "local_attention": 24, "classifier_pooling": "mean"},
     "mpnet": {},
+    "mt5": _T5,
     "nomic_bert": {"type_vocab_size": 2},
     "olmo2": _DECODER,
     "opt": {"ffn_dim": 24, "word_embed_proj_dim": 16},
@@ -75,24 +82,36 @@ ZOO: dict[str, dict[str, Any]] = {
     "roberta": {},
     "roberta-prelayernorm": {},
     "roformer": {"embedding_size": 16},
-    "squeezebert": {"q_groups": 1, "embedding_size": 16},
+    "squeezebert": {"q_groups": 1, "k_groups": 1, "v_groups": 1, "embedding_size": 16},
     "t5": _T5,
     "umt5": _T5,
-    "xlm": {"emb_dim": 16, "n_layers": 2, "n_heads": 2},
+    "xlm": {**_XLM, "n_langs": 1},
     "xlm-roberta": {},
     "xlm-roberta-xl": {},
     "xlnet": {"d_model": 16, "n_layer": 2, "n_head": 2, "d_inner": 24, "max_position_embeddings": None},
+    "xmod": {"languages": ["en_XX", "de_DE"], "adapter_reduction_factor": 2, "default_language": "de_DE"},
 }
 
-SLOW = {"funnel": "the function einsum of a parameter", "xlnet": "is computed from parameters and has no rule"}
+SLOW = {
+    "funnel": "the function einsum of a parameter",
+    "longformer": "is computed from parameters and has no rule",
+    "xlnet": "is computed from parameters and has no rule",
+}
+NO_TABLE = {"canine", "longformer"}
+"""Their embeddings are not rows of one table, or change with the pieces that they add: some terms refuse them."""
 # In float64, in which the reference is computed, they give no number where padding stands on the left.
-_RIGHT_ONLY = ("bloom", "gemma2")
+_RIGHT_ONLY = ("bloom", "gemma2", "longformer")
+
+
+def configured(kind: str, **settings: Any) -> Any:
+    """The configuration of a tiny model."""
+    sizes = _SIZES | ZOO[kind] | settings
+    return AutoConfig.for_model(kind, **{key: value for key, value in sizes.items() if value is not None})
 
 
 def make(kind: str, classes: int = 3, attention: str | None = None, **settings: Any) -> Any:
     """Weights, biases and gains moved at random, so that no part of the score is small; no dropout."""
-    sizes = _SIZES | {"num_labels": classes} | ZOO[kind] | settings
-    config = AutoConfig.for_model(kind, **{key: value for key, value in sizes.items() if value is not None})
+    config = configured(kind, num_labels=classes, **settings)
     for name in vars(config):
         if name.endswith(("dropout", "dropout_prob", "pdrop", "dropout_rate")) and isinstance(
             vars(config)[name], float
