@@ -5,6 +5,7 @@ import torch
 
 from tests.reference import fisher_trace_by_loop
 from trainables import fine_tune as module
+from trainables import flatness
 from trainables.config import MeasureConfig
 from trainables.curvature import fisher_trace
 from trainables.curvature.rivals import RIVALS
@@ -219,7 +220,7 @@ def test_tr_f_is_summarised_over_examples_as_a_loop_finds_it(tiny_config, tiny_a
         kept.setdefault("rows", sorted(rows.tolist()))
         return found
 
-    monkeypatch.setattr(module, "fisher_trace", measured)
+    monkeypatch.setattr(flatness, "fisher_trace", measured)
     values = run(tiny_config, tiny_assets, measure__trace_train=False).values
     rows = kept["rows"]
     assert len(rows) == 6
