@@ -47,12 +47,14 @@ def compute(tables: StudyTables) -> Twins | Missing:
     numbers = {"twin.left_out": count(left_out)}
     for name in measures:
         column = "fisher_trace" if name == "fisher_trace" else f"measure.{name}"
-        ratios = [
+        measured = floats(tables.models, column)
+        twins = [
             np.where(changes[k] <= SAME_FUNCTION, floats(tables.models, f"{PREFIX}{k}.{name}"), np.nan)
-            / floats(tables.models, column)
             for k in exponents
         ]
-        numbers[f"twin.{name}"] = _largest(np.array(ratios))
+        with np.errstate(divide="ignore"):
+            ratios = np.array(twins) / measured
+        numbers[f"twin.{name}"] = _largest(ratios)
         numbers[f"twin.{name}.configurations"] = _span(tables, column)
     factors = {name: value for name in measures if (value := numbers[f"twin.{name}"].value) is not None}
     moved = sorted((name for name in factors if factors[name] > 1 + UNCHANGED), key=lambda name: -factors[name])
