@@ -154,6 +154,7 @@ def definition(name: str) -> str:
         'validation accuracy after stage 0 (fraction)'
     """
     for template, text in DEFINITIONS.items():
-        if re.fullmatch(re.escape(template).replace("LANG", "[^.]+").replace("NAME", ".+"), name):
+        pattern = re.escape(template).replace("LANG", "[^.]+").replace("NAME", ".+").replace(r"\.K\.", r"\.-?\d+\.")
+        if re.fullmatch(pattern, name):
             return text
     return ""

@@ -312,6 +312,11 @@ class MeasureConfig(Frozen):
     expansion: ExpansionConfig | None = Field(
         None, description="equation 1 before, during and after stage 0; null: not"
     )
+    twins: tuple[Annotated[int, Field(ge=-8, le=8)], ...] = later(
+        (),
+        description="exponents k of twins, the same function with queries times 2^k and keys times 2^-k in every "
+        "layer, on which Tr(F) and the rivals are measured after stage 0; each costs as much as they do",
+    )
     path: bool = later(
         False,
         description="equation 1 along the way of each second stage, on the first trace_examples validation rows of "
@@ -336,6 +341,14 @@ class MeasureConfig(Frozen):
         if self.estimator == "exact" and self.estimator_draws > 1:
             raise ValueError(
                 f"measure.estimator_draws={self.estimator_draws} needs an estimator that draws, and exact does not"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _twins_differ(self) -> MeasureConfig:
+        if len({0, *self.twins}) <= len(self.twins):
+            raise ValueError(
+                f"measure.twins takes distinct exponents of two other than 0, got {','.join(map(str, self.twins))}"
             )
         return self
 

@@ -10,22 +10,20 @@ from transformers import PreTrainedModel
 
 from trainables.assets import Assets
 from trainables.config import ENGLISH, StageConfig, TrialConfig
-from trainables.curvature import fisher_trace
-from trainables.curvature.rivals import RIVALS, FineTuned
 from trainables.curvature.rivals.parameter_norm import l2_norm
 from trainables.data.draw import draw_halves
 from trainables.errors import Diverged
-from trainables.evaluation import evaluate, first_rows, predict, score
+from trainables.evaluation import evaluate, predict, score
 from trainables.examples import Examples
+from trainables.flatness import rivals, traces, twins
 from trainables.held_out import HeldOut
 from trainables.measurements import CurvePoint, Measurements
 from trainables.models.build import build_model, positions
-from trainables.models.lora import merged
 from trainables.models.saved import ModelSaver
 from trainables.precision import training_dtype
 from trainables.predictions import PredictionFile
 from trainables.seeding import Streams
-from trainables.spread import halves_right, spread
+from trainables.spread import halves_right
 from trainables.stage import StageResult, train_stage
 from trainables.stage_path import StagePath
 from trainables.tokenization.encoding import Encoder
@@ -169,52 +167,12 @@ def _after_first_stage(
     targets = [found.accuracy for language, found in scores.items() if language != ENGLISH]
     if targets:
         values["transfer_gap"] = scores[ENGLISH].accuracy - sum(targets) / len(targets)
-    values |= _traces(model, train, validation, config)
-    values |= _rivals(model, train, validation[ENGLISH], logits[ENGLISH], pretrained, config)
+    values |= traces(model, train, validation, config)
+    values |= rivals(model, train, validation[ENGLISH], logits[ENGLISH], pretrained, config)
+    values |= twins(model, train, validation[ENGLISH], logits[ENGLISH], pretrained, config, dtype)
     values |= stage.penalties
     values |= _weight_in_trace_units(config.stages[0])
     return values
-
-
-def _traces(
-    model: PreTrainedModel, train: Examples, validation: dict[str, Examples], config: TrialConfig
-) -> dict[str, float]:
-    splits = {"": validation[ENGLISH]}
-    if config.measure.trace_train:
-        splits[".train"] = train
-    splits |= {f".{language}": validation[language] for language in config.measure.trace_languages}
-    values: dict[str, float] = {}
-    for suffix, examples in splits.items():
-        rows = first_rows(model, examples, config.measure.trace_examples)
-        found = fisher_trace(model, rows, **config.measure.trace_options())
-        values[f"fisher_trace{suffix}"] = found.value
-        if found.num_examples > 1:
-            values[f"fisher_trace_se{suffix}"] = found.standard_error
-        values[f"fisher_trace_examples{suffix}"] = found.num_examples
-        values |= {f"fisher_trace_{name}{suffix}": value for name, value in spread(found.per_example).items()}
-        if not suffix:
-            values |= {f"fisher_trace_layers.{name}": part for name, part in found.per_layer.items()}
-    if config.model.lora is not None:
-        rows = first_rows(model, validation[ENGLISH], config.measure.trace_examples)
-        found = fisher_trace(merged(model), rows, **config.measure.trace_options())
-        values["fisher_trace.merged"] = found.value
-        if found.num_examples > 1:
-            values["fisher_trace_se.merged"] = found.standard_error
-    return values
-
-
-def _rivals(
-    model: PreTrainedModel,
-    train: Examples,
-    english: Examples,
-    logits: torch.Tensor,
-    pretrained: State,
-    config: TrialConfig,
-) -> dict[str, float]:
-    """The rivals of Tr(F) that the configuration names; ``english`` are the validation rows."""
-    rows, traced = (list(first_rows(model, split, config.measure.trace_examples)) for split in (train, english))
-    trained = FineTuned(model, rows, logits, pretrained, traced)
-    return {f"measure.{name}": rival(trained) for name, rival in RIVALS.items() if name in config.measure.rivals}
 
 
 def _weight_in_trace_units(stage: StageConfig) -> dict[str, float]:

@@ -72,6 +72,9 @@ DEFINITIONS: dict[str, str] = {
     "the gradient of one row's loss at its observed label, G their mean (examples)",
     "measure.adaptive_sharpness": "largest rise that 20 steps of APGD find of the mean cross-entropy of those training "
     "rows, logits divided by their standard deviation, when each weight may change by 0.2 % of itself (nats)",
+    "twin.K.logit_change": "largest change of a logit over English validation when in every layer the queries are "
+    "multiplied by 2^K and the keys divided by it, relative to the largest logit (fraction)",
+    "twin.K.NAME": "fisher_trace or measure.NAME of that twin, on the same rows (same unit)",
     "stage2.LANG.accuracy_before": "validation accuracy in LANG before the second stage (fraction)",
     "stage2.LANG.accuracy_after": "validation accuracy in LANG after it (fraction)",
     "stage2.LANG.gain": "accuracy_after minus accuracy_before (fraction)",
@@ -103,6 +106,9 @@ DEFINITIONS: dict[str, str] = {
     "penalty.NAME": "mean of the unweighted penalty over the last epoch of stage 0",
     "weight_in_trace_units": "Fisher penalty weight divided by the batch size: the weight on Tr(F) itself",
 }
+
+SAME_FUNCTION = 1e-4
+"""``twin.K.logit_change`` up to which a twin counts as the same function."""
 
 PREDICTIONS: dict[str, str] = {
     "split": "validation or test",

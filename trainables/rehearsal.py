@@ -20,10 +20,12 @@ from trainables.config import ENGLISH, StageConfig, TrialConfig
 from trainables.curvature import SlowPathWarning, fisher_trace, kl_expansion, require_second_derivatives
 from trainables.curvature.displacement import displacement
 from trainables.curvature.rivals import RIVALS, FineTuned
+from trainables.curvature.twins import logit_change, twin
 from trainables.data.contract import Rows
 from trainables.errors import Diverged, InputError
 from trainables.evaluation import first_rows, predict
 from trainables.examples import Examples
+from trainables.measurements import SAME_FUNCTION
 from trainables.models.build import positions, quiet
 from trainables.models.lora import merged
 from trainables.models.settings import first_line
@@ -121,6 +123,15 @@ class Rehearsal:
         for name in measure.rivals:
             with _said(model, config, f"measure.rivals={name}"):
                 RIVALS[name](trained)
+        for exponent in measure.twins:
+            with _said(model, config, f"the twin {exponent} of measure.twins"):
+                with twin(model, exponent):
+                    change = logit_change(logits, predict(model, examples, dtype=dtype))
+                if not change <= SAME_FUNCTION:
+                    raise InputError(
+                        f"its logits move by {change:.2g} of the largest, so that the twin is another function: "
+                        "set measure.twins="
+                    )
         if (expansion := measure.expansion) is not None:
             with _said(model, config, "measure.expansion"):
                 one = first_rows(model, examples, 1)

@@ -52,6 +52,8 @@ def work(config: TrialConfig, data: TaskData) -> Counter[str]:
         looks = steps // until.every + (steps % until.every > 0)
         found[f"evaluate.{ENGLISH}"] += looks * min(until.examples, train)
     found[f"trace.{ENGLISH}"] += traced[ENGLISH] + measure.trace_train * min(measure.trace_examples, train)
+    found[f"trace.{ENGLISH}"] += len(measure.twins) * traced[ENGLISH]
+    found[f"evaluate.{ENGLISH}"] += len(measure.twins) * rows[ENGLISH]
     if config.model.lora is not None:
         found[f"trace.merged.{ENGLISH}"] += traced[ENGLISH]
     for language, count in rows.items():
@@ -61,7 +63,7 @@ def work(config: TrialConfig, data: TaskData) -> Counter[str]:
     if measure.trace_every is not None:  # step 0 and on; the end is measured anyway
         found[f"trace.{ENGLISH}"] += math.ceil(steps / measure.trace_every) * traced[ENGLISH]
     if measure.rivals:
-        found["rivals"] += min(measure.trace_examples, train)
+        found["rivals"] += (1 + len(measure.twins)) * min(measure.trace_examples, train)
     if (expansion := measure.expansion) is not None:
         times = 2 + (0 if expansion.every is None else (steps - 1) // expansion.every)
         found["expansion"] += times * expansion.draws * min(expansion.examples, rows[ENGLISH])

@@ -19,6 +19,7 @@ from analysis.sections import (
     second_stage,
     transfer,
     trials,
+    twins,
 )
 
 SECTIONS: dict[str, Section] = {
@@ -34,6 +35,7 @@ SECTIONS: dict[str, Section] = {
     "regret": regret.SECTION,
     "curves": curves.SECTION,
     "layers": layers.SECTION,
+    "twins": twins.SECTION,
     "equation-1": equation_one.SECTION,
     "importance": importance.SECTION,
     "pareto": pareto.SECTION,

@@ -324,6 +324,40 @@ def test_the_path_of_the_second_stage_where_it_was_measured(tmp_path: Path) -> N
     assert "The path of the second stage" not in report(study(tmp_path / "without", {"kl": 4}))[1]
 
 
+def twinned(records: Records) -> Records:
+    """Tr(F) moves by 4, up and down, and by 9 in the next model; the margin, which is negative, not; one is 0."""
+    for number, record in enumerate(records):
+        values = record["measurements"]
+        trace, factor = values["fisher_trace"], (4.0, 9.0)[number % 2]
+        values |= {"measure.margin": -1.0, "measure.sharpness": 0.0}
+        for exponent, times in ((-1, 1.5), (1, 1 / factor), (3, 100.0)):
+            values |= {
+                f"twin.{exponent}.logit_change": 0.0 if exponent < 3 else 0.01,
+                f"twin.{exponent}.fisher_trace": times * trace, f"twin.{exponent}.margin": -1.0 - 1e-4 * times,
+                f"twin.{exponent}.sharpness": 0.1,
+            }  # fmt: skip
+    return records
+
+
+def test_what_moves_on_rescaled_twins_and_what_does_not(tmp_path: Path) -> None:
+    found_tables = study(tmp_path, {"kl": 3, "fpen": 2}, seeds=2, edit=twinned)
+    found, text = report(found_tables)
+    assert found.numbers["twin.fisher_trace"].value == pytest.approx(6.0)
+    assert found.numbers["twin.fisher_trace"].n == 10
+    traces = found_tables.means("fisher_trace")["fisher_trace"]
+    assert found.numbers["twin.fisher_trace.configurations"].value == pytest.approx(traces.max() / traces.min())
+    assert found.numbers["twin.margin.configurations"].value == pytest.approx(1.0)
+    assert "Tr(F) moved by a factor of 6.000 at the most, mean over 10 models" in text
+    assert "Moved: Tr(F). Did not move: margin. Without a ratio: sharpness." in text
+    assert "10 twins are left out: their logits moved by more than 0.01%." in text
+    assert "| margin | unchanged | 1.000 |" in text
+    assert "| sharpness |  |  |" in text
+
+
+def test_a_study_without_twins_says_so(tmp_path: Path) -> None:
+    assert "The same function, rescaled: no complete trial has rescaled twins" in report(study(tmp_path, {"kl": 2}))[1]
+
+
 def test_the_pareto_front_and_importance_of_a_joint_search(tmp_path: Path) -> None:
     folder = write_study(tmp_path / "demo", {"kl": 6, "fpen": 6}, seeds=1)
     data = json.loads((folder / "study.json").read_text())

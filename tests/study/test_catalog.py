@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -8,6 +9,7 @@ from analysis.power import planned_power
 from study.catalog import CATALOG, L2_WEIGHT
 from study.loading import load_study
 from study.plan import draft, narrow
+from trainables.config import Rival
 from trainables.dotted_paths import parse as parse_trial
 from trainables.dotted_paths import with_values
 from trainables.errors import InputError
@@ -97,6 +99,13 @@ def test_equal_fit_is_xnli_with_another_end(bundled: bool) -> None:
     for row, other in zip(rows, without, strict=True):
         stage = row.config.stages[0].model_copy(update={"until": other.stages[0].until})
         assert row.config.model_copy(update={"stages": (stage, row.config.stages[1])}) == other
+
+
+def test_invariance_measures_every_rival_on_four_twins() -> None:
+    rows = draft(load_study("invariance"))
+    assert [row.label for row in rows[::3]] == ["baseline", "kl=0.6", "fpen=0.01"]
+    assert {row.config.measure.twins for row in rows} == {(-2, -1, 1, 2)}
+    assert {row.config.measure.rivals for row in rows} == {get_args(Rival)}
 
 
 def test_the_learning_rates_are_multiples_of_the_bases() -> None:

@@ -97,7 +97,7 @@ def test_an_unfinished_trial_shows_its_configuration(make_study: MakeStudy) -> N
 
 def test_every_measurement_has_its_definition() -> None:
     for name, meaning in DEFINITIONS.items():
-        assert definition(name.replace("LANG", "zh").replace("NAME", "layer.1")) == meaning
+        assert definition(name.replace("LANG", "zh").replace("NAME", "layer.1").replace(".K.", ".-2.")) == meaning
     assert definition("nothing") == ""
 
 

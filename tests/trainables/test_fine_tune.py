@@ -5,6 +5,7 @@ import torch
 
 from tests.reference import fisher_trace_by_loop
 from trainables import fine_tune as module
+from trainables import flatness
 from trainables.config import MeasureConfig
 from trainables.curvature import fisher_trace
 from trainables.curvature.rivals import RIVALS
@@ -197,6 +198,20 @@ def test_a_rival_that_is_not_finite_is_diverged_by_name(tiny_config, tiny_assets
         run(tiny_config, tiny_assets)
 
 
+def test_twins_are_measured_and_change_nothing_else(tiny_config, tiny_assets):
+    plain = run(tiny_config, tiny_assets)
+    values = run(tiny_config, tiny_assets, measure__twins="-1,2").values
+    found = {name: value for name, value in values.items() if name.startswith("twin.")}
+    assert {name: value for name, value in values.items() if name not in found} == plain.values
+    names = ("logit_change", "fisher_trace", *MeasureConfig().rivals)
+    assert set(found) == {f"twin.{exponent}.{name}" for exponent in (-1, 2) for name in names}
+    for exponent in (-1, 2):
+        assert found[f"twin.{exponent}.logit_change"] == 0
+        assert found[f"twin.{exponent}.margin"] == values["measure.margin"]
+        assert found[f"twin.{exponent}.label_variance"] == values["measure.label_variance"]
+        assert found[f"twin.{exponent}.fisher_trace"] != values["fisher_trace"]
+
+
 def test_a_second_stage_is_measured_on_two_halves_that_make_the_whole(tiny_config, tiny_assets):
     values = run(tiny_config, tiny_assets).values
     halves = draw_halves(tiny_assets.rows(tiny_config).validation["en"].first, tiny_config.data.seed)
@@ -219,7 +234,7 @@ def test_tr_f_is_summarised_over_examples_as_a_loop_finds_it(tiny_config, tiny_a
         kept.setdefault("rows", sorted(rows.tolist()))
         return found
 
-    monkeypatch.setattr(module, "fisher_trace", measured)
+    monkeypatch.setattr(flatness, "fisher_trace", measured)
     values = run(tiny_config, tiny_assets, measure__trace_train=False).values
     rows = kept["rows"]
     assert len(rows) == 6

@@ -121,6 +121,13 @@ def test_a_rival_and_a_term_are_named(tiny_config, monkeypatch):
     assert "measure.rivals=margin was tried" in refused(tiny_config)
 
 
+def test_a_twin_that_is_another_function_is_refused(tiny_config, monkeypatch):
+    monkeypatch.setattr(rehearsal, "logit_change", lambda before, after: 0.25)
+    message = refused(with_values(tiny_config, {"measure.twins": "2"}))
+    assert "the twin 2 of measure.twins cannot be done: its logits move by 0.25 of the largest" in message
+    assert message.endswith("set measure.twins=")
+
+
 @pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
 def test_what_is_no_fault_of_the_model_goes_through(tiny_config, monkeypatch, error):
     def stop(*arguments):

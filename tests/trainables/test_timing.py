@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from trainables import evaluation, fine_tune, held_out, stage, stopwatch, trajectory
+from trainables import evaluation, fine_tune, flatness, held_out, stage, stopwatch, trajectory
 from trainables.assets import Assets
 from trainables.data.contract import Rows
 from trainables.dotted_paths import with_values
@@ -29,8 +29,8 @@ def language_of(examples) -> str:
 def watched(config, assets, monkeypatch) -> Counter[str]:
     """Run a trial and count what it does, kind by kind; examples of Tr(F) without their language."""
     found: Counter[str] = Counter()
-    predict, trace, expand = evaluation.predict, fine_tune.fisher_trace, trajectory.kl_expansion
-    init, build, examples, trained = Step.__init__, fine_tune.build_model, fine_tune.Examples, fine_tune.FineTuned
+    predict, trace, expand = evaluation.predict, flatness.fisher_trace, trajectory.kl_expansion
+    init, build, examples, trained = Step.__init__, fine_tune.build_model, fine_tune.Examples, flatness.FineTuned
 
     def step(self, model, some, indices, *rest):
         kind = rest[2]
@@ -67,13 +67,14 @@ def watched(config, assets, monkeypatch) -> Counter[str]:
         patch.setattr(Step, "__init__", step)
         patch.setattr(evaluation, "predict", predicted)
         patch.setattr(fine_tune, "predict", predicted)
-        patch.setattr(fine_tune, "fisher_trace", traced)
+        patch.setattr(flatness, "predict", predicted)
+        patch.setattr(flatness, "fisher_trace", traced)
         patch.setattr(trajectory, "fisher_trace", traced)
         patch.setattr(trajectory, "kl_expansion", expanded)
         patch.setattr(fine_tune, "Examples", encoded)
         patch.setattr(held_out, "predict", predicted)
         patch.setattr(held_out, "Examples", encoded)
-        patch.setattr(fine_tune, "FineTuned", judged)
+        patch.setattr(flatness, "FineTuned", judged)
         patch.setattr(fine_tune, "build_model", built)
         fine_tune.fine_tune(config, assets, lambda point: None)
     return found
@@ -85,6 +86,7 @@ def watched(config, assets, monkeypatch) -> Counter[str]:
         {},
         {"data.stage2_examples": 0, "measure.trace_train": False},
         {"model.lora.rank": 2, "data.stage2_examples": 0},
+        {"measure.twins": "-1,2", "data.stage2_examples": 0},
         {"measure.trace_every": 4, "measure.trace_languages": "zh", "stages.1.selection": "best_english"},
         {"measure.trace_every": 5, "measure.trace_examples": 1000, "stages.0.accumulation": 2},
         {"measure.expansion.draws": 2, "measure.expansion.every": 3, "measure.expansion.examples": 4},

@@ -1,0 +1,125 @@
+"""Rescaled twins: how far each measure moves where the function stays, and how far between configurations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.configurations import StudyTables
+from analysis.document import Block, Missing, Paragraph, Section, Table
+from analysis.models import floats
+from analysis.numbers import CONFIGURATION, Number, Numbers, count
+from trainables.measurements import SAME_FUNCTION
+
+PREFIX = "twin."
+UNCHANGED = 1e-3
+"""Relative change up to which a measure counts as unchanged."""
+
+
+@dataclass(frozen=True)
+class Twins:
+    """How far measures move.
+
+    Attributes:
+        numbers: twin.MEASURE with .configurations; twin.left_out.
+        moved: Measures that move, farthest first; Tr(F) is fisher_trace.
+        unchanged: Those that do not.
+        undefined: Those without a ratio.
+    """
+
+    numbers: dict[str, Number]
+    moved: list[str]
+    unchanged: list[str]
+    undefined: list[str]
+
+
+def compute(tables: StudyTables) -> Twins | Missing:
+    """The largest factor between a twin and its model, geometric mean over models; the same between configurations."""
+    found = [name.removeprefix(PREFIX).partition(".") for name in map(str, tables.models) if name.startswith(PREFIX)]
+    measures = [name for name in dict.fromkeys(name for _, _, name in found) if name != "logit_change"]
+    exponents = list(dict.fromkeys(exponent for exponent, _, _ in found))
+    changes = {k: floats(tables.models, f"{PREFIX}{k}.logit_change") for k in exponents}
+    if not any(np.isfinite(change).any() for change in changes.values()):
+        return Missing("no complete trial has rescaled twins (measure.twins).")
+    left_out = sum(int((change > SAME_FUNCTION).sum()) for change in changes.values())
+    numbers = {"twin.left_out": count(left_out)}
+    for name in measures:
+        column = "fisher_trace" if name == "fisher_trace" else f"measure.{name}"
+        measured = floats(tables.models, column)
+        twins = [
+            np.where(changes[k] <= SAME_FUNCTION, floats(tables.models, f"{PREFIX}{k}.{name}"), np.nan)
+            for k in exponents
+        ]
+        with np.errstate(divide="ignore"):
+            ratios = np.array(twins) / measured
+        numbers[f"twin.{name}"] = _largest(ratios)
+        numbers[f"twin.{name}.configurations"] = _span(tables, column)
+    factors = {name: value for name in measures if (value := numbers[f"twin.{name}"].value) is not None}
+    moved = sorted((name for name in factors if factors[name] > 1 + UNCHANGED), key=lambda name: -factors[name])
+    unchanged = [name for name in factors if name not in moved]
+    return Twins(numbers, moved, unchanged, [name for name in measures if name not in factors])
+
+
+def _largest(ratios: NDArray[np.float64]) -> Number:
+    """Of ratios ``[twins, models]``; a measure that is 0 or changes its sign has none."""
+    logs = np.abs(np.log(ratios, out=np.full(ratios.shape, np.nan), where=np.isfinite(ratios) & (ratios > 0)))
+    largest = np.fmax.reduce(logs)
+    known = largest[np.isfinite(largest)]
+    method = "largest factor between a twin and its model, geometric mean over models"
+    if not len(known):
+        return Number(None, "ratio", n=0, unit="trial", method=method, reason="no twin has a ratio to its model")
+    return Number(float(np.exp(known.mean())), "ratio", n=len(known), unit="trial", method=method)
+
+
+def _span(tables: StudyTables, column: str) -> Number:
+    """The largest configuration divided by the smallest, over fitted models."""
+    means = np.abs(values) if ((values := tables.means(column)[column].to_numpy(np.float64)) < 0).all() else values
+    method = "largest mean of a configuration divided by the smallest, fitted models"
+    if len(means) < 2 or not (means > 0).all():
+        reason = "one configuration alone" if len(means) < 2 else "it is not of one sign"
+        return Number(None, "ratio", n=len(means), unit=CONFIGURATION, method=method, reason=reason)
+    return Number(float(means.max() / means.min()), "ratio", n=len(means), unit=CONFIGURATION, method=method)
+
+
+def _title(name: str) -> str:
+    return "Tr(F)" if name == "fisher_trace" else name
+
+
+def draw(result: Twins, numbers: Numbers) -> list[Block]:
+    """What moved and what did not in a sentence, and a table."""
+    trace, between = numbers["twin.fisher_trace"], numbers["twin.fisher_trace.configurations"]
+    text = []
+    if trace.value is not None:
+        text.append(
+            "Where the function stays, Tr(F) moved by a factor of {twin.fisher_trace} at the most, mean over "
+            "{twin.fisher_trace:n} models."
+        )
+        if between.value is not None:
+            text.append("Between configurations it spans a factor of {twin.fisher_trace.configurations}.")
+    listed = (("Moved", result.moved), ("Did not move", result.unchanged), ("Without a ratio", result.undefined))
+    text += [f"{what}: {', '.join(map(_title, names))}." for what, names in listed if names]
+    if numbers["twin.left_out"].value:
+        text.append(f"{{twin.left_out}} twins are left out: their logits moved by more than {SAME_FUNCTION:.2%}.")
+    rows = []
+    for name in (*result.moved, *result.unchanged, *result.undefined):
+        factor, span = f"{{twin.{name}}}", numbers[f"twin.{name}.configurations"]
+        if name in result.unchanged:
+            factor = "unchanged"
+        elif name in result.undefined:
+            factor = ""
+        rows.append([_title(name), factor, "" if span.value is None else f"{{twin.{name}.configurations}}"])
+    caption = (
+        "Queries times a and keys divided by a in every layer: the same function at other parameters. Largest factor "
+        f"by which a measure moves, geometric mean over models (unchanged: within {UNCHANGED:.1%}), beside the largest "
+        "configuration divided by the smallest. What moves as far on twins as between configurations depends on the "
+        "parametrisation as much as on the training."
+    )
+    return [
+        Paragraph(" ".join(text)),
+        Table(["measure", "same function: factor", "configurations: factor"], rows, caption, sortable=True),
+    ]
+
+
+SECTION = Section("The same function, rescaled", compute, draw)

@@ -1,0 +1,99 @@
+"""Twins of a model: the same function at other parameters, by a symmetry of attention.
+
+Attention sees queries and keys in products alone, so that for any a > 0
+
+    softmax((a q)(k / a)^T / sqrt(d)) = softmax(q k^T / sqrt(d))
+
+and queries times a with keys divided by a, weight and bias, in every layer, leave the function as it is, while the
+gradients of those parameters are divided by a and multiplied by a. Curvature therefore moves though nothing that the
+model says does (Dinh et al. 2017, "Sharp minima can generalize for deep nets"; da Silva, Dangel and Oore 2025, "Hide
+and seek: transformer symmetries obscure sharpness"). Here a is a power of two: then every product is exact, as no
+mantissa changes. Projections are found by the names that transformers gives them; whether the function stayed is to
+be measured, since a convolution may read the queries too (ConvBERT), or a norm of them have an epsilon (Qwen3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from trainables.errors import InputError
+
+QUERIES = ("query", "q_proj", "q_lin", "q", "query_proj", "pos_query_proj")
+KEYS = ("key", "k_proj", "k_lin", "k", "key_proj", "pos_key_proj")
+FUSED = ("Wqkv", "c_attn")
+"""Layers whose outputs are queries, keys and values, a third each."""
+
+
+@contextmanager
+def twin(model: nn.Module, exponent: int) -> Iterator[None]:
+    """Queries times ``2**exponent`` and keys divided by it, in every layer; afterwards the parameters bit for bit.
+
+    Args:
+        model: Any model; with low-rank updates, those of queries and keys are scaled as a whole.
+        exponent: Of two; the twin of 0 is the model itself.
+
+    Yields:
+        Nothing; the model is the twin inside.
+
+    Raises:
+        InputError: The model has no pairs of queries and keys that are known by name.
+    """
+    queries, keys = _projections(model)
+    before = [(part, part.clone()) for part in (*queries, *keys)]
+    try:
+        for parts, factor in ((queries, 2.0**exponent), (keys, 2.0**-exponent)):
+            for part in parts:
+                part.mul_(factor)
+        yield
+    finally:
+        for part, value in before:
+            part.copy_(value)
+
+
+def logit_change(before: Tensor, after: Tensor) -> float:
+    """How far a twin is from being the same function.
+
+    Args:
+        before: Logits of the model ``[examples, num_classes]``.
+        after: Of the twin, on the same examples.
+
+    Returns:
+        The largest change of a logit, relative to the largest logit (fraction).
+    """
+    return float((after - before).abs().max() / before.abs().max())
+
+
+def _projections(model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    """The parameters, or slices of them, that make the queries and the keys, without gradients."""
+    queries: list[Tensor] = []
+    keys: list[Tensor] = []
+    owners: tuple[set[str], set[str]] = (set(), set())
+    for path, module in model.named_modules():
+        owner, _, name = path.rpartition(".")
+        for side, (names, parts) in enumerate(((QUERIES, queries), (KEYS, keys))):
+            if name in names:
+                owners[side].add(owner)
+                parts += [tensor for tensor, _ in _outputs(module)]
+        if name in FUSED:
+            for tensor, dim in _outputs(module):
+                query, key, _ = tensor.chunk(3, dim)
+                queries.append(query)
+                keys.append(key)
+    if not queries or owners[0] != owners[1]:
+        raise InputError(
+            f"its queries and keys are not layers of their own ({', '.join(QUERIES)}) nor thirds of one "
+            f"({', '.join(FUSED)}): set measure.twins="
+        )
+    return queries, keys
+
+
+def _outputs(module: nn.Module) -> Iterator[tuple[Tensor, int]]:
+    """The tensors in which a layer's outputs are linear, each with the dimension that counts outputs."""
+    for path, part in module.named_modules():
+        if "lora_A" not in path.split("."):  # B A is scaled once, by B
+            for tensor in part.parameters(recurse=False):
+                yield tensor.detach(), tensor.ndim - 1 if isinstance(part, Conv1D) else 0
