@@ -199,7 +199,7 @@ def test_every_end_of_a_trial(resources: Resources, tmp_path: Path, capfd: pytes
     assert records["dies"].error.log_tail.endswith("The end of its log:\nits last words\nits last words")  # two tries
     assert "\n" not in str(records["dies"].reason)
     assert records["silent"].reason == "it ended without a result"
-    assert len(shown.splitlines()) == 7
+    assert len(shown.splitlines()) == 8
     runs = tmp_path / "study" / "runs" / "0001"
     assert any((runs / "id-a").glob("events.out.tfevents*"))
     captured = capfd.readouterr()
@@ -413,7 +413,7 @@ def test_a_record_that_cannot_be_written_ends_the_sweep_and_is_no_failure(
     records, shown, interruption = run_trials(planned("a", "b", "slow"), one, tmp_path, records=Full())
     assert list(records) == ["a"]
     assert interruption.reason == "the record of b cannot be written: [Errno 28] No space left on device"
-    assert len(shown.splitlines()) == 1
+    assert len(shown.splitlines()) == 2
 
 
 def test_a_signal_ends_the_sweep_and_keeps_what_finished(resources: Resources, tmp_path: Path) -> None:
