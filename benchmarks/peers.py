@@ -120,7 +120,10 @@ def nngeometry(model: nn.Module, batch: Batch) -> Method:
 
 
 def curvlinops(model: nn.Module, batch: Batch) -> Method:
-    """Hutchinson's estimate with Gauss-Newton products, since it has no exact trace of this matrix."""
+    """Hutchinson's estimate with Gauss-Newton products, since it has no exact trace of this matrix.
+
+    One product after another: it would make all of them at once, in as many times the memory.
+    """
     from curvlinops import GGNLinearOperator, hutchinson_trace
 
     function, targets = Logits(model), torch.zeros(len(batch["input_ids"]), dtype=torch.long)
@@ -128,15 +131,22 @@ def curvlinops(model: nn.Module, batch: Batch) -> Method:
         function, nn.CrossEntropyLoss(reduction="sum"), list(function.parameters()), [(batch, targets)],
         check_deterministic=False, batch_size_fn=lambda inputs: len(inputs["input_ids"]),
     )  # fmt: skip
-    return lambda: hutchinson_trace(matrix, PRODUCTS, distribution="rademacher")
+
+    def run() -> Tensor:
+        draws = [hutchinson_trace(matrix, 1, distribution="rademacher") for _ in range(PRODUCTS)]
+        return torch.stack(draws).mean()
+
+    return run
 
 
 def laplace(model: nn.Module, batch: Batch) -> Method:
-    """Its diagonal of the Gauss-Newton matrix, from the Jacobian of all logits, which is in memory at once."""
+    """Its diagonal of the Gauss-Newton matrix, one example after another: it holds the Jacobian of all logits."""
     from laplace.curvature import CurvlinopsGGN
 
-    function, targets = Logits(model), torch.zeros(len(batch["input_ids"]), dtype=torch.long)
-    return lambda: CurvlinopsGGN(function, "classification").diag(batch, targets)[1].sum()
+    backend = CurvlinopsGGN(Logits(model), "classification")
+    singles = [{key: value[i : i + 1] for key, value in batch.items()} for i in range(len(batch["input_ids"]))]
+    target = torch.zeros(1, dtype=torch.long)
+    return lambda: torch.stack([backend.diag(single, target)[1].sum() for single in singles])
 
 
 PEERS: dict[str, Callable[[nn.Module, Batch], Method]] = {
