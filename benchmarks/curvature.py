@@ -6,14 +6,23 @@ One thread. The methods of a case take turns, round by round, and a ratio is tak
 spell of the machine hits both sides; the table has the median over rounds and, in brackets, the range. Time is process
 CPU time. Peak memory is measured in a process of its own for each method, above the resident size with model and batch.
 A run of all cases, about ten minutes on an idle machine, writes benchmarks/results/curvature.md and .json.
+
+Other libraries are timed where they are installed, and are no dependency. They ask for another torchvision than torch's
+CPU build has, so give them an environment of their own, which looks up the rest in this one:
+
+    python -m venv peers
+    python -c "import site; print(site.getsitepackages()[0])" > "$(echo peers/lib/python3*/site-packages)"/base.pth
+    peers/bin/python -m pip install opacus nngeometry curvlinops-for-pytorch laplace-torch backpack-for-pytorch
+    peers/bin/python -m pip uninstall -y torchvision
+    peers/bin/python -m benchmarks.curvature --check-peers
+
+The last command times nothing: it compares each with the definition on a BERT of two layers of 16.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
 import importlib.metadata
-import importlib.util
 import json
 import os
 import platform
@@ -24,6 +33,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -35,6 +45,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import AutoConfig, AutoModelForSequenceClassification, BertConfig, BertForSequenceClassification
 
+from benchmarks.peers import PACKAGES, PEERS, difference
 from trainables.curvature import fisher_trace, last_layer, penalty_forward, sample_labels, squared_mean_score
 from trainables.curvature.displacement import displacement
 
@@ -59,7 +70,7 @@ class Case:
 
 
 FEW = ("plain", "exact", "exact, all of the last layer", "monte carlo, 1 label")
-ALL = (*FEW, "loop", "vmap, chunks of 8", "opacus", "penalty", "penalty, value only", "displacement")
+ALL = (*FEW, "loop", "vmap, chunks of 8", *PEERS, "penalty", "penalty, value only", "displacement")
 CASES = {
     "wide-2": Case(2, 768, 12, 128, 8, 2, False, FEW),
     "wide-3": Case(2, 768, 12, 128, 8, 3, False, ALL),
@@ -198,12 +209,12 @@ class Bench:
             "monte carlo, 1 label": self.monte_carlo,
             "loop": self.loop,
             "vmap, chunks of 8": self.vmap,
-            "opacus": self.opacus,
+            **{name: partial(self.peer, name) for name in PEERS},
             "penalty": self.penalty,
             "penalty, value only": self.penalty_value,
             "displacement": self.displacement,
         }
-        self._private: Any = None
+        self._peers: dict[str, Callable[[], Tensor]] = {}
 
     def plain(self) -> None:
         """One forward and backward pass of the mean loss."""
@@ -259,26 +270,11 @@ class Bench:
             total += torch.func.vmap(weighted_norm, chunk_size=8)(*inputs)
         return total
 
-    def opacus(self) -> Tensor:
-        """Ghost norms of Opacus: a forward and backward pass a class, losses weighted by sqrt(p).
-
-        Three workarounds: training mode, position ids for each example, and a copy that it may change.
-        """
-        if self._private is None:
-            from opacus.grad_sample.grad_sample_module_fast_gradient_clipping import (
-                GradSampleModuleFastGradientClipping,
-            )
-
-            self._private = GradSampleModuleFastGradientClipping(copy.deepcopy(self.model), loss_reduction="sum")
-        rows, length = self.batch["input_ids"].shape
-        inputs = {**self.batch, "position_ids": torch.arange(length).repeat(rows, 1)}
-        total = torch.zeros(len(self.targets))
-        for y in range(self.model.config.num_labels):
-            self._private.zero_grad()
-            log_p = self._private(**inputs).logits.log_softmax(-1)[:, y]
-            (-(0.5 * log_p.detach()).exp() * log_p).sum().backward()
-            total += self._private.get_norm_sample().detach().square()
-        return total
+    def peer(self, name: str) -> Tensor:
+        """Another library's; what it prepares once is not timed."""
+        if name not in self._peers:
+            self._peers[name] = PEERS[name](self.model, self.batch)
+        return self._peers[name]()
 
     def penalty(self) -> None:
         """A training step with the Fisher penalty: one forward pass, exact double backward."""
@@ -298,28 +294,50 @@ class Bench:
         cross_entropy(logits, self.targets).backward()
 
 
+def attempt(bench: Bench, name: str) -> Tensor | str | None:
+    """What a method finds; of another library that is absent or cannot, why."""
+    try:
+        return bench.methods[name]()
+    except ImportError as error:
+        return f"not installed: {error}"
+    except Exception as error:
+        if name not in PEERS:
+            raise
+        return f"cannot: {error}"
+
+
+def check_peers() -> None:
+    """Print how far each other library is from the definition."""
+    bench = Bench(Case(2, 16, 2, 12, 5, 3, True, (), 200))
+    expected = bench.loop()
+    for name in PEERS:
+        found = attempt(bench, name)
+        assert found is not None
+        print(f"{name}: {found if isinstance(found, str) else f'{difference(found, expected):.0e}'}")
+
+
 def timings(case: Case, rounds: int) -> dict[str, dict[str, Any]]:
     """Seconds of each method, by turns, and how far its traces are from those of ``exact``."""
     bench = Bench(case)
     seconds: dict[str, list[float]] = {}
     first: dict[str, Tensor | None] = {}
+    results: dict[str, dict[str, Any]] = {}
     for name in case.methods:
-        try:
-            first[name] = bench.methods[name]()
-            seconds[name] = []
-        except ImportError:
-            print(f"  {name} is not installed, so it is left out: pip install 'fisher-study[benchmark]'")
+        found = attempt(bench, name)
+        if isinstance(found, str):
+            results[name] = {"refused": found}
+        else:
+            first[name], seconds[name] = found, []
     for _ in range(min(rounds, case.max_rounds)):
         for name, times in seconds.items():
             start = time.process_time()
             bench.methods[name]()
             times.append(time.process_time() - start)
-    results = {}
     for name, times in seconds.items():
         ratios = [a / b for a, b in zip(times, seconds["plain"], strict=True)]
         found, exact = first[name], first["exact"]
         assert exact is not None
-        off = None if found is None else float(((found.double() - exact) / exact).abs().max())
+        off = None if found is None else difference(found, exact)
         results[name] = {
             "seconds": statistics.median(times),
             "time": statistics.median(ratios),
@@ -331,8 +349,8 @@ def timings(case: Case, rounds: int) -> dict[str, dict[str, Any]]:
 
 def peak_memory(case: str, method: str) -> float:
     """Peak resident size of one call above that before it, MiB, in a fresh process."""
-    command = [sys.executable, "-P", __file__, "--peak-memory-of", case, method]
-    out = subprocess.run(command, check=True, capture_output=True, text=True)
+    command = [sys.executable, "-m", "benchmarks.curvature", "--peak-memory-of", case, method]
+    out = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[1])
     return float(out.stdout.split()[-1])
 
 
@@ -369,6 +387,9 @@ def table(results: dict[str, dict[str, dict[str, Any]]]) -> str:
             "| --- | --- | --- | --- | --- | --- |",
         ]
         for method, row in methods.items():
+            if "refused" in row:
+                lines.append(f"| {method} | - | - | - | - | {row['refused']} |")
+                continue
             low, high = row["time_range"]
             peak = f"{row['peak']:.0f} | {row['memory']:.2f}" if "peak" in row else "- | -"
             off = "-" if row["worst_example"] is None else f"{row['worst_example']:.0e}"
@@ -401,11 +422,15 @@ def main() -> None:
     parser.add_argument("--families", default=";".join(FAMILIES), help="architectures separated by ; (default: all)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--no-memory", action="store_true")
+    parser.add_argument("--check-peers", action="store_true", help="compare other libraries with the definition")
     parser.add_argument("--peak-memory-of", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    warnings.filterwarnings("ignore", module="opacus")
+    warnings.filterwarnings("ignore", module="opacus|backpack")
     warnings.filterwarnings("ignore", message="Full backward hook is firing")
+    if options.check_peers:
+        check_peers()
+        return
     if options.peak_memory_of:
         print_peak_memory(*options.peak_memory_of)
         return
@@ -422,10 +447,14 @@ def main() -> None:
         results[name] = timings(CASES[name], options.rounds)
         if not options.no_memory:
             for method, row in results[name].items():
+                if "refused" in row:
+                    continue
                 row["peak"] = peak_memory(name, method)
                 row["memory"] = row["peak"] / results[name]["plain"]["peak"]
-    packages = ("torch", "transformers", "opacus")
-    versions = {p: importlib.metadata.version(p) for p in packages if importlib.util.find_spec(p)}
+    installed = {found.name for found in importlib.metadata.distributions()}
+    versions = {
+        name: importlib.metadata.version(name) for name in ("torch", "transformers", *PACKAGES) if name in installed
+    }
     versions |= {"python": platform.python_version(), "machine": platform.machine(), "processor": processor()}
     text = "\n".join(
         [
