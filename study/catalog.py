@@ -248,7 +248,7 @@ def sib200(bundled: bool = False) -> StudyConfig:
                     "fisher_rao",
                     "relative_flatness",
                 ),
-            ),  # fmt: skip
+            ),
         )
     least = 0.1 if bundled else 0.0  # the baseline's are 0 and the encoder's own, 0.1
     dropout = Grid(values=(least, 0.05, 0.15, 0.2, 0.25, 0.3), also=("model.dropout.attention",))
