@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr
 
 from analysis.association import CRITICAL, Array, within
 
 _GRID = np.linspace(-1.0, 1.0, 4001)
+_ROUNDING = 1e-9  # so that whole numbers of degrees of freedom survive
+_DEVIATES = np.linspace(0.0, 8.0, 1601)  # half-widths of an interval, in standard deviations, that p is found among
 
 
 @dataclass(frozen=True)
@@ -22,12 +25,14 @@ class Estimate:
         low: Lower end.
         high: Upper end.
         n: Units that it rests on.
+        p: Two-sided p of 0: one minus the level at which the interval reaches it, rounded up; None without one.
     """
 
     value: float | None
     low: float | None
     high: float | None
     n: int
+    p: float | None = None
 
 
 def difference(first: ArrayLike, second: ArrayLike, y: ArrayLike, groups: ArrayLike) -> Estimate:
@@ -58,14 +63,24 @@ def difference(first: ArrayLike, second: ArrayLike, y: ArrayLike, groups: ArrayL
     if one.reason or two.reason or both.reason:
         return Estimate(None, None, None, n)
     r1, r2, r12 = one.r, two.r, both.r
-    (low1, high1, _), (low2, high2, _) = one.interval(), two.interval()
-    if low1 is None or high1 is None or low2 is None or high2 is None or max(abs(r1), abs(r2), abs(r12)) >= 1.0:
+    if min(one.degrees, two.degrees) + _ROUNDING < 1 or max(abs(r1), abs(r2), abs(r12)) >= 1.0:
         return Estimate(r1 - r2, None, None, n)
     shared = (r12 - r1 * r2 / 2) * (1 - r1**2 - r2**2 - r12**2) + r12**3
     c = shared / ((1 - r1**2) * (1 - r2**2))
-    down = (r1 - low1) ** 2 + (high2 - r2) ** 2 - 2 * c * (r1 - low1) * (high2 - r2)
-    up = (high1 - r1) ** 2 + (r2 - low2) ** 2 - 2 * c * (high1 - r1) * (r2 - low2)
-    return Estimate(r1 - r2, r1 - r2 - math.sqrt(max(down, 0.0)), r1 - r2 + math.sqrt(max(up, 0.0)), n)
+    z1, z2 = math.atanh(r1), math.atanh(r2)
+    s1, s2 = (1 / math.sqrt(part.degrees + _ROUNDING) for part in (one, two))
+
+    def reach(deviates: float | Array, side: float) -> Array:
+        """From the estimate to the end below (side -1) or above (1) of the interval of so many standard deviations."""
+        first_moves = np.tanh(z1 + side * deviates * s1) - r1
+        second_moves = r2 - np.tanh(z2 - side * deviates * s2)
+        return np.sqrt(np.maximum(first_moves**2 + second_moves**2 - 2 * c * first_moves * second_moves, 0.0))
+
+    found = r1 - r2
+    reached = reach(_DEVIATES, -math.copysign(1.0, found)) >= abs(found)
+    decisive = _DEVIATES[max(int(reached.argmax()) - 1, 0) if reached.any() else -1]
+    low, high = found - float(reach(CRITICAL, -1.0)), found + float(reach(CRITICAL, 1.0))
+    return Estimate(found, low, high, n, float(2 * ndtr(-decisive)))
 
 
 def sign_error(x: ArrayLike, y: ArrayLike, left: NDArray[np.intp], right: NDArray[np.intp]) -> Estimate:

@@ -100,3 +100,20 @@ class Section:
     title: str
     compute: Callable[[StudyTables], Result]
     draw: Callable[[Any, Numbers], list[Block]]
+
+
+def listed(names: Sequence[str], last: str = "and") -> str:
+    """Names as a sentence lists them.
+
+    Args:
+        names: One or more.
+        last: The word before the last one.
+
+    Returns:
+        The text.
+
+    Example:
+        >>> listed(["a", "b", "c"])
+        'a, b and c'
+    """
+    return f" {last} ".join(filter(None, (", ".join(names[:-1]), names[-1])))

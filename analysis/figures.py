@@ -98,7 +98,7 @@ def _line_at(value: float, channel: str) -> Spec:
     return {"data": {"values": [{"at": value}]}, "mark": mark, "encoding": place}
 
 
-def _panel(layers: Sequence[Spec], size: tuple[int, int], title: str) -> Spec:
+def _panel(layers: Sequence[Spec], size: tuple[int, int | Spec], title: str) -> Spec:
     return {"layer": list(layers), "width": size[0], "height": size[1]} | ({"title": title} if title else {})
 
 
@@ -184,13 +184,17 @@ def doses(
     return _panel([_unit(line), _unit(marks, fillOpacity=_HOLLOW)], size, title)
 
 
-def forest(data: str, x: Axis, *, bands: Sequence[float] = (0.0,)) -> Spec:
+def forest(
+    data: str, x: Axis, *, bands: Sequence[float] = (0.0,), title: str = "", width: int = 420
+) -> Spec:  # fmt: skip
     """One estimate a line: a mark with its interval; open marks are for comparison only.
 
     Args:
         data: Name of the rows: label, order, value, low, high, open (0 or 1), text.
         x: Horizontal axis.
         bands: Values to mark by a vertical line.
+        title: Of the panel.
+        width: In pixels.
 
     Returns:
         The chart.
@@ -206,7 +210,7 @@ def forest(data: str, x: Axis, *, bands: Sequence[float] = (0.0,)) -> Spec:
             fill={"condition": {"test": "datum.open == 1", "value": "white"}, "value": INK},
         ),
     ]
-    return {"layer": layers, "width": 420, "height": {"step": 19}}
+    return _panel(layers, (width, {"step": 19}), title)
 
 
 def lines(

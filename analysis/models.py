@@ -22,6 +22,10 @@ SECOND_STAGE = {  # derived column -> the column of each language whose mean it 
     "half1.accuracy_before": "stage2.{}.half1.accuracy_before",
     "half2.accuracy_before": "stage2.{}.half2.accuracy_before",
     "distance": "stage2.{}.distance",
+    "path_curvature": "stage2.{}.path_curvature",
+    "path_kl_en": "stage2.{}.path_kl_en",
+    "path_direction": "stage2.{}.direction",
+    "path_curvature_target": "stage2.{}.path_curvature_target",
     "english_kept": "stage2.{}.accuracy_en_after",  # minus the English accuracy before the second stage
 }
 
@@ -60,6 +64,9 @@ def models_table(trials: pd.DataFrame, searched: Mapping[str, list[str]], langua
         # A model without one of the languages has no mean: means over different languages do not compare.
         derived[name] = np.mean([floats(models, part) for part in parts], axis=0) if parts else math.nan
     derived["english_kept"] -= english
+    targets = [floats(models, f"accuracy.{language}") for language in languages if f"accuracy.{language}" in models]
+    derived["zero_shot"] = np.mean(targets, axis=0) if targets else math.nan
+    derived["zero_shot_worst"] = np.min(targets, axis=0) if targets else math.nan
     derived["dose_rank"] = _dose_rank(models, searched)
     return pd.concat([models, pd.DataFrame(derived, index=models.index)], axis=1)
 

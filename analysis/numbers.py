@@ -29,7 +29,7 @@ class Number:
         high: Upper end.
         level: Of the interval.
         p: Two-sided p, unadjusted.
-        p_adjusted: p after Holm over H1 to H4, for the hypotheses only.
+        p_adjusted: p after Holm: of a hypothesis over H1 to H4, of a difference over the measures of its outcome.
         n: Units that it rests on.
         families: Families that they belong to.
         unit: What one unit is; the unit that is permuted or resampled.

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from analysis.declared import HYPOTHESES, TOGETHER, control_name
+from analysis.document import listed
 from analysis.margins import Verdict, Word, equivalence, ratio
 from analysis.numbers import Number, Numbers
 from analysis.permutation import holm
@@ -192,7 +193,7 @@ def _also(key: str, held: list[str]) -> str:
     parts = list(dict.fromkeys(parts))
     if not parts:
         return ""
-    return f", also at equal {', '.join(parts[:-1])}{' and ' if len(parts) > 1 else ''}{parts[-1]}"
+    return f", also at equal {listed(parts)}"
 
 
 def verdicts(numbers: Numbers) -> list[Verdict]:

@@ -45,6 +45,7 @@ def traces(
         values |= {f"fisher_trace_{name}{suffix}": value for name, value in spread(found.per_example).items()}
         if not suffix:
             values |= {f"fisher_trace_layers.{name}": part for name, part in found.per_layer.items()}
+            values |= {f"fisher_trace_parameters.{name}": n for name, n in found.parameters_per_layer.items()}
     if config.model.lora is not None:
         rows = first_rows(model, validation[ENGLISH], config.measure.trace_examples)
         found = fisher_trace(merged(model), rows, **config.measure.trace_options())

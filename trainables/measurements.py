@@ -43,6 +43,7 @@ DEFINITIONS: dict[str, str] = {
     "fisher_trace_se.LANG": "its standard error",
     "fisher_trace_examples.LANG": "its examples (count)",
     "fisher_trace_layers.NAME": "part of fisher_trace that a layer group's parameters hold; the parts sum to it",
+    "fisher_trace_parameters.NAME": "entries of the parameters of that layer group that fisher_trace is over (count)",
     "fisher_trace_peak": "largest Tr(F) of the curve fisher_trace in the early phase: after step 0 (an untrained "
     "head), up to half of the optimiser steps of stage 0 (same unit)",
     "fisher_trace_peak_step": "first step at which the curve reaches fisher_trace_peak (optimiser steps of stage 0)",

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from analysis import figures
 from analysis.association import centred, leave_one_family_out, partial_correlation
-from analysis.comparison import sign_error
 from analysis.configurations import StudyTables
 from analysis.document import Block, Figure, Missing, Paragraph, Section, Table
 from analysis.headlines import EVERYTHING
@@ -18,11 +16,11 @@ from analysis.numbers import Number, Numbers, from_association
 from analysis.population import SENSITIVITY
 from analysis.rows import Rows
 from analysis.sections import shared
+from analysis.sign_errors import Pairs
 from analysis.style import POINTS, Axis, Families, Tip
 
 OUTCOMES = {"accuracy": ("accuracy.en", "H1", "English accuracy"), "gain": ("gain", "H4", "the gain")}
 UNTRACED = "accuracy_untraced"  # English validation accuracy on the rows that fisher_trace was not measured on
-LARGEST_FAMILY = 1_000  # more configurations than this are thinned evenly for the pairs of the sign error
 TRIAL = "trial (seed within a configuration)"
 
 
@@ -47,16 +45,17 @@ def compute(tables: StudyTables) -> Associations | Missing:
     """Every declared secondary analysis for accuracy and for the gain."""
     numbers: dict[str, Number] = {}
     lines = {}
+    pairs = Pairs.of(tables)
     for outcome, (column, head, _) in OUTCOMES.items():
         if tables.has(column, "ln_trace"):
-            lines[outcome] = _lines(tables, outcome, column, head, numbers)
+            lines[outcome] = _lines(tables, outcome, column, head, pairs, numbers)
     if not lines:
         return Missing("no complete trial has both Tr(F) and an outcome.")
     return Associations(numbers, lines, _deviations(tables), shared.families(tables))
 
 
 def _lines(
-    tables: StudyTables, outcome: str, column: str, head: str, numbers: dict[str, Number]
+    tables: StudyTables, outcome: str, column: str, head: str, pairs: Pairs, numbers: dict[str, Number]
 ) -> list[tuple[str, str, bool]]:
     """Fill in the numbers of one outcome; the lines of its table in order."""
     lines = [("headline: partial Pearson given family", head, False)]
@@ -100,38 +99,8 @@ def _lines(
         ):
             found = partial_correlation(trials["ln_trace"], trials[column], trials["configuration"], held_seeds)
             add(label, name, from_association(found, TRIAL))
-    numbers[f"{outcome}.sign_error"] = _sign_error(tables, means, column)
+    numbers[f"{outcome}.sign_error"] = pairs.sign_error(means, means["ln_trace"], means[column])
     return lines
-
-
-def _sign_error(tables: StudyTables, means: pd.DataFrame, column: str) -> Number:
-    left, right = _pairs(tables, means)
-    found = sign_error(means["ln_trace"], means[column], left, right)
-    method = "share of pairs of one family that differ in one hyperparameter and are ranked against the declared sign; "
-    return Number(
-        found.value, "ratio", found.low, found.high, None if found.low is None else 0.95, n=found.n,
-        unit="pair of configurations", method=f"{method}score interval (Esscher)",
-        reason=None if found.n else "no two configurations of a family differ in one hyperparameter only",
-    )  # fmt: skip
-
-
-def _pairs(tables: StudyTables, means: pd.DataFrame) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Row numbers of pairs of one family that differ in exactly one searched hyperparameter."""
-    first = tables.models.drop_duplicates("configuration").set_index("configuration")
-    left, right = [np.zeros(0, np.intp)], [np.zeros(0, np.intp)]
-    for family, rows in means.reset_index(drop=True).groupby("family"):
-        paths = [f"config.{path}" for path in tables.searched.get(str(family), [])]
-        values = first.loc[rows["configuration"], paths].astype(str).reset_index(drop=True)
-        for path in paths:
-            others = [other for other in paths if other != path]
-            groups = values.groupby(others).indices.values() if others else [np.arange(len(values))]
-            for members in groups:
-                kept = members[:: -(-len(members) // LARGEST_FAMILY)]
-                places = rows.index.to_numpy()[kept]
-                i, j = np.triu_indices(len(places), 1)
-                left.append(places[i])
-                right.append(places[j])
-    return np.concatenate(left), np.concatenate(right)
 
 
 def _deviations(tables: StudyTables) -> Rows:

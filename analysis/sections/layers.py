@@ -1,21 +1,26 @@
-"""Layers: where Tr(F) sits, by family, and which layers' part goes with accuracy."""
+"""Layers: where Tr(F) sits, by family and by depth, and which depth's part goes with the outcomes."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
 from analysis import figures
-from analysis.association import partial_correlation
 from analysis.configurations import StudyTables
-from analysis.document import Block, Figure, Missing, Section, Table
-from analysis.numbers import Number, Numbers, from_association
+from analysis.depth import DEPTHS, PARAMETERS, TRACE, Depths
+from analysis.document import Block, Figure, Missing, Section, Table, listed
+from analysis.models import floats
+from analysis.numbers import Number, Numbers, Style
 from analysis.rows import Rows
 from analysis.sections import shared
+from analysis.sections.shared import OUTCOMES
 
-PREFIX = "fisher_trace_layers."
+DESCRIBED: dict[str, tuple[str, Style]] = {  # what is said of a depth's part beside its correlations
+    "share": ("share of Tr(F)", "share"),
+    "per_parameter": ("Tr(F) per parameter, relative to the whole model", "general"),
+}
 
 
 @dataclass(frozen=True)
@@ -23,65 +28,90 @@ class Layers:
     """Shares and correlations.
 
     Attributes:
-        numbers: layers.NAME: correlation of the ln of that part with English accuracy.
+        numbers: layers.DEPTH.share; layers.DEPTH.per_parameter where parameters were counted; layers.DEPTH.OUTCOME, the
+            correlation of the ln of that part with each outcome.
         rows: Family, part, share.
         families: Families in order.
         names: Parts in order.
+        parts: Depth to its parts, in words.
     """
 
     numbers: dict[str, Number]
     rows: Rows
     families: list[str]
     names: list[str]
+    parts: dict[str, str]
 
 
 def compute(tables: StudyTables) -> Layers | Missing:
-    """Mean share of Tr(F) of each part by family; correlation of each part with accuracy over configurations."""
-    columns = [c for c in tables.models.columns if c.startswith(PREFIX) and tables.has(c, "ln_trace")]
-    if not columns:
-        return Missing("no complete trial has the parts of Tr(F) by layer.")
-    columns.sort(key=_natural)
-    models = tables.usable("ln_trace", "fisher_trace", *columns)
-    names = [column.removeprefix(PREFIX) for column in columns]
-    shares = models[columns].div(models["fisher_trace"], axis=0).groupby(models["family"]).mean()
+    """Mean share of Tr(F) of each part by family; shares and correlations of each depth over fitted models."""
+    depths = Depths.of(tables.models)
+    traces, entries = (depths.sums(tables.models, prefix) for prefix in (TRACE, PARAMETERS))
+    whole, all_entries = floats(tables.models, "fisher_trace"), np.nansum(list(entries.values()), axis=0)
+    columns = {}
+    with np.errstate(divide="ignore", invalid="ignore"):  # a part may be 0, or its parameters not counted
+        for depth in DEPTHS:
+            share = columns[f"share.{depth}"] = traces[depth] / whole
+            columns[f"per_parameter.{depth}"] = share / (entries[depth] / all_entries)
+            columns[f"ln.{depth}"] = np.log(np.where(traces[depth] > 0, traces[depth], np.nan))
+    models = pd.concat([tables.models, pd.DataFrame(columns, index=tables.models.index)], axis=1)
+    by_depth = replace(tables, models=models)
+    numbers: dict[str, Number] = {}
+    for depth in DEPTHS:
+        for what, (_, style) in DESCRIBED.items():
+            values = by_depth.usable("ln_trace", f"{what}.{depth}")[f"{what}.{depth}"]
+            if len(values):
+                mean, method = float(values.mean()), "mean over fitted models"
+                numbers[f"layers.{depth}.{what}"] = Number(mean, style, n=len(values), unit="trial", method=method)
+    parts = {depth: depths.parts(depth) for depth in DEPTHS if f"layers.{depth}.share" in numbers}
+    if not parts:
+        return Missing("no fitted model has the parts of Tr(F) by layer.")
+    for outcome, (column, _) in OUTCOMES.items():
+        if tables.has(column, "ln_trace"):
+            for depth in parts:
+                numbers[f"layers.{depth}.{outcome}"] = shared.correlate(by_depth, f"ln.{depth}", column)
+    said = {depth: f"{of[0]} to {of[-1]}" if of[2:] else listed(of) for depth, of in parts.items()}
+    return Layers(numbers, *_shares(tables, depths.names), depths.names, said)
+
+
+def _shares(tables: StudyTables, names: list[str]) -> tuple[Rows, list[str]]:
+    """The mean share of each part over the models of a family, and the families."""
+    columns = [TRACE + name for name in names]
+    models = tables.usable("ln_trace", "fisher_trace")
+    parts = tables.models.loc[models.index, columns].astype(float)
+    shares = parts.div(models["fisher_trace"], axis=0).groupby(models["family"]).mean()
     families = [family for family in tables.families if family in shares.index]
     values = [
         [family, name, float(f"{float(shares[column][family]):.5g}")]
         for family in families
         for name, column in zip(names, columns, strict=True)
+        if np.isfinite(shares[column][family])
     ]
-    numbers = {}
-    if tables.has("accuracy.en"):
-        for name, column in zip(names, columns, strict=True):
-            means = tables.means(column, "accuracy.en")
-            part = means[column].to_numpy(dtype=np.float64)
-            logs = np.log(part, out=np.full(len(part), np.nan), where=part > 0)
-            numbers[f"layers.{name}"] = from_association(
-                partial_correlation(logs, means["accuracy.en"], means["family"])
-            )
-    return Layers(numbers, Rows(["row", "column", "value"], values), families, names)
-
-
-def _natural(name: str) -> list[tuple[int, int | str]]:
-    """Order that puts layer 10 after layer 9, the embeddings first and the classifier last."""
-    place = 0 if "embed" in name else 2 if "classifier" in name or "pooler" in name else 1
-    parts = re.split(r"(\d+)", name)
-    return [(0, place), *((1, int(part)) if part.isdigit() else (2, part) for part in parts if part)]
+    return Rows(["row", "column", "value"], values), families
 
 
 def draw(result: Layers, numbers: Numbers) -> list[Block]:
-    """A table of shares as a figure, and the correlations."""
+    """A table of shares by family as a figure, and a table by depth."""
     spec = figures.finish(figures.heat("layers", result.families, result.names, "share of Tr(F)"))
     caption = "Share of Tr(F) that each part of the model holds, mean over the models of a family."
     alternative = "Table of the share of the trace in each part of the model, by family."
-    blocks: list[Block] = [Figure("layers", spec, {"layers": result.rows}, caption, alternative)]
-    table = [
-        shared.estimate_line(name, f"layers.{name}", numbers) for name in result.names if f"layers.{name}" in numbers
+    titles = {what: title for what, (title, _) in DESCRIBED.items()}
+    titles |= {name: f"r: {title}" for name, (_, title) in OUTCOMES.items()}
+    shown = [what for what in titles if any(f"layers.{depth}.{what}" in numbers for depth in result.parts)]
+    table = []
+    for depth, parts in result.parts.items():
+        keys = [f"layers.{depth}.{what}" for what in shown]
+        cells = [f"{{{key}}}" if key in numbers else "" for key in keys]
+        table.append([depth, parts, *cells, f"{{layers.{depth}.share:n}}"])
+    said = (
+        "Tr(F) by depth over fitted models; a layer is early, middle or late by the third that its centre lies in. "
+        "r [95 % interval]: correlation of the ln of that part with the outcome, given family, below 0 as declared; "
+        "unadjusted."
+    )
+    return [
+        Figure("layers", spec, {"layers": result.rows}, caption, alternative),
+        Table(["depth", "parts", *(titles[what] for what in shown), "models"], table, said),
     ]
-    if table:
-        caption = "Correlation of the ln of each part with English accuracy, given family; p unadjusted."
-        blocks.append(Table(shared.ESTIMATE_COLUMNS, table, caption, sortable=True))
-    return blocks
 
 
 SECTION = Section("Layers", compute, draw)

@@ -1,24 +1,31 @@
-"""Is Tr(F) the better predictor? Every other measure of the same models side by side, and Tr(F) given each."""
+"""Is Tr(F) the better predictor? Every other measure of the same models beside it, and which of them decidedly wins."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numpy as np
+import pandas as pd
 
 from analysis import figures
 from analysis.association import partial_correlation
 from analysis.comparison import difference
 from analysis.configurations import StudyTables
-from analysis.document import Block, Figure, Missing, Paragraph, Section, Table
+from analysis.document import Block, Figure, Missing, Paragraph, Section, Table, listed
+from analysis.measures import TURNED, with_measures
 from analysis.numbers import CONFIGURATION, Number, Numbers, from_association
+from analysis.permutation import holm
+from analysis.power import ALPHA
 from analysis.sections import shared
+from analysis.sections.shared import OUTCOMES
+from analysis.sign_errors import Pairs
+from analysis.statements import capital
 from analysis.style import Axis
 
-LARGER_IS_BETTER = ("margin",)  # every other measure is declared to fall with the outcome, as Tr(F) is
-NOT_IN_LOGARITHMS = ("label_variance", "margin")  # every other measure is positive, of any size
-COLUMNS = {"merged_trace": "ln_trace.merged"}  # Tr(F) over all weights, where only low-rank updates are trained
-OUTCOMES = {"accuracy": ("accuracy.en", "English accuracy"), "gain": ("gain", "the gain")}
+TRACE = "fisher_trace"
+HEADINGS = (
+    "outcome", "measure", "r [95 % interval]", "Tr(F) given it", "it given Tr(F)", "r of Tr(F) minus its r",
+    "p after Holm", "sign error", "n",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -26,8 +33,9 @@ class Predictors:
     """Numbers of each measure for each outcome.
 
     Attributes:
-        numbers: predictor.OUTCOME.MEASURE with .given and .difference; predictor.OUTCOME.fisher_trace.
-        measures: Names of the other measures.
+        numbers: predictor.OUTCOME.MEASURE with .given, .given_trace, .difference and .sign_error; for fisher_trace the
+            correlation and the sign error.
+        measures: Names of the measures beside Tr(F).
         outcomes: Outcomes that are there.
     """
 
@@ -39,85 +47,150 @@ class Predictors:
 def compute(tables: StudyTables) -> Predictors | Missing:
     """Correlate each measure, turned so that its declared sign is negative, with each outcome, given family."""
     outcomes = [name for name, (column, _) in OUTCOMES.items() if tables.has(column, "ln_trace")]
-    measures = [
-        column.removeprefix("measure.")
-        for column in tables.models.columns
-        if column.startswith("measure.") and tables.has(column, "ln_trace")
-    ]
-    measures += [name for name, column in COLUMNS.items() if tables.has(column, "ln_trace")]
+    turned, measures = with_measures(tables)
     if not measures or not outcomes:
         return Missing("no complete trial has another measure (measure.*) beside Tr(F) and an outcome.")
+    pairs = Pairs.of(tables)
     numbers: dict[str, Number] = {}
     for outcome in outcomes:
-        column = OUTCOMES[outcome][0]
-        numbers[f"predictor.{outcome}.fisher_trace"] = shared.correlate(tables, "ln_trace", column)
+        column, start = OUTCOMES[outcome][0], f"predictor.{outcome}"
+        means = tables.means("ln_trace", column)
+        numbers[f"{start}.{TRACE}"] = shared.correlate(tables, "ln_trace", column)
+        numbers[f"{start}.{TRACE}.sign_error"] = pairs.sign_error(means, means["ln_trace"], means[column])
         for measure in measures:
-            name = COLUMNS.get(measure, f"measure.{measure}")
-            means = tables.means("ln_trace", column, name)
-            turned = _turned(measure, means[name].to_numpy(dtype=np.float64))
-            trace, y, groups = means["ln_trace"], means[column], means["family"]
-            key = f"predictor.{outcome}.{measure}"
-            numbers[key] = from_association(partial_correlation(turned, y, groups))
-            numbers[f"{key}.given"] = from_association(partial_correlation(trace, y, groups, [turned]))
-            found = difference(trace, turned, y, groups)
-            numbers[f"{key}.difference"] = Number(
-                found.value, "correlation", found.low, found.high, None if found.low is None else 0.95, n=found.n,
-                unit=CONFIGURATION, method="r of ln Tr(F) minus r of the measure; Zou's interval (MOVER)",
-                reason=None if found.value is not None else "one of the two does not vary within families",
-            )  # fmt: skip
-    if all(numbers[f"predictor.{outcome}.fisher_trace"].value is None for outcome in outcomes):
+            means = turned.means("ln_trace", column, TURNED + measure)
+            found = _compared(means["ln_trace"], means[TURNED + measure], means[column], means["family"])
+            found[".sign_error"] = pairs.sign_error(means, means[TURNED + measure], means[column])
+            numbers |= {f"{start}.{measure}{name}": number for name, number in found.items()}
+        differences = [f"{start}.{measure}.difference" for measure in measures]
+        for key, p in holm({key: numbers[key].p for key in differences}).items():
+            numbers[key] = replace(numbers[key], p_adjusted=p)
+    if all(numbers[f"predictor.{outcome}.{TRACE}"].value is None for outcome in outcomes):
         return Missing(f"{tables.unfitted}.")
     return Predictors(numbers, measures, outcomes)
 
 
-def _turned(measure: str, values: np.ndarray) -> np.ndarray:
-    """A measure on the scale and with the sign on which it is declared to fall with the outcome."""
-    if measure not in (*NOT_IN_LOGARITHMS, *COLUMNS):
-        values = np.log(values, out=np.full(len(values), np.nan), where=values > 0)
-    return -values if measure in LARGER_IS_BETTER else values
+def _compared(
+    trace: pd.Series[float], measure: pd.Series[float], y: pd.Series[float], groups: pd.Series[str]
+) -> dict[str, Number]:
+    """A measure's correlation, both partial correlations and the difference, by what follows the measure's id."""
+    found = difference(trace, measure, y, groups)
+    return {
+        "": from_association(partial_correlation(measure, y, groups)),
+        ".given": from_association(partial_correlation(trace, y, groups, [measure])),
+        ".given_trace": from_association(partial_correlation(measure, y, groups, [trace])),
+        ".difference": Number(
+            found.value, "correlation", found.low, found.high, None if found.low is None else 0.95, found.p, n=found.n,
+            unit=CONFIGURATION, method="r of ln Tr(F) minus r of the measure; Zou's interval (MOVER)",
+            reason=None if found.value is not None else "one of the two does not vary within families",
+        ),
+    }  # fmt: skip
 
 
-def _better(numbers: Numbers, outcome: str, measures: list[str]) -> str:
-    """One sentence: which measures Tr(F) beats and which beat it, by the interval of the difference."""
-    found = {measure: numbers[f"predictor.{outcome}.{measure}.difference"] for measure in measures}
-    beaten = [name for name, n in found.items() if n.high is not None and n.high < 0]
-    winners = [name for name, n in found.items() if n.low is not None and n.low > 0]
-    parts = [f"Tr(F) predicts {OUTCOMES[outcome][1]} better than {', '.join(beaten)}"] if beaten else []
-    parts += [f"{', '.join(winners)} predicts it better than Tr(F)"] if winners else []
-    if not parts:
-        return f"For {OUTCOMES[outcome][1]} no measure is shown to predict better or worse than Tr(F)."
-    return f"{'; '.join(parts)} (interval of the difference without 0)."
+def standing(numbers: Numbers, outcome: str, measures: list[str]) -> tuple[list[str], list[str]]:
+    """Which measures win against Tr(F), and which lose.
+
+    The better of two has the smaller correlation, as the declared sign is negative. It wins when the difference is
+    decided, by p after Holm over the measures, and its own interval lies below 0: of two that do not go with the
+    outcome as declared, none wins.
+
+    Args:
+        numbers: The section's numbers.
+        outcome: The outcome.
+        measures: The measures.
+
+    Returns:
+        Those that win, those that lose.
+    """
+    start = f"predictor.{outcome}"
+
+    def goes_as_declared(name: str) -> bool:
+        high = numbers[f"{start}.{name}"].high
+        return high is not None and high < 0
+
+    winners, losers = [], []
+    for measure in measures:
+        found = numbers[f"{start}.{measure}.difference"]
+        if found.value is None or found.p_adjusted is None or found.p_adjusted >= ALPHA:
+            continue
+        if found.value > 0 and goes_as_declared(measure):
+            winners.append(measure)
+        if found.value < 0 and goes_as_declared(TRACE):
+            losers.append(measure)
+    return winners, losers
+
+
+def said(numbers: Numbers, outcomes: list[str], measures: list[str]) -> str:
+    """Who wins, in plain sentences.
+
+    Args:
+        numbers: The section's numbers.
+        outcomes: The outcomes.
+        measures: The measures beside Tr(F).
+
+    Returns:
+        A sentence for each outcome with a winner, and one for all others.
+    """
+    sentences, undecided = [], []
+    for outcome in outcomes:
+        winners, losers = standing(numbers, outcome, measures)
+        parts = [f"{listed(winners)} {'win' if winners[1:] else 'wins'} against Tr(F)"] if winners else []
+        others = "every other measure" if losers == measures and measures[1:] else losers and listed(losers)
+        parts += [f"Tr(F) wins against {others}"] if losers else []
+        name = OUTCOMES[outcome][1]
+        if parts:
+            sentences.append(f"As a predictor of {name}, {'; '.join(parts)}.")
+        else:
+            undecided.append(name)
+    if undecided:
+        others = "any other measure" if measures[1:] else measures[0]
+        sentences.append(f"Neither Tr(F) nor {others} is decidedly the better predictor of {listed(undecided, 'or')}.")
+    return " ".join(sentences)
 
 
 def draw(result: Predictors, numbers: Numbers) -> list[Block]:
-    """For each outcome a sentence, a forest plot and a table."""
-    blocks: list[Block] = [
-        Paragraph(
-            "Measures are turned so that the declared sign is negative: below 0 means that the measure goes with the "
-            "outcome as declared. Measures that use labels are taken on training rows. p unadjusted."
-        )
-    ]
+    """Who wins, how to read it, a panel an outcome, and the table."""
+    panels, data, table = [], {}, []
     for outcome in result.outcomes:
-        start = f"predictor.{outcome}"
-        lines = [("Tr(F)", f"{start}.fisher_trace", False), *((m, f"{start}.{m}", True) for m in result.measures)]
-        lines += [(f"Tr(F) given {m}", f"{start}.{m}.given", False) for m in result.measures]
-        rows = shared.forest_rows(lines, numbers)
-        axis = Axis("value", f"correlation with {OUTCOMES[outcome][1]} and its 95 % interval", -1.02, 1.02)
-        name = f"predictors-{outcome}"
-        caption = f"Correlation of each measure with {OUTCOMES[outcome][1]}, given family; filled: Tr(F)."
-        alternative = f"Forest plot of correlations with {OUTCOMES[outcome][1]}; the table has the same numbers."
-        spec = figures.finish(figures.forest(f"{outcome}_predictors", axis))
-        table = [["Tr(F)", f"{{{start}.fisher_trace}}", "", "", f"{{{start}.fisher_trace:n}}"]]
-        for measure in result.measures:
+        start, name = f"predictor.{outcome}", OUTCOMES[outcome][1]
+        names = sorted((TRACE, *result.measures), key=lambda measure: _place(numbers[f"{start}.{measure}"]))
+        labels = {measure: "Tr(F)" if measure == TRACE else measure for measure in names}
+        lines = [(labels[measure], f"{start}.{measure}", measure != TRACE) for measure in names]
+        data[f"{outcome}_predictors"] = shared.forest_rows(lines, numbers)
+        axis = Axis("value", "correlation, 95 % interval", -1.02, 1.02)
+        panels.append(figures.forest(f"{outcome}_predictors", axis, title=capital(name), width=250))
+        for measure in names:
             key = f"{start}.{measure}"
-            table.append([measure, f"{{{key}}}", f"{{{key}.given}}", f"{{{key}.difference}}", f"{{{key}:n}}"])
-        headings = ["measure", "r [95 % interval]", "Tr(F) given it", "r of Tr(F) minus its r", "n"]
-        blocks += [
-            Paragraph(_better(numbers, outcome, result.measures)),
-            Figure(name, spec, {f"{outcome}_predictors": rows}, caption, alternative),
-            Table(headings, table, f"Predictors of {OUTCOMES[outcome][1]}.", sortable=True),
-        ]
-    return blocks
+            beside = [f"{{{key}.given}}", f"{{{key}.given_trace}}", f"{{{key}.difference}}"]
+            beside.append(f"{{{key}.difference:p_adjusted}}")
+            cells = [""] * 4 if measure == TRACE else beside
+            table.append(
+                [capital(name), labels[measure], f"{{{key}}}", *cells, f"{{{key}.sign_error}}", f"{{{key}:n}}"]
+            )
+    caption = "Correlation of each measure with each outcome over fitted models, given family; filled: Tr(F)."
+    alternative = "Forest plots of the correlations of all measures with each outcome; the table has the same numbers."
+    reading = (
+        "Measures are turned so that the declared sign is negative: below 0 means that the measure goes with the "
+        "outcome as declared. A measure wins when it does so by its own interval and its difference to Tr(F) is "
+        "decided after Holm's adjustment over the measures of that outcome. Measures that use labels are taken on "
+        "training rows; those of a path know the second stage."
+    )
+    title = (
+        "Predictors by outcome, the closest first. Intervals of correlations: Fisher's z; of differences: Zou 2007. "
+        "Sign error: share of pairs that differ in one hyperparameter and are ranked against the declared sign "
+        "(0 perfect, 0.5 a coin)."
+    )
+    return [
+        Paragraph(said(numbers, result.outcomes, result.measures)),
+        Paragraph(reading),
+        Figure("predictors", figures.finish(figures.row(panels, columns=2)), data, caption, alternative),
+        Table(HEADINGS, table, title, sortable=True),
+    ]
+
+
+def _place(number: Number) -> float:
+    """Sorts by the correlation, what has none last."""
+    return 2.0 if number.value is None else number.value
 
 
 SECTION = Section("Is Tr(F) the better predictor?", compute, draw)

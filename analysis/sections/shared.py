@@ -20,6 +20,12 @@ TRACE = Tip("fisher_trace", "Tr(F)", ".4g")
 LISTED_WEIGHTS = 7
 MOST_JOINED = 150  # with more configurations the lines that join seeds hide the marks
 ESTIMATE_COLUMNS = ("", "r [95 % interval]", "p", "n")
+OUTCOMES = {  # what predictors are compared on: part of an id -> (column of the models, name)
+    "accuracy": ("accuracy.en", "English accuracy"),
+    "zero_shot": ("zero_shot", "mean zero-shot accuracy"),
+    "zero_shot_worst": ("zero_shot_worst", "zero-shot accuracy in the worst language"),
+    "gain": ("gain", "the gain of the second stage"),
+}
 
 
 def families(tables: StudyTables) -> Families:

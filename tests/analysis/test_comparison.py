@@ -47,6 +47,48 @@ def test_difference_matches_zou_worked_by_hand_in_one_family() -> None:
     assert (found.low, found.high) == (pytest.approx(low, abs=1e-7), pytest.approx(high, abs=1e-7))
 
 
+def test_interval_of_the_difference_is_that_of_a_naive_bootstrap_within_families() -> None:
+    rng, n = np.random.default_rng(8), 300
+    groups = np.repeat(list("abc"), n // 3)
+    cause = rng.normal(size=n)
+    first, second = cause + rng.normal(size=n), cause + 2 * rng.normal(size=n)
+    y = 5.0 * (groups == "b") - cause + 0.5 * rng.normal(size=n)
+    found = difference(first, second, y, groups)
+    families = [np.flatnonzero(groups == family) for family in "abc"]
+    drawn = []
+    for _ in range(2000):
+        samples = [rng.choice(family, len(family)) for family in families]
+        table = [np.concatenate([v[rows] - v[rows].mean() for rows in samples]) for v in (first, second, y)]
+        drawn.append(np.corrcoef(table[0], table[2])[0, 1] - np.corrcoef(table[1], table[2])[0, 1])
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    assert (found.low, found.high) == (pytest.approx(low, abs=0.02), pytest.approx(high, abs=0.02))
+
+
+@pytest.mark.parametrize("effect", [0.3, 0.8])
+def test_p_of_the_difference_is_the_level_at_which_its_interval_reaches_zero(effect: float) -> None:
+    rng = np.random.default_rng(9)
+    first, noise, second = rng.normal(size=(3, 40))
+    y = effect * first + 0.7 * noise
+    found = difference(first, second, y, ["a"] * 40)
+    r1, r2, r12 = (scipy.stats.pearsonr(*pair).statistic for pair in ((first, y), (second, y), (first, second)))
+    c = ((r12 - 0.5 * r1 * r2) * (1 - r1**2 - r2**2 - r12**2) + r12**3) / ((1 - r1**2) * (1 - r2**2))
+    (l1, _), (_, u2) = (scipy.stats.pearsonr(v, y).confidence_interval(1 - found.p) for v in (first, second))
+    low = r1 - r2 - math.sqrt((r1 - l1) ** 2 + (u2 - r2) ** 2 - 2 * c * (r1 - l1) * (u2 - r2))
+    assert low == pytest.approx(0.0, abs=2e-3)
+    assert low >= 0  # rounded up
+
+
+def test_p_is_below_a_twentieth_where_the_interval_leaves_zero_out() -> None:
+    rng = np.random.default_rng(10)
+    decided = 0
+    for _ in range(200):
+        first, second, noise = rng.normal(size=(3, 18))
+        found = difference(first, second, first + noise, GROUPS)
+        assert (found.p < 0.05) == (found.low > 0 or found.high < 0)
+        decided += found.p < 0.05
+    assert 50 < decided < 150
+
+
 def test_difference_with_a_constant_is_not_defined_and_few_rows_have_no_interval() -> None:
     assert difference([1, 1, 1], [1, 2, 3], [1, 3, 2], list("aaa")).value is None
     few = difference([1, 2, 3], [3, 1, 2], [1, 3, 2], list("aaa"))

@@ -15,13 +15,12 @@ import pytest
 from analysis import render
 from analysis.configurations import StudyTables, tables
 from analysis.document import Figure, Missing
+from analysis.measures import LARGER_IS_BETTER, NOT_IN_LOGARITHMS
 from analysis.report import Findings, compose, compute, numbers_json
 from analysis.sections import SECTIONS, trials
 from analysis.sections.dose_response import _margin_p, _seeds_needed
 from analysis.sections.importance import drop_in_r2
-from analysis.sections.layers import _natural
 from analysis.sections.pareto import front
-from analysis.sections.predictors import LARGER_IS_BETTER, NOT_IN_LOGARITHMS
 from study.results import load
 from tests.analysis.synthetic import write_study
 from trainables.config import MeasureConfig, Rival
@@ -478,11 +477,6 @@ def test_the_weight_is_chosen_on_the_other_seeds(tmp_path: Path) -> None:
     assert found.numbers["H3"].value == pytest.approx(expected)
 
 
-def test_layers_in_natural_order() -> None:
-    names = ["classifier", "encoder.10", "encoder.9", "embeddings", "pooler"]
-    assert sorted(names, key=_natural) == ["embeddings", "encoder.9", "encoder.10", "classifier", "pooler"]
-
-
 def test_equation_one_takes_the_smallest_noise(tmp_path: Path) -> None:
     found, _ = report(study(tmp_path, {"kl": 3}, seeds=2))
     assert found.numbers["H5"].value == pytest.approx(1.003, abs=0.02)
@@ -575,19 +569,19 @@ def test_an_early_peak_that_says_nothing_or_was_not_measured(tmp_path: Path) -> 
 
 def test_every_rival_is_compared_with_the_trace(tmp_path: Path) -> None:
     def plant(records: Records) -> Records:
-        for record in records:
-            accuracy = record["measurements"]["accuracy.en"]
+        for place, record in enumerate(records):
+            accuracy = record["measurements"]["accuracy.en"] + 1e-4 * math.sin(place)
             record["measurements"] |= {
                 "measure.margin": 100 * accuracy, "measure.sharpness": math.exp(-accuracy),
                 "measure.empirical_fisher": math.exp(-2 * accuracy),
             }  # fmt: skip
         return records
 
-    found, text = report(study(tmp_path, {"kl": 6, "fpen": 6}, seeds=2, edit=plant))
+    found, text = report(study(tmp_path, {"kl": 6, "fpen": 6}, seeds=2, r=0.4, edit=plant))
     for name in ("margin", "sharpness", "empirical_fisher"):
-        assert found.numbers[f"predictor.accuracy.{name}"].value == pytest.approx(-1, abs=1e-6)
+        assert found.numbers[f"predictor.accuracy.{name}"].value == pytest.approx(-1, abs=1e-3)
         assert found.numbers[f"predictor.accuracy.{name}.difference"].value > 0
-    assert "margin, sharpness, empirical_fisher predicts it better than Tr(F)" in text
+    assert "As a predictor of English accuracy, margin, sharpness and empirical_fisher win against Tr(F)" in text
     assert set(get_args(Rival)) >= {*NOT_IN_LOGARITHMS, *LARGER_IS_BETTER}
     assert {key.split(".")[2] for key in found.numbers if key.startswith("predictor.accuracy.")} == {
         "fisher_trace", *RIVALS
@@ -596,13 +590,14 @@ def test_every_rival_is_compared_with_the_trace(tmp_path: Path) -> None:
 
 def test_the_trace_over_merged_weights_is_compared_with_that_over_the_updates(tmp_path: Path) -> None:
     def plant(records: Records) -> Records:
-        for record in records:
-            record["measurements"]["fisher_trace.merged"] = math.exp(-record["measurements"]["accuracy.en"])
+        for place, record in enumerate(records):
+            near = record["measurements"]["accuracy.en"] + 1e-4 * math.sin(place)
+            record["measurements"]["fisher_trace.merged"] = math.exp(-near)
         return records
 
-    found, text = report(study(tmp_path, {"kl": 6, "fpen": 6}, seeds=2, edit=plant))
-    assert found.numbers["predictor.accuracy.merged_trace"].value == pytest.approx(-1, abs=1e-6)
-    assert "merged_trace predicts it better than Tr(F)" in text
+    found, text = report(study(tmp_path, {"kl": 6, "fpen": 6}, seeds=2, r=0.4, edit=plant))
+    assert found.numbers["predictor.accuracy.merged_trace"].value == pytest.approx(-1, abs=1e-3)
+    assert "As a predictor of English accuracy, merged_trace wins against Tr(F)" in text
 
 
 def test_sign_error_counts_pairs_of_a_family(tmp_path: Path) -> None:

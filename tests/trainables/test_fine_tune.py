@@ -31,9 +31,10 @@ def test_every_number_of_the_table_is_there_finite_and_defined(tiny_config, tiny
     assert points == found.curves
     assert all(math.isfinite(value) for value in values.values())
     generic = {name.replace("LANG", language) for name in DEFINITIONS for language in ("en", "de", "zh")}
-    layers = {f"fisher_trace_layers.{name}" for name in ("embeddings", "layer.0", "layer.1", "pooler", "classifier")}
-    assert set(values) <= generic | layers
-    assert layers <= set(values)
+    names = ("embeddings", "layer.0", "layer.1", "pooler", "classifier")
+    layers, entries = ({f"fisher_trace_{what}.{name}" for name in names} for what in ("layers", "parameters"))
+    assert set(values) <= generic | layers | entries
+    assert layers | entries <= set(values)
     assert sum(values[name] for name in layers) == pytest.approx(values["fisher_trace"], rel=1e-9)
     for language in ("de", "zh"):
         gain = values[f"stage2.{language}.accuracy_after"] - values[f"stage2.{language}.accuracy_before"]

@@ -66,9 +66,9 @@ class TraceEstimate:
         per_example: float64 ``[num_examples]`` on the CPU, in the order of the input.
         num_examples: Examples that ``value`` is a mean of.
         num_classes: Labels of the model.
-        num_parameters: Entries of the parameters that require a gradient; the others do not count.
         per_layer: Parts of ``value`` by layer group, in the order of the network: ``embeddings``, ``layer.0`` ...,
             ``pooler``, ``classifier``, and ``other`` for what no name assigns. They sum to ``value``.
+        parameters_per_layer: Entries of the parameters of each group that require a gradient; the others do not count.
         estimator: Which labels were used; never ``auto``.
         path: ``fast`` (ghost norms) or ``slow`` (a loop over examples).
         seconds: Wall-clock time.
@@ -80,19 +80,24 @@ class TraceEstimate:
     per_example: Tensor
     num_examples: int
     num_classes: int
-    num_parameters: int
     per_layer: dict[str, float]
+    parameters_per_layer: dict[str, int]
     estimator: Estimator
     path: Literal["fast", "slow"]
     seconds: float
     note: str | None = None
+
+    @property
+    def num_parameters(self) -> int:
+        """Entries of all parameters that require a gradient."""
+        return sum(self.parameters_per_layer.values())
 
 
 def summarize(
     parts: dict[str, Tensor],
     *,
     num_classes: int,
-    num_parameters: int,
+    parameters: dict[str, int],
     estimator: Estimator,
     path: Literal["fast", "slow"],
     seconds: float,
@@ -103,7 +108,7 @@ def summarize(
     Args:
         parts: Layer group to float64 ``[num_examples]``.
         num_classes: Labels of the model.
-        num_parameters: Entries of the parameters that require a gradient.
+        parameters: Layer group to entries of its parameters that require a gradient.
         estimator: Which labels were used; never ``auto``.
         path: Which path was taken.
         seconds: Wall-clock time.
@@ -114,8 +119,8 @@ def summarize(
 
     Example:
         >>> parts = {"classifier": torch.tensor([1.0, 3.0], dtype=torch.float64)}
-        >>> estimate = summarize(parts, num_classes=2, num_parameters=4, estimator=Estimator.EXACT, path="fast",
-        ...                      seconds=0.0, note=None)
+        >>> estimate = summarize(parts, num_classes=2, parameters={"classifier": 4}, estimator=Estimator.EXACT,
+        ...                      path="fast", seconds=0.0, note=None)
         >>> estimate.value, estimate.standard_error
         (2.0, 1.0)
     """
@@ -129,8 +134,8 @@ def summarize(
         per_example=per_example,
         num_examples=count,
         num_classes=num_classes,
-        num_parameters=num_parameters,
         per_layer=dict(zip(parts, table.mean(1).tolist(), strict=True)),
+        parameters_per_layer={group: parameters[group] for group in parts},
         estimator=estimator,
         path=path,
         seconds=seconds,

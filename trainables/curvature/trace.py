@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
@@ -102,10 +103,14 @@ def fisher_trace(
         raise InputError("the empirical Fisher needs observed labels: give each batch a tensor 'labels'")
     cotangents = Cotangents(examples, kind, samples, generator or torch.Generator().manual_seed(0))
     parts, note = _measured(Measurement(model, examples, cotangents, groups, progress), slow)
+    entries: Counter[str] = Counter()
+    for name, parameter in model.named_parameters():
+        if name in groups:
+            entries[groups[name]] += parameter.numel()
     return summarize(
         {group: parts[group] for group in ordered_groups(list(groups))},
         num_classes=cotangents.num_classes,
-        num_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        parameters=entries,
         estimator=cotangents.estimator,
         path="fast" if note is None else "slow",
         seconds=time.perf_counter() - start,

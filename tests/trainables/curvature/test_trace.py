@@ -32,9 +32,13 @@ def test_every_example_agrees_with_the_loop(family: str, classes: int) -> None:
 def test_layer_groups_agree_with_the_loop_and_sum_to_the_whole(family: str) -> None:
     model, batch = make_model(family), make_batch(family)
     expected: dict[str, float] = {}
+    entries: dict[str, int] = {}
+    sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
     for name, values in fisher_trace_by_parameter(model, batch).items():
         expected[layer_group(name)] = expected.get(layer_group(name), 0.0) + float(values.mean())
+        entries[layer_group(name)] = entries.get(layer_group(name), 0) + sizes[name]
     estimate = fisher_trace(double(model), [batch])
+    assert estimate.parameters_per_layer == entries
     assert estimate.per_layer == pytest.approx(expected, rel=1e-10)
     assert sum(estimate.per_layer.values()) == pytest.approx(estimate.value, rel=1e-12)
     pooler = ["pooler"] if family == "bert" else []

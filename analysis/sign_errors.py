@@ -1,0 +1,82 @@
+"""The sign error of a predictor over a study: pairs of configurations that differ in one hyperparameter.
+
+Jiang et al. (2020) and Dziugaite et al. (2020) compare models that one change of the training separates; here these are
+two configurations of a family.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from analysis.comparison import sign_error
+from analysis.configurations import StudyTables
+from analysis.numbers import Number
+
+LARGEST_FAMILY = 1_000  # more configurations than this are thinned evenly
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of configurations of one family that differ in exactly one searched hyperparameter.
+
+    Attributes:
+        left: Configuration of each pair [m].
+        right: The other [m].
+        configurations: A number that no configuration reaches.
+    """
+
+    left: NDArray[np.intp]
+    right: NDArray[np.intp]
+    configurations: int
+
+    @classmethod
+    def of(cls, tables: StudyTables) -> Pairs:
+        """The pairs of a study, whether their models fitted or not.
+
+        Args:
+            tables: The study.
+
+        Returns:
+            The pairs.
+        """
+        first = tables.models.drop_duplicates("configuration")
+        left, right = [np.zeros(0, np.intp)], [np.zeros(0, np.intp)]
+        for family, rows in first.groupby("family"):
+            paths = [f"config.{path}" for path in tables.searched.get(str(family), [])]
+            values, codes = rows[paths].astype(str).reset_index(drop=True), rows["configuration"].to_numpy(np.intp)
+            for path in paths:
+                others = [other for other in paths if other != path]
+                groups = values.groupby(others).indices.values() if others else [np.arange(len(values))]
+                for members in groups:
+                    kept = codes[members[:: -(-len(members) // LARGEST_FAMILY)]]
+                    i, j = np.triu_indices(len(kept), 1)
+                    left.append(kept[i])
+                    right.append(kept[j])
+        return cls(np.concatenate(left), np.concatenate(right), len(tables.models))
+
+    def sign_error(self, means: pd.DataFrame, x: ArrayLike, y: ArrayLike) -> Number:
+        """The share of the pairs that a predictor ranks against the declared, negative sign.
+
+        Args:
+            means: The configurations that count, one row each [n].
+            x: The predictor [n].
+            y: The outcome [n].
+
+        Returns:
+            The share.
+        """
+        place = np.full(self.configurations, -1)
+        place[means["configuration"].to_numpy()] = np.arange(len(means))
+        left, right = place[self.left], place[self.right]
+        both = (left >= 0) & (right >= 0)
+        found = sign_error(x, y, left[both], right[both])
+        method = "share of pairs of one family that differ in one hyperparameter and are ranked against the declared"
+        return Number(
+            found.value, "ratio", found.low, found.high, None if found.low is None else 0.95, n=found.n,
+            unit="pair of configurations", method=f"{method} sign; score interval (Esscher)",
+            reason=None if found.n else "no two configurations of a family differ in one hyperparameter only",
+        )  # fmt: skip
