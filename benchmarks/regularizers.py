@@ -66,7 +66,9 @@ def methods() -> dict[str, Settings]:
     for penalty in PenaltiesConfig.model_fields:
         found[penalty] = {f"penalties.{penalty}.weight": 0.01}
     found |= {
+        "sharpen": {"penalties.fisher.weight": -10.0, "penalties.fisher.share": 0.5},
         "sam": {"optimizer.sam_rho": 0.05},
+        "tram": {"optimizer.tram_sigma": 0.1},
         "weight decay": {"optimizer.weight_decay": 0.01},
         "label smoothing": {"label_smoothing": 0.1},
     }

@@ -47,7 +47,7 @@ from transformers import (
 )
 from transformers.trainer_callback import PrinterCallback
 
-from trainables import stage, step
+from trainables import gradient, stage, step
 from trainables.assets import Assets
 from trainables.config import DataConfig, DropoutConfig, ModelConfig, OptimizerConfig, StageConfig, TrialConfig
 from trainables.examples import Examples
@@ -106,15 +106,15 @@ class Bench:
         """The second stage's loop, which evaluates nothing on the way."""
         model = copy.deepcopy(self.model)
         losses: list[float] = []
-        accumulate = stage._accumulate
+        accumulate = gradient.accumulate
 
-        def recorded(*args: Any) -> dict[str, float]:
-            parts = accumulate(*args)
+        def recorded(*args: Any, **rule: bool) -> dict[str, float]:
+            parts = accumulate(*args, **rule)
             losses.append(parts["train_loss"])
             return parts
 
         settings = self.config.stages[1]
-        with mock.patch.object(stage, "_accumulate", recorded):
+        with mock.patch.object(gradient, "accumulate", recorded):
             start = time.process_time()
             stage.train_stage(model, self.examples, self.examples, settings, Streams(0), 1, "en", lambda point: None)
             return Run(losses, time.process_time() - start)

@@ -145,6 +145,17 @@ class OptimizerConfig(Frozen):
     epsilon: float = Field(1e-8, gt=0.0, description="AdamW's epsilon")
     warmup: Fraction = Field(0.0, description="linear warm-up (fraction of all steps)")
     sam_rho: Weight | None = Field(None, description="radius of SAM's ascent (L2 norm, parameter units); null, 0: off")
+    tram_sigma: Weight | None = later(
+        None,
+        description="deviation of TRAM's noise on word embeddings (embedding units), which sets its ascent; "
+        "null, 0: off",
+    )
+
+    @model_validator(mode="after")
+    def _one_ascent(self) -> OptimizerConfig:
+        if self.sam_rho and self.tram_sigma:
+            raise ValueError("sam_rho and tram_sigma are two ascents, and a step has one: set one of them to null")
+        return self
 
 
 class PenaltiesConfig(Frozen):
@@ -194,7 +205,14 @@ class StageConfig(Frozen):
     batch_size: Count = Field(32, description="examples of an optimiser step")
     accumulation: Count = Field(1, description="micro-batches of an optimiser step")
     clip: float | None = Field(1.0, gt=0.0, description="gradient norm is clipped to this; null: not clipped")
-    selection: Literal["last", "best_english"] = Field("last", description="which epoch's weights are kept")
+    runs: Count = later(
+        1,
+        description="times that the stage is trained, from the same weights with other orders, masks and draws; "
+        "the weights' mean is kept",
+    )
+    selection: Literal["last", "best_english", "average"] = Field(
+        "last", description="which epoch's weights are kept; average: the mean over all ends of epochs"
+    )
     label_smoothing: Fraction = Field(0.0, description="label smoothing of the cross-entropy (fraction)")
     optimizer: OptimizerConfig = Field(OptimizerConfig(), description="optimiser and schedule")
     consistency: ConsistencyConfig | None = Field(None, description="consistency loss; null: none")
@@ -218,13 +236,26 @@ class StageConfig(Frozen):
     @model_validator(mode="after")
     def _an_end_by_loss_selects_nothing(self) -> StageConfig:
         if self.until is not None and self.selection != "last":
-            raise ValueError("until ends a stage at a training loss, so selection must be last, not best_english")
+            raise ValueError(f"until ends a stage at a training loss, so selection must be last, not {self.selection}")
+        return self
+
+    @model_validator(mode="after")
+    def _runs_are_averaged(self) -> StageConfig:
+        if self.runs > 1 and (self.until is not None or self.selection == "best_english"):
+            other = "selection=best_english" if self.until is None else "until"
+            raise ValueError(f"runs={self.runs} averages weights after equal epochs, so it takes no {other}")
+        return self
+
+    @model_validator(mode="after")
+    def _a_trust_region_is_around_the_input(self) -> StageConfig:
+        if self.optimizer.tram_sigma and self.noise is not None:
+            raise ValueError("optimizer.tram_sigma puts a noise of its own on the input, so noise must be null")
         return self
 
     @property
     def longest(self) -> int:
         """Passes over the training examples that the stage makes at the most."""
-        return self.epochs if self.until is None else self.until.max_epochs
+        return self.runs * self.epochs if self.until is None else self.until.max_epochs
 
     def views(self) -> list[tuple[ViewConfig, bool]]:
         """The stage's views, explicit.

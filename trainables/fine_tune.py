@@ -17,6 +17,7 @@ from trainables.evaluation import evaluate, predict, score
 from trainables.examples import Examples
 from trainables.flatness import rivals, traces, twins
 from trainables.held_out import HeldOut
+from trainables.kept_weights import State
 from trainables.measurements import CurvePoint, Measurements
 from trainables.models.build import build_model, positions
 from trainables.models.saved import ModelSaver
@@ -28,7 +29,7 @@ from trainables.stage import StageResult, train_stage
 from trainables.stage_path import StagePath
 from trainables.tokenization.encoding import Encoder
 from trainables.trajectory import Report, Trajectory
-from trainables.trial_checkpoint import StageState, Standing, State, TrialCheckpoint
+from trainables.trial_checkpoint import StageState, Standing, TrialCheckpoint
 
 
 def fine_tune(

@@ -11,9 +11,9 @@ from trainables.curvature.rivals import RIVALS, FineTuned
 from trainables.curvature.twins import logit_change, twin
 from trainables.evaluation import first_rows, predict
 from trainables.examples import Examples
+from trainables.kept_weights import State
 from trainables.models.lora import merged
 from trainables.spread import spread
-from trainables.trial_checkpoint import State
 
 
 def traces(

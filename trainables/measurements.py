@@ -131,8 +131,9 @@ class CurvePoint:
         language: Language that the stage trains on.
         step: Optimiser steps done in the stage.
         epoch: Epochs done in the stage (may be fractional).
-        name: What is measured: ``train_loss``, ``accuracy.en``, ``penalty.NAME``; ``train_nll``, where a stage ends
-            by it, on the examples that it looks at; ``fisher_trace``; ``kl_ratio``, the
+        name: What is measured: ``train_loss``, ``accuracy.en``, ``penalty.NAME``; ``trust_region``, the mean
+            distance of TRAM (nats); ``train_nll``, where a stage ends by it, on the examples that it looks at;
+            ``fisher_trace``; ``kl_ratio``, the
             mean over directions of KL / (sigma^2 eps^T F eps / 2), equation 1, at x = sigma; ``path_kl_en``, at
             x = L2 norm of the change of all parameters since the second stage began, which divided by that of the last
             point is the share of the path. The last point of the latter three is of the weights that the stage keeps.

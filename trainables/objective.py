@@ -16,14 +16,16 @@ class Loss:
     """The objective of a micro-batch.
 
     Attributes:
-        total: What is differentiated.
+        total: What is differentiated, without the bounded term.
         cross_entropy: The cross-entropy part, detached (nats, mean over examples).
         penalties: Name to unweighted penalty, detached; only those that were computed.
+        bounded: The weighted penalty whose gradient is bounded by that of the total; None without one.
     """
 
     total: torch.Tensor
     cross_entropy: torch.Tensor
     penalties: dict[str, torch.Tensor]
+    bounded: torch.Tensor | None = None
 
 
 def objective(step: Step, config: StageConfig) -> Loss:
@@ -58,7 +60,12 @@ def objective(step: Step, config: StageConfig) -> Loss:
     for name, weight, penalty in config.penalties.on_parameters("plain"):
         penalties[name] = penalty(step)
         total = total + weight * penalties[name]
-    if config.penalties.fisher is not None and step.fisher_acts:
-        penalties["fisher"] = config.penalties.fisher.penalty(step)
-        total = total + config.penalties.fisher.every * config.penalties.fisher.weight * penalties["fisher"]
-    return Loss(total, clean, {name: value.detach() for name, value in penalties.items()})
+    bounded = None
+    if (fisher := config.penalties.fisher) is not None and step.fisher_acts:
+        penalties["fisher"] = fisher.penalty(step)
+        weighted = fisher.every * fisher.weight * penalties["fisher"]
+        if fisher.share is None:
+            total = total + weighted
+        else:
+            bounded = weighted
+    return Loss(total, clean, {name: value.detach() for name, value in penalties.items()}, bounded)

@@ -4,13 +4,14 @@ Owns that one decision and the context that acts on it. Weights, gradients, opti
 penalties and every curvature number are float32 or better whatever is decided here: only the passes of
 ``objective.Step`` and of ``evaluation.predict`` enter the context, and they return float32 logits.
 
-Two kinds of step make all their passes in float32:
+Three kinds of step make all their passes in float32:
 
 - where the Fisher penalty acts. Its main pass is what the penalty differentiates, so it is part of a curvature number,
   and a view beside it must not differ from it by rounding, which a consistency loss would count;
 - where a consistency loss has a continuous view. Its divergence falls with the square of the perturbation, and the
   rounding of bfloat16 alone makes some 1e-6 nats (measured on the bundled model: 16 times the divergence of an
-  adversarial embedding at its default radius, 11 times that of embedding noise of 1e-3; 0.2 % off for subword views).
+  adversarial embedding at its default radius, 11 times that of embedding noise of 1e-3; 0.2 % off for subword views);
+- with TRAM, whose ascent is as long as such a divergence.
 
 The rule is by step, not by trial or study, so a penalty of weight 0 still equals the baseline bit for bit, and the
 second stage is alike in all arms. What follows for comparisons: in bfloat16 the trials of ``fpen`` lack a
@@ -83,23 +84,23 @@ CONTINUOUS = frozenset(
 """Views whose perturbation may be as small as one likes."""
 
 
-def step_dtype(dtype: torch.dtype, fisher_acts: bool, consistency_view: ViewConfig | None) -> torch.dtype:
+def step_dtype(dtype: torch.dtype, exact: bool, consistency_view: ViewConfig | None) -> torch.dtype:
     """The format of all passes of one step.
 
     Args:
         dtype: What :func:`training_dtype` decided for the trial.
-        fisher_acts: Whether the Fisher penalty acts in the step.
+        exact: Whether the Fisher penalty or TRAM acts in the step.
         consistency_view: The view of the stage's consistency loss; None without one.
 
     Returns:
         ``torch.float32`` where a small difference counts, else ``dtype``.
 
     Example:
-        >>> step_dtype(torch.bfloat16, fisher_acts=True, consistency_view=None)
+        >>> step_dtype(torch.bfloat16, exact=True, consistency_view=None)
         torch.float32
     """
     small = consistency_view is not None and consistency_view.kind in CONTINUOUS
-    return torch.float32 if fisher_acts or small else dtype
+    return torch.float32 if exact or small else dtype
 
 
 @contextmanager

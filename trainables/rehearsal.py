@@ -16,7 +16,7 @@ import torch
 from transformers import PreTrainedModel
 
 from trainables.assets import Assets
-from trainables.config import ENGLISH, StageConfig, TrialConfig
+from trainables.config import ENGLISH, OptimizerConfig, StageConfig, TrialConfig
 from trainables.curvature import SlowPathWarning, fisher_trace, kl_expansion, require_second_derivatives
 from trainables.curvature.displacement import displacement
 from trainables.curvature.rivals import RIVALS, FineTuned
@@ -25,23 +25,26 @@ from trainables.data.contract import Rows
 from trainables.errors import Diverged, InputError
 from trainables.evaluation import first_rows, predict
 from trainables.examples import Examples
+from trainables.gradient import step_gradient
 from trainables.measurements import SAME_FUNCTION
 from trainables.models.build import positions, quiet
 from trainables.models.lora import merged
 from trainables.models.settings import first_line
 from trainables.models.tables import check_inputs, fits
-from trainables.objective import objective
 from trainables.precision import training_dtype
 from trainables.seeding import Streams
-from trainables.step import Step
 from trainables.tokenization.encoding import Encoder
 
 LOOKED_AT = 64
 """Rows among which the two shortest are found."""
 LONGEST = 24
 """Pieces at which they are cut."""
-TRAINING_ALONE = ("epochs", "until", "batch_size", "accumulation", "clip", "selection", "optimizer")
-"""What of a stage its loss does not depend on."""
+RULES = {"sam_rho", "tram_sigma"}
+"""What of an optimiser changes how a step gets its gradient."""
+NOT_TRIED: Any = dict.fromkeys(("epochs", "until", "batch_size", "accumulation", "clip", "runs", "selection"), True) | {
+    "optimizer": set(OptimizerConfig.model_fields) - RULES
+}
+"""What of a stage the gradient of a step does not depend on."""
 
 
 class Rehearsal:
@@ -76,7 +79,7 @@ class Rehearsal:
         stages = [(StageConfig(), f"0.{ENGLISH}", data.train), (config.stages[0], f"0.{ENGLISH}", data.train)]
         stages += [(config.stages[1], where, rows) for where, rows in seconds]
         for stage, where, rows in stages:
-            terms = stage.model_dump(mode="json", exclude=set(TRAINING_ALONE))
+            terms = stage.model_dump(mode="json", exclude=NOT_TRIED)
             if self._first(f"stage {where} {model_and_data} {dropout} {json.dumps(_way(terms))}"):
                 with _said(model, config, f"a training step{_terms(stage)}"):
                     _step(model, self._examples(config, model, rows), stage, config.seed, where, dtype)
@@ -144,13 +147,12 @@ class Rehearsal:
 def _step(
     model: PreTrainedModel, examples: Examples, stage: StageConfig, seed: int, where: str, dtype: torch.dtype
 ) -> None:
-    """Forward and backward passes of one step, with all terms of the loss."""
+    """Forward and backward passes of one step, with all terms of the loss and the step rule's ascent."""
     stage = stage.model_copy(update={"batch_size": len(examples), "accumulation": 1})
     if stage.penalties.fisher is not None:
         require_second_derivatives(model)
     start = {name: parameter.detach() for name, parameter in model.named_parameters()}
-    step = Step(model, examples, list(range(len(examples))), stage, Streams(seed), where, 0, 0, dtype, start)
-    objective(step, stage).total.backward()  # type: ignore[no-untyped-call]
+    step_gradient(model, examples, list(range(len(examples))), stage, Streams(seed), where, 0, dtype, start)
 
 
 def _way(value: Any) -> Any:
@@ -170,6 +172,7 @@ def _terms(stage: StageConfig) -> str:
         loss = stage.consistency.resolved()
         found.append(f"consistency ({loss.divergence}, view {loss.view.kind})")
     found += [f"penalties.{name}" for name, value in stage.penalties if value is not None]
+    found += [f"optimizer.{name}" for name in sorted(RULES) if getattr(stage.optimizer, name)]
     return f" with {', '.join(found)}" if found else ""
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from transformers import (
@@ -16,15 +16,13 @@ from transformers import (
 
 from trainables.config import StageConfig
 from trainables.curvature import require_second_derivatives
-from trainables.errors import Diverged
 from trainables.evaluation import evaluate
 from trainables.examples import Examples
+from trainables.gradient import step_gradient
+from trainables.kept_weights import Kept, added, mean
 from trainables.measurements import CurvePoint
-from trainables.objective import Loss, objective
-from trainables.regularizers.parameters import add_lazily, penalised
+from trainables.regularizers.parameters import penalised
 from trainables.seeding import Streams
-from trainables.step import Step
-from trainables.step_rules import sam_ascent
 from trainables.trial_checkpoint import StageState, optimizer_tensors, restore_optimizer
 
 
@@ -58,9 +56,11 @@ def train_stage(
     on_epoch: Callable[[StageState], None] | None = None,
     accuracy_every: int | None = 1,
 ) -> StageResult:
-    """Train in place with AdamW, linear warm-up and decay, and clipping; with SAM where it is set.
+    """Train in place with AdamW, linear warm-up and decay, clipping, and the step rule that is set.
 
-    With ``until`` the stage ends when the training loss is low enough, also within an epoch, and nothing decays.
+    With ``until`` the stage ends when the training loss is low enough, also within an epoch, and nothing decays. With
+    ``runs`` each run after the first goes back to the stage's first weights, a new optimiser and schedule; epochs and
+    steps are counted on, and so are the random streams that they name.
 
     Args:
         model: The model.
@@ -93,25 +93,25 @@ def train_stage(
     starting_point = None
     if config.penalties.l2_sp is not None:
         starting_point = {name: p.detach().clone() for name, p in model.named_parameters()}
-    selects = config.selection == "best_english"
-    best: tuple[float, dict[str, torch.Tensor]] | None = None
+    selects, many = config.selection == "best_english", config.runs > 1
+    first = {name: tensor.clone() for name, tensor in model.state_dict().items()} if many else {}
+    kept: Kept | None = None
     done, steps, means, nll, reached = 0, 0, {}, None, False
     if resume is not None:
         model.load_state_dict(resume.model)
-        restore_optimizer(optimizer, schedule, resume)
-        done, steps, means, best = resume.epoch, resume.steps, resume.means, resume.best
+        before = many * batches * config.epochs * ((resume.epoch - 1) // config.epochs)  # steps of the runs that ended
+        restore_optimizer(optimizer, schedule, replace(resume, steps=resume.steps - before))
+        done, steps, means, kept = resume.epoch, resume.steps, resume.means, resume.kept
     for epoch in range(done + 1, config.longest + 1):
+        if many and epoch > 1 and epoch % config.epochs == 1 % config.epochs:
+            model.load_state_dict(first)
+            optimizer, schedule = _optimizer(model, config, batches * config.epochs)
         order = torch.randperm(len(examples), generator=streams.generator("order", stage, epoch)).tolist()
         sums: dict[str, float] = defaultdict(float)
         counts: dict[str, int] = defaultdict(int)
         for start in range(0, len(order), config.batch_size):
             rows = order[start : start + config.batch_size]
-            losses = _accumulate(model, examples, rows, config, streams, stage, steps, dtype, starting_point)
-            norm = _gradient_norm(parameters, stage, steps)
-            if config.optimizer.sam_rho:
-                with sam_ascent(parameters, config.optimizer.sam_rho, norm):
-                    _accumulate(model, examples, rows, config, streams, stage, steps, dtype, starting_point)
-                norm = _gradient_norm(parameters, stage, steps)
+            losses, norm = step_gradient(model, examples, rows, config, streams, stage, steps, dtype, starting_point)
             if config.clip is not None:
                 torch.nn.utils.clip_grads_with_norm_(parameters, config.clip, norm)
             optimizer.step()
@@ -135,56 +135,19 @@ def train_stage(
         if selects or (number == 0 and accuracy_every is not None and (reached or epoch % accuracy_every == 0)):
             accuracy = evaluate(model, english, dtype=dtype).accuracy
             report(CurvePoint(number, language, steps, at, "accuracy.en", accuracy))
-            if selects and (best is None or accuracy > best[0]):
-                best = accuracy, {name: tensor.clone() for name, tensor in model.state_dict().items()}
+            if selects and (kept is None or accuracy > kept[0]):
+                kept = accuracy, {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        if config.selection == "average" or (many and epoch % config.epochs == 0):
+            kept = added(kept, model)
         if reached:
             break
         if on_epoch is not None:
-            on_epoch(StageState(epoch, steps, means, model.state_dict(), optimizer_tensors(optimizer), best))
-    if best is not None:
-        model.load_state_dict(best[1])
+            on_epoch(StageState(epoch, steps, means, model.state_dict(), optimizer_tensors(optimizer), kept))
+    if kept is not None:
+        model.load_state_dict(kept[1] if selects else mean(kept))
     if until is not None and nll is None:  # it stopped after its last epoch, and went on from there
         nll = evaluate(model, examples, until.examples, dtype).nll
     return StageResult(steps, {name: value for name, value in means.items() if name.startswith("penalty.")}, nll)
-
-
-def _accumulate(
-    model: PreTrainedModel,
-    examples: Examples,
-    indices: list[int],
-    config: StageConfig,
-    streams: Streams,
-    stage: str,
-    index: int,
-    dtype: torch.dtype = torch.float32,
-    starting_point: Mapping[str, torch.Tensor] | None = None,
-) -> dict[str, float]:
-    """Gradients of one optimiser step over its micro-batches; the parts of its loss."""
-    size = config.batch_size // config.accumulation
-    parts: dict[str, float] = defaultdict(float)
-    for number, start in enumerate(range(0, len(indices), size)):
-        chunk = indices[start : start + size]
-        step = Step(model, examples, chunk, config, streams, stage, index, number, dtype, starting_point)
-        loss: Loss = objective(step, config)
-        if not torch.isfinite(loss.total):
-            raise Diverged(f"loss is {loss.total.item()} at stage {stage}, step {index}")
-        share = len(chunk) / len(indices)
-        (share * loss.total).backward()  # type: ignore[no-untyped-call]
-        parts["train_loss"] += share * loss.cross_entropy.item()
-        for name, value in loss.penalties.items():
-            parts[f"penalty.{name}"] += share * value.item()
-    for name, weight, penalty in config.penalties.on_parameters("lazy"):
-        value = penalty(step)
-        add_lazily(model, value, weight)
-        parts[f"penalty.{name}"] = value.item()
-    return parts
-
-
-def _gradient_norm(parameters: Sequence[torch.nn.Parameter], stage: str, step: int) -> torch.Tensor:
-    norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-    if not torch.isfinite(norm):
-        raise Diverged(f"gradient is not finite at stage {stage}, step {step}")
-    return norm
 
 
 def _optimizer(

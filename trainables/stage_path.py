@@ -17,8 +17,8 @@ from trainables.curvature.displacement import displacement, mean_divergence
 from trainables.curvature.rivals.parameter_norm import l2_norm
 from trainables.evaluation import first_rows, predict
 from trainables.examples import Examples
+from trainables.kept_weights import State
 from trainables.measurements import CurvePoint
-from trainables.trial_checkpoint import State
 
 
 class StagePath:
@@ -55,7 +55,7 @@ class StagePath:
         self._rows = config.measure.trace_examples
         self._report = report
         self._steps_per_epoch = math.ceil(examples / config.stages[1].batch_size)
-        self._steps = self._steps_per_epoch * config.stages[1].epochs
+        self._steps = self._steps_per_epoch * config.stages[1].longest
         points = config.measure.path_points
         self._due = {round(k * self._steps / points) for k in range(1, points)} - {0, self._steps}
         self._points = points

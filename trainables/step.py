@@ -64,6 +64,7 @@ class Step:
 
     Attributes:
         batch_size: Rows of a full optimiser step.
+        indices: Row numbers of the micro-batch.
         differentiable: What the Fisher penalty differentiates with respect to; set by the main pass.
     """
 
@@ -97,10 +98,11 @@ class Step:
         self.labels = examples.labels[indices].to(model.device)
         self._examples = examples
         self._encoder = examples.encoder
-        self._indices = indices
+        self.indices = indices
         fisher = config.penalties.fisher
         self.fisher_acts = fisher is not None and fisher.acts_on(index)
-        self._dtype = step_dtype(dtype, self.fisher_acts, self._views["view"])
+        exact = self.fisher_acts or bool(config.optimizer.tram_sigma)
+        self._dtype = step_dtype(dtype, exact, self._views["view"])
         self._perturbations: dict[Role, Perturbation] = {}
         self._passes: dict[tuple[Role, int | None], Pass] = {}
 
@@ -166,10 +168,10 @@ class Step:
     def _perturb(self, role: Role) -> Perturbation:
         view = self._views[role]
         if view is None:
-            return Perturbation(self._clean())
+            return Perturbation(self.clean())
         number = ROLES.index(role)
-        encoded = self._clean() if VIEWS[str(view.kind)].keeps_tokens else self._other_tokens(view, number)
-        draws = Draws(self.streams, self.stage, self.index, number, self._indices)
+        encoded = self.clean() if VIEWS[str(view.kind)].keeps_tokens else self._other_tokens(view, number)
+        draws = Draws(self.streams, self.stage, self.index, number, self.indices)
         reference: Reference = ("clean", 0, 0)
         if role == "view" and self._loss is not None:
             reference = ("main", *self._loss.masks)
@@ -254,10 +256,11 @@ class Step:
         order = torch.tensor([i for chunk in chunks for i in chunk], device=device)
         return (torch.cat(found)[order.argsort()] if len(found) > 1 else found[0]), parts
 
-    def _clean(self) -> list[Encoded]:
-        return [self._examples.encoded[i] for i in self._indices]
+    def clean(self) -> list[Encoded]:
+        """The micro-batch as it is, without any view."""
+        return [self._examples.encoded[i] for i in self.indices]
 
     def _other_tokens(self, view: ViewConfig, number: int) -> list[Encoded]:
         # The draws are by row number, so one seed does for all micro-batches of the step.
         seed = self.streams.derive("view", self.stage, self.index, number)
-        return self._examples.token_views(view).view(self._indices, seed)
+        return self._examples.token_views(view).view(self.indices, seed)

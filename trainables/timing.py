@@ -71,9 +71,9 @@ def work(config: TrialConfig, data: TaskData) -> Counter[str]:
         for test in (language, ENGLISH) if data.test else ():
             found[f"evaluate.{test}"] += len(data.test[test])
         found["encode"] += len(target)
-        found[f"train.1.{language}"] += second.epochs * len(target)
+        found[f"train.1.{language}"] += second.longest * len(target)
         found[f"evaluate.{language}"] += rows[language]
-        found[f"evaluate.{ENGLISH}"] += rows[ENGLISH] * (1 + second.epochs * (second.selection == "best_english"))
+        found[f"evaluate.{ENGLISH}"] += rows[ENGLISH] * (1 + second.longest * (second.selection == "best_english"))
     return found
 
 

@@ -17,9 +17,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from trainables.kept_weights import Kept, State
 from trainables.measurements import CurvePoint
 
-State = dict[str, torch.Tensor]
 HEADER = "state"
 
 
@@ -43,7 +43,7 @@ class StageState:
         means: Name to mean over the last epoch of the loss and of each penalty.
         model: The weights.
         optimizer: ``PARAMETER.KEY`` to tensor, parameters by their number in the optimiser.
-        best: The best English accuracy so far and its weights, where the stage selects by it.
+        kept: What the stage keeps of the weights that it passed, where it does.
     """
 
     epoch: int
@@ -51,7 +51,7 @@ class StageState:
     means: dict[str, float]
     model: State
     optimizer: State
-    best: tuple[float, State] | None = None
+    kept: Kept | None = None
 
 
 @dataclass
@@ -166,10 +166,10 @@ def pack(standing: Standing, key: str, seconds: float) -> bytes:
         "stage": None,
     }
     if (stage := standing.stage) is not None:
-        best = None if stage.best is None else stage.best[0]
-        header["stage"] = {"epoch": stage.epoch, "steps": stage.steps, "means": stage.means, "best": best}
+        kept_by = None if stage.kept is None else stage.kept[0]
+        header["stage"] = {"epoch": stage.epoch, "steps": stage.steps, "means": stage.means, "kept": kept_by}
         groups |= {"model": stage.model, "optimizer": stage.optimizer}
-        groups["best"] = {} if stage.best is None else stage.best[1]
+        groups["kept"] = {} if stage.kept is None else stage.kept[1]
     tensors: State = {}
     seen: set[int] = set()
     for group, state in groups.items():
@@ -204,14 +204,14 @@ def unpack(content: bytes, key: str, device: torch.device) -> tuple[Standing, fl
         raise ValueError(f"it is damaged ({error})") from None
     if header["key"] != key:
         raise ValueError("it is of another configuration, model, data, software or number of CPUs")
-    groups: dict[str, State] = {"english": {}, "model": {}, "optimizer": {}, "best": {}}
+    groups: dict[str, State] = {"english": {}, "model": {}, "optimizer": {}, "kept": {}}
     for name, tensor in tensors.items():
         group, _, rest = name.partition("/")
         groups[group][rest] = tensor.to(device)
     stage = None
     if (at := header["stage"]) is not None:
-        best = None if at["best"] is None else (at["best"], groups["best"])
-        stage = StageState(at["epoch"], at["steps"], at["means"], groups["model"], groups["optimizer"], best)
+        kept = None if at["kept"] is None else (at["kept"], groups["kept"])
+        stage = StageState(at["epoch"], at["steps"], at["means"], groups["model"], groups["optimizer"], kept)
     standing = Standing(
         curves=[CurvePoint(**point) for point in header["curves"]],
         values=header["values"],

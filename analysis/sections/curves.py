@@ -25,7 +25,10 @@ LOGARITHMIC = ("fisher_trace", "train_loss")
 PEAK = "fisher_trace_peak"  # its definition says which steps are early
 OUTCOMES = {"accuracy": ("accuracy.en", "English accuracy"), "gap": ("generalization_gap", "the generalization gap")}
 PREDICTORS = {"peak": ("ln_peak", "the early peak of ln Tr(F)"), "final": ("ln_trace", "the final ln Tr(F)")}
-TITLES = {"fisher_trace": "Tr(F)", "train_loss": "training loss (nats an example)", "accuracy.en": "English accuracy"}
+TITLES = {
+    "fisher_trace": "Tr(F)", "train_loss": "training loss (nats an example)", "accuracy.en": "English accuracy",
+    "trust_region": "distance of TRAM (nats)",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any, get_args
 import altair as alt
 import numpy as np
 import pytest
+from scipy import stats
 
 from analysis import render
 from analysis.configurations import StudyTables, tables
@@ -22,7 +23,8 @@ from analysis.sections.dose_response import _margin_p, _seeds_needed
 from analysis.sections.importance import drop_in_r2
 from analysis.sections.pareto import front
 from study.results import load
-from tests.analysis.synthetic import write_study
+from tests.analysis import synthetic
+from tests.analysis.synthetic import LANGUAGES, write_study
 from trainables.config import MeasureConfig, Rival
 
 RIVALS = MeasureConfig().rivals
@@ -475,6 +477,67 @@ def test_the_weight_is_chosen_on_the_other_seeds(tmp_path: Path) -> None:
     # Seed 0: the others prefer kl=0.16 (0.7), which has 0.6; seeds 1 and 2: the others prefer kl=0.05 (0.7 over 0.65).
     expected = np.mean([0.65 - 0.6, 0.65 - 0.5, 0.65 - 0.5])
     assert found.numbers["H3"].value == pytest.approx(expected)
+
+
+def test_arms_against_the_baseline_are_paired_by_seed_over_what_fitted(tmp_path: Path) -> None:
+    def edit(records: Records) -> Records:
+        for record in records:
+            if record["label"] == "kl=0.05" and record["seed"] == 1:
+                record["measurements"]["train_accuracy"] = 0.5  # did not fit once, so it is left out everywhere
+        return records
+
+    found_tables = study(tmp_path, {"baseline": 1, "kl": 3, "l2": 2}, edit=edit)
+    found, text = report(found_tables)
+    models = found_tables.models.assign(zero=found_tables.models[[f"accuracy.{x}" for x in LANGUAGES]].mean(axis=1))
+    columns = {"trace": "ln_trace", "accuracy": "accuracy.en", "zero_shot": "zero", "nll": "train_nll"}
+    for arm, left_out in (("kl", "kl=0.05"), ("l2", "")):
+        for name, column in columns.items():
+            differences = []
+            for seed in range(3):
+                own = models[(models["family"] == arm) & (models["seed"] == seed) & (models["label"] != left_out)]
+                base = models[(models["family"] == "baseline") & (models["seed"] == seed)]
+                differences.append(own[column].mean() - base[column].iloc[0])
+            number = found.numbers[f"intervention.{arm}.{name}"]
+            expected = stats.t.interval(0.95, 2, np.mean(differences), stats.sem(differences))
+            assert (number.value, number.n) == (pytest.approx(np.mean(differences)), 3)
+            assert (number.low, number.high) == pytest.approx(expected)
+    assert found.numbers["intervention.kl.configurations"].value == 2
+    assert "## Arms against the baseline" in text
+
+
+@pytest.mark.parametrize(
+    ("trace", "accuracy", "word"), [(1.0, -0.1, "opposite"), (1.0, 0.1, "the same"), (1.0, 0.0, "undecided")]
+)
+def test_the_directions_of_an_intervention(tmp_path: Path, trace: float, accuracy: float, word: str) -> None:
+    def edit(records: Records) -> Records:
+        for record in records:
+            values, moved = record["measurements"], record["arm"] == "l2"
+            noise = 0.01 * (record["seed"] - 1) * moved
+            values["fisher_trace"] = math.exp(1 + trace * moved + noise)
+            values["accuracy.en"] = 0.7 + accuracy * moved + noise
+        return records
+
+    _, text = report(study(tmp_path, {"baseline": 1, "l2": 1}, edit=edit))
+    (line,) = [line for line in text.split("Arms against the baseline")[1].splitlines() if line.startswith("| l2 |")]
+    assert line.rstrip(" |").endswith(word)
+
+
+def test_one_seed_has_differences_without_intervals_and_no_baseline_has_none(tmp_path: Path) -> None:
+    found, text = report(study(tmp_path, {"baseline": 1, "l2": 2}, seeds=1))
+    assert found.numbers["intervention.l2.trace"].low is None
+    assert "undecided" in text
+    _, text = report(study(tmp_path / "none", {"l2": 2}))
+    assert "Arms against the baseline: there is no fitted baseline beside another arm." in text
+
+
+def test_negative_weights_are_doses_like_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weight, original = synthetic.WEIGHT["fpen"], synthetic.with_values
+    share = {"stages.0.penalties.fisher.share": 0.5}
+    monkeypatch.setitem(synthetic.WEIGHTS, "fpen", (-1.0, -0.1, -0.01))
+    monkeypatch.setattr(synthetic, "with_values", lambda base, v: original(base, v | share if weight in v else v))
+    found, text = report(study(tmp_path, {"baseline": 1, "fpen": 3}))
+    assert found.numbers["trend.fpen.trace"].n == 3
+    assert text.index("| fpen | -1 |") < text.index("| fpen | -0.1 |") < text.index("| fpen | -0.01 |")
 
 
 def test_equation_one_takes_the_smallest_noise(tmp_path: Path) -> None:

@@ -20,6 +20,9 @@ PAGE = (Path(__file__).resolve().parents[2] / "docs" / "methods.md").read_text(e
 BASELINES = (
     "stages.N.optimizer.weight_decay",
     "stages.N.optimizer.sam_rho",
+    "stages.N.optimizer.tram_sigma",
+    "stages.N.selection",
+    "stages.N.runs",
     "stages.N.label_smoothing",
     *(f"model.dropout.{name}" for name in DropoutConfig.model_fields),
 )

@@ -214,14 +214,14 @@ def test_only_training_and_evaluation_passes_of_a_trial_are_bfloat16(tiny_config
 
         monkeypatch.setattr(module, name, spy)
 
-    from trainables import evaluation, stage
+    from trainables import evaluation, gradient
 
     for module, name in (
         (fine_tune_module, "fisher_trace"),
         (evaluation, "score"),
         (fine_tune_module, "predict"),
         (objective_module, "cross_entropy"),
-        (stage, "objective"),
+        (gradient, "objective"),
     ):
         watch(module, name)
     passes: set[tuple[str, bool]] = set()

@@ -4,7 +4,7 @@ import shutil
 import pytest
 import torch
 
-from trainables import rehearsal
+from trainables import gradient, rehearsal
 from trainables.assets import Assets
 from trainables.dotted_paths import with_values
 from trainables.errors import InputError
@@ -94,7 +94,7 @@ def failing(*arguments, **options):
         ("predict", {}, "a prediction was tried"),
         ("kl_expansion", {"measure.expansion.draws": 1}, "measure.expansion was tried"),
         ("displacement", {"measure.path": True}, "measure.path was tried"),
-        ("objective", {}, "a training step was tried"),
+        ("step_gradient", {}, "a training step was tried"),
         (
             "require_second_derivatives",
             {"stages.0.penalties.fisher.weight": 1.0},
@@ -133,15 +133,20 @@ def test_what_is_no_fault_of_the_model_goes_through(tiny_config, monkeypatch, er
     def stop(*arguments):
         raise error
 
-    monkeypatch.setattr(rehearsal, "objective", stop)
+    monkeypatch.setattr(rehearsal, "step_gradient", stop)
     with pytest.raises(error):
         check(tiny_config)
 
 
+def tried(monkeypatch):
+    """The stages whose step is tried, in order."""
+    stages, original = [], rehearsal.step_gradient
+    monkeypatch.setattr(rehearsal, "step_gradient", lambda *args: stages.append(args[3]) or original(*args))
+    return stages
+
+
 def test_weights_of_an_arm_are_one_way_and_zero_is_another(tiny_config, monkeypatch):
-    steps = []
-    objective = rehearsal.objective
-    monkeypatch.setattr(rehearsal, "objective", lambda step, stage: steps.append(stage) or objective(step, stage))
+    steps = tried(monkeypatch)
     weights = [0.0, 1e-3, 1e-2, 1e-1]
     configs = [with_values(tiny_config, {"stages.0.penalties.fisher.weight": weight}) for weight in weights]
     check(*configs, *(with_values(config, {"seed": 1}) for config in configs))
@@ -157,6 +162,21 @@ def test_rates_of_dropout_are_one_way_and_are_not_measured_apart(tiny_config, mo
     check(*(with_values(tiny_config, {"model.dropout.hidden": rate}) for rate in (0.0, 0.1, 0.2)))
     # Both stages, without a rate and with one; stage 0 of the tiny configuration has no term.
     assert (len(steps), len(measured)) == (4, 1)
+
+
+def test_the_second_pass_of_a_step_rule_is_tried_once_a_rule(tiny_config, monkeypatch):
+    steps = tried(monkeypatch)
+    rules = [{"sam_rho": 0.05}, {"sam_rho": 0.1, "learning_rate": 1e-4}, {"tram_sigma": 0.1}]
+    check(*(with_values(tiny_config, {f"stages.0.optimizer.{k}": v for k, v in rule.items()}) for rule in rules))
+    assert [(stage.optimizer.sam_rho, stage.optimizer.tram_sigma) for stage in steps] == [
+        (None, None),
+        (0.05, None),
+        (None, None),  # the second stage
+        (None, 0.1),
+    ]
+    monkeypatch.setattr(gradient, "tram_ascent", failing)
+    message = refused(with_values(tiny_config, {"stages.0.optimizer.tram_sigma": 0.1}))
+    assert "a training step with optimizer.tram_sigma was tried on two rows before the study and failed" in message
 
 
 def test_model_and_random_generators_are_left_as_found(tiny_config):

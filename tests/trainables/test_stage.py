@@ -10,9 +10,10 @@ import torch
 from trainables.assets import Assets
 from trainables.dotted_paths import with_values
 from trainables.fine_tune import fine_tune
+from trainables.gradient import accumulate
 from trainables.objective import objective
 from trainables.seeding import Streams
-from trainables.stage import _accumulate, train_stage
+from trainables.stage import train_stage
 from trainables.step import Step
 
 OFF = {"model__dropout__hidden": 0, "model__dropout__attention": 0, "model__dropout__classifier": 0}
@@ -29,7 +30,7 @@ def accumulated(build, rows, accumulation, **values):
     """Gradients in float64 and parts of the loss of one optimiser step."""
     config, model, examples = build(stages__0__accumulation=accumulation, **OFF, **values)
     model.double()
-    parts = _accumulate(model, examples, rows, config.stages[0], Streams(0), "0.en", 0)
+    parts = accumulate(model, examples, rows, config.stages[0], Streams(0), "0.en", 0)
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}, parts
 
 
@@ -114,11 +115,13 @@ def _sampled(step):
 
 
 def test_the_last_batch_of_an_epoch_is_a_mean_over_its_own_rows(build, monkeypatch):
-    from trainables import stage
+    from trainables import gradient
 
     sizes = []
-    original = stage._accumulate
-    monkeypatch.setattr(stage, "_accumulate", lambda *args: sizes.append(len(args[2])) or original(*args))
+    original = gradient.accumulate
+    monkeypatch.setattr(
+        gradient, "accumulate", lambda *args, **rule: sizes.append(len(args[2])) or original(*args, **rule)
+    )
     config, model, examples = build(stages__0__epochs=1)
     assert train_stage(model, examples, examples, config.stages[0], Streams(0), 1, "en", lambda p: None).steps == 5
     assert sizes == [8, 8, 8, 8, 4]

@@ -197,3 +197,94 @@ def test_the_radius_is_a_finite_number_of_at_least_zero(tiny_config, value):
 
     with pytest.raises(InputError, match="stages.0.optimizer.sam_rho"):
         with_values(tiny_config, {"stages.0.optimizer.sam_rho": value})
+
+
+SIGMA = "stages__0__optimizer__tram_sigma"
+
+
+def naive_tram(build, sigma, **values):
+    """grad L(w + d w^2 g / ||w g||), d the mean KL(p(. | x + z) || p(. | x)), z on the word embeddings."""
+    rows = {"stages__0__batch_size": 36, "stages__0__epochs": 1, "model__dropout__hidden": 0.3}
+    config, model, examples = build(**rows, **values)
+    model, stage = model.double(), config.stages[0]
+    order = torch.randperm(36, generator=Streams(0).generator("order", "0.en", 1)).tolist()
+    size = 36 // stage.accumulation
+
+    def steps(twin):
+        for number in range(stage.accumulation):
+            chunk = order[number * size : (number + 1) * size]
+            yield Step(twin, examples, chunk, stage, Streams(0), "0.en", 0, number)
+
+    def gradient(at):
+        twin = copy.deepcopy(at)
+        sum(objective(step, stage).total / stage.accumulation for step in steps(twin)).backward()
+        return {n: p.grad for n, p in twin.named_parameters() if p.grad is not None}
+
+    distance = 0.0
+    for step in steps(model):
+        noise = [torch.randn(len(step.clean()[i]), 16, generator=_draws(step).example(i)) for i in range(size)]
+
+        def noised(module, inputs, output, step=step, noise=noise):
+            (ids,) = inputs
+            for position, encoded in enumerate(step.clean()):
+                row = next(i for i, one in enumerate(ids.tolist()) if one[: len(encoded)] == list(encoded.ids))
+                output[row, : len(encoded)] += sigma * noise[position]
+            return output
+
+        p = step.logits("main", 0).detach().softmax(-1)
+        with torch.no_grad():
+            handle = model.get_input_embeddings().register_forward_hook(noised)
+            q = Step(model, examples, step.indices, stage, Streams(0), "0.en", 0, step.micro_batch).logits("main", 0)
+            handle.remove()
+        q = q.softmax(-1)
+        distance += float((q * (q / p).log()).sum(-1).mean()) / stage.accumulation
+
+    first = gradient(model)
+    weights = dict(model.named_parameters())
+    norm = math.sqrt(sum(float(((weights[n].detach() * g) ** 2).sum()) for n, g in first.items()))
+    climbed = copy.deepcopy(model)
+    with torch.no_grad():
+        for name, p in climbed.named_parameters():
+            if name in first:
+                p.add_(distance * p**2 * first[name] / norm)
+    return first, gradient(climbed), distance
+
+
+def _draws(step):
+    from trainables.augmentations.hooks import Draws
+
+    return Draws(step.streams, step.stage, step.index, 0, step.indices)
+
+
+@pytest.mark.parametrize("accumulation", [1, 3])
+@pytest.mark.parametrize("term", ["none", "consistency", "l2"])
+def test_trams_ascent_is_as_long_as_the_divergence_of_a_noised_input(build, monkeypatch, term, accumulation):
+    values = REGULARISED[term] | {"stages__0__accumulation": accumulation, "stages__0__clip": None}
+    first, expected, distance = naive_tram(build, 3.0, **values)
+    found, weights, before, points = one_step(build, monkeypatch, **{SIGMA: 3.0}, **values)
+    for name, gradient in expected.items():
+        torch.testing.assert_close(found[name], gradient, rtol=1e-5, atol=1e-8)
+    assert max(float((found[n] - first[n]).abs().max()) for n in first) > 1e-4
+    assert all(torch.equal(weights[name], before[name]) for name in before)
+    assert next(p.value for p in points if p.name == "trust_region") == pytest.approx(distance, rel=1e-5)
+
+
+def test_without_a_noise_tram_is_the_plain_step_bit_for_bit(build, monkeypatch):
+    plain = one_step(build, monkeypatch)
+    found = one_step(build, monkeypatch, **{SIGMA: 0})
+    assert all(torch.equal(found[0][name], plain[0][name]) for name in plain[0])
+    assert found[3] == plain[3]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"optimizer.sam_rho": 0.1}, "sam_rho and tram_sigma are two ascents"),
+        ({"noise.kind": "embedding_gaussian"}, "optimizer.tram_sigma puts a noise of its own on the input"),
+    ],
+)
+def test_tram_stands_alone(tiny_config, values, message):
+    from trainables.errors import InputError
+
+    with pytest.raises(InputError, match=message):
+        with_values(tiny_config, {f"stages.0.{k}": v for k, v in {"optimizer.tram_sigma": 0.1, **values}.items()})

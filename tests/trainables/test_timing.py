@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from trainables import evaluation, fine_tune, flatness, held_out, stage, stopwatch, trajectory
+from trainables import evaluation, fine_tune, flatness, gradient, held_out, stopwatch, trajectory
 from trainables.assets import Assets
 from trainables.data.contract import Rows
 from trainables.dotted_paths import with_values
@@ -87,6 +87,7 @@ def watched(config, assets, monkeypatch) -> Counter[str]:
         {"data.stage2_examples": 0, "measure.trace_train": False},
         {"model.lora.rank": 2, "data.stage2_examples": 0},
         {"measure.twins": "-1,2", "data.stage2_examples": 0},
+        {"stages.0.selection": "average", "stages.0.runs": 2, "stages.1.runs": 2, "measure.accuracy_every": 2},
         {"measure.trace_every": 4, "measure.trace_languages": "zh", "stages.1.selection": "best_english"},
         {"measure.trace_every": 5, "measure.trace_examples": 1000, "stages.0.accumulation": 2},
         {"measure.expansion.draws": 2, "measure.expansion.every": 3, "measure.expansion.examples": 4},
@@ -294,8 +295,10 @@ def test_a_measured_step_is_the_loops_own_and_does_not_move_the_weights(build, m
     config, model, examples = build()
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     indices = []
-    original = stage._accumulate
-    monkeypatch.setattr(stage, "_accumulate", lambda *args: indices.append(args[6]) or original(*args))
+    original = gradient.accumulate
+    monkeypatch.setattr(
+        gradient, "accumulate", lambda *args, **rule: indices.append(args[6]) or original(*args, **rule)
+    )
     assert stopwatch._step(stopwatch._measured(config.stages[0]), torch.float32)(model, examples) > 0
     assert indices == [0, 1]
     assert all(torch.allclose(p, before[name], atol=1e-10) for name, p in model.named_parameters())

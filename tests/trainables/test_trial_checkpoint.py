@@ -91,8 +91,11 @@ def test_a_stop_after_any_checkpoint_changes_no_number(
 
 
 @pytest.mark.parametrize("writes", [1, 3, 4])
-def test_a_trial_of_low_rank_updates_goes_on_too(tiny_config: TrialConfig, tiny_assets: Assets, writes: int) -> None:
-    values = {"model.lora.rank": 2, "model.lora.dropout": 0.1, "stages.0.penalties.l2_sp.weight": 0.1}
+@pytest.mark.parametrize("average", [{}, {"stages.0.selection": "average", "stages.1.runs": 2}])
+def test_a_trial_of_low_rank_updates_goes_on_too(
+    tiny_config: TrialConfig, tiny_assets: Assets, average: dict[str, Any], writes: int
+) -> None:
+    values = {"model.lora.rank": 2, "model.lora.dropout": 0.1, "stages.0.penalties.l2_sp.weight": 0.1, **average}
     config = with_values(tiny_config, values)
     expected = fine_tune(config, tiny_assets, lambda point: None)
     files = Memory(writes)
@@ -177,12 +180,12 @@ def test_everything_comes_back() -> None:
     assert seconds == 3.5
     assert (after.curves, after.values, after.steps, after.finished) == (curves, before.values, 5, ["de"])
     assert after.stage is not None
-    assert after.stage.best is not None
+    assert after.stage.kept is not None
     assert after.english is not None
     assert (after.stage.epoch, after.stage.steps, after.stage.means) == (2, 10, stage.means)
-    assert after.stage.best[0] == 0.5
+    assert after.stage.kept[0] == 0.5
     for found, expected in (
         (after.stage.model["a"], shared), (after.stage.model["b"], shared), (after.english["a"], shared * 2),
-        (after.stage.best[1]["a"], shared + 1), (after.stage.optimizer["0.step"], torch.tensor(10.0)),
+        (after.stage.kept[1]["a"], shared + 1), (after.stage.optimizer["0.step"], torch.tensor(10.0)),
     ):  # fmt: skip
         assert torch.equal(found, expected)

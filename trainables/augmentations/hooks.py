@@ -54,7 +54,7 @@ class Draws:
         streams: The trial's streams.
         stage: Stage and language.
         step: Optimiser step.
-        role: 0 for noise, 1 for the view of a consistency loss.
+        role: 0 for noise, also that of a trust region; 1 for the view of a consistency loss.
         rows: Row number of each example of the micro-batch.
     """
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from trainables.schema import Count, Frozen, Weight
+from trainables.schema import Count, Frozen, later
 
 if TYPE_CHECKING:
     import torch
@@ -22,10 +22,27 @@ class FisherPenaltyConfig(Frozen):
     weight comparable: a micro-batch of b rows counts (b/B) times its own penalty, and with ``every=k`` the penalty
     acts on each k-th step with k times the weight. hf-sharpness, the later public code of the paper's first author,
     divides once more by B: its weight w is w/B here.
+
+    A negative weight sharpens. The penalty has no upper bound, so its gradient then needs one, ``share``; see
+    :func:`trainables.regularizers.parameters.add_bounded`.
     """
 
-    weight: Weight = Field(0.01, description="weight of the unscaled penalty, which is Tr(F)/B in expectation")
+    weight: float = Field(
+        0.01, description="weight of the unscaled penalty, which is Tr(F)/B in expectation; below 0 it sharpens"
+    )
     every: Count = Field(1, description="acts on each k-th step with k times the weight")
+    share: Annotated[float, Field(gt=0.0, lt=1.0)] | None = later(
+        None, description="largest norm of the penalty's gradient, as a share of the rest's; null: any, weight above 0"
+    )
+
+    @model_validator(mode="after")
+    def _sharpening_is_bounded(self) -> FisherPenaltyConfig:
+        if self.weight < 0 and self.share is None:
+            raise ValueError(
+                f"a weight below 0, got {self.weight:g}, sharpens without end: set penalties.fisher.share, for "
+                "instance to 0.5, which bounds its gradient by half of the rest's"
+            )
+        return self
 
     def acts_on(self, index: int) -> bool:
         """Whether the penalty is part of a step's loss.
@@ -36,7 +53,7 @@ class FisherPenaltyConfig(Frozen):
         Returns:
             True on each k-th step, unless the weight is 0: a penalty of weight 0 leaves the run as it is.
         """
-        return self.weight > 0 and index % self.every == 0
+        return self.weight != 0 and index % self.every == 0
 
     def penalty(self, step: Step) -> torch.Tensor:
         """The unweighted penalty, scaled to the full batch.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -50,3 +50,25 @@ def add_lazily(model: torch.nn.Module, penalty: torch.Tensor, weight: float) -> 
         if gradient is not None and parameter.grad is not None:
             rows = parameter.grad.flatten(1).any(1) if parameter.dim() > 1 else parameter.grad.bool()
             parameter.grad += gradient * rows.view(-1, *[1] * (parameter.dim() - 1))
+
+
+def add_bounded(model: torch.nn.Module, gradients: Mapping[torch.nn.Parameter, torch.Tensor], share: float) -> None:
+    """Add a penalty's gradient to ``.grad``, shortened to at most a share of the gradient that is there.
+
+        g = r + min(1, share ||r|| / ||q||) q,   r: the gradient of the rest, q: the penalty's
+
+    Below a share of 1, g r >= (1 - share) ||r||^2: whatever the penalty, and whatever the sign of its weight, a step
+    against g still descends the rest to first order.
+
+    Args:
+        model: The model; its parameters carry r.
+        gradients: Parameter to q, the penalty's weighted gradient over the whole step.
+        share: Largest ||q|| as a share of ||r||, L2 norms over all parameters.
+    """
+    import torch
+
+    rest = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+    own = torch.nn.utils.get_total_norm(list(gradients.values()))
+    scale = (share * rest / own.clamp(min=torch.finfo(own.dtype).tiny)).clamp(max=1.0)
+    for parameter, gradient in gradients.items():
+        parameter.grad = scale * gradient if parameter.grad is None else parameter.grad + scale * gradient

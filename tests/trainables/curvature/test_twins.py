@@ -11,7 +11,7 @@ from tests.reference import double, score
 from tests.trainables.curvature.cases import make_batch, make_model
 from tests.trainables.curvature.test_left_as_found import same, state
 from tests.trainables.curvature.test_rivals import fine_tuned
-from tests.trainables.curvature.zoo import batch, make
+from tests.zoo import batch, make
 from trainables.curvature import fisher_trace
 from trainables.curvature.rivals import RIVALS
 from trainables.curvature.twins import logit_change, twin

@@ -152,7 +152,7 @@ WEIGHTS = [(L2, {"weight": 0.3}), (L2_SP, {"weight": 0.3, "head_weight": 0.07, "
 
 def step_gradients(build, **values):
     """The gradient of one optimiser step of a float64 model that left its starting point, and that point."""
-    from trainables.stage import _accumulate
+    from trainables.gradient import accumulate
 
     config, model, examples = build(**values)
     model = model.double()
@@ -161,7 +161,7 @@ def step_gradients(build, **values):
     with torch.no_grad():
         for p in model.parameters():
             p.add_(0.1 * torch.randn(p.shape, generator=generator, dtype=p.dtype))
-    parts = _accumulate(model, examples, ROWS, config.stages[0], Streams(0), "0.en", 0, torch.float32, start)
+    parts = accumulate(model, examples, ROWS, config.stages[0], Streams(0), "0.en", 0, torch.float32, start)
     found = {name: torch.zeros_like(p) if p.grad is None else p.grad for name, p in model.named_parameters()}
     return found, {name: p.detach() for name, p in model.named_parameters()}, start, parts
 

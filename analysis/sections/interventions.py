@@ -1,0 +1,123 @@
+"""Interventions: each arm against the baseline at equal fit, seed by seed; does it move ln Tr(F) and accuracy apart?"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtrit
+
+from analysis.configurations import StudyTables
+from analysis.document import Block, Missing, Paragraph, Section, Table
+from analysis.numbers import Number, Numbers, Style, count
+from analysis.population import BASELINE
+
+MEASURED: dict[str, tuple[str, Style, str]] = {
+    "trace": ("ln_trace", "general", "ln Tr(F)"),
+    "accuracy": ("accuracy.en", "points", "English accuracy (points)"),
+    "zero_shot": ("zero_shot", "points", "zero-shot accuracy (points)"),
+    "nll": ("train_nll", "general", "training NLL"),
+}
+DIRECTIONS = {-1: "opposite", 1: "the same", 0: "undecided"}
+
+
+@dataclass(frozen=True)
+class Interventions:
+    """Differences to the baseline.
+
+    Attributes:
+        numbers: intervention.ARM.WHAT for trace, accuracy, zero_shot and nll, and .configurations.
+        arms: The arms, without the baseline.
+        measured: Which of them were measured.
+    """
+
+    numbers: dict[str, Number]
+    arms: list[str]
+    measured: list[str]
+
+
+def compute(tables: StudyTables) -> Interventions | Missing:
+    """Subtract the baseline of the same seed from each arm's mean over its fitted configurations."""
+    arms = [family for family in tables.families if family != BASELINE and family not in tables.adaptive]
+    models = tables.models.loc[tables.usable("ln_trace", "accuracy.en").index]
+    if not arms or BASELINE not in set(models["family"]):
+        return Missing("there is no fitted baseline beside another arm.")
+    if "transfer_gap" in models:
+        models = models.assign(zero_shot=models["accuracy.en"] - models["transfer_gap"])
+    measured = [name for name, (column, _, _) in MEASURED.items() if column in models and models[column].notna().all()]
+    numbers: dict[str, Number] = {}
+    for arm in arms:
+        for name in measured:
+            column, style, _ = MEASURED[name]
+            pivot = models.pivot_table(column, ["family", "configuration"], "seed")
+            numbers[f"intervention.{arm}.{name}"] = difference(pivot, arm, style)
+        numbers[f"intervention.{arm}.configurations"] = count(len(_complete(pivot, arm)))
+    return Interventions(numbers, arms, measured)
+
+
+def _complete(pivot: pd.DataFrame, arm: str) -> pd.DataFrame:
+    """The configurations of an arm that fitted with every seed of the baseline."""
+    seeds = list(pivot.loc[[BASELINE]].dropna(axis="columns").columns)
+    return pivot.loc[pivot.index.get_level_values("family") == arm][seeds].dropna()
+
+
+def difference(pivot: pd.DataFrame, arm: str, style: Style) -> Number:
+    """An arm minus the baseline, over seeds.
+
+    Args:
+        pivot: A measurement of fitted models, by family and configuration (rows) and seed (columns).
+        arm: The arm.
+        style: How the difference is written.
+
+    Returns:
+        The mean over seeds of the arm's mean over configurations minus the baseline at that seed, with a t interval.
+    """
+    arms = _complete(pivot, arm)
+    method = "mean over the arm's configurations minus the baseline at the same seed; t interval over seeds"
+    if arms.empty:
+        reason = "no configuration fitted with every seed of the baseline"
+        return Number(None, style, n=0, unit="seed", method=method, reason=reason)
+    found = (arms.mean() - pivot.loc[[BASELINE]][list(arms.columns)].mean()).to_numpy(dtype=np.float64)
+    mean, n = float(found.mean()), len(found)
+    if n < 2:
+        return Number(mean, style, n=n, unit="seed", method=method)
+    half = float(stdtrit(n - 1, 0.975)) * float(found.std(ddof=1)) / math.sqrt(n)
+    return Number(mean, style, mean - half, mean + half, 0.95, n=n, unit="seed", method=method)
+
+
+def _sign(number: Number) -> int:
+    """Which side of 0 the interval is on; 0 where it holds 0 or there is none."""
+    if number.low is None or number.high is None:
+        return 0
+    return int(number.low > 0) - int(number.high < 0)
+
+
+def draw(result: Interventions, numbers: Numbers) -> list[Block]:
+    """A sentence on how to read it, and a row an arm."""
+
+    def cell(key: str) -> str:
+        return f"{{{key}}}" if numbers[key].value is not None else f"{{{key}:reason}}"
+
+    rows = []
+    for arm in result.arms:
+        keys = [f"intervention.{arm}.{name}" for name in result.measured]
+        trace, accuracy = (_sign(numbers[f"intervention.{arm}.{name}"]) for name in ("trace", "accuracy"))
+        known = [f"{{intervention.{arm}.configurations}}", f"{{{keys[0]}:n}}"]
+        rows.append([arm, *known, *map(cell, keys), DIRECTIONS[trace * accuracy]])
+    text = (
+        "If flatness causes generalisation, an arm that sharpens at equal fit loses accuracy and an arm that flattens "
+        "gains some: the changes of ln Tr(F) and of English accuracy are then opposite. An arm that moves one of them "
+        "alone, or both the same way, speaks against it."
+    )
+    headings = ["arm", "configurations", "seeds", *(MEASURED[name][2] for name in result.measured), "directions"]
+    caption = (
+        "Change against the baseline at the same seed: mean over the arm's configurations that fitted with every seed "
+        "of the baseline, with its t interval over seeds, unadjusted. Directions: of ln Tr(F) and English accuracy, "
+        "where both intervals leave out zero."
+    )
+    return [Paragraph(text), Table(headings, rows, caption)]
+
+
+SECTION = Section("Arms against the baseline", compute, draw)

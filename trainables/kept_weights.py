@@ -1,0 +1,44 @@
+"""What a stage keeps of the weights that it passed: those of its best epoch, or a mean of several.
+
+A mean is uniform, over the ends of epochs (Izmailov et al. 2018, equation 2) or of runs from one initialisation
+(Schmidt et al. 2023). It is taken tensor by tensor: with LoRA of the factors, not of their products.
+"""
+
+from __future__ import annotations
+
+import torch
+
+State = dict[str, torch.Tensor]
+Kept = tuple[float, State]
+"""Where a stage selects by accuracy: the best so far, and its weights. Where it averages: how many weights were added,
+and their sum in float64, in which sums of float32 numbers hardly round."""
+
+
+def added(kept: Kept | None, model: torch.nn.Module) -> Kept:
+    """A sum of weights, with one more term.
+
+    Args:
+        kept: The sum so far, which is changed; None begins one.
+        model: Holds the term.
+
+    Returns:
+        Number of terms and their sum.
+    """
+    state = model.state_dict()
+    if kept is None:
+        return 1, {name: tensor.to(torch.float64, copy=True) for name, tensor in state.items()}
+    for name, total in kept[1].items():
+        total += state[name]
+    return kept[0] + 1, kept[1]
+
+
+def mean(kept: Kept) -> State:
+    """The uniform mean of what was added.
+
+    Args:
+        kept: Number of terms and their sum.
+
+    Returns:
+        The mean in float64; loading it into a model rounds it once.
+    """
+    return {name: total / kept[0] for name, total in kept[1].items()}
