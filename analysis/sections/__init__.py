@@ -4,6 +4,7 @@ from analysis.document import Section
 from analysis.sections import (
     account,
     associations,
+    compute_total,
     curves,
     dose_response,
     equation_one,
@@ -38,5 +39,6 @@ SECTIONS: dict[str, Section] = {
     "importance": importance.SECTION,
     "pareto": pareto.SECTION,
     "trials": trials.SECTION,
+    "compute": compute_total.SECTION,
     "methods": methods.SECTION,
 }
