@@ -13,9 +13,9 @@ from scipy.special import stdtrit
 from analysis.association import CRITICAL
 from analysis.configurations import StudyTables, tables
 from analysis.declared import HYPOTHESES
-from analysis.margins import EQUIVALENCE_MARGIN, Verdict, equivalence_word
+from analysis.margins import EQUIVALENCE_MARGIN, Verdict, Word, equivalence_word
 from analysis.meta_analysis import LEAST, Summary, summarise
-from analysis.numbers import Number, Numbers, plain
+from analysis.numbers import Number, Numbers, Style, plain
 from analysis.permutation import holm
 from analysis.report import Findings, compute
 from analysis.statements import correlation_word, plainly
@@ -145,16 +145,16 @@ def error_of(key: str, number: Number) -> float | None:
 
 def _summary(key: str, estimates: Sequence[Number]) -> dict[str, Number]:
     usable = [(number, error) for number in estimates if (error := error_of(key, number)) is not None]
-    style = "points" if key == DIFFERENCE else "correlation"
+    style: Style = "points" if key == DIFFERENCE else "correlation"
     known = len(usable)
     if known < LEAST:
         have = "no study has" if known == 0 else "only one study has"
         reason = f"{have} an estimate with an interval, and a summary takes {LEAST}"
-        return {key: Number(None, style, n=known, unit="study", method=METHOD, reason=reason)}  # type: ignore[arg-type]
+        return {key: Number(None, style, n=known, unit="study", method=METHOD, reason=reason)}
     values = [number.value or 0.0 for number, _ in usable]
     found = summarise([_forth(key, value) for value in values], [error for _, error in usable])
     low, value, high = (_back(key, end) for end in (found.low, found.mean, found.high))
-    whole = Number(value, style, low, high, 0.95, _p(key, found), None, known, None, "study", METHOD)  # type: ignore[arg-type]
+    whole = Number(value, style, low, high, 0.95, _p(key, found), None, known, None, "study", METHOD)
     more = {
         key: whole,
         f"{key}.tau": Number(
@@ -191,8 +191,8 @@ def _verdict(key: str, numbers: Numbers, own: Sequence[str]) -> Verdict:
     counts = Counter(own)
     each = f"In the studies: {', '.join(f'{word} {times}' for word, times in counts.items())}."
     if number.value is None:
-        word = "not measured" if number.n == 0 else "undecided"
-        return Verdict(key, declared, word, f"no summary whether {declared}: {{{key}:reason}}. {each}")  # type: ignore[arg-type]
+        word: Word = "not measured" if number.n == 0 else "undecided"
+        return Verdict(key, declared, word, f"no summary whether {declared}: {{{key}:reason}}. {each}")
     if key == DIFFERENCE:
         verdict, text = equivalence_word(number)
     else:
@@ -201,8 +201,7 @@ def _verdict(key: str, numbers: Numbers, own: Sequence[str]) -> Verdict:
         if counts["explained"] and verdict in ("supported", "contradicted"):
             verdict = "explained"
             text += f", but in {counts['explained']} of {len(own)} studies not given every control"
-    unit = "points of English accuracy" if key == DIFFERENCE else "on average"
-    mean = f"{{{key}}} {unit}" if key == DIFFERENCE else f"r {{{key}}} {unit}"
+    mean = f"{{{key}}} points of English accuracy" if key == DIFFERENCE else f"r {{{key}}} on average"
     of = "" if number.n == len(own) else f" of {len(own)}"
     facts = f"{mean}, {{{key}:p_adjusted}} after Holm, {{{key}:n}}{of} studies"
     return Verdict(key, declared, verdict, f"{text} ({facts}). {each}")

@@ -28,10 +28,12 @@ SETTINGS = (
     "data.languages", "data.stage2_examples", "data.split", "stages.0.epochs", "stages.0.batch_size",
     "stages.0.optimizer.learning_rate", "stages.1.epochs", "measure.estimator",
 )  # fmt: skip
+ROWS = {  # as measured, else as asked for
+    "training rows": ("train_examples", "config.data.train_examples"),
+    "validation rows a language": ("validation_examples", "config.data.validation_examples"),
+    "rows of Tr(F)": ("fisher_trace_examples", "config.measure.trace_examples"),
+}
 MEASURED = {
-    "train_examples": "training rows",
-    "validation_examples": "validation rows a language",
-    "fisher_trace_examples": "rows of Tr(F)",
     "precision": "precision",
     "device": "device",
     "cpus": "CPUs a trial",
@@ -125,6 +127,8 @@ def _protocol(study: StudyTables) -> dict[str, str]:
     }
     for path in SETTINGS:
         shown[short_path(path)] = _values(trials, f"config.{path}")
+    for what, (counted, asked) in ROWS.items():
+        shown[what] = _values(trials, counted) or _values(trials, asked)
     measured = [*MEASURED, *(str(column) for column in trials if str(column).startswith("version."))]
     return shown | {MEASURED.get(column, column): _values(trials, column) for column in measured}
 

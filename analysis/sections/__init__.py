@@ -39,6 +39,6 @@ SECTIONS: dict[str, Section] = {
     "importance": importance.SECTION,
     "pareto": pareto.SECTION,
     "trials": trials.SECTION,
-    "compute": compute_total.SECTION,
     "methods": methods.SECTION,
+    "compute": compute_total.SECTION,
 }
