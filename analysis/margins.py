@@ -39,19 +39,25 @@ def equivalence(number: Number) -> Verdict:
             "H3", declared, "undecided", "the best Fisher penalty and the best consistency weight: {H3:reason}."
         )
     facts = "({H3} points of English accuracy, {H3:p_adjusted} after Holm, {H3:n} seeds)"
-    decided = number.p_adjusted is not None and number.p_adjusted < ALPHA
-    if decided and abs(number.value) < EQUIVALENCE_MARGIN:
-        word: Word = "supported"
-        text = "the best Fisher penalty does as well as the best consistency weight, to within one point"
-    elif decided:
-        word = "contradicted"
-        side = "worse" if number.value < 0 else "better"
-        text = f"the best Fisher penalty is {side} than the best consistency weight by more than one point"
-    else:
-        word = "undecided"
-        text = "whether the best Fisher penalty does as well as the best consistency weight stays open"
+    word, text = equivalence_word(number)
+    if word == "undecided":
         facts += "; about {H3:needed} seeds would decide" if number.needed else ""
     return Verdict("H3", declared, word, f"{text} {facts}.")
+
+
+def equivalence_word(number: Number) -> tuple[Word, str]:
+    """The word on a difference with a value and an adjusted p of its margin, and what it says in plain English."""
+    assert number.value is not None
+    decided = number.p_adjusted is not None and number.p_adjusted < ALPHA
+    if decided and abs(number.value) < EQUIVALENCE_MARGIN:
+        return "supported", "the best Fisher penalty does as well as the best consistency weight, to within one point"
+    if decided:
+        side = "worse" if number.value < 0 else "better"
+        return (
+            "contradicted",
+            f"the best Fisher penalty is {side} than the best consistency weight by more than one point",
+        )
+    return "undecided", "whether the best Fisher penalty does as well as the best consistency weight stays open"
 
 
 def ratio(number: Number) -> Verdict:

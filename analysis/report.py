@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from analysis import render, statements
 from analysis.association import NO_FAMILY
 from analysis.configurations import StudyTables, tables
-from analysis.document import Block, Figure, Missing, Paragraph
+from analysis.document import Block, Missing, Paragraph
 from analysis.export import table_files
 from analysis.headlines import EVERYTHING
 from analysis.margins import Verdict
 from analysis.numbers import Number, Numbers
-from analysis.pictures import LIBRARY, Drawing, static
-from analysis.publish import check_writable, publish
+from analysis.publication import Publication
 from analysis.sections import SECTIONS, account, regret
 from study.results import inside, load
 
@@ -104,34 +101,22 @@ def write_report(folder: str, out: str | None = None) -> Report:
         The sentences and the page's address.
     """
     target = inside(folder, "report") if out is None else out.rstrip("/")
-    with tempfile.TemporaryDirectory() as aside:
-        drawing = Drawing(Path(aside))
-        try:
-            study = tables(load(folder))
-            check_writable(target)
-            drawing.library()
-            found = compute(study)
-            document = compose(study, found)
-            drawn = [block for _, _, blocks in document.sections for block in blocks if isinstance(block, Figure)]
-            drawing.pictures({f.name: static(f.spec, f.rows, found.numbers.text(f.alternative)) for f in drawn})
-            files = {
-                "report.md": render.markdown(document, {f.name: f"figures/{f.name}.png" for f in drawn}).encode(),
-                "numbers.json": numbers_json(study, found, [f.name for f in drawn]),
+    study = tables(load(folder))
+    with Publication(target, "report") as publication:
+        found = compute(study)
+        document = compose(study, found)
+        page = publication.write(
+            document,
+            lambda figures: {
+                "numbers.json": numbers_json(study, found, figures),
                 **table_files(study.trials, study.curves),
-            }
-            drawing.wait()
-        finally:
-            drawing.stop()
-        for figure in drawn:
-            for ending in ("svg", "pdf", "png"):
-                files[f"figures/{figure.name}.{ending}"] = (Path(aside) / f"{figure.name}.{ending}").read_bytes()
-        files["report.html"] = render.page(document, (Path(aside) / LIBRARY).read_text(encoding="utf-8")).encode()
-        publish(target, files)
+            },
+        )
     sentences = found.sentences()
     advice = account.advice(found.results["account"], found.numbers)
     closing = regret.closing(found.results["regret"], found.numbers)
     told = [*sentences, *filter(None, (advice, closing and found.numbers.text(closing)))]
-    return Report(told, sentences[0], document.account, inside(target, "report.html"))
+    return Report(told, sentences[0], document.account, page)
 
 
 def compose(study: StudyTables, found: Findings) -> render.Document:

@@ -127,14 +127,31 @@ def survives(number: Number, control: Number) -> bool:
     return control.p_adjusted < ALPHA and control.value * number.value > 0
 
 
+def plainly(key: str, word: Word) -> str:
+    """What a word on a correlation says in plain English.
+
+    Args:
+        key: H1, H2 or H4.
+        word: The word, before any control was asked.
+
+    Returns:
+        The sentence, without its numbers.
+
+    Example:
+        >>> plainly("H1", "supported")
+        'flatter models were more accurate in English'
+    """
+    below, above, neither, stays_open = _FALLS[key]
+    return {"supported": below, "contradicted": above, "no association": neither, "undecided": stays_open}[word]
+
+
 def _correlation(key: str, numbers: Numbers) -> Verdict:
     number, declared = numbers[key], HYPOTHESES[key].text
     word = correlation_word(number)
-    below, above, neither, stays_open = _FALLS[key]
+    plain, stays_open = plainly(key, word), plainly(key, "undecided")
     if number.value is None:
         ending = f"({{{key}:n}} configurations counted)"
         return Verdict(key, declared, word, f"{stays_open}: {{{key}:reason}} {ending}.")
-    plain = {"supported": below, "contradicted": above, "no association": neither, "undecided": stays_open}[word]
     given, after = "", ""
     names = controls(key, numbers) if word in ("supported", "contradicted") else []
     failed = [name for name in names if not survives(number, numbers[name])]

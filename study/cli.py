@@ -15,6 +15,8 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from analysis.report import Report
+
 app = typer.Typer(
     name="fisher-study",
     help="Fine-tune a multilingual encoder under many regularisers, measure how curved each minimum is, "
@@ -42,6 +44,7 @@ Predictions = Annotated[
     bool, typer.Option("--save-predictions", help="Save the predictions, in predictions/ of the study's folder.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Only errors and the summary at the end.")]
+Study = Annotated[str, typer.Argument(metavar="NAME|FOLDER", help="Name of a study, or any study's folder.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the study.")]
 
 
@@ -50,6 +53,22 @@ def _console(quiet: bool = False) -> Console:
     from rich.console import Console
 
     return Console(width=None if sys.stdout.isatty() else 200, highlight=False, quiet=quiet)
+
+
+def _location(study: str, storage: str) -> str:
+    """The folder of a study that is given by its folder, or by its name in a storage."""
+    from study.records import study_folder
+    from study.storage import STUDY_FILE, open_store
+
+    is_folder = "/" in study or open_store(study).exists(STUDY_FILE)
+    return study if is_folder else study_folder(open_store(storage), study).location
+
+
+def _told(written: Report) -> None:
+    """Print what a page says, and where it is."""
+    for line in written.sentences:
+        typer.echo(line)
+    typer.echo(f"report: {written.page}")
 
 
 @contextmanager
@@ -238,34 +257,77 @@ def show(
 @app.command()
 def export(
     name: Name,
-    optuna: Annotated[str, typer.Option("--optuna", metavar="sqlite:///FILE", help="SQLite file to write to.")],
+    optuna: Annotated[
+        str | None, typer.Option("--optuna", metavar="sqlite:///FILE", help="SQLite file to write an Optuna study to.")
+    ] = None,
+    ro_crate: Annotated[
+        Path | None, typer.Option("--ro-crate", metavar="FILE.zip", help="File to write an RO-Crate to.")
+    ] = None,
     storage: Storage = "./studies",
 ) -> None:
-    """Write a study as an Optuna study, for optuna-dashboard."""
+    """Write a study as an Optuna study, for optuna-dashboard, or as an RO-Crate, for an archive."""
     from study.export import export_optuna
     from study.records import study_folder
+    from study.ro_crate import export_ro_crate
     from study.storage import open_store
+    from trainables.errors import InputError
 
-    url = export_optuna(study_folder(open_store(storage), name), optuna)
-    typer.echo(f"written; look at it with: {shlex.join(['optuna-dashboard', url])}")
+    if (optuna is None) == (ro_crate is None):
+        raise InputError("export takes one of --optuna sqlite:///FILE and --ro-crate FILE.zip")
+    folder = study_folder(open_store(storage), name)
+    if optuna is not None:
+        url = export_optuna(folder, optuna)
+        typer.echo(f"written; look at it with: {shlex.join(['optuna-dashboard', url])}")
+    elif ro_crate is not None:
+        typer.echo(f"written: {ro_crate}: {export_ro_crate(folder, ro_crate)}")
 
 
 @app.command()
 def report(
-    study: Annotated[str, typer.Argument(metavar="NAME|FOLDER", help="Name of a study, or any study's folder.")],
+    study: Study,
     out: Annotated[str | None, typer.Option(help="Folder to write to; default: report/ in the study's folder.")] = None,
     storage: Storage = "./studies",
 ) -> None:
     """Write the report of a study from its records, also while it runs."""
     from analysis.report import write_report
-    from study.records import study_folder
-    from study.storage import STUDY_FILE, open_store
 
-    is_folder = "/" in study or open_store(study).exists(STUDY_FILE)
-    written = write_report(study if is_folder else study_folder(open_store(storage), study).location, out)
-    for line in written.sentences:
-        typer.echo(line)
-    typer.echo(f"report: {written.page}")
+    _told(write_report(_location(study, storage), out))
+
+
+@app.command()
+def compare(
+    studies: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME|FOLDER...", help="Names of studies, or any studies' folders.")
+    ] = None,
+    out: Annotated[str | None, typer.Option(help="Folder to write to; default: comparison/ here.")] = None,
+    storage: Storage = "./studies",
+) -> None:
+    """Write one page of several studies: protocols side by side, and each hypothesis over all of them."""
+    from analysis.studies_page import write_comparison
+
+    _told(write_comparison([_location(study, storage) for study in studies or []], out))
+
+
+@app.command()
+def verify(
+    study: Study,
+    trials: Annotated[int, typer.Option(min=1, help="Trials to draw among the finished ones.")] = 2,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of that draw.")] = 0,
+    tolerance: Annotated[float, typer.Option(min=0.0, help="Largest relative difference that agrees.")] = 1e-6,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Where the model and the data lie here; repeatable."),
+    ] = None,
+    storage: Storage = "./studies",
+) -> None:
+    """Run drawn trials of a study again, and say which numbers are the same. Nothing is written."""
+    from study.plan import parse_settings
+    from study.storage import open_store
+    from study.verify import verify as run_again
+
+    folder = open_store(_location(study, storage))
+    agrees = run_again(folder, _console(), trials, seed, tolerance, parse_settings(set_ or []))
+    raise typer.Exit(0 if agrees else 1)
 
 
 @app.command()

@@ -18,6 +18,7 @@ FILES = sorted(path.relative_to(ROOT).as_posix() for package in OURS for path in
 ONLY_IN = {
     "ray": {*(file for file in FILES if file.startswith("study/sweep/")), "trainables/tune_trainable.py"},
     "altair": {"analysis/figures.py"},
+    "rocrate": {"study/ro_crate.py"},
     "optuna": {"study/optuna_search.py", "study/export.py"},
 }
 HEAVY = ("torch", "ray", "transformers")

@@ -4,6 +4,7 @@ from analysis.document import Section
 from analysis.sections import (
     account,
     associations,
+    compute_total,
     curves,
     dose_response,
     equation_one,
@@ -43,4 +44,5 @@ SECTIONS: dict[str, Section] = {
     "pareto": pareto.SECTION,
     "trials": trials.SECTION,
     "methods": methods.SECTION,
+    "compute": compute_total.SECTION,
 }

@@ -1,0 +1,116 @@
+"""Two paragraphs to paste into a paper: the methods in brief, and what the trials cost on which hardware."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.configurations import StudyTables
+from analysis.document import Block, Missing, Paragraph, Section
+from analysis.models import floats
+from analysis.numbers import Number, Numbers, count, plain
+from analysis.rows import short_path
+
+HOUR = 3600.0
+NAMED = ("torch", "transformers", "ray")
+
+
+@dataclass(frozen=True)
+class ComputeTotal:
+    """The paragraphs.
+
+    Attributes:
+        numbers: compute.hours and its like.
+        methods: The first paragraph, a template.
+        compute: The second.
+    """
+
+    numbers: dict[str, Number]
+    methods: str
+    compute: str
+
+
+def compute(tables: StudyTables) -> ComputeTotal | Missing:
+    """Sum the trials' seconds; the settings are those of all planned trials."""
+    trials = tables.trials
+    seconds, memory = floats(trials, "seconds"), floats(trials, "peak_memory_mib")
+    timed, known = seconds[np.isfinite(seconds)], memory[np.isfinite(memory)]
+    if not len(timed):
+        return Missing("no trial has ended with its time.")
+    numbers = {
+        "compute.hours": Number(
+            float(timed.sum()) / HOUR, "general", n=len(timed), unit="trial",
+            method="wall-clock hours of trials, all tries from their last checkpoint on; waiting not counted",
+        ),
+        "compute.trials": count(len(timed)),
+        "compute.mean": Number(float(timed.mean()) / 60, "general", n=len(timed), unit="trial", method="minutes"),
+        "compute.configurations": count(trials["label"].nunique()),
+        "compute.families": count(len(tables.families)),
+        "compute.seeds": count(trials["seed"].nunique()),
+    }  # fmt: skip
+    if len(known):
+        numbers["compute.memory"] = Number(float(known.max()) / 1024, "general", n=len(known), unit="trial")
+    return ComputeTotal(numbers, _methods(tables), _compute(trials, "compute.memory" in numbers))
+
+
+def _methods(tables: StudyTables) -> str:
+    trials = tables.trials
+
+    def of(path: str) -> str:
+        return plain(_values(trials, f"config.{path}", "several values of " + short_path(path)))
+
+    def rows(measured: str, path: str, absent: str = "all") -> str:
+        return plain(_values(trials, measured, "") or _values(trials, f"config.{path}", "several numbers of") or absent)
+
+    traced = rows("fisher_trace_examples", "measure.trace_examples")
+    text = (
+        f"We fine-tuned {of('model.name')} on {rows('train_examples', 'data.train_examples')} English rows of "
+        f"{of('data.name')} (epochs: {of('stages.0.epochs')}, batch size: {of('stages.0.batch_size')}, AdamW, learning "
+        f"rate: {of('stages.0.optimizer.learning_rate')}) in {{compute.configurations}} configurations of "
+        "{compute.families} families (" + plain(", ".join(tables.families)) + "), seeds a configuration: "
+        "{compute.seeds}. Accuracy was measured on "
+        f"{rows('validation_examples', 'data.validation_examples')} validation rows a language, and Tr(F), the trace "
+        f"of the Fisher information under the model's own labels, on {traced} English ones."
+    )  # fmt: skip
+    if any(f"stage2.{language}.gain" in trials for language in tables.languages):
+        text += (
+            f" A second stage went on with {of('data.stage2_examples')} rows of each target language "
+            f"({plain(', '.join(tables.languages))})."
+        )
+    return (
+        f"{text} The unit of every correlation is a configuration (mean over its seeds); correlations are partial, "
+        "given family, over models that reach {account.fit} of the reference's training accuracy, with two-sided p by "
+        "permutation within families, adjusted by Holm over H1 to H4."
+    )
+
+
+def _compute(trials: pd.DataFrame, memory: bool) -> str:
+    text = (
+        "Compute: {compute.trials} trials took {compute.hours} hours together ({compute.mean} minutes each on average)"
+        f" on {plain(_values(trials, 'device', 'several devices'))}"
+    )
+    for column, what in (("cpus", "CPUs a trial"), ("precision", "precision"), ("host", "machines")):
+        if found := _values(trials, column, ""):
+            text += f"; {what}: {plain(found)}"
+    text += "; at most {compute.memory} GiB of memory a trial" if memory else ""
+    versions = [f"{name} {found}" for name in NAMED if (found := _values(trials, f"version.{name}", ""))]
+    software = f" Software: {plain(', '.join(versions))}." if versions else ""
+    return f"{text}. Preliminary runs and reports are not counted.{software}"
+
+
+def _values(trials: pd.DataFrame, column: str, many: str) -> str:
+    """The distinct values of a column, the most frequent first; more than three are ``many`` where that is given."""
+    if column not in trials:
+        return ""
+    found = trials[column].dropna().map(lambda v: f"{v:,.6g}" if isinstance(v, int | float) else str(v)).value_counts()
+    return many if many and len(found) > 3 else " or ".join(found.index)
+
+
+def draw(result: ComputeTotal, numbers: Numbers) -> list[Block]:
+    """The paragraphs."""
+    return [Paragraph(result.methods), Paragraph(result.compute)]
+
+
+SECTION = Section("Methods paragraph and compute", compute, draw)

@@ -1,0 +1,228 @@
+"""Several studies beside each other: their hypotheses, and what they say of each together."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+from scipy.special import stdtrit
+
+from analysis.association import CRITICAL
+from analysis.configurations import StudyTables, tables
+from analysis.declared import HYPOTHESES
+from analysis.margins import EQUIVALENCE_MARGIN, Verdict, Word, equivalence_word
+from analysis.meta_analysis import LEAST, Summary, summarise
+from analysis.numbers import Number, Numbers, Style, plain
+from analysis.permutation import holm
+from analysis.report import Findings, compute
+from analysis.statements import correlation_word, plainly
+from study.results import load
+from trainables.errors import InputError
+
+COMPARED = ("H1", "H2", "H3", "H4")
+DIFFERENCE = "H3"  # the only one that is a difference of accuracies and no correlation
+LITTLE, MODERATE, HIGH = 0.25, 0.5, 0.75  # I^2, Higgins, Thompson, Deeks and Altman (2003)
+FEW = 5  # studies below which tau and I^2 are themselves hardly known
+METHOD = "random effects over studies: tau by Paule and Mandel, interval by Hartung and Knapp"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Everything computed, before anything is drawn.
+
+    Attributes:
+        names: Of the studies, all different.
+        studies: Their tables.
+        found: What the report of each finds.
+        numbers: ``H1.in.NAME`` of each study; ``H1``, ``H1.tau``, ``H1.i2`` and ``H1.prediction`` of the summary.
+        verdicts: The summaries, H1 to H4.
+        words: Hypothesis and study to the study's own word.
+        notes: What makes studies less than independent, one sentence each.
+    """
+
+    names: list[str]
+    studies: list[StudyTables]
+    found: list[Findings]
+    numbers: Numbers
+    verdicts: list[Verdict]
+    words: dict[tuple[str, str], str]
+    notes: list[str]
+
+
+def compare(folders: Sequence[str]) -> Compared:
+    """Read studies and summarise their hypotheses.
+
+    Args:
+        folders: Their folders: local paths or URIs.
+
+    Returns:
+        All numbers.
+
+    Raises:
+        InputError: One cannot be read, or two are the same study.
+    """
+    studies = [tables(load(folder)) for folder in folders]
+    _refuse_twice(folders, studies)
+    names = _names(studies)
+    found = [compute(study) for study in studies]
+    numbers: dict[str, Number] = {}
+    words: dict[tuple[str, str], str] = {}
+    for name, finding in zip(names, found, strict=True):
+        for verdict in finding.verdicts:
+            if verdict.hypothesis in COMPARED:
+                words[verdict.hypothesis, name] = verdict.word
+                if verdict.hypothesis in finding.numbers:
+                    numbers[study_id(verdict.hypothesis, name)] = finding.numbers[verdict.hypothesis]
+    for key in COMPARED:
+        numbers |= _summary(key, [numbers[i] for name in names if (i := study_id(key, name)) in numbers])
+    adjusted = holm({key: numbers[key].p for key in COMPARED if key in numbers})
+    every = Numbers(numbers).adjusted(adjusted)
+    own = {key: [words[key, name] for name in names] for key in COMPARED}
+    verdicts = [_verdict(key, every, own[key]) for key in COMPARED]
+    return Compared(names, studies, found, every, verdicts, words, _shared(names, studies))
+
+
+def study_id(key: str, name: str) -> str:
+    """The id of a hypothesis' number in one study."""
+    return f"{key}.in.{name}"
+
+
+def _refuse_twice(folders: Sequence[str], studies: Sequence[StudyTables]) -> None:
+    """Two folders with one plan are one study, or a repetition of it, which a summary would count as two."""
+    plans = [frozenset(study.trials["trial_id"]) for study in studies]
+    for one, other in combinations(range(len(folders)), 2):
+        if plans[one] == plans[other]:
+            raise InputError(
+                f"{folders[one]} and {folders[other]} planned the same trials: name a study once (fisher-study verify "
+                f"says whether a repetition has the same numbers)"
+            )
+
+
+def _names(studies: Sequence[StudyTables]) -> list[str]:
+    times = Counter(study.name for study in studies)
+    seen: Counter[str] = Counter()
+    names = []
+    for study in studies:
+        seen[study.name] += 1
+        names.append(study.name if times[study.name] == 1 else f"{study.name}.{seen[study.name]}")
+    return names
+
+
+def _shared(names: Sequence[str], studies: Sequence[StudyTables]) -> list[str]:
+    """A summary takes studies for independent; the same rows under another model, or the same trials, are not."""
+    notes = []
+    for (name, one), (other, two) in combinations(zip(names, studies, strict=True), 2):
+        pair = plain(f"{name} and {other}")
+        if common := len(set(one.models["trial_id"]) & set(two.models["trial_id"])):
+            notes.append(f"{pair} share {common} models, which the summaries count twice.")
+        rows = [set(study.study["fingerprints"]["data"].values()) for study in (one, two)]
+        if rows[0] & rows[1]:
+            notes.append(f"{pair} have the same rows of data, so they are not independent.")
+    return notes
+
+
+def error_of(key: str, number: Number) -> float | None:
+    """The standard error of a study's estimate, from its 95 % interval.
+
+    Args:
+        key: H1 to H4.
+        number: The estimate: a correlation, whose interval is 1.96 errors of Fisher's z, or for H3 a mean difference,
+            whose interval is that of t over its n seeds.
+
+    Returns:
+        The error (of z, or in accuracy); None where there is no estimate with an interval, or one without width.
+    """
+    if number.value is None or number.low is None or number.high is None or number.low >= number.high:
+        return None
+    if key == DIFFERENCE:
+        assert number.n is not None
+        return (number.high - number.low) / (2 * float(stdtrit(number.n - 1, 0.975)))
+    return (math.atanh(number.high) - math.atanh(number.low)) / (2 * CRITICAL)
+
+
+def _summary(key: str, estimates: Sequence[Number]) -> dict[str, Number]:
+    usable = [(number, error) for number in estimates if (error := error_of(key, number)) is not None]
+    style: Style = "points" if key == DIFFERENCE else "correlation"
+    known = len(usable)
+    if known < LEAST:
+        have = "no study has" if known == 0 else "only one study has"
+        reason = f"{have} an estimate with an interval, and a summary takes {LEAST}"
+        return {key: Number(None, style, n=known, unit="study", method=METHOD, reason=reason)}
+    values = [number.value or 0.0 for number, _ in usable]
+    found = summarise([_forth(key, value) for value in values], [error for _, error in usable])
+    low, value, high = (_back(key, end) for end in (found.low, found.mean, found.high))
+    whole = Number(value, style, low, high, 0.95, _p(key, found), None, known, None, "study", METHOD)
+    more = {
+        key: whole,
+        f"{key}.tau": Number(
+            found.tau, "points" if key == DIFFERENCE else "ratio", n=known, unit="study",
+            method="standard deviation of the true effects, " + ("accuracy" if key == DIFFERENCE else "of Fisher's z"),
+        ),
+        f"{key}.i2": Number(found.i2, "percent", n=known, unit="study", method="I^2 from Cochran's Q"),
+    }  # fmt: skip
+    if found.predicted is not None:
+        low, high = (_back(key, end) for end in found.predicted)
+        method = "95 % prediction interval of a further study, t with k - 2 degrees"
+        more[f"{key}.prediction"] = replace(whole, low=low, high=high, p=None, method=method)
+    return more
+
+
+def _forth(key: str, value: float) -> float:
+    return value if key == DIFFERENCE else math.atanh(value)
+
+
+def _back(key: str, value: float) -> float:
+    return value if key == DIFFERENCE else math.tanh(value)
+
+
+def _p(key: str, found: Summary) -> float:
+    """Of no correlation, two-sided; for H3 of the margin, by two one-sided tests as in the report."""
+    if key == DIFFERENCE:
+        return found.p(EQUIVALENCE_MARGIN - abs(found.mean))
+    return 2 * found.p(found.mean)
+
+
+def _verdict(key: str, numbers: Numbers, own: Sequence[str]) -> Verdict:
+    """The word by the report's rules; a summary has no controls of its own and takes the studies' doubts over."""
+    number, declared = numbers[key], HYPOTHESES[key].text
+    counts = Counter(own)
+    each = f"In the studies: {', '.join(f'{word} {times}' for word, times in counts.items())}."
+    if number.value is None:
+        word: Word = "not measured" if number.n == 0 else "undecided"
+        return Verdict(key, declared, word, f"no summary whether {declared}: {{{key}:reason}}. {each}")
+    if key == DIFFERENCE:
+        verdict, text = equivalence_word(number)
+    else:
+        verdict = correlation_word(number)
+        text = plainly(key, verdict)
+        if counts["explained"] and verdict in ("supported", "contradicted"):
+            verdict = "explained"
+            text += f", but in {counts['explained']} of {len(own)} studies not given every control"
+    mean = f"{{{key}}} points of English accuracy" if key == DIFFERENCE else f"r {{{key}}} on average"
+    of = "" if number.n == len(own) else f" of {len(own)}"
+    facts = f"{mean}, {{{key}:p_adjusted}} after Holm, {{{key}:n}}{of} studies"
+    return Verdict(key, declared, verdict, f"{text} ({facts}). {each}")
+
+
+def heterogeneity(key: str, numbers: Numbers) -> str:
+    """How far the studies differ, in words.
+
+    Args:
+        key: H1 to H4, with a summary.
+        numbers: Its numbers.
+
+    Returns:
+        The template.
+    """
+    i2, studies = numbers[f"{key}.i2"].value or 0.0, numbers[key].n or 0
+    words = ((LITTLE, "hardly"), (MODERATE, "a little"), (HIGH, "clearly"), (math.inf, "much"))
+    how = next(word for bound, word in words if i2 < bound)
+    scale = "points" if key == DIFFERENCE else "on Fisher's z"
+    text = f"The studies differ {how} more than by chance (I² {{{key}.i2}}, tau {{{key}.tau}} {scale})"
+    text += f", which {studies} studies can hardly tell. " if studies < FEW else ". "
+    if f"{key}.prediction" in numbers:
+        return text + f"A further study is expected within {{{key}.prediction:interval}} (95 % prediction interval)."
+    return text + "A prediction interval takes three studies."

@@ -1,0 +1,130 @@
+"""Several studies in one page: the golden one beside copies with other trials and other numbers."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from analysis.numbers import Number
+from analysis.studies import compare, error_of, study_id
+from analysis.studies_page import write_comparison
+from tests.analysis.synthetic import write_study
+from tests.golden.__main__ import STUDY
+from trainables.errors import InputError
+
+
+def copy(folder: Path, turn: float = 1.0, **changes: object) -> str:
+    """A study with the golden one's records under other ids, ln Tr(F) turned about its mean, other fields changed."""
+    study = json.loads((STUDY / "study.json").read_text(encoding="utf-8")) | {"study": folder.name}
+    study |= changes
+    (folder / "trials").mkdir(parents=True)
+    logs = []
+    for row in study["plan"]:
+        record = json.loads((STUDY / "trials" / f"{row['trial_id']}.json").read_text(encoding="utf-8"))
+        logs.append(math.log(record["measurements"]["fisher_trace"]))
+    middle = sum(logs) / len(logs)
+    for row, log in zip(study["plan"], logs, strict=True):
+        record = json.loads((STUDY / "trials" / f"{row['trial_id']}.json").read_text(encoding="utf-8"))
+        row["trial_id"] = record["trial_id"] = f"{row['trial_id'][::-1]}-{folder.name}"
+        record["study"] = folder.name
+        record["measurements"]["fisher_trace"] = math.exp(middle + turn * (log - middle))
+        (folder / "trials" / f"{row['trial_id']}.json").write_text(json.dumps(record))
+    (folder / "study.json").write_text(json.dumps(study))
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("compare")
+    others = [
+        copy(folder / "same"),
+        copy(folder / "turned", turn=-1.0, fingerprints={"models": {}, "data": {"d": "x"}}),
+    ]
+    out = folder / "out"
+    report = write_comparison([str(STUDY), *others], str(out))
+    assert report.page == str(out / "comparison.html")
+    assert report.answer.startswith("H1 undecided: Whether flatter models are more accurate in English stays open (r ")
+    return out
+
+
+def test_page_and_figures_are_written(page: Path) -> None:
+    written = {path.relative_to(page).as_posix() for path in page.rglob("*") if path.is_file()}
+    drawn = {f"figures/forest-{key}.{ending}" for key in ("H1", "H4") for ending in ("png", "svg", "pdf")}
+    assert written == {"comparison.html", "comparison.md", "numbers.json", *drawn}
+    text = (page / "comparison.md").read_text(encoding="utf-8")
+    assert text.startswith("# Comparison of quick, same, turned\n\n**Whether flatter models")
+    assert "What differs between the studies." in text
+    assert "quick: 24 trials planned: 24 complete." in text
+    assert "The studies differ " in text
+    assert "quick and same have the same rows of data, so they are not independent." in text
+    assert "quick and turned have" not in text
+
+
+def test_the_summary_is_over_the_reports_headlines(page: Path) -> None:
+    numbers = json.loads((page / "numbers.json").read_text(encoding="utf-8"))
+    golden = json.loads((STUDY.parent / "numbers.json").read_text(encoding="utf-8"))["numbers"]
+    found = numbers["numbers"]
+    assert found["H1.in.quick"]["value"] == pytest.approx(golden["H1"]["value"])
+    assert found["H1.in.same"]["value"] == pytest.approx(found["H1.in.quick"]["value"])
+    assert found["H1.in.turned"]["value"] == pytest.approx(-found["H1.in.quick"]["value"])
+    assert found["H1"]["n"] == 3
+    # Three estimates of one variance: the mean of z is that of the three.
+    expected = math.tanh(math.atanh(found["H1.in.quick"]["value"]) / 3)
+    assert found["H1"]["value"] == pytest.approx(expected, abs=1e-6)
+    assert found["H1.prediction"]["low"] < found["H1"]["low"] < found["H1"]["high"] < found["H1.prediction"]["high"]
+    assert set(numbers["hypotheses"]["H1"]["studies"]) == {"quick", "same", "turned"}
+    assert [study["name"] for study in numbers["studies"]] == ["quick", "same", "turned"]
+
+
+def test_one_estimate_is_no_summary() -> None:
+    found = compare([str(STUDY)])
+    assert found.numbers["H1"].value is None
+    assert found.verdicts[0].word == "undecided"
+    text = found.numbers.text(found.verdicts[0].template)
+    assert "only one study has an estimate with an interval, and a summary takes 2" in text
+    assert "H1.tau" not in found.numbers
+
+
+def test_a_summary_is_no_clearer_than_the_studies_controls(tmp_path: Path) -> None:
+    plain = {"kl": 6, "fpen": 6, "l2": 6}
+    studies = []
+    for number in range(6):
+        folder = write_study(tmp_path / f"s{number}", {"baseline": 1, **plain}, r=-0.95, random_seed=number)
+        for path in [folder / "study.json", *sorted((folder / "trials").iterdir())]:
+            text = path.read_text().replace('"t0', f'"s{number}-0')
+            path.unlink()
+            path.with_name(path.name.replace("t0", f"s{number}-0")).write_text(text)
+        studies.append(str(folder))
+    found = compare(studies)
+    words = [found.words["H1", name] for name in found.names]
+    assert found.numbers["H1"].p_adjusted is not None
+    assert found.numbers["H1"].p_adjusted < 0.05
+    assert found.verdicts[0].word == ("explained" if "explained" in words else "supported")
+    assert found.numbers["H3"].style == "points"
+    assert found.numbers["H3"].n == sum(found.numbers[study_id("H3", n)].value is not None for n in found.names)
+
+
+def test_the_error_comes_from_the_interval() -> None:
+    z, error = math.atanh(-0.5), 0.3
+    ends = math.tanh(z - 1.959964 * error), math.tanh(z + 1.959964 * error)
+    assert error_of("H1", Number(-0.5, "correlation", *ends)) == pytest.approx(error, rel=1e-5)
+    assert error_of("H3", Number(0.0, "points", -0.043026527, 0.043026527, n=3)) == pytest.approx(0.01)  # t(2) 4.3027
+    assert error_of("H1", Number(1.0, "correlation", 1.0, 1.0)) is None
+    assert error_of("H1", Number(0.4, "correlation")) is None
+
+
+def test_studies_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    assert compare([str(STUDY), copy(tmp_path / "quick")]).names == ["quick.1", "quick.2"]
+
+
+def test_wrong_input_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="compare takes the names or folders of studies"):
+        write_comparison([])
+    with pytest.raises(InputError, match="planned the same trials: name a study once"):
+        compare([str(STUDY), f"{STUDY}/"])
+    with pytest.raises(InputError, match="is no study: it has no study.json"):
+        write_comparison([str(STUDY), str(tmp_path)], str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
