@@ -155,9 +155,7 @@ def test_weights_of_an_arm_are_one_way_and_zero_is_another(tiny_config, monkeypa
 
 
 def test_rates_of_dropout_are_one_way_and_are_not_measured_apart(tiny_config, monkeypatch):
-    steps, measured = [], []
-    objective, predict = rehearsal.objective, rehearsal.predict
-    monkeypatch.setattr(rehearsal, "objective", lambda step, stage: steps.append(stage) or objective(step, stage))
+    steps, measured, predict = tried(monkeypatch), [], rehearsal.predict
     monkeypatch.setattr(rehearsal, "predict", lambda *args, **kw: measured.append(args) or predict(*args, **kw))
     check(*(with_values(tiny_config, {"model.dropout.hidden": rate}) for rate in (0.0, 0.1, 0.2)))
     # Both stages, without a rate and with one; stage 0 of the tiny configuration has no term.
