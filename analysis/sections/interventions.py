@@ -16,6 +16,7 @@ from analysis.population import BASELINE
 
 MEASURED: dict[str, tuple[str, Style, str]] = {
     "trace": ("ln_trace", "general", "ln Tr(F)"),
+    "train_trace": ("ln_trace.train", "general", "ln Tr(F) of training rows"),
     "accuracy": ("accuracy.en", "points", "English accuracy (points)"),
     "zero_shot": ("zero_shot", "points", "zero-shot accuracy (points)"),
     "nll": ("train_nll", "general", "training NLL"),
@@ -28,7 +29,7 @@ class Interventions:
     """Differences to the baseline.
 
     Attributes:
-        numbers: intervention.ARM.WHAT for trace, accuracy, zero_shot and nll, and .configurations.
+        numbers: intervention.ARM.WHAT for each of MEASURED that was, and .configurations.
         arms: The arms, without the baseline.
         measured: Which of them were measured.
     """
@@ -47,39 +48,38 @@ def compute(tables: StudyTables) -> Interventions | Missing:
     if "transfer_gap" in models:
         models = models.assign(zero_shot=models["accuracy.en"] - models["transfer_gap"])
     measured = [name for name, (column, _, _) in MEASURED.items() if column in models and models[column].notna().all()]
+    baselines = {name: _by_seed(models, BASELINE, MEASURED[name][0]) for name in measured}
     numbers: dict[str, Number] = {}
     for arm in arms:
-        for name in measured:
+        for name, baseline in baselines.items():
             column, style, _ = MEASURED[name]
-            pivot = models.pivot_table(column, ["family", "configuration"], "seed")
-            numbers[f"intervention.{arm}.{name}"] = difference(pivot, arm, style)
-        numbers[f"intervention.{arm}.configurations"] = count(len(_complete(pivot, arm)))
+            kept = _by_seed(models, arm, column).reindex(columns=baseline.columns).dropna()
+            numbers[f"intervention.{arm}.{name}"] = difference(kept, baseline, style)
+        numbers[f"intervention.{arm}.configurations"] = count(len(kept))
     return Interventions(numbers, arms, measured)
 
 
-def _complete(pivot: pd.DataFrame, arm: str) -> pd.DataFrame:
-    """The configurations of an arm that fitted with every seed of the baseline."""
-    seeds = list(pivot.loc[[BASELINE]].dropna(axis="columns").columns)
-    return pivot.loc[pivot.index.get_level_values("family") == arm][seeds].dropna()
+def _by_seed(models: pd.DataFrame, family: str, column: str) -> pd.DataFrame:
+    """A measurement of fitted models by configuration (rows) and seed (columns)."""
+    return models.loc[models["family"] == family].pivot_table(column, "configuration", "seed")
 
 
-def difference(pivot: pd.DataFrame, arm: str, style: Style) -> Number:
+def difference(arm: pd.DataFrame, baseline: pd.DataFrame, style: Style) -> Number:
     """An arm minus the baseline, over seeds.
 
     Args:
-        pivot: A measurement of fitted models, by family and configuration (rows) and seed (columns).
-        arm: The arm.
+        arm: A measurement of the arm's configurations (rows) with each seed of the baseline (columns).
+        baseline: The same of the baseline.
         style: How the difference is written.
 
     Returns:
         The mean over seeds of the arm's mean over configurations minus the baseline at that seed, with a t interval.
     """
-    arms = _complete(pivot, arm)
     method = "mean over the arm's configurations minus the baseline at the same seed; t interval over seeds"
-    if arms.empty:
+    if arm.empty:
         reason = "no configuration fitted with every seed of the baseline"
         return Number(None, style, n=0, unit="seed", method=method, reason=reason)
-    found = (arms.mean() - pivot.loc[[BASELINE]][list(arms.columns)].mean()).to_numpy(dtype=np.float64)
+    found = (arm.mean() - baseline.mean()).to_numpy(dtype=np.float64)
     mean, n = float(found.mean()), len(found)
     if n < 2:
         return Number(mean, style, n=n, unit="seed", method=method)
@@ -96,16 +96,16 @@ def _sign(number: Number) -> int:
 
 def draw(result: Interventions, numbers: Numbers) -> list[Block]:
     """A sentence on how to read it, and a row an arm."""
-
-    def cell(key: str) -> str:
-        return f"{{{key}}}" if numbers[key].value is not None else f"{{{key}:reason}}"
-
     rows = []
     for arm in result.arms:
         keys = [f"intervention.{arm}.{name}" for name in result.measured]
         trace, accuracy = (_sign(numbers[f"intervention.{arm}.{name}"]) for name in ("trace", "accuracy"))
         known = [f"{{intervention.{arm}.configurations}}", f"{{{keys[0]}:n}}"]
-        rows.append([arm, *known, *map(cell, keys), DIRECTIONS[trace * accuracy]])
+        if numbers[keys[0]].value is None:
+            changes = [f"{{{keys[0]}:reason}}", *[""] * (len(keys) - 1)]
+        else:
+            changes = [f"{{{key}}}" for key in keys]
+        rows.append([arm, *known, *changes, DIRECTIONS[trace * accuracy]])
     text = (
         "If flatness causes generalisation, an arm that sharpens at equal fit loses accuracy and an arm that flattens "
         "gains some: the changes of ln Tr(F) and of English accuracy are then opposite. An arm that moves one of them "

@@ -490,6 +490,7 @@ def test_arms_against_the_baseline_are_paired_by_seed_over_what_fitted(tmp_path:
     found, text = report(found_tables)
     models = found_tables.models.assign(zero=found_tables.models[[f"accuracy.{x}" for x in LANGUAGES]].mean(axis=1))
     columns = {"trace": "ln_trace", "accuracy": "accuracy.en", "zero_shot": "zero", "nll": "train_nll"}
+    columns["train_trace"] = "ln_trace.train"
     for arm, left_out in (("kl", "kl=0.05"), ("l2", "")):
         for name, column in columns.items():
             differences = []
