@@ -42,7 +42,7 @@ def compute(tables: StudyTables) -> ComputeTotal | Missing:
     numbers = {
         "compute.hours": Number(
             float(timed.sum()) / HOUR, "general", n=len(timed), unit="trial",
-            method="wall-clock hours of trials, all tries from their last checkpoint on; waiting not counted",
+            method="wall-clock hours of trials, interrupted ones from checkpoint to checkpoint; waiting not counted",
         ),
         "compute.trials": count(len(timed)),
         "compute.mean": Number(float(timed.mean()) / 60, "general", n=len(timed), unit="trial", method="minutes"),

@@ -1,0 +1,33 @@
+"""The paragraphs to paste into a paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from analysis.configurations import tables
+from analysis.numbers import Number, Numbers
+from analysis.sections.compute_total import SECTION
+from study.results import load
+from tests.analysis.synthetic import write_study
+
+
+def test_the_compute_total_is_the_sum_of_the_trials_seconds(tmp_path: Path) -> None:
+    study = tables(load(str(write_study(tmp_path / "demo", {"baseline": 1, "kl": 3}, seeds=2))))
+    seconds = study.trials["seconds"]
+    found = SECTION.compute(study)
+    assert found.numbers["compute.hours"].value == pytest.approx(sum(seconds) / 3600)
+    assert found.numbers["compute.mean"].value == pytest.approx(sum(seconds) / len(seconds) / 60)
+    assert found.numbers["compute.trials"].value == len(seconds) == 8
+    numbers = Numbers({**found.numbers, "account.fit": Number(0.95, "share")})
+    methods, cost = (numbers.text(block.text) for block in SECTION.draw(found, numbers))
+    assert "We fine-tuned mini on " in methods
+    assert "4 configurations of 2 families (baseline, kl), seeds a configuration: 2." in methods
+    assert "A second stage went on with 200 rows of each target language (de, es, zh)." in methods
+    assert cost.startswith("Compute: 8 trials took ")
+
+
+def test_without_a_timed_trial_there_is_no_compute_total(tmp_path: Path) -> None:
+    folder = write_study(tmp_path / "demo", {"baseline": 1}, seeds=1, edit=lambda records: [])
+    assert SECTION.compute(tables(load(str(folder)))).reason == "no trial has ended with its time."
