@@ -269,7 +269,7 @@ def identify(config: TrialConfig, model: str, data: str, drawn: Mapping[str, Any
     """
     content = identity(config)
     content["model"] |= {"name": model, "revision": None}
-    content["data"]["source"] = data
+    content["data"] |= {"source": data, "name": config.data.name.rpartition(":")[2]}
     for stage in content["stages"]:
         for view in (stage["noise"], (stage["consistency"] or {}).get("view")):
             if view is not None:

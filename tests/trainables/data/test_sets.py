@@ -178,9 +178,7 @@ def test_a_set_arrives_from_a_hub_that_answers(answers, monkeypatch, tmp_path):
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
         assert load(**HUB).fingerprint == expected
         assert sorted(name.split("-")[0] for name, _ in held.served) == ["de/validation", "en/train", "en/validation"]
-        with pytest.raises(
-            InputError, match=r"answers has no file fi/validation-\*.parquet, so no dev split in fi; set"
-        ):
+        with pytest.raises(InputError, match=r"answers has no file fi/validation-\*.parquet, so no dev split in fi"):
             load(languages=("fi",), **HUB)
     hub._reachable.cache_clear()
 
