@@ -35,7 +35,7 @@ from trainables.assets import Assets
 from trainables.augmentations.token_views import TokenViews
 from trainables.augmentations.view import VIEWS, ViewConfig
 from trainables.config import DropoutConfig, ModelConfig, PenaltiesConfig, TrialConfig
-from trainables.data.sources import TASKS
+from trainables.data.registry import find_set
 from trainables.data.tsv import read_tsv
 from trainables.dotted_paths import with_values
 from trainables.examples import Examples
@@ -178,9 +178,9 @@ def vocabularies() -> dict[str, TokenizerFiles]:
 def sampling_speed(files: TokenizerFiles, rounds: int) -> dict[str, float]:
     """Words a second of the sampler, row by row, at the default strength."""
     if E5.is_dir():
-        rows = read_tsv(SHARED / "data" / "xnli" / "dev-en.tsv", TASKS["xnli"])
+        rows = read_tsv(SHARED / "data" / "xnli" / "dev-en.tsv", find_set("xnli"))
     else:
-        task = TASKS["inference"]
+        task = find_set("inference")
         rows = read_tsv(task.bundled / "train-en.tsv", task)  # type: ignore[operator]
     encoder = Encoder(files, 128)
     texts = [encoder.words(text) for text in (*rows.first, *(rows.second or []))]

@@ -141,6 +141,9 @@ def absolute_folders(config: TrialConfig) -> TrialConfig:
     names = {"model.name": config.model.name, "data.source": config.data.source}
     folders = {path: Path(name).expanduser() for path, name in names.items() if name not in RESERVED}
     found = {path: str(folder.resolve()) for path, folder in folders.items() if folder.is_dir()}
+    if ":" in config.data.name:
+        file, _, member = config.data.name.rpartition(":")
+        found["data.name"] = f"{Path(file).expanduser().resolve()}:{member}"
     for path, text in flatten(config).items():
         if path.endswith(".files") and text is not None and text not in RESERVED:
             files = {language: Path(file).expanduser() for language, file in language_files(text).items()}
@@ -266,7 +269,7 @@ def identify(config: TrialConfig, model: str, data: str, drawn: Mapping[str, Any
     """
     content = identity(config)
     content["model"] |= {"name": model, "revision": None}
-    content["data"]["source"] = data
+    content["data"] |= {"source": data, "name": config.data.name.rpartition(":")[2]}
     for stage in content["stages"]:
         for view in (stage["noise"], (stage["consistency"] or {}).get("view")):
             if view is not None:

@@ -6,13 +6,14 @@ nothing of studies, arms or search spaces.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from trainables.augmentations.view import ViewConfig, noise
-from trainables.data.xnli import INFERENCE_LABELS
+from trainables.data.registry import NAMES, check_name, find_set
 from trainables.models.lora import LoraConfig
 from trainables.regularizers.consistency import ConsistencyConfig
 from trainables.regularizers.fisher_penalty import FisherPenaltyConfig
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from trainables.step import Step
 
 ENGLISH = "en"
-NAMED_LABELS = {"xnli": INFERENCE_LABELS, "inference": INFERENCE_LABELS}
+_PATTERN = re.compile(r"(?=.*\{split\})(?=.*\{language\})(?!/)([^{}]|\{split\}|\{language\})+")
 
 
 class DropoutConfig(Frozen):
@@ -55,8 +56,9 @@ class ModelConfig(Frozen):
 class DataConfig(Frozen):
     """Which examples a trial sees. Drawn by ``seed``, which all trials of a study share."""
 
-    name: Literal["xnli", "pawsx", "sib200", "inference", "paraphrase", "custom"] = Field(
-        "xnli", description='the task; "custom" is one of your own, one or two sentences and a label a line'
+    name: Annotated[str, AfterValidator(check_name)] = Field(
+        "xnli",
+        description='the data set; "custom" is any other, FILE.py:NAME one that a file of your own describes',
     )
     source: str = Field(
         "hub",
@@ -65,8 +67,8 @@ class DataConfig(Frozen):
     )
     labels: tuple[Label, ...] = Field(
         (),
-        description="labels of a custom task; none: the training file's, sorted. A file may number them, and "
-        "for xnli and inference this is then their order",
+        description="labels of a custom task; none: those that the training file declares or has, sorted. A file may "
+        "number them, and for xnli and inference this is then their order",
     )
     languages: tuple[Language, ...] = Field(("de", "es", "zh"), description="target languages, English excluded")
     train_examples: Count | None = Field(20_000, description="English training examples; null takes all")
@@ -85,6 +87,20 @@ class DataConfig(Frozen):
     stage2_languages: tuple[Language, ...] | None = later(
         None, description="languages of the second stage, among data.languages; null takes all of them"
     )
+    stage2_source: Literal["validation", "train"] = later(
+        "validation",
+        description="where the second stage's rows are drawn: validation files, or the languages' own training files",
+    )
+    stage2_twins: bool = later(
+        False, description="with stage2_source=train: also rows whose English original trained the English stage"
+    )
+    repository: str | None = later(None, description="for custom from the hub: its id, OWNER/NAME")
+    files: str | None = later(
+        None, description='for custom from the hub: its files, such as "{language}/{split}-*.parquet"'
+    )
+    columns: tuple[Label, ...] = later(
+        (), description="for custom from the hub: names of the columns of one or two sentences, and of the label"
+    )
     test: bool = later(False, description="also score the test files at the end of each stage; no choice looks at them")
 
     @property
@@ -101,24 +117,43 @@ class DataConfig(Frozen):
         return self
 
     @model_validator(mode="after")
-    def _a_custom_task_is_a_folder_and_names_its_labels(self) -> DataConfig:
+    def _a_custom_task_says_where_it_is(self) -> DataConfig:
+        custom, on_hub = self.name == "custom", self.name == "custom" and self.source == "hub"
+        place = {"data.repository": self.repository, "data.files": self.files, "data.columns": self.columns}
+        wrong = [name for name, value in place.items() if bool(value) != on_hub]
+        if custom and (self.source == "bundled" or (on_hub and wrong)):
+            raise ValueError(
+                "data.name=custom needs a folder of {train,dev}-LANG.tsv files as data.source, or data.source=hub with "
+                f"{', '.join(place)}; got {self.source!r}" + (f" without {', '.join(wrong)}" if on_hub else "")
+            )
+        if wrong:
+            raise ValueError(f"{wrong[0]} is for data.name=custom with data.source=hub")
+        if on_hub and (len(set(self.columns)) != len(self.columns) or len(self.columns) not in (2, 3)):
+            raise ValueError(f"data.columns takes one or two columns and the label's, got {','.join(self.columns)}")
+        if on_hub and (".." in str(self.files) or not _PATTERN.fullmatch(str(self.files))):
+            raise ValueError(f"data.files takes a pattern with {{language}} and {{split}}, got {self.files!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _labels_are_those_of_a_custom_task(self) -> DataConfig:
         if self.name != "custom":
             self._refuse_other_labels()
-            return self
-        if self.source in ("hub", "bundled"):
-            raise ValueError(
-                f"data.name=custom needs a folder of {{train,dev}}-LANG.tsv files as data.source, got {self.source!r}"
-            )
-        if self.labels and (len(self.labels) < 2 or len(set(self.labels)) != len(self.labels)):
+        elif self.labels and (len(self.labels) < 2 or len(set(self.labels)) != len(self.labels)):
             raise ValueError(f"data.labels takes two or more distinct labels, got {','.join(self.labels)}")
         return self
 
     def _refuse_other_labels(self) -> None:
         """The labels of a known task are fixed; what may be said is in which order a file numbers them."""
-        own = NAMED_LABELS.get(self.name, ())
+        own = find_set(self.name).labels if self.labels and self.name in NAMES else ()
         if self.labels and (self.source == "hub" or sorted(self.labels) != sorted(own)):
             order = f"; for a folder whose files number them it gives their order: {', '.join(own)}" if own else ""
             raise ValueError(f"data.labels is for data.name=custom; {self.name} has its own labels{order}")
+
+    @model_validator(mode="after")
+    def _rows_of_training_files_have_twins(self) -> DataConfig:
+        if self.stage2_twins and self.stage2_source != "train":
+            raise ValueError("data.stage2_twins=true needs data.stage2_source=train")
+        return self
 
     @model_validator(mode="after")
     def _the_second_stage_has_a_language(self) -> DataConfig:

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 from trainables.assets import Assets
 from trainables.config import ENGLISH, StageConfig, TrialConfig
 from trainables.curvature.rivals.parameter_norm import l2_norm
-from trainables.data.draw import draw_halves
+from trainables.data.draw import Halves, draw_halves
 from trainables.errors import Diverged
 from trainables.evaluation import evaluate, predict, score
 from trainables.examples import Examples
@@ -65,6 +65,10 @@ def fine_tune(
     train = Examples(data.train, encoder, assets.files(config))
     validation = {language: Examples(rows, encoder) for language, rows in data.validation.items()}
 
+    halves = {
+        language: draw_halves(data.validation[ENGLISH if data.parallel else language].first, config.data.seed)
+        for language in data.stage2
+    }
     held_out = HeldOut(data, encoder, validation, predictions, dtype)
 
     standing = Standing() if checkpoint is None else checkpoint.load(device)
@@ -96,7 +100,7 @@ def fine_tune(
             model, train, validation[ENGLISH], config.stages[0], streams, 0, ENGLISH, record, trajectory.measure,
             dtype, standing.stage, on_epoch, config.measure.accuracy_every,
         )  # fmt: skip
-        standing.values |= _after_first_stage(model, train, validation, config, first, pretrained, dtype)
+        standing.values |= _after_first_stage(model, train, validation, halves, config, first, pretrained, dtype)
         standing.values |= trajectory.finish(first.steps, standing.values)
         standing.values |= held_out.after_first_stage(model)
         standing.steps += first.steps
@@ -117,7 +121,7 @@ def fine_tune(
             dtype, standing.stage, on_epoch,
         )  # fmt: skip
         standing.values |= _after_second_stage(
-            model, language, validation, standing.values, standing.english, config, dtype
+            model, language, validation, halves[language], standing.values, standing.english, dtype
         )
         standing.values |= path.finish(standing.values["fisher_trace"])
         standing.values |= held_out.after_second_stage(model, language)
@@ -135,6 +139,7 @@ def _after_first_stage(
     model: PreTrainedModel,
     train: Examples,
     validation: dict[str, Examples],
+    halves: dict[str, Halves],
     config: TrialConfig,
     stage: StageResult,
     pretrained: State,
@@ -156,11 +161,9 @@ def _after_first_stage(
         values |= {"until.train_nll": stage.train_nll, "until.steps": stage.steps}
     for language, found in scores.items():
         values |= {f"accuracy.{language}": found.accuracy, f"nll.{language}": found.nll, f"ece.{language}": found.ece}
-    if config.data.stage2_examples:
-        halves = draw_halves(validation[ENGLISH].rows.first, config.data.seed)
-        for language in config.data.second_stages:
-            for name, right in halves_right(logits[language], validation[language].labels, halves).items():
-                values[f"stage2.{language}.{name}.accuracy_before"] = right
+    for language, both in halves.items():
+        for name, right in halves_right(logits[language], validation[language].labels, both).items():
+            values[f"stage2.{language}.{name}.accuracy_before"] = right
     if len(untraced := logits[ENGLISH][config.measure.trace_examples :]):
         labels = validation[ENGLISH].labels[config.measure.trace_examples :]
         values["accuracy_untraced"] = score(untraced, labels).accuracy
@@ -185,16 +188,15 @@ def _after_second_stage(
     model: PreTrainedModel,
     language: str,
     validation: dict[str, Examples],
+    halves: Halves,
     values: dict[str, float],
     english_state: State,
-    config: TrialConfig,
     dtype: torch.dtype,
 ) -> dict[str, float]:
     """Everything that is measured at the end of stage 1 in one language."""
     logits, labels = predict(model, validation[language], dtype=dtype), validation[language].labels
     found = score(logits, labels)
     before = values[f"accuracy.{language}"]
-    halves = draw_halves(validation[ENGLISH].rows.first, config.data.seed)
     gains = {
         f"stage2.{language}.{name}.gain": right - values[f"stage2.{language}.{name}.accuracy_before"]
         for name, right in halves_right(logits, labels, halves).items()

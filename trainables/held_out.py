@@ -88,11 +88,15 @@ class HeldOut:
 
     def _score(self, model: PreTrainedModel, language: str, stage: int) -> Evaluation | None:
         if self._file is not None:
-            self._predict(model, "validation", self._validation[language], self._data.validation_rows, language, stage)
+            self._predict(
+                model, "validation", self._validation[language], self._data.validation_rows[language], language, stage
+            )
         if language not in self._test:
             return None
         examples = self._test[language]
-        return score(self._predict(model, "test", examples, self._data.test_rows, language, stage), examples.labels)
+        return score(
+            self._predict(model, "test", examples, self._data.test_rows[language], language, stage), examples.labels
+        )
 
     def _predict(
         self, model: PreTrainedModel, split: str, examples: Examples, rows: Sequence[int], language: str, stage: int

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from study.config import Arm, StudyConfig
-from study.plan import differences, draft, identify, narrow, parse_settings, plan, probes
+from study.plan import absolute_folders, differences, draft, identify, narrow, parse_settings, plan, probes
 from study.search_space import Grid, LogUniform
 from trainables.config import ModelConfig, TrialConfig
 from trainables.data.task_data import load_task_data
@@ -127,6 +127,16 @@ def test_the_same_content_elsewhere_gives_the_same_ids(tmp_path: Path) -> None:
         values = {"model.name": str(tmp_path / name), "data.source": str(tmp_path / name)}
         ids.append([row.trial_id for row in plan(narrow(STUDY, values=values), content)])
     assert ids[0] == ids[1]
+
+
+def test_a_data_set_that_a_file_describes_is_found_from_anywhere_and_elsewhere_gives_the_same_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = with_values(TrialConfig(), {"data.name": "my_set.py:SET"})
+    found = absolute_folders(config)
+    assert found.data.name == f"{tmp_path.resolve()}/my_set.py:SET"
+    assert identify(found, "m", "d") == identify(config, "m", "d")
 
 
 def test_a_custom_task_elsewhere_gives_the_same_ids_and_another_draw_others(tmp_path: Path) -> None:

@@ -39,6 +39,15 @@ def test_a_list_is_text_with_commas_also_in_a_part_that_is_absent():
     assert with_values(config, {"measure.rivals": ""}).measure.rivals == ()
 
 
+HUB = {
+    "data.name": "custom",
+    "data.source": "hub",
+    "data.repository": "a/b",
+    "data.files": "{language}/{split}.csv",
+    "data.columns": "text,label",
+}
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -50,10 +59,21 @@ def test_a_list_is_text_with_commas_also_in_a_part_that_is_absent():
         ({"zzz": 1}, "unknown configuration path 'zzz'; the paths are listed"),
         ({"stages.0.epochs": "many"}, "stages.0.epochs: input should be a valid integer.*'many'"),
         ({"stages.0.epochs": 0}, "stages.0.epochs: input should be greater than or equal to 1, got 0"),
-        ({"data.name": "snli"}, "data.name: input should be 'xnli', 'pawsx'.*got 'snli'"),
+        ({"data.name": "snli"}, "data.name: no data set 'snli'; did you mean xnli.* known are americas_nli, custom"),
         ({"data.languages": "de,en"}, "data.languages takes distinct target languages without 'en', got de,en"),
-        ({"data.name": "custom"}, "data.name=custom needs a folder of .*-LANG.tsv files as data.source, got 'hub'"),
+        (
+            {"data.name": "custom"},
+            "data.name=custom needs a folder of .*-LANG.tsv .*; got 'hub' without data.repository",
+        ),
         ({"data.name": "custom", "data.source": "bundled"}, "data.name=custom needs a folder .* got 'bundled'"),
+        ({"data.repository": "a/b"}, "data.repository is for data.name=custom with data.source=hub"),
+        ({**HUB, "data.columns": "text"}, "data.columns takes one or two columns and the label's, got text"),
+        (
+            {**HUB, "data.files": "../{language}/{split}"},
+            r"data.files takes a pattern with {language} and {split}, got",
+        ),
+        ({**HUB, "data.files": "{split}"}, r"data.files takes a pattern with {language} and {split}, got '{split}'"),
+        ({"data.stage2_twins": True}, "data.stage2_twins=true needs data.stage2_source=train"),
         ({"data.labels": "yes,no"}, "data.labels is for data.name=custom; xnli has its own labels"),
         ({"data.languages": "de,../x"}, r"data.languages.1: .*, got '../x'"),
         ({"data.name": "custom", "data.source": "x", "data.labels": "a,b, a"}, "two or more distinct labels, got a,b"),

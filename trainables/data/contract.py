@@ -79,49 +79,68 @@ class Rows:
 
 @dataclass(frozen=True)
 class HubFiles:
-    """Where the hub keeps a data set: parquet files with numbers for labels, or TSV files with a header line.
+    """Where the hub keeps a data set, and so how a copy of that repository in a folder is read.
 
     Attributes:
         name: Id of the repository.
-        columns: Columns of parquet files: the first sentence, the second sentence and the label.
-        languages: The languages that it has; empty: see ``Task.codes``.
-        pattern: Its files, by ``{language}`` and ``{split}``.
-        splits: Its names of ``train``, ``dev`` and ``test``, in this order.
+        pattern: Its files, by ``{language}`` and ``{split}``: parquet, JSON lines, CSV or TSV.
+        columns: Their names: the sentence or both sentences, then the label; empty: TSV files as in a folder.
+        splits: Its names of ``train``, ``dev`` and ``test``, in this order; empty: it has none.
     """
 
     name: str
-    columns: tuple[str, str, str] = ("", "", "")
-    languages: tuple[str, ...] = ()
     pattern: str = "{language}/{split}-*.parquet"
+    columns: tuple[str, ...] = ()
     splits: tuple[str, str, str] = ("train", "validation", "test")
+
+    def place(self, language: str, split: str) -> str:
+        """The glob pattern of the files of a split.
+
+        Args:
+            language: The code of the language.
+            split: ``train``, ``dev`` or ``test``.
+
+        Returns:
+            The pattern; empty where the repository has no such split.
+        """
+        name = dict(zip(("train", "dev", "test"), self.splits, strict=True))[split]
+        return self.pattern.format(language=language, split=name) if name else ""
 
 
 @dataclass(frozen=True)
 class Task:
-    """A data set: its labels, and where the hub or the package keeps it.
+    """A data set: its labels, its languages, and where the hub or the package keeps it.
 
     Attributes:
         name: Name in ``data.name``.
-        labels: Label names; their order gives the label indices.
+        labels: Label names; their order gives the label indices. Empty: those of the English training file.
         sentences: Sentences of an example, one or two.
         numbered: The labels in the order in which a file without their names numbers them, from 0; empty: no such file.
         aliases: Other spellings of labels in published files.
         hub: Its files on the hub, or None when it is not there.
         bundled: Folder inside the package, or None when it is not bundled.
-        codes: Short codes of languages to the codes in file names; a code of the latter kind is taken as it is.
+        languages: The languages that it has on the hub, whose names are their codes.
+        codes: Other names of languages to the codes in file names; a code is taken as it is.
+        form: What codes look like, where there are too many to list.
         pooled: Whether all rows that do not train in English validate: those left of the training split, and the
             splits dev and test; for small sets whose training split is parallel, too.
+        parallel: Whether the rows of a split are the same in every language; else they are drawn in each by itself.
+        english: The set whose English rows on the hub go with it, where it has none of its own.
     """
 
     name: str
-    labels: tuple[str, ...]
+    labels: tuple[str, ...] = ()
     sentences: int = 2
     numbered: tuple[str, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
     hub: HubFiles | None = None
     bundled: Path | None = None
+    languages: tuple[str, ...] = ()
     codes: Mapping[str, str] = field(default_factory=dict)
+    form: re.Pattern[str] | None = None
     pooled: bool = False
+    parallel: bool = True
+    english: Task | None = None
 
     def code(self, language: str) -> str:
         """The name of a language in the names of the files.
@@ -130,15 +149,16 @@ class Task:
             language: As the configuration names it.
 
         Returns:
-            The code.
+            The code; the name itself where the set does not say which languages it has.
 
         Raises:
-            InputError: The set has codes, and this is none of either kind.
+            InputError: The set says so, and has none of that name.
         """
-        if not self.codes or language in self.codes:
+        known = [*self.codes, *self.languages, *self.codes.values()]
+        if not known or language in known or (self.form is not None and self.form.fullmatch(language)):
             return self.codes.get(language, language)
-        if FLORES.fullmatch(language):
-            return language
-        near = get_close_matches(language, [*self.codes, *self.codes.values()], 3, 0.4)
-        meant = f"did you mean {', '.join(near)}" if near else f"short codes are {', '.join(self.codes)}"
-        raise InputError(f"data.languages: {self.name} has no language {language!r}; {meant}? FLORES codes do, too")
+        near = get_close_matches(language, known, 3, 0.4)
+        meant = f"did you mean {', '.join(near)}? " if near else ""
+        more = "" if self.form is None else f", and codes such as {next(iter(self.codes.values()))}"
+        names = ", ".join(sorted({*self.codes, *self.languages}))
+        raise InputError(f"data.languages: {self.name} has no language {language!r}; {meant}it has {names}{more}")

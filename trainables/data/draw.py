@@ -9,6 +9,8 @@ import numpy as np
 from trainables.config import ENGLISH, DataConfig
 from trainables.errors import InputError
 
+Halves = tuple[list[int], list[int]]
+
 
 def _generator(seed: int, purpose: str) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(purpose.encode())])
@@ -37,16 +39,43 @@ def draw_train(available: int, wanted: int | None, seed: int) -> list[int]:
     return [int(i) for i in _generator(seed, "train").permutation(available)[:wanted]]
 
 
-def draw_validation(first_english: list[str], config: DataConfig) -> tuple[list[int], list[int]]:
+def draw_second_stage(available: int, twins: set[int], config: DataConfig, language: str) -> list[int]:
+    """Row numbers of a second stage's examples in a training file; the same for files that are parallel.
+
+    Args:
+        available: Rows of the file.
+        twins: Those that must not be drawn, since their translations trained the English stage.
+        config: Number of examples, split and seed.
+        language: The language, for messages.
+
+    Returns:
+        Distinct row numbers in drawn order.
+
+    Raises:
+        InputError: More are wanted than there are.
+    """
+    left = [row for row in range(available) if row not in twins]
+    if config.stage2_examples > len(left):
+        raise InputError(
+            f"data.stage2_examples={config.stage2_examples}, but of the {available} training rows in {language} "
+            f"{len(left)} have no twin that trains in {ENGLISH}; lower data.train_examples, or data.stage2_twins=true"
+        )
+    if config.split == "random":
+        left = [left[i] for i in _generator(config.seed, "second stage").permutation(len(left))]
+    return left[: config.stage2_examples]
+
+
+def draw_validation(first: list[str], config: DataConfig, language: str = ENGLISH) -> tuple[list[int], list[int]]:
     """Row numbers of the second stage's training examples and of the validation examples, without a common group.
 
-    Rows with the same first English sentence form a group (XNLI's premises come three times), and a group is never
+    Rows with the same first sentence form a group (XNLI's premises come three times), and a group is never
     divided between the two. ``split="file_order"`` is the paper's half and half, and divides as the file falls: its
     first rows train.
 
     Args:
-        first_english: First English sentence of each row of the validation file.
+        first: First sentence of each row of the validation file; of parallel files, the English one.
         config: Numbers of examples, split and seed.
+        language: The language of the file, for messages.
 
     Returns:
         Row numbers of the second stage, row numbers of validation.
@@ -54,9 +83,9 @@ def draw_validation(first_english: list[str], config: DataConfig) -> tuple[list[
     Raises:
         InputError: More rows are wanted than there are.
     """
-    total, stage2 = len(first_english), config.stage2_examples
+    total, stage2 = len(first), config.stage2_examples
     groups: dict[str, list[int]] = {}
-    for row, sentence in enumerate(first_english):
+    for row, sentence in enumerate(first):
         groups.setdefault(sentence, []).append(row)
     if config.split == "file_order":
         train, rest = list(range(min(stage2, total))), list(range(stage2, total))
@@ -73,21 +102,21 @@ def draw_validation(first_english: list[str], config: DataConfig) -> tuple[list[
         # Rows of a group are alike, so the first rows of validation, on which Tr(F) is measured, must not be groups.
         rest = [rest[i] for i in generator.permutation(len(rest))]
     if len(train) < stage2:
-        raise InputError(f"data.stage2_examples={stage2}, but the validation file has {total} rows")
+        raise InputError(f"data.stage2_examples={stage2}, but the {language} validation file has {total} rows")
     wanted = config.validation_examples
     if not rest or (wanted is not None and wanted > len(rest)):
         raise InputError(
             f"data.validation_examples={wanted if wanted is not None else 'all'}, but {len(rest)} of the {total} rows "
-            f"of the {ENGLISH} validation file are left beside the second stage's {stage2}"
+            f"of the {language} validation file are left beside the second stage's {stage2}"
         )
     return train, rest[:wanted]
 
 
-def draw_halves(first_english: list[str], seed: int) -> tuple[list[int], list[int]]:
+def draw_halves(first: list[str], seed: int) -> Halves:
     """Two halves of the validation examples, without a common group, for numbers that must not share their rows.
 
     Args:
-        first_english: First English sentence of each validation example; equal ones form a group.
+        first: First sentence of each validation example, of parallel files the English one; equal ones form a group.
         seed: The data seed.
 
     Returns:
@@ -99,10 +128,10 @@ def draw_halves(first_english: list[str], seed: int) -> tuple[list[int], list[in
         [2, 2]
     """
     groups: dict[str, list[int]] = {}
-    for row, sentence in enumerate(first_english):
+    for row, sentence in enumerate(first):
         groups.setdefault(sentence, []).append(row)
     members = list(groups.values())
-    halves: tuple[list[int], list[int]] = ([], [])
+    halves: Halves = ([], [])
     # Large groups first, so that the small ones can even out the halves; among equals as they were drawn.
     order = _generator(seed, "halves").permutation(len(members)).tolist()
     for i in sorted(order, key=lambda i: -len(members[i])):

@@ -1,4 +1,4 @@
-"""Rows that are left out before the draw, in every language: those without a label, those that were not translated."""
+"""Rows that are left out before the draw, in every language of parallel files."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ class Split:
     """The rows of a split that are left.
 
     Attributes:
-        rows: Language to rows, parallel.
-        numbers: Their row numbers in the files.
+        rows: Language to rows.
+        numbers: Language to their row numbers in the files.
+        parallel: Whether the rows of all languages are the same examples.
     """
 
     rows: dict[str, Rows]
-    numbers: list[int]
+    numbers: dict[str, list[int]]
+    parallel: bool
 
 
 def drop(source: Source, not_translated: bool) -> tuple[Split, Split, Split, tuple[Dropped, Dropped]]:
@@ -36,20 +38,23 @@ def drop(source: Source, not_translated: bool) -> tuple[Split, Split, Split, tup
         Training, validation and test; and what was dropped since it was not translated, and since it has no label.
 
     Raises:
-        InputError: No row of a split is left.
+        InputError: No row of a split is left in some language.
     """
-    splits = [_whole({ENGLISH: source.train}), _whole(source.validation), _whole(source.test)]
+    splits = [_whole(source.train), _whole(source.validation), _whole(source.test)]
     unlabelled = _drop(splits, _unlabelled)
-    translated = _drop(splits, untranslated) if not_translated else Dropped(0, 0, len(splits[1].numbers), {})
+    translated = _drop(splits, untranslated) if not_translated else Dropped(0, 0, len(source.validation[ENGLISH]), {})
     for name, split in zip(("training", "validation", "test"), splits, strict=True):
-        if split.rows and not split.numbers:
-            raise InputError(f"no {name} row is left: each has no label or is not translated in some language")
+        if empty := [language for language, rows in split.rows.items() if not len(rows)]:
+            raise InputError(
+                f"no {name} row is left in {empty[0]}: each has no label or is not translated in some language"
+            )
     train, validation, test = splits
     return train, validation, test, (translated, unlabelled)
 
 
 def _whole(rows: dict[str, Rows]) -> Split:
-    return Split(rows, list(range(len(next(iter(rows.values()), ())))))
+    numbers = {language: list(range(len(found))) for language, found in rows.items()}
+    return Split(rows, numbers, len(set(map(len, rows.values()))) < 2)
 
 
 def _unlabelled(rows: Rows) -> list[int]:
@@ -58,15 +63,19 @@ def _unlabelled(rows: Rows) -> list[int]:
 
 def _drop(splits: list[Split], unusable: Callable[[Rows], list[int]]) -> Dropped:
     """Leave the rows out of every split in place, and count them."""
-    counts, languages, total = [], {}, len(splits[1].numbers)
+    counts, languages, total = [], {}, len(splits[1].rows[ENGLISH]) if splits[1].parallel else None
     for place, split in enumerate(splits):
-        found = {language: unusable(rows) for language, rows in split.rows.items()}
-        anywhere = {row for rows in found.values() for row in rows}
-        counts.append(len(anywhere))
+        found = {language: set(unusable(rows)) for language, rows in split.rows.items()}
         if place == 1:
             languages = {language: len(rows) for language, rows in found.items()}
-        if anywhere:
-            kept = [row for row in range(len(split.numbers)) if row not in anywhere]
-            rows = {language: rows.take(kept) for language, rows in split.rows.items()}
-            splits[place] = Split(rows, [split.numbers[row] for row in kept])
+        if split.parallel:
+            found = dict.fromkeys(found, set().union(*found.values()))
+            counts.append(max(map(len, found.values()), default=0))
+        else:
+            counts.append(sum(map(len, found.values())))
+        if counts[-1]:
+            kept = {name: [i for i in range(len(rows)) if i not in found[name]] for name, rows in split.rows.items()}
+            rows = {language: rows.take(kept[language]) for language, rows in split.rows.items()}
+            numbers = {name: [split.numbers[name][i] for i in left] for name, left in kept.items()}
+            splits[place] = Split(rows, numbers, split.parallel)
     return Dropped(counts[0], counts[1], total, languages, counts[2])

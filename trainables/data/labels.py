@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from trainables.data.xnli import TASK as XNLI
+from trainables.data.sets.xnli import TASK as XNLI
 from trainables.errors import InputError
 
 NAMES, NUMBERS = "names", "numbers"

@@ -18,15 +18,15 @@ class Dropped:
 
     Attributes:
         train: Dropped rows of the training file.
-        validation: Dropped rows of the validation files, the same rows in every language.
-        validation_total: Rows of a validation file.
+        validation: Dropped rows of the validation files: the same rows in every language, or of all together.
+        validation_total: Rows of a validation file; None where those of languages differ.
         languages: Language to how many of the dropped rows are such rows there.
-        test: Dropped rows of the test files, the same rows in every language.
+        test: Dropped rows of the test files, likewise.
     """
 
     train: int
     validation: int
-    validation_total: int
+    validation_total: int | None
     languages: Mapping[str, int]
     test: int = 0
 
@@ -84,7 +84,7 @@ def describe(
     if count := _shared_sentences(train, validation[english]):
         notes.append(f"{count:,} of the {among} share a sentence with a training example")
     if stage2:
-        among = f"(of {len(validation[english]):,} a language)"
+        among = _of(validation)
         examples = {language: _shared_examples(rows, validation[language]) for language, rows in stage2.items()}
         sentences = {language: _shared_sentences(rows, validation[language]) for language, rows in stage2.items()}
         if any(examples.values()):
@@ -96,19 +96,27 @@ def describe(
     return tuple(f"data {name}: {note}" for note in [*notes, *_shared_with_test(train, stage2, validation, test)])
 
 
+def _of(rows: Mapping[str, Rows]) -> str:
+    """How many rows a language has."""
+    sizes = sorted(set(map(len, rows.values())))
+    return f"(of {' to '.join(f'{size:,}' for size in dict.fromkeys((sizes[0], sizes[-1])))} a language)"
+
+
 def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{language} {count:,}" for language, count in counts.items() if count)
 
 
 def _dropped(dropped: Dropped, reason: str) -> list[str]:
     notes = []
+    of = f" of {dropped.validation_total:,}" if dropped.validation_total is not None else ""
+    where = " from every language" if of else ""
     if dropped.validation:
         notes.append(
-            f"{dropped.validation:,} of {dropped.validation_total:,} validation rows were dropped from every language, "
-            f"since {reason}: {_listed(dropped.languages)}"
+            f"{dropped.validation:,}{of} validation rows were dropped{where}, since {reason}: "
+            f"{_listed(dropped.languages)}"
         )
     if dropped.test:
-        notes.append(f"test rows dropped from every language, since {reason}: {dropped.test:,}")
+        notes.append(f"test rows dropped{where}, since {reason}: {dropped.test:,}")
     if dropped.train:
         notes.append(f"training rows dropped, since {reason}: {dropped.train:,}")
     return notes
@@ -152,8 +160,7 @@ def _shared_with_test(
     """Test examples that were seen before: on these a test score tells nothing new."""
     if not test:
         return []
-    english = next(iter(validation))
-    among = f"(of {len(test[english]):,} a language)"
+    english, among = next(iter(validation)), _of(test)
     others = {"a training": {english: train}, "a second-stage": stage2, "a validation": validation}
     notes = []
     for name, rows in others.items():

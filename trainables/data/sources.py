@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trainables.config import ENGLISH, DataConfig
-from trainables.data import custom, inference, paraphrase, pawsx, sib200, xnli
-from trainables.data.contract import Rows, Task
+from trainables.data.contract import HubFiles, Rows, Task
+from trainables.data.inferred import from_training_file
 from trainables.data.layouts import find_file
-from trainables.data.parquet import read_parquet
-from trainables.data.tsv import read_tsv
+from trainables.data.named_columns import read_named
+from trainables.data.registry import find_set
+from trainables.data.tsv import Table, read_table, rows_of
 from trainables.errors import InputError
 from trainables.hub import Repository, fetch
 
-TASKS: dict[str, Task] = {
-    task.name: task for task in (xnli.TASK, pawsx.TASK, sib200.TASK, inference.TASK, paraphrase.TASK, custom.TASK)
-}
+Wanted = Mapping[str, tuple[str, ...]]
+"""Split to the languages that are wanted of it."""
 
 
 @dataclass(frozen=True)
@@ -26,17 +26,16 @@ class Source:
 
     Attributes:
         task: The task.
-        train: English training rows.
+        train: Training rows by language, English first; English alone unless the task pools its splits or the second
+            stage trains on them.
         validation: Validation rows of every language, English first.
         test: Test rows, likewise; empty without ``data.test``.
-        pool: Training rows of every language, likewise, where the task pools its splits.
     """
 
     task: Task
-    train: Rows
+    train: dict[str, Rows]
     validation: dict[str, Rows]
     test: dict[str, Rows]
-    pool: dict[str, Rows] = field(default_factory=dict)
 
 
 def read_rows(config: DataConfig) -> Source:
@@ -51,37 +50,40 @@ def read_rows(config: DataConfig) -> Source:
     Raises:
         InputError: The source does not exist, or lacks a file; wrong columns or labels.
     """
-    task = TASKS[config.name]
-    languages = (ENGLISH, *config.languages)
-    keep = config.unlabelled == "drop"
-    codes = {language: task.code(language) for language in languages}
-    if task.pooled and (config.test or keep or config.drop_untranslated):
-        wrong = "test" if config.test else "unlabelled" if keep else "drop_untranslated"
+    task = find_set(config.name)
+    if config.repository is not None:
+        task = replace(task, hub=HubFiles(config.repository, str(config.files), config.columns))
+    keep, from_train = config.unlabelled == "drop", config.stage2_source == "train"
+    if task.pooled and (config.test or keep or config.drop_untranslated or from_train):
+        wrong = (
+            "test" if config.test else "unlabelled" if keep else "stage2_source" if from_train else "drop_untranslated"
+        )
         raise InputError(f"data.{wrong} is not for data.name={task.name}, whose every row either trains or validates")
-    wanted = {"train": codes if task.pooled else {ENGLISH: codes[ENGLISH]}, "dev": codes}
-    if config.test or task.pooled:
-        wanted["test"] = codes
-    if config.source == "hub":
-        return _source(task, _read_hub(task, wanted, keep))
-    folder = _folder(config, task)
-    files = {
-        split: {language: find_file(folder, config.source, split, language, code) for language, code in named.items()}
-        for split, named in wanted.items()
-    }
-    if task is custom.TASK:
-        task = custom.custom_task(files["train"][ENGLISH], config.labels, ENGLISH)
+    languages = (ENGLISH, *config.languages)
+    trained = languages if task.pooled else (ENGLISH, *(config.second_stages if from_train else ()))
+    wanted = {"train": trained, "dev": languages} | ({"test": languages} if config.test or task.pooled else {})
+    found = _hub_tables(task, wanted) if config.source == "hub" else _folder_tables(config, task, wanted)
+    if not task.labels:
+        task = from_training_file(task, found["train"][ENGLISH], config.labels)
     else:
-        task = replace(task, numbered=config.labels)
+        task = replace(task, numbered=task.labels if config.source == "hub" else config.labels)
     rows = {
-        split: {language: read_tsv(path, task, language, keep) for language, path in found.items()}
-        for split, found in files.items()
+        split: {language: rows_of(table, task, keep) for language, table in tables.items()}
+        for split, tables in found.items()
     }
-    return _source(task, rows)
+    return Source(task, rows["train"], rows["dev"], rows.get("test", {}))
 
 
-def _source(task: Task, rows: Mapping[str, dict[str, Rows]]) -> Source:
-    pool = rows["train"] if task.pooled else {}
-    return Source(task, rows["train"][ENGLISH], rows["dev"], rows.get("test", {}), pool)
+def _folder_tables(config: DataConfig, task: Task, wanted: Wanted) -> dict[str, dict[str, Table]]:
+    folder = _folder(config, task)
+
+    def read(split: str, language: str) -> Table:
+        code = task.code(language) if task.codes else language  # else the folder may have languages that the hub lacks
+        if task.hub is not None and (files := _glob(folder, task.hub.place(code, split))):
+            return _read(files, task.hub, language)
+        return read_table(find_file(folder, config.source, split, language, code), language)
+
+    return {split: {language: read(split, language) for language in named} for split, named in wanted.items()}
 
 
 def _folder(config: DataConfig, task: Task) -> Path:
@@ -98,41 +100,47 @@ def _folder(config: DataConfig, task: Task) -> Path:
     return folder
 
 
-def _read_hub(task: Task, wanted: Mapping[str, Mapping[str, str]], keep_unlabelled: bool) -> dict[str, dict[str, Rows]]:
-    """The rows of each split: of ``wanted``, the split to its languages and their codes."""
-    hub = task.hub
-    if hub is None:
-        raise InputError(f"data.name={task.name} is not on the hub: set data.source=bundled, or to a folder")
-    if unknown := [language for language in wanted["dev"] if hub.languages and language not in hub.languages]:
-        raise InputError(
-            f"data.languages: {hub.name} has no language {unknown[0]!r}; it has {', '.join(hub.languages)}"
-        )
-    names = dict(zip(("train", "dev", "test"), hub.splits, strict=True))
-
-    files = {
-        split: {language: hub.pattern.format(language=code, split=names[split]) for language, code in named.items()}
-        for split, named in wanted.items()
+def _hub_tables(task: Task, wanted: Wanted) -> dict[str, dict[str, Table]]:
+    """What the hub holds; a set without English rows has those of the set that goes with it."""
+    english = task.english or task
+    targets = {split: tuple(name for name in named if name != ENGLISH) for split, named in wanted.items()}
+    if english is task:
+        return _fetch_tables(task, wanted)
+    others = _fetch_tables(task, targets)
+    return {
+        split: own | others[split] for split, own in _fetch_tables(english, dict.fromkeys(wanted, (ENGLISH,))).items()
     }
-    patterns = tuple(pattern for found in files.values() for pattern in found.values())
+
+
+def _fetch_tables(task: Task, wanted: Wanted) -> dict[str, dict[str, Table]]:
+    if (hub := task.hub) is None:
+        raise InputError(f"data.name={task.name} is not on the hub: set data.source=bundled, or to a folder")
+    places = {(split, name): hub.place(task.code(name), split) for split, named in wanted.items() for name in named}
+    if lacking := [key for key, place in places.items() if not place]:
+        raise InputError(f"{hub.name} has no {lacking[0][0]} split, so there is none in {lacking[0][1]}")
     repository = Repository(
         kind="dataset",
         name=hub.name,
         revision=None,
-        patterns=patterns,
+        patterns=tuple(places.values()),
         include=True,
         instead="data.source to a folder of {train,dev}-LANG.tsv files",
     )
+    folder = fetch(repository, lambda folder: [place for place in places.values() if not _glob(folder, place)])
 
-    def files_of(folder: Path, pattern: str) -> list[Path]:
-        return sorted(path for path in folder.glob(pattern) if path.is_file())
+    def read(split: str, language: str) -> Table:
+        if not (files := _glob(folder, place := places[split, language])):
+            raise InputError(
+                f"{repository} has no file {place}, so no {split} split in {language}; set {repository.instead}"
+            )
+        return _read(files, hub, language)
 
-    folder = fetch(repository, lambda folder: [pattern for pattern in patterns if not files_of(folder, pattern)])
+    return {split: {language: read(split, language) for language in named} for split, named in wanted.items()}
 
-    def read(pattern: str) -> Rows:
-        if not (files := files_of(folder, pattern)):
-            raise InputError(f"{repository} has no file {pattern} any more; set {repository.instead}")
-        if hub.pattern.endswith(".tsv"):
-            return read_tsv(files[0], task, keep_unlabelled=keep_unlabelled)
-        return read_parquet(files, hub, task.labels, keep_unlabelled)
 
-    return {split: {language: read(p) for language, p in found.items()} for split, found in files.items()}
+def _glob(folder: Path, pattern: str) -> list[Path]:
+    return sorted(path for path in folder.glob(pattern) if path.is_file()) if pattern else []
+
+
+def _read(files: Sequence[Path], hub: HubFiles, language: str) -> Table:
+    return read_named(files, hub.columns) if hub.columns else read_table(files[0], language)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from trainables.config import ENGLISH, DataConfig
 from trainables.data.contract import Rows
-from trainables.data.draw import draw_train, draw_validation
-from trainables.data.dropping import drop
+from trainables.data.draw import draw_second_stage, draw_train, draw_validation
+from trainables.data.dropping import Split, drop
 from trainables.data.notes import describe
 from trainables.data.sources import Source, read_rows
 from trainables.errors import InputError
@@ -23,14 +23,16 @@ class TaskData:
         labels: Label names.
         train: English training rows.
         stage2: Language to second-stage training rows; empty without a second stage.
-        validation: Language to validation rows, English first; the same row numbers in every language.
+        validation: Language to validation rows, English first; the same row numbers in every language of parallel
+            files.
         fingerprint: Hash of all of it.
         notes: What a researcher should know of the rows, a sentence each; not part of the fingerprint.
         train_rows: Row numbers of ``train`` in the English training file, for files that are parallel to it.
         train_total: Rows of that file.
-        validation_rows: Row numbers of ``validation`` in its files.
+        validation_rows: Language to row numbers of ``validation`` in its file.
         test: Language to test rows, likewise; empty without ``data.test``.
-        test_rows: Row numbers of ``test`` in its files.
+        test_rows: Language to row numbers of ``test`` in its file.
+        parallel: Whether the validation files are parallel.
     """
 
     labels: tuple[str, ...]
@@ -41,9 +43,10 @@ class TaskData:
     notes: tuple[str, ...] = ()
     train_rows: tuple[int, ...] = ()
     train_total: int = 0
-    validation_rows: tuple[int, ...] = ()
+    validation_rows: dict[str, tuple[int, ...]] = field(default_factory=dict)
     test: dict[str, Rows] = field(default_factory=dict)
-    test_rows: tuple[int, ...] = ()
+    test_rows: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    parallel: bool = True
 
 
 def load_task_data(config: DataConfig) -> TaskData:
@@ -65,21 +68,33 @@ def load_task_data(config: DataConfig) -> TaskData:
     source = _pooled(read_rows(config), config)
     for name, split in (("validation", source.validation), ("test", source.test)):
         for language, rows in split.items():
-            if len(rows) != len(split[ENGLISH]):
+            if source.task.parallel and len(rows) != len(split[ENGLISH]):
                 raise InputError(
                     f"data.source={config.source}: {name} rows must be parallel, but {ENGLISH} has "
                     f"{len(split[ENGLISH])} and {language} has {len(rows)}"
                 )
     train, validation, test, dropped = drop(source, config.drop_untranslated)
     dev = validation.rows
-    drawn = draw_train(len(train.numbers), config.train_examples, config.seed)
+    drawn = draw_train(len(train.rows[ENGLISH]), config.train_examples, config.seed)
     english = train.rows[ENGLISH].take(drawn)
     if len(set(english.labels)) < 2:
         raise InputError(f"data.source={config.source}: the training examples have fewer than two labels")
-    stage2_rows, validation_rows = draw_validation(dev[ENGLISH].first, config)
-    stage2 = {language: dev[language].take(stage2_rows) for language in config.second_stages} if stage2_rows else {}
-    drawn_validation = {language: rows.take(validation_rows) for language, rows in dev.items()}
+    from_train = config.stage2_source == "train"
+    held = config.model_copy(update={"stage2_examples": 0}) if from_train else config
+    draws = (
+        dict.fromkeys(dev, draw_validation(dev[ENGLISH].first, held))
+        if validation.parallel
+        else {language: draw_validation(rows.first, held, language) for language, rows in dev.items()}
+    )
+    stage2: dict[str, Rows] = {}
+    twins: tuple[str, ...] = ()
+    if config.stage2_examples and from_train:
+        stage2, twins = _from_training_files(train, english, source, config)
+    elif config.stage2_examples:
+        stage2 = {language: dev[language].take(draws[language][0]) for language in config.second_stages}
+    drawn_validation = {language: rows.take(draws[language][1]) for language, rows in dev.items()}
     notes = describe(source.task.name, english, stage2, drawn_validation, *dropped, test=test.rows)
+    notes = (*_unparallel(source.task.name, validation, test), *twins, *notes)
     if "-1" in source.task.labels and not config.labels:
         notes = (*notes, f"data {source.task.name}: label -1 is a class here; if it means none, name data.labels")
     return TaskData(
@@ -89,32 +104,78 @@ def load_task_data(config: DataConfig) -> TaskData:
         drawn_validation,
         _fingerprint(source.task.labels, english, stage2, drawn_validation, test.rows),
         notes,
-        tuple(train.numbers[i] for i in drawn),
-        len(source.train),
-        tuple(validation.numbers[i] for i in validation_rows),
+        tuple(train.numbers[ENGLISH][i] for i in drawn),
+        len(source.train[ENGLISH]),
+        {name: tuple(numbers[i] for i in draws[name][1]) for name, numbers in validation.numbers.items()},
         test.rows,
-        tuple(test.numbers),
+        {language: tuple(numbers) for language, numbers in test.numbers.items()},
+        validation.parallel,
+    )
+
+
+def _from_training_files(
+    train: Split, english: Rows, source: Source, config: DataConfig
+) -> tuple[dict[str, Rows], tuple[str, ...]]:
+    """Rows of the second stages out of the languages' own training files, and a note on twins that are among them.
+
+    A row's twin is the English row of the same number. One whose twin, or a copy of it, trains in English is left out
+    unless ``data.stage2_twins``.
+
+    Returns:
+        Language to rows; the note, or nothing.
+
+    Raises:
+        InputError: Not enough rows are left, or which are twins is not known.
+    """
+    trained = set(english.examples())
+    originals = train.rows[ENGLISH]
+    known = {row for row, example in enumerate(originals.examples()) if example in trained}
+    same = {language: rows.labels == originals.labels for language, rows in train.rows.items()}
+    stage2, twins = {}, {}
+    for language in config.second_stages:
+        rows = train.rows[language]
+        parallel = len(rows) == len(originals) and (source.task.parallel or same[language])
+        if not parallel and not config.stage2_twins:
+            raise InputError(
+                f"data.stage2_source=train: the training files of {ENGLISH} and {language} are not parallel "
+                f"({len(originals)} and {len(rows)} rows), so twins of English training examples cannot be left out; "
+                "data.stage2_twins=true takes any row"
+            )
+        drawn = draw_second_stage(len(rows), set() if config.stage2_twins else known, config, language)
+        stage2[language] = rows.take(drawn)
+        twins[language] = len(known.intersection(drawn)) if parallel else 0
+    said = ", ".join(f"{language} {count:,}" for language, count in twins.items() if count)
+    note = f"data {source.task.name}: second-stage examples whose English twin trained the English stage: {said}"
+    return stage2, (note,) if said else ()
+
+
+def _unparallel(name: str, *splits: Split) -> tuple[str, ...]:
+    """That files are not parallel, which is allowed where nothing compares an example with its translation."""
+    sizes = [", ".join(f"{lang} {len(rows):,}" for lang, rows in s.rows.items()) for s in splits if not s.parallel]
+    return tuple(
+        f"data {name}: files are not parallel ({said} rows), so rows are drawn and dropped in each language by itself"
+        for said in dict.fromkeys(sizes)
     )
 
 
 def _pooled(source: Source, config: DataConfig) -> Source:
     """Of a task that pools its splits: everything but the English training rows validates, in every language."""
-    if not source.pool:
+    if not source.task.pooled:
         return source
-    for name, split in (("training", source.pool), ("validation", source.validation), ("test", source.test)):
+    for name, split in (("training", source.train), ("validation", source.validation), ("test", source.test)):
         for language, rows in split.items():
             if rows.labels != split[ENGLISH].labels:
                 raise InputError(
                     f"data.source={config.source}: {name} rows must be parallel, but the labels of {ENGLISH} and "
                     f"{language} differ"
                 )
-    total = len(source.train)
+    total = len(source.train[ENGLISH])
     left = sorted(set(range(total)) - set(draw_train(total, config.train_examples, config.seed)))
     validation = {
         language: Rows.joined([rows.take(left), source.validation[language], source.test[language]])
-        for language, rows in source.pool.items()
+        for language, rows in source.train.items()
     }
-    return replace(source, validation=validation, test={}, pool={})
+    return replace(source, train={ENGLISH: source.train[ENGLISH]}, validation=validation, test={})
 
 
 def _fingerprint(

@@ -64,11 +64,19 @@ class Table:
         path: The file.
         header: What its header line says; None where it has none.
         lines: Number in the file, from 1, and fields of each example.
+        labels: Names of the labels in the order of the classes, where the file declares them.
+        unit: What is numbered.
     """
 
     path: Path
     header: Header | None
     lines: list[tuple[int, list[str]]]
+    labels: tuple[str, ...] = ()
+    unit: str = "line"
+
+    def at(self, number: int) -> str:
+        """The place of an example, for messages."""
+        return f"{self.path}, {self.unit} {number}"
 
     @property
     def width(self) -> int:
@@ -126,10 +134,26 @@ def read_tsv(path: Path, task: Task, language: str | None = None, keep_unlabelle
     Raises:
         InputError: The file cannot be read, or a line has another number of columns, no label or an unknown one.
     """
-    table = read_table(path, language)
+    return rows_of(read_table(path, language), task, keep_unlabelled)
+
+
+def rows_of(table: Table, task: Task, keep_unlabelled: bool = False) -> Rows:
+    """The labelled examples of a table; see ``read_tsv``.
+
+    Args:
+        table: What a file holds.
+        task: Gives the number of sentences and the label set.
+        keep_unlabelled: Whether rows without a usable label are kept, with ``NO_LABEL``.
+
+    Returns:
+        The rows in file order.
+
+    Raises:
+        InputError: A row has another number of columns, no label or an unknown one.
+    """
     if (header := table.header) is not None and (header.second is None) != (task.sentences == 1):
         raise InputError(
-            f"{path}, line 1: the header names {1 if header.second is None else 2} sentences an example, but "
+            f"{table.at(1)}: the header names {1 if header.second is None else 2} sentences an example, but "
             f"data.name={task.name} has {task.sentences}"
         )
     _check_widths(table, task)
@@ -151,7 +175,7 @@ def _check_widths(table: Table, task: Task) -> None:
         expected = f"{width} tab-separated columns" + (f" ({', '.join(names)})" if table.header is None else "")
         blank = "" if "".join(fields).strip() else "but the line is blank: "
         raise InputError(
-            f"{table.path}, line {number}: expected {expected}, {blank}found {len(fields)}"
+            f"{table.at(number)}: expected {expected}, {blank}found {len(fields)}"
             + ("; files without labels cannot be used here" if len(fields) == task.sentences == 2 else "")
         )
 
@@ -159,6 +183,11 @@ def _check_widths(table: Table, task: Task) -> None:
 def _numbers(table: Table, labels: Sequence[str], task: Task, keep_unlabelled: bool) -> list[int]:
     """Class number of every label: by name, or, where the file has none, by the order in ``task.numbered``."""
     index = {label: i for i, label in enumerate(task.labels)}
+    if unknown := [label for label in table.labels if label not in index and label not in task.aliases]:
+        raise InputError(
+            f"{table.path} names a label {unknown[0]!r}, which is not one of {_listed(task.labels)}: label sets "
+            "must not differ between languages and splits"
+        )
     missing = {label for label in UNLABELLED if label not in index}
     known = index | {other: index[label] for other, label in task.aliases.items() if label in index}
     found = set(labels) - missing
@@ -175,22 +204,22 @@ def _numbers(table: Table, labels: Sequence[str], task: Task, keep_unlabelled: b
             count = sum(label in missing for label in labels)
             shown = f" ({label!r})" if label else ""
             raise InputError(
-                f"{table.path}, line {number}: the label is missing{shown}, as on {count:,} of {len(labels):,} lines; "
+                f"{table.at(number)}: the label is missing{shown}, as on {count:,} of {len(labels):,} {table.unit}s; "
                 f"{DROP}"
             )
         else:
             raise InputError(
-                f"{table.path}, line {number}: label {label!r} is not one of {_listed(task.labels)}"
-                + _advice(label, labels, number, task)
+                f"{table.at(number)}: label {label!r} is not one of {_listed(task.labels)}"
+                + _advice(label, labels, number, table, task)
             )
     return numbers
 
 
-def _advice(label: str, labels: Sequence[str], number: int, task: Task) -> str:
+def _advice(label: str, labels: Sequence[str], number: int, table: Table, task: Task) -> str:
     """What an unknown label most likely is."""
     if label.isdecimal() and not task.numbered and not any(name.isdecimal() for name in task.labels):
         return f"; if the file numbers its labels, say in which order: data.labels={','.join(task.labels)}"
-    if number == 1 and len(labels) > 1 and labels.count(label) == 1:
+    if number == 1 and table.header is None and len(labels) > 1 and labels.count(label) == 1:
         return "; if the line is a header, remove it"
     return ""
 

@@ -38,7 +38,7 @@ def test_without_second_stage_all_rows_validate():
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (DataConfig(stage2_examples=301), "data.stage2_examples=301, but the validation file has 300 rows"),
+        (DataConfig(stage2_examples=301), "data.stage2_examples=301, but the en validation file has 300 rows"),
         (DataConfig(stage2_examples=300), "data.validation_examples=all, but 0 of the 300 rows"),
         (DataConfig(stage2_examples=200, validation_examples=200), "data.validation_examples=200, but 99 of the 300"),
     ],

@@ -1,8 +1,8 @@
 import pytest
 
-from trainables.data.pawsx import TASK as PAWSX
+from trainables.data.sets.pawsx import TASK as PAWSX
+from trainables.data.sets.xnli import TASK as XNLI
 from trainables.data.tsv import read_tsv
-from trainables.data.xnli import TASK as XNLI
 from trainables.errors import InputError
 
 

@@ -35,7 +35,7 @@ def test_a_row_without_a_label_is_refused_with_the_option_or_dropped_in_every_la
     assert "\n" not in str(e.value)
     data = load(folder, unlabelled="drop")
     assert [len(data.train), data.train_total] == [4, 5]
-    assert data.validation_rows == (0, 2, 3, 5)
+    assert data.validation_rows == dict.fromkeys(("en", "de"), (0, 2, 3, 5))
     assert data.validation["en"].first == data.validation["de"].first == ["0", "2", "3", "5"]
     assert set(data.train.labels) == {0, 1, 2}
     assert data.notes[:2] == (
@@ -107,7 +107,7 @@ def test_test_rows_are_read_with_the_option_alone_and_are_part_of_the_fingerprin
     folder = folder_of(tmp_path, test_en=test, test_de=test)
     assert load(folder).test == {}
     data = load(folder, test=True)
-    assert (data.test["de"].first, data.test_rows) == (["0", "q", "a"], (0, 1, 2))
+    assert (data.test["de"].first, data.test_rows["de"]) == (["0", "q", "a"], (0, 1, 2))
     assert data.fingerprint != load(folder).fingerprint
     assert data.notes == (
         "data xnli: test examples that are a training example too: en 1 (of 3 a language)",

@@ -7,7 +7,7 @@ import shutil
 import pytest
 import sentencepiece
 
-from trainables.data.sources import TASKS
+from trainables.data.registry import find_set
 from trainables.data.tsv import read_tsv
 from trainables.tokenization.encoding import Encoder
 from trainables.tokenization.subword_sampling import subword_sampler
@@ -24,7 +24,7 @@ def vocabulary(request):
 
 
 def rows_of(shared, task, language):
-    return read_tsv(shared / "data" / task / f"dev-{language}.tsv", TASKS[task])
+    return read_tsv(shared / "data" / task / f"dev-{language}.tsv", find_set(task))
 
 
 def words_of(shared, files, sample):

@@ -8,9 +8,6 @@ TASK = Task(
     name="xnli",
     labels=INFERENCE_LABELS,
     aliases={"contradictory": "contradiction"},  # the spelling of the machine-translated training files
-    hub=HubFiles(
-        "facebook/xnli",
-        ("premise", "hypothesis", "label"),
-        ("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh"),
-    ),
+    hub=HubFiles("facebook/xnli", columns=("premise", "hypothesis", "label")),
+    languages=("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh"),
 )

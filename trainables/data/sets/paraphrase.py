@@ -4,4 +4,4 @@ from pathlib import Path
 
 from trainables.data.contract import Task
 
-TASK = Task("paraphrase", ("0", "1"), bundled=Path(__file__).parent / "bundled" / "paraphrase")
+TASK = Task("paraphrase", ("0", "1"), bundled=Path(__file__).parents[1] / "bundled" / "paraphrase")

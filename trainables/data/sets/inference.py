@@ -3,6 +3,6 @@
 from pathlib import Path
 
 from trainables.data.contract import Task
-from trainables.data.xnli import INFERENCE_LABELS
+from trainables.data.sets.xnli import INFERENCE_LABELS
 
-TASK = Task("inference", INFERENCE_LABELS, bundled=Path(__file__).parent / "bundled" / "inference")
+TASK = Task("inference", INFERENCE_LABELS, bundled=Path(__file__).parents[1] / "bundled" / "inference")

@@ -5,9 +5,6 @@ from trainables.data.contract import HubFiles, Task
 TASK = Task(
     name="pawsx",
     labels=("0", "1"),
-    hub=HubFiles(
-        "google-research-datasets/paws-x",
-        ("sentence1", "sentence2", "label"),
-        ("de", "en", "es", "fr", "ja", "ko", "zh"),
-    ),
+    hub=HubFiles("google-research-datasets/paws-x", columns=("sentence1", "sentence2", "label")),
+    languages=("de", "en", "es", "fr", "ja", "ko", "zh"),
 )

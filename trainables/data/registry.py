@@ -1,0 +1,63 @@
+"""Data sets by name: a module of ``trainables/data/sets`` each, and ``FILE.py:NAME`` for one outside of the package."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import runpy
+from difflib import get_close_matches
+from pathlib import Path
+
+from trainables.data import sets
+from trainables.data.contract import Task
+from trainables.errors import InputError
+
+NAMES = tuple(sorted(module.name for module in pkgutil.iter_modules(sets.__path__)))
+
+
+def check_name(name: str) -> str:
+    """Refuse a name that no data set can have; a file of one's own is looked for when it is read.
+
+    Args:
+        name: The name, or ``FILE.py:NAME``.
+
+    Returns:
+        It.
+
+    Raises:
+        ValueError: There is no such set.
+    """
+    file, _, member = name.rpartition(":")
+    if name in NAMES or (file.endswith(".py") and member.isidentifier()):
+        return name
+    near = get_close_matches(name, NAMES, 1)
+    meant = f"did you mean {near[0]}? " if near else ""
+    raise ValueError(f"data.name: no data set {name!r}; {meant}known are {', '.join(NAMES)}, and FILE.py:NAME")
+
+
+def find_set(name: str) -> Task:
+    """A data set.
+
+    Args:
+        name: Its name, or ``FILE.py:NAME`` for a ``Task`` that a Python file of one's own defines.
+
+    Returns:
+        The set.
+
+    Raises:
+        InputError: The file does not exist or fails, or defines no such set.
+    """
+    if name in NAMES:
+        found: object = importlib.import_module(f"{sets.__name__}.{name}").TASK
+    else:
+        file, _, member = name.rpartition(":")
+        path = Path(file).expanduser()
+        if not path.is_file():
+            raise InputError(f"data.name={name}: there is no file {file}")
+        try:
+            found = runpy.run_path(str(path)).get(member)
+        except Exception as error:
+            raise InputError(f"data.name={name}: {file} fails with {type(error).__name__}: {error}") from None
+    if not isinstance(found, Task):
+        raise InputError(f"data.name={name}: it defines no Task of that name")
+    return found
