@@ -18,11 +18,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.association import NO_FAMILY
 from analysis.models import ENGLISH, floats, models_table
 from analysis.population import FIT, Reference, declared_fit, fitted, reference
 from analysis.rows import Rows, model_rows
-from study.results import StudyResults
+from analysis.statistics.association import NO_FAMILY
+from study.store.results import StudyResults
 
 _IDENTITY = ("trial_id", "configuration", "family", "label", "seed")
 
@@ -188,7 +188,7 @@ def tables(results: StudyResults) -> StudyTables:
     """The tables of a study for the sections.
 
     Args:
-        results: What ``study.results.load`` gives.
+        results: What ``study.store.results.load`` gives.
 
     Returns:
         The tables.

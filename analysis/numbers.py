@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from analysis.association import Association
+from analysis.statistics.association import Association
 
 Status = Literal["tested", "constant", "missing", "exhausted"]
 Style = Literal["correlation", "count", "points", "percent", "ratio", "general", "share"]
@@ -248,3 +248,20 @@ def plain(text: str) -> str:
         'KeyError: {x}'
     """
     return text.replace("{", "{{")
+
+
+def listed(names: Sequence[str], last: str = "and") -> str:
+    """Names as a sentence lists them.
+
+    Args:
+        names: One or more.
+        last: The word before the last one.
+
+    Returns:
+        The text.
+
+    Example:
+        >>> listed(["a", "b", "c"])
+        'a, b and c'
+    """
+    return f" {last} ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -6,17 +6,18 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
-from analysis import render, statements
-from analysis.association import NO_FAMILY
 from analysis.configurations import StudyTables, tables
-from analysis.document import Block, Missing, Paragraph
-from analysis.export import table_files
-from analysis.headlines import EVERYTHING
-from analysis.margins import Verdict
 from analysis.numbers import Number, Numbers
-from analysis.publication import Publication
+from analysis.page import render
+from analysis.page.document import Block, Missing, Paragraph
+from analysis.page.publication import Publication
+from analysis.page.tables import table_files
 from analysis.sections import SECTIONS, account, regret
-from study.results import inside, load
+from analysis.statistics.association import NO_FAMILY
+from analysis.verdicts import statements
+from analysis.verdicts.headlines import EVERYTHING
+from analysis.verdicts.margins import Verdict
+from study.store.results import inside, load
 
 SCHEMA_VERSION = 1
 READING = (

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.comparison import sign_error
 from analysis.configurations import StudyTables
 from analysis.numbers import Number
+from analysis.statistics.comparison import sign_error
 
 LARGEST_FAMILY = 1_000  # more configurations than this are thinned evenly
 

@@ -10,16 +10,16 @@ from itertools import combinations
 
 from scipy.special import stdtrit
 
-from analysis.association import CRITICAL
 from analysis.configurations import StudyTables, tables
-from analysis.declared import HYPOTHESES
-from analysis.margins import EQUIVALENCE_MARGIN, Verdict, Word, equivalence_word
-from analysis.meta_analysis import LEAST, Summary, summarise
 from analysis.numbers import Number, Numbers, Style, plain
-from analysis.permutation import holm
 from analysis.report import Findings, compute
-from analysis.statements import correlation_word, plainly
-from study.results import load
+from analysis.statistics.association import CRITICAL
+from analysis.statistics.meta_analysis import LEAST, Summary, summarise
+from analysis.statistics.permutation import holm
+from analysis.verdicts.declared import HYPOTHESES
+from analysis.verdicts.margins import EQUIVALENCE_MARGIN, Verdict, Word, equivalence_word
+from analysis.verdicts.statements import correlation_word, plainly
+from study.store.results import load
 from trainables.errors import InputError
 
 COMPARED = ("H1", "H2", "H3", "H4")

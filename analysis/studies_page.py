@@ -8,18 +8,18 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import figures, render
 from analysis.configurations import StudyTables
-from analysis.declared import HYPOTHESES
-from analysis.document import Block, Figure, Paragraph, Table
 from analysis.numbers import plain
-from analysis.publication import Publication
+from analysis.page import figures, render
+from analysis.page.document import Block, Figure, Paragraph, Table
+from analysis.page.publication import Publication
+from analysis.page.style import POINTS, Axis
 from analysis.report import SCHEMA_VERSION, Report
 from analysis.rows import Rows, short_path
 from analysis.sections import account
-from analysis.statements import capital, sentence
 from analysis.studies import COMPARED, DIFFERENCE, Compared, compare, heterogeneity, study_id
-from analysis.style import POINTS, Axis
+from analysis.verdicts.declared import HYPOTHESES
+from analysis.verdicts.statements import capital, sentence
 from trainables.errors import InputError
 
 OUT = "comparison"

@@ -33,15 +33,15 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from trainables.assets import Assets
 from trainables.config import TrialConfig
+from trainables.config.dotted_paths import with_values
 from trainables.curvature import fisher_trace
 from trainables.data.contract import Rows
-from trainables.dotted_paths import with_values
-from trainables.evaluation import first_rows
 from trainables.examples import Examples
-from trainables.measurements import CurvePoint
+from trainables.measuring.evaluation import first_rows
+from trainables.measuring.measurements import CurvePoint
 from trainables.seeding import Streams
-from trainables.stage import train_stage
 from trainables.tokenization.encoding import Encoder
+from trainables.training.stage import train_stage
 
 RESULTS = Path(__file__).parent / "results"
 MBERT_VOCABULARY = 119_547

@@ -33,15 +33,15 @@ from benchmarks.training import RESULTS, random_bert
 from trainables.config import ModelConfig, StageConfig
 from trainables.data.contract import Rows
 from trainables.errors import InputError
-from trainables.evaluation import predict
 from trainables.examples import Examples
+from trainables.measuring.evaluation import predict
 from trainables.models.files import load_model_files
-from trainables.objective import objective
 from trainables.precision import training_dtype
 from trainables.seeding import Streams
-from trainables.stage import train_stage
-from trainables.step import Step
 from trainables.tokenization.encoding import Encoder
+from trainables.training.objective import objective
+from trainables.training.stage import train_stage
+from trainables.training.step import Step
 
 BATCH = 16
 LENGTH = 48
@@ -65,7 +65,7 @@ class Bench:
 
     def __init__(self, shape: dict[str, int], steps: int) -> None:
         self.model = random_bert(vocab_size=VOCABULARY, num_labels=3, **shape)
-        training_dtype(self.model.device, ModelConfig(precision="bfloat16"), shape["hidden_size"])
+        training_dtype(self.model.device, "bfloat16", shape["hidden_size"])
         encoder = Encoder(load_model_files(ModelConfig(name="mini")).tokenizer, LENGTH)
         count = (steps + 1) * BATCH
         words = [" ".join(chr(ord("a") + (i + j) % 26) for j in range(LENGTH)) for i in range(count)]

@@ -32,20 +32,20 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import torch
 
 from trainables.assets import Assets
-from trainables.augmentations.token_views import TokenViews
-from trainables.augmentations.view import VIEWS, ViewConfig
 from trainables.config import DropoutConfig, ModelConfig, PenaltiesConfig, TrialConfig
+from trainables.config.dotted_paths import with_values
 from trainables.data.registry import find_set
 from trainables.data.tsv import read_tsv
-from trainables.dotted_paths import with_values
 from trainables.examples import Examples
 from trainables.models.build import build_model
 from trainables.models.files import load_model_files
 from trainables.regularizers.presets import PRESETS
 from trainables.seeding import Streams, row_seed
-from trainables.stage import train_stage
 from trainables.tokenization.encoding import Encoder, TokenizerFiles
 from trainables.tokenization.subword_sampling import subword_sampler
+from trainables.training.stage import train_stage
+from trainables.views.token_views import TokenViews
+from trainables.views.view import VIEWS, ViewConfig
 
 RESULTS = Path(__file__).parent / "results"
 SHARED = Path(__file__).resolve().parents[2] / "shared"

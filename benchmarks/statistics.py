@@ -32,13 +32,13 @@ from typing import Any
 
 import numpy as np
 
-from analysis import permutation
-from analysis.association import CRITICAL, partial_correlation
-from analysis.comparison import difference, sign_error
-from analysis.permutation import headline
+from analysis.statistics import permutation
+from analysis.statistics.association import CRITICAL, partial_correlation
+from analysis.statistics.comparison import difference, sign_error
+from analysis.statistics.permutation import headline
 from benchmarks.traps import TRAPS, Trap, study, verdict
 from study.catalog import quick
-from study.plan import draft
+from study.plan.planning import draft
 
 STUDIES = 1_000
 ARRANGEMENTS = 999

@@ -32,12 +32,12 @@ from typing import Any
 
 from rich.console import Console
 
-from study.interruption import Interruption
-from study.plan import PlannedTrial
-from study.progress import SweepProgress
-from study.records import TrialRecord, write_trial
-from study.resources import Resources, prepare_ray
-from study.storage import open_store
+from study.plan.planning import PlannedTrial
+from study.store.records import TrialRecord, write_trial
+from study.store.storage import open_store
+from study.sweep.interruption import Interruption
+from study.sweep.progress import SweepProgress
+from study.sweep.resources import Resources, prepare_ray
 from tests.analysis.synthetic import write_study
 from trainables.config import TrialConfig
 from trainables.cpus import usable_cpus
@@ -86,7 +86,7 @@ def plain(config: dict[str, Any]) -> None:
 
 def ours(count: int, seconds: float, decided: Resources, folder: Path) -> tuple[float, list[TrialRecord]]:
     """Wall seconds of a sweep over sleeping trials, with records and progress as in a study, and its records."""
-    from study.sweep import sweep
+    from study.sweep.tune import sweep
 
     store = open_store(str(folder))
     trials = [PlannedTrial(f"t{i:05d}", "arm", f"arm={i}", i, TrialConfig(seed=i)) for i in range(count)]
@@ -134,7 +134,7 @@ def plain_tune(count: int, decided: Resources, folder: Path) -> float:
 def sweeps(sleepers: int, seconds: float, trivial: int, rounds: int, folder: Path) -> dict[str, float]:
     """The parts that need Ray, in one session with two slots."""
     prepare_ray("local")
-    from study.sweep import session
+    from study.sweep.tune import session
 
     cpus = max(usable_cpus() // SLOTS, 1 / SLOTS)
     with session(Resources(concurrency=SLOTS, cpus_per_trial=cpus, gpus_per_trial=0.0)) as decided:

@@ -41,14 +41,14 @@ from transformers.trainer_callback import PrinterCallback
 
 from benchmarks.training import trainer_collator, trainer_rows
 from study.catalog import quick
-from study.records import CurveRow, read_trials
-from study.resources import prepare_ray
-from study.storage import open_store
+from study.store.records import CurveRow, read_trials
+from study.store.storage import open_store
+from study.sweep.resources import prepare_ray
 from trainables.assets import Assets
 from trainables.config import ENGLISH, TrialConfig
-from trainables.dotted_paths import with_values
-from trainables.evaluation import BATCH_SIZE
+from trainables.config.dotted_paths import with_values
 from trainables.examples import Examples
+from trainables.measuring.evaluation import BATCH_SIZE
 from trainables.models.build import build_model
 from trainables.seeding import Streams
 from trainables.tokenization.encoding import Encoder

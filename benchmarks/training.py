@@ -47,7 +47,6 @@ from transformers import (
 )
 from transformers.trainer_callback import PrinterCallback
 
-from trainables import gradient, stage, step
 from trainables.assets import Assets
 from trainables.config import DataConfig, DropoutConfig, ModelConfig, OptimizerConfig, StageConfig, TrialConfig
 from trainables.examples import Examples
@@ -55,6 +54,7 @@ from trainables.models.build import build_model
 from trainables.models.files import ModelFiles
 from trainables.seeding import Streams
 from trainables.tokenization.encoding import Encoder
+from trainables.training import gradient, stage, step
 
 RESULTS = Path(__file__).parent / "results"
 BATCH = 32

@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 
 from analysis.configurations import StudyTables
-from analysis.controls import survive
-from analysis.declared import HYPOTHESES
-from analysis.headlines import over
 from analysis.numbers import Number, Numbers
 from analysis.population import FIT, Reference, fitted
-from analysis.statements import adjust, correlation_word, verdicts
+from analysis.verdicts.controls import survive
+from analysis.verdicts.declared import HYPOTHESES
+from analysis.verdicts.headlines import over
+from analysis.verdicts.statements import adjust, correlation_word, verdicts
 
 ROWS, LANGUAGES = 750, 3  # of validation, as in the bundled studies
 ACCURACY, GAIN, START = 0.02, 0.03, 0.012  # spread of accuracy, gain and start over configurations

@@ -23,7 +23,7 @@ from trainables.config import (
     StageConfig,
     TrialConfig,
 )
-from trainables.dotted_paths import with_values
+from trainables.config.dotted_paths import with_values
 from trainables.regularizers.presets import PRESETS
 
 CONSISTENCY = "stages.0.consistency.weight"

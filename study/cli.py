@@ -57,8 +57,8 @@ def _console(quiet: bool = False) -> Console:
 
 def _location(study: str, storage: str) -> str:
     """The folder of a study that is given by its folder, or by its name in a storage."""
-    from study.records import study_folder
-    from study.storage import STUDY_FILE, open_store
+    from study.store.records import study_folder
+    from study.store.storage import STUDY_FILE, open_store
 
     is_folder = "/" in study or open_store(study).exists(STUDY_FILE)
     return study if is_folder else study_folder(open_store(storage), study).location
@@ -110,11 +110,11 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Run a study, or what is left of it, and write its report."""
-    from study import launch
-    from study.loading import load_study
-    from study.plan import narrow, parse_settings
-    from study.resources import Resources, parse_duration
-    from study.storage import open_store
+    from study.plan.loading import load_study
+    from study.plan.planning import narrow, parse_settings
+    from study.store.storage import open_store
+    from study.sweep import launch
+    from study.sweep.resources import Resources, parse_duration
 
     settings = [*(set_ or []), *([] if languages is None else [f"data.languages={languages}"])]
     chosen = narrow(load_study(study, bundled), name=name, arms=arms, seeds=seeds, values=parse_settings(settings))
@@ -161,9 +161,9 @@ def resume(
     quiet: Quiet = False,
 ) -> None:
     """Run the planned trials that have no result yet."""
-    from study import launch
-    from study.resources import Resources, parse_duration
-    from study.storage import open_store
+    from study.store.storage import open_store
+    from study.sweep import launch
+    from study.sweep.resources import Resources, parse_duration
 
     limits = parse_duration(trial_time_limit), parse_duration(time_budget)
     resources = Resources(
@@ -194,8 +194,8 @@ def resume(
 @app.command(name="list")
 def list_(storage: Storage = "./studies") -> None:
     """List the studies of a storage."""
-    from study.browse import studies_table
-    from study.storage import open_store
+    from study.browse.tables import studies_table
+    from study.store.storage import open_store
 
     with _reading():
         shown = studies_table(open_store(storage))
@@ -223,13 +223,13 @@ def show(
     storage: Storage = "./studies",
 ) -> None:
     """Show the trials of a study, or one trial."""
-    from study import browse
-    from study.account import account_line
-    from study.records import study_folder
-    from study.results import load_store
-    from study.selection import check_options, select
-    from study.storage import open_store
-    from study.trial_view import find_trial, trial_tables
+    from study.browse import tables as browse
+    from study.browse.selection import check_options, select
+    from study.browse.trial_view import find_trial, trial_tables
+    from study.store.account import account_line
+    from study.store.records import study_folder
+    from study.store.results import load_store
+    from study.store.storage import open_store
 
     check_options(trial, sort=sort, descending=descending, where=where, columns=columns, json=json, csv=csv)
     folder = study_folder(open_store(storage), name)
@@ -266,10 +266,10 @@ def export(
     storage: Storage = "./studies",
 ) -> None:
     """Write a study as an Optuna study, for optuna-dashboard, or as an RO-Crate, for an archive."""
-    from study.export import export_optuna
-    from study.records import study_folder
-    from study.ro_crate import export_ro_crate
-    from study.storage import open_store
+    from study.browse.export import export_optuna
+    from study.browse.ro_crate import export_ro_crate
+    from study.store.records import study_folder
+    from study.store.storage import open_store
     from trainables.errors import InputError
 
     if (optuna is None) == (ro_crate is None):
@@ -321,9 +321,9 @@ def verify(
     storage: Storage = "./studies",
 ) -> None:
     """Run drawn trials of a study again, and say which numbers are the same. Nothing is written."""
-    from study.plan import parse_settings
-    from study.storage import open_store
-    from study.verify import verify as run_again
+    from study.browse.verify import verify as run_again
+    from study.plan.planning import parse_settings
+    from study.store.storage import open_store
 
     folder = open_store(_location(study, storage))
     agrees = run_again(folder, _console(), trials, seed, tolerance, parse_settings(set_ or []))
@@ -362,7 +362,7 @@ def trace(
     per_example: Annotated[Path | None, typer.Option(help="Also write each example's value as CSV.")] = None,
 ) -> None:
     """Measure Tr(F) of any saved classifier on a file of sentences."""
-    from study.trace_view import show_trace
+    from study.browse.trace_view import show_trace
 
     show_trace(
         _console(),

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from study.search_space import Distribution, Grid, Point, Value, expand
 from trainables.config import TrialConfig
-from trainables.dotted_paths import check_path, flatten, with_values
+from trainables.config.dotted_paths import check_path, flatten, with_values
 from trainables.errors import InputError
 from trainables.schema import Count, Frozen
 

@@ -1,7 +1,7 @@
 """The distributions of a search space, their grid expansion and their seeded draws.
 
 Knows nothing of what the values mean: paths are checked by ``study.config``. The adaptive draws of an arm with slots
-are made by ``study.optuna_search``.
+are made by ``study.sweep.optuna_search``.
 """
 
 from __future__ import annotations

@@ -15,11 +15,16 @@ ROOT = Path(__file__).resolve().parents[1]
 OURS = ("study", "trainables", "analysis")
 FILES = sorted(path.relative_to(ROOT).as_posix() for package in OURS for path in (ROOT / package).rglob("*.py"))
 
+# Read by commands that start no Ray.
+LIGHT = {f"study/sweep/{name}.py" for name in ("answer", "drive", "estimate", "interruption", "launch", "progress")}
 ONLY_IN = {
-    "ray": {*(file for file in FILES if file.startswith("study/sweep/")), "trainables/tune_trainable.py"},
-    "altair": {"analysis/figures.py"},
-    "rocrate": {"study/ro_crate.py"},
-    "optuna": {"study/optuna_search.py", "study/export.py"},
+    "ray": {
+        *(file for file in FILES if file.startswith("study/sweep/") and file not in LIGHT),
+        "trainables/tune_trainable.py",
+    },
+    "altair": {"analysis/page/figures.py"},
+    "rocrate": {"study/browse/ro_crate.py"},
+    "optuna": {"study/sweep/optuna_search.py", "study/browse/export.py"},
 }
 HEAVY = ("torch", "ray", "transformers")
 
@@ -43,11 +48,48 @@ def test_imports_go_one_way(file: str) -> None:
     if package == "trainables":
         assert ours == set()
     if package == "analysis":
-        assert {name for name in ours if not name.startswith(("study.results", "study.storage", "trainables"))} == set()
-    if package == "study" and file != "study/cli.py" and file != "study/answer.py":
+        assert {
+            name for name in ours if not name.startswith(("study.store.results", "study.store.storage", "trainables"))
+        } == set()
+    if package == "study" and file != "study/cli.py" and file != "study/sweep/answer.py":
         # Loading a user's file only makes the name known, before a folder is searched that may have one like it.
-        known = {"analysis"} if file == "study/loading.py" else set()
+        known = {"analysis"} if file == "study/plan/loading.py" else set()
         assert {name for name in ours if name.startswith("analysis")} == known
+
+
+# Lower packages do not know the ones above them; types count too. What is not here is at the level of its users.
+FLOORS = {
+    "study": (("plan",), ("store",), ("browse",), ("sweep",)),
+    "trainables": (
+        ("curvature", "tokenization"),
+        ("views",),
+        ("regularizers",),
+        ("training", "measuring"),
+        ("rehearsal",),
+    ),
+    "analysis": (("statistics",), ("page", "verdicts"), ("sections",)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_imports_go_downwards(file: str) -> None:
+    package, *rest = file.split("/")
+    floors = [set(floor) for floor in FLOORS[package]]
+    own = next((height for height, floor in enumerate(floors) if rest[0] in floor), len(floors))
+    above = {part for floor in floors[own + 1 :] for part in floor}
+    used = {name.split(".")[1] for name in imports(file) if name.startswith(f"{package}.")}
+    assert used & above == set()
+
+
+def test_no_modules_import_in_a_circle() -> None:
+    names = {file.removesuffix(".py").removesuffix("/__init__").replace("/", "."): file for file in FILES}
+    left: dict[str, set[str]] = {}
+    for name, file in names.items():
+        used = {used for used in imports(file) if used in names} - {name}
+        left[name] = used - {used_name.rpartition(".")[0] for used_name in used}  # of a package only what is named
+    while free := {name for name, used in left.items() if not used & left.keys()}:
+        left = {name: used for name, used in left.items() if name not in free}
+    assert sorted(left) == []
 
 
 @pytest.mark.parametrize("library", ONLY_IN)
@@ -85,7 +127,14 @@ def test_light_commands_load_no_heavy_library(arguments: list[str], tmp_path: Pa
 
 @pytest.mark.parametrize(
     "module",
-    ["study.results", "study.catalog", "study.plan", "study.launch", "trainables.config", "analysis.report"],
+    [
+        "study.store.results",
+        "study.catalog",
+        "study.plan.planning",
+        "study.sweep.launch",
+        "trainables.config",
+        "analysis.report",
+    ],
 )
 def test_light_modules_load_no_heavy_library(module: str) -> None:
     assert loaded(f"import {module}") == []

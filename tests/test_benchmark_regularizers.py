@@ -6,10 +6,10 @@ import pytest
 
 from benchmarks import regularizers
 from benchmarks.regularizers import BARS, Bench, bars, methods, sampling_speed, table, timings
-from trainables.augmentations.view import VIEWS
 from trainables.config import PenaltiesConfig
 from trainables.models.files import load_model_files
 from trainables.regularizers.presets import PRESETS
+from trainables.views.view import VIEWS
 
 
 def test_every_preset_penalty_and_noise_is_a_method() -> None:

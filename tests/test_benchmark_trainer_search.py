@@ -12,11 +12,11 @@ pytest.importorskip("accelerate", reason="Trainer needs accelerate: pip install 
 
 from benchmarks.trainer_search import OURS, SEARCHES, TOLERANCE, bars, difference, make_trainer, named, settings, table
 from study.catalog import quick
-from study.records import CurveRow
+from study.store.records import CurveRow
 from trainables.assets import Assets
 from trainables.config import TrialConfig
-from trainables.dotted_paths import with_values
-from trainables.fine_tune import fine_tune
+from trainables.config.dotted_paths import with_values
+from trainables.trial import fine_tune
 
 SEED = 3
 TINY = {"seed": SEED, "data.validation_examples": 60, "measure.trace_examples": 8}

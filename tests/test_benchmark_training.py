@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("accelerate", reason="Trainer needs accelerate: pip install 'fisher-study[benchmark]'")
 
 from benchmarks.training import TOLERANCE, Bench, bars, compare
-from trainables.dotted_paths import with_values
+from trainables.config.dotted_paths import with_values
 
 STEPS = 20
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from trainables.measurements import DEFINITIONS
+from trainables.measuring.measurements import DEFINITIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"

@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from study.results import StudyResults, load
+from study.store.results import StudyResults, load
 
 ROOT = Path(__file__).resolve().parents[1]
 ARMS = "baseline,kl=0.6,fpen=0.01,fpen=1,l2=0.001,noise=0.1"

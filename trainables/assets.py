@@ -7,22 +7,38 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from trainables.augmentations.token_views import ViewFiles
-from trainables.augmentations.view import ViewConfig
 from trainables.config import DataConfig, ModelConfig, TrialConfig
 from trainables.data.task_data import TaskData, load_task_data
 from trainables.data.view_files import load_view_files
 from trainables.models.files import ModelFiles, load_model_files
+from trainables.views.token_views import ViewFiles
+from trainables.views.view import ViewConfig
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    pass
 
 
-def _model_key(config: ModelConfig) -> str:
+def model_key(config: ModelConfig) -> str:
+    """What names a model's files.
+
+    Args:
+        config: The model.
+
+    Returns:
+        Name and revision.
+    """
     return f"{config.name}@{config.revision or 'default'}"
 
 
-def _data_key(config: DataConfig) -> str:
+def data_key(config: DataConfig) -> str:
+    """What names a data set and its draw.
+
+    Args:
+        config: The data.
+
+    Returns:
+        The configuration, without what does not change the rows.
+    """
     return config.model_dump_json(exclude={"max_length"})
 
 
@@ -31,7 +47,7 @@ def _views_with_files(config: TrialConfig) -> list[ViewConfig]:
 
 
 def _files_key(view: ViewConfig, data: DataConfig) -> tuple[str, str, str]:
-    return str(view.kind), str(view.files), _data_key(data) if view.kind == "translation" else ""
+    return str(view.kind), str(view.files), data_key(data) if view.kind == "translation" else ""
 
 
 @dataclass(frozen=True)
@@ -67,76 +83,14 @@ class Assets:
         """
         assets = cls()
         for config in configs:
-            if (key := _data_key(config.data)) not in assets.data:
+            if (key := data_key(config.data)) not in assets.data:
                 assets.data[key] = load_task_data(config.data)
-            if (key := _model_key(config.model)) not in assets.models:
+            if (key := model_key(config.model)) not in assets.models:
                 assets.models[key] = load_model_files(config.model)
             for view in _views_with_files(config):
                 if (files_key := _files_key(view, config.data)) not in assets.view_files:
                     assets.view_files[files_key] = load_view_files(view, config.data, assets.rows(config))
         return assets
-
-    def check(self, configs: Iterable[TrialConfig]) -> list[str]:
-        """Build each distinct model and rehearse what its trials do: what cannot work is found before any starts.
-
-        Args:
-            configs: The trials.
-
-        Returns:
-            Lines that a person should know, also kept in ``notes``: what the rows and the dictionaries are like,
-            tokenizers that do not fit them, models whose Tr(F) takes the slow path, rates of dropout that change
-            nothing, and examples that will be cut.
-
-        Raises:
-            InputError: A model cannot be built, trained or measured, or take a view; or subword views need another
-                vocabulary.
-        """
-        from trainables.augmentations.code_switch import dictionary_notes
-        from trainables.augmentations.perturbation import check_view
-        from trainables.curvature import reason_against_fast_path
-        from trainables.models.build import build_model, positions
-        from trainables.models.dropout import dropout_notes
-        from trainables.rehearsal import Rehearsal
-        from trainables.seeding import Streams
-        from trainables.tokenization.fit import tokenizer_notes
-        from trainables.tokenization.subword_sampling import subword_sampler
-
-        notes: dict[str, None] = {}
-        seen: set[str] = set()
-        rehearsal = Rehearsal(self)
-        built: tuple[str, PreTrainedModel] | None = None
-        for config in configs:
-            rows, files = self.rows(config), self.model(config)
-            notes |= dict.fromkeys(rows.notes)
-            for found in self.files(config).values():
-                notes |= dict.fromkeys(dictionary_notes(found.dictionaries))
-            if (pair := f"{_model_key(config.model)} {_data_key(config.data)}") not in seen:
-                seen.add(pair)
-                parts = {"training": rows.train, **{f"validation {lang}": r for lang, r in rows.validation.items()}}
-                notes |= dict.fromkeys(tokenizer_notes(config.model.name, files.tokenizer, parts))
-            labels = len(rows.labels)
-            key = f"{config.model.model_dump_json()} {labels}"
-            if built is None or built[0] != key:
-                built = None  # two need not be in memory at once
-                built = key, build_model(files, config.model, labels, Streams(config.seed))
-            model = built[1]
-            notes |= dict.fromkeys(dropout_notes(files.config, config.model.dropout, config.model.name))
-            views = [pair for stage in config.stages for pair in stage.views()]
-            if (key := f"{key} {config.data.name} {config.data.max_length} {views}") not in seen:
-                seen.add(key)
-                if any(view.kind == "subword" for view, _ in views):
-                    drops = any(view.drop_single_characters for view, _ in views)
-                    subword_sampler(files.tokenizer.backend, drops)
-                for view, compares_states in views:
-                    check_view(model, view, compares_states)
-                name = f"model {files.name}"
-                if config.data.max_length > (limit := positions(model)):
-                    notes[f"{name} has positions for {limit} pieces, so longer examples are cut there"] = None
-                if (reason := reason_against_fast_path(model)) is not None:
-                    notes[f"Tr(F) of {name} takes the slow path, 3 to 5 times as long, because {reason}"] = None
-            rehearsal.of(config, model)
-        self.notes[:] = notes
-        return self.notes
 
     def model(self, config: TrialConfig) -> ModelFiles:
         """The encoder of a trial.
@@ -147,7 +101,7 @@ class Assets:
         Returns:
             Its model files.
         """
-        return self.models[_model_key(config.model)]
+        return self.models[model_key(config.model)]
 
     def rows(self, config: TrialConfig) -> TaskData:
         """The rows of a trial.
@@ -158,7 +112,7 @@ class Assets:
         Returns:
             Its data.
         """
-        return self.data[_data_key(config.data)]
+        return self.data[data_key(config.data)]
 
     def files(self, config: TrialConfig) -> dict[tuple[str | None, str | None], ViewFiles]:
         """What the files of a trial's views hold.

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 
 import torch
 
-from trainables.augmentations.token_views import TokenViews, ViewFiles
-from trainables.augmentations.view import ViewConfig
 from trainables.data.contract import Rows
 from trainables.tokenization.encoding import Encoded, Encoder
+from trainables.views.token_views import TokenViews, ViewFiles
+from trainables.views.view import ViewConfig
 
 
 class Examples:

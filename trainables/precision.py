@@ -27,20 +27,18 @@ from contextlib import contextmanager
 
 import torch
 
-from trainables.augmentations.view import ViewConfig
-from trainables.config import ModelConfig
 from trainables.errors import InputError
 
 NARROWEST = 128
 """Hidden size from which a CPU's bfloat16 is worth it: at 96 a step gains a third at best, at 256 and above a half."""
 
 
-def training_dtype(device: torch.device, config: ModelConfig, hidden_size: int) -> torch.dtype:
+def training_dtype(device: torch.device, precision: str, hidden_size: int) -> torch.dtype:
     """The format of a trial's training and evaluation passes.
 
     Args:
         device: Where it trains.
-        config: The model's configuration.
+        precision: ``auto``, ``float32`` or ``bfloat16``, as the model's configuration has it.
         hidden_size: Width of the encoder's hidden states.
 
     Returns:
@@ -50,10 +48,10 @@ def training_dtype(device: torch.device, config: ModelConfig, hidden_size: int) 
     Raises:
         InputError: The configuration asks for bfloat16, and the device does not compute in it.
     """
-    if config.precision == "float32":
+    if precision == "float32":
         return torch.float32
     available = _has_bfloat16(device)
-    if config.precision == "bfloat16":
+    if precision == "bfloat16":
         if not available:
             kind = "GPU" if device.type == "cuda" else "CPU"
             raise InputError(
@@ -84,13 +82,13 @@ CONTINUOUS = frozenset(
 """Views whose perturbation may be as small as one likes."""
 
 
-def step_dtype(dtype: torch.dtype, exact: bool, consistency_view: ViewConfig | None) -> torch.dtype:
+def step_dtype(dtype: torch.dtype, exact: bool, consistency_view: str | None) -> torch.dtype:
     """The format of all passes of one step.
 
     Args:
         dtype: What :func:`training_dtype` decided for the trial.
         exact: Whether the Fisher penalty or TRAM acts in the step.
-        consistency_view: The view of the stage's consistency loss; None without one.
+        consistency_view: Kind of the view of the stage's consistency loss; None without one.
 
     Returns:
         ``torch.float32`` where a small difference counts, else ``dtype``.
@@ -99,8 +97,7 @@ def step_dtype(dtype: torch.dtype, exact: bool, consistency_view: ViewConfig | N
         >>> step_dtype(torch.bfloat16, exact=True, consistency_view=None)
         torch.float32
     """
-    small = consistency_view is not None and consistency_view.kind in CONTINUOUS
-    return torch.float32 if exact or small else dtype
+    return torch.float32 if exact or consistency_view in CONTINUOUS else dtype
 
 
 @contextmanager

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
-from trainables.dotted_paths import parse
+from trainables.config.dotted_paths import parse
 from trainables.errors import Diverged
-from trainables.measurements import CurvePoint, Measurements
+from trainables.measuring.measurements import CurvePoint, Measurements
 from trainables.software import NUMERIC, software, threads
 from trainables.trial_log import TrialLog
 
 if TYPE_CHECKING:
     from trainables.assets import Assets
     from trainables.models.saved import Folder, SavedStages
-    from trainables.trial_checkpoint import Files
+    from trainables.training.checkpoint import Files
 
 OUTCOME = "outcome"
 
@@ -64,11 +64,11 @@ def _run(
 ) -> None:
     import torch
 
-    from trainables.fine_tune import fine_tune
+    from trainables.measuring.predictions import PredictionFile
     from trainables.models.saved import ModelSaver
     from trainables.precision import training_dtype
-    from trainables.predictions import PredictionFile
-    from trainables.trial_checkpoint import TrialCheckpoint
+    from trainables.training.checkpoint import TrialCheckpoint
+    from trainables.trial import fine_tune
 
     trial = parse(config["trial"])
     resources = tune.get_context().get_trial_resources().required_resources
@@ -77,7 +77,9 @@ def _run(
     memory = PeakMemory()
     fingerprints = assets.fingerprints(trial)
     cuda = torch.cuda.is_available()
-    dtype = training_dtype(torch.device("cuda" if cuda else "cpu"), trial.model, assets.model(trial).hidden_size)
+    dtype = training_dtype(
+        torch.device("cuda" if cuda else "cpu"), trial.model.precision, assets.model(trial).hidden_size
+    )
     precision = str(dtype).removeprefix("torch.")
     same = [config["trial"], fingerprints, [software()[name] for name in NUMERIC], threads(cpus)]
     if not cuda and dtype != torch.float32:

@@ -1,6 +1,6 @@
 """The sections of the report, one file each, in the order of the page. A new section is one file and one line here."""
 
-from analysis.document import Section
+from analysis.page.document import Section
 from analysis.sections import (
     account,
     associations,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.configurations import StudyTables
-from analysis.document import Block, Paragraph, Section, Table
 from analysis.models import NOT_REACHED
 from analysis.numbers import Number, Numbers, count, plain
+from analysis.page.document import Block, Paragraph, Section, Table
 from analysis.population import SENSITIVITY
 
 STATES = ("complete", NOT_REACHED, "diverged", "failed", "unfinished", "unreadable")

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis import figures
-from analysis.association import centred, leave_one_family_out, partial_correlation
 from analysis.configurations import StudyTables
-from analysis.document import Block, Figure, Missing, Paragraph, Section, Table
-from analysis.headlines import EVERYTHING
 from analysis.numbers import Number, Numbers, from_association
+from analysis.page import figures
+from analysis.page.document import Block, Figure, Missing, Paragraph, Section, Table
+from analysis.page.style import POINTS, Axis, Families, Tip
 from analysis.population import SENSITIVITY
 from analysis.rows import Rows
 from analysis.sections import shared
 from analysis.sign_errors import Pairs
-from analysis.style import POINTS, Axis, Families, Tip
+from analysis.statistics.association import centred, leave_one_family_out, partial_correlation
+from analysis.verdicts.headlines import EVERYTHING
 
 OUTCOMES = {"accuracy": ("accuracy.en", "H1", "English accuracy"), "gain": ("gain", "H4", "the gain")}
 UNTRACED = "accuracy_untraced"  # English validation accuracy on the rows that fisher_trace was not measured on

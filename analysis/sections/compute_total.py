@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.configurations import StudyTables
-from analysis.document import Block, Missing, Paragraph, Section
 from analysis.models import floats
 from analysis.numbers import Number, Numbers, count, plain
+from analysis.page.document import Block, Missing, Paragraph, Section
 from analysis.rows import short_path
 
 HOUR = 3600.0

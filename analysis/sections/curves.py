@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from analysis import figures
-from analysis.association import partial_correlation
 from analysis.configurations import StudyTables
-from analysis.document import Block, Figure, Missing, Paragraph, Section, Table
 from analysis.numbers import Number, Numbers, from_association
+from analysis.page import figures
+from analysis.page.document import Block, Figure, Missing, Paragraph, Section, Table
+from analysis.page.style import Axis, Families
 from analysis.rows import Rows, rows
 from analysis.sections import shared
-from analysis.style import Axis, Families
+from analysis.statistics.association import partial_correlation
 
 MOST_LINES = 60  # with more configurations a line is a family's mean
 LOGARITHMIC = ("fisher_trace", "train_loss")

@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtr, stdtrit
 
-from analysis import figures
 from analysis.configurations import StudyTables
-from analysis.document import Block, Figure, Missing, Paragraph, Section, Table
-from analysis.margins import EQUIVALENCE_MARGIN
 from analysis.numbers import Number, Numbers, from_association
-from analysis.permutation import headline
-from analysis.power import ALPHA
+from analysis.page import figures
+from analysis.page.document import Block, Figure, Missing, Paragraph, Section, Table
+from analysis.page.style import Families
 from analysis.rows import Rows, short_path
 from analysis.sections import shared
-from analysis.style import Families
+from analysis.statistics.permutation import headline
+from analysis.statistics.power import ALPHA
+from analysis.verdicts.margins import EQUIVALENCE_MARGIN
 
 CONSISTENCY = "config.stages.0.consistency.weight"
 FISHER = "config.stages.0.penalties.fisher.weight"

@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from analysis import figures
-from analysis.association import CRITICAL
 from analysis.configurations import StudyTables
-from analysis.document import Block, Figure, Missing, Paragraph, Section, Table
 from analysis.numbers import CONFIGURATION, Number, Numbers
+from analysis.page import figures
+from analysis.page.document import Block, Figure, Missing, Paragraph, Section, Table
+from analysis.page.style import Axis, Families
 from analysis.rows import Rows, rows
 from analysis.sections import curves, shared
-from analysis.style import Axis, Families
+from analysis.statistics.association import CRITICAL
 
 MOST_PANELS = 6
 BEFORE, END = "before training", "end of training"

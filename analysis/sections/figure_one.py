@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from analysis import figures
 from analysis.configurations import StudyTables
-from analysis.document import Block, Figure, Missing, Paragraph, Section
-from analysis.headlines import headline_numbers
 from analysis.numbers import Number, Numbers, plain
+from analysis.page import figures
+from analysis.page.document import Block, Figure, Missing, Paragraph, Section
+from analysis.page.style import Families, Tip
 from analysis.rows import Rows, field_name
 from analysis.sections import figure_two, shared
-from analysis.style import Families, Tip
+from analysis.verdicts.headlines import headline_numbers
 
 ACCURACY = Tip("accuracy_en", "English accuracy", ".4f")
 TRACE_ERROR = Tip("fisher_trace_se", "its standard error", ".2g")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from analysis import figures
 from analysis.configurations import StudyTables
-from analysis.document import Block, Figure, Missing, Paragraph, Section
-from analysis.headlines import headline_numbers, over
 from analysis.numbers import Number, Numbers
+from analysis.page import figures
+from analysis.page.document import Block, Figure, Missing, Paragraph, Section
+from analysis.page.style import Families
 from analysis.rows import Rows
 from analysis.sections import shared
-from analysis.style import Families
+from analysis.verdicts.headlines import headline_numbers, over
 
 
 @dataclass(frozen=True)

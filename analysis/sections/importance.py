@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.special import fdtrc
 
 from analysis.configurations import StudyTables
-from analysis.document import Block, Missing, Section, Table
 from analysis.numbers import CONFIGURATION, Number, Numbers
+from analysis.page.document import Block, Missing, Section, Table
 from analysis.rows import short_path
 
 OUTCOMES = {"accuracy.en": "accuracy", "ln_trace": "trace", "gain": "gain"}

@@ -10,8 +10,8 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from analysis.configurations import StudyTables
-from analysis.document import Block, Missing, Paragraph, Section, Table
 from analysis.numbers import Number, Numbers, Style, count
+from analysis.page.document import Block, Missing, Paragraph, Section, Table
 from analysis.population import BASELINE
 
 MEASURED: dict[str, tuple[str, Style, str]] = {

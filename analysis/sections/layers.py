@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from analysis import figures
 from analysis.configurations import StudyTables
 from analysis.depth import DEPTHS, PARAMETERS, TRACE, Depths
-from analysis.document import Block, Figure, Missing, Section, Table, listed
 from analysis.models import floats
-from analysis.numbers import Number, Numbers, Style
+from analysis.numbers import Number, Numbers, Style, listed
+from analysis.page import figures
+from analysis.page.document import Block, Figure, Missing, Section, Table
 from analysis.rows import Rows
 from analysis.sections import shared
 from analysis.sections.shared import OUTCOMES

@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 
 from analysis.configurations import StudyTables
-from analysis.declared import HYPOTHESES
-from analysis.document import Block, Paragraph, Section, Table
 from analysis.numbers import Number, Numbers, plain
+from analysis.page.document import Block, Paragraph, Section, Table
 from analysis.rows import short_path
+from analysis.verdicts.declared import HYPOTHESES
 
 PROTOCOL = (
     "model.name", "model.revision", "data.name", "data.source", "data.train_examples", "data.stage2_examples",

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis import figures
 from analysis.configurations import StudyTables
-from analysis.document import Block, Figure, Missing, Section, Table
 from analysis.numbers import Number, Numbers, count
+from analysis.page import figures
+from analysis.page.document import Block, Figure, Missing, Section, Table
+from analysis.page.style import Families, Tip
 from analysis.rows import Rows
 from analysis.sections import shared
-from analysis.style import Families, Tip
 
 
 @dataclass(frozen=True)

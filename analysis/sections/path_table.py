@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from analysis.configurations import StudyTables
-from analysis.document import Table
 from analysis.numbers import Number, Numbers
+from analysis.page.document import Table
 from analysis.sections import shared
 
 OUTCOMES = {"gain": "stage2.{}.gain", "english_lost": "english_lost.{}"}

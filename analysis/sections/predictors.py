@@ -6,20 +6,20 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from analysis import figures
-from analysis.association import partial_correlation
-from analysis.comparison import difference
 from analysis.configurations import StudyTables
-from analysis.document import Block, Figure, Missing, Paragraph, Section, Table, listed
 from analysis.measures import TURNED, with_measures
-from analysis.numbers import CONFIGURATION, Number, Numbers, from_association
-from analysis.permutation import holm
-from analysis.power import ALPHA
+from analysis.numbers import CONFIGURATION, Number, Numbers, from_association, listed
+from analysis.page import figures
+from analysis.page.document import Block, Figure, Missing, Paragraph, Section, Table
+from analysis.page.style import Axis
 from analysis.sections import shared
 from analysis.sections.shared import OUTCOMES
 from analysis.sign_errors import Pairs
-from analysis.statements import capital
-from analysis.style import Axis
+from analysis.statistics.association import partial_correlation
+from analysis.statistics.comparison import difference
+from analysis.statistics.permutation import holm
+from analysis.statistics.power import ALPHA
+from analysis.verdicts.statements import capital
 
 TRACE = "fisher_trace"
 HEADINGS = (

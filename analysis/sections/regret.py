@@ -9,9 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.configurations import StudyTables
-from analysis.document import Block, Missing, Paragraph, Section, Table
 from analysis.models import floats
 from analysis.numbers import CONFIGURATION, Number, Numbers, plain
+from analysis.page.document import Block, Missing, Paragraph, Section, Table
 from analysis.population import BASELINE
 from analysis.regret import RESAMPLES, Measured, chosen, interval, regrets, resample
 from analysis.selection_rules import RULES, english_accuracy, small_trace

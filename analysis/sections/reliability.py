@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from analysis.association import Array, partial_correlation
 from analysis.configurations import StudyTables
-from analysis.controls import halves_of, rows_of_validation
-from analysis.declared import HYPOTHESES
-from analysis.document import Block, Missing, Paragraph, Section, Table
-from analysis.measurement_error import Reliability, disattenuated, examples_needed, reliability
 from analysis.numbers import CONFIGURATION, Number, Numbers, from_association
+from analysis.page.document import Block, Missing, Paragraph, Section, Table
+from analysis.statistics.association import Array, partial_correlation
+from analysis.statistics.measurement_error import Reliability, disattenuated, examples_needed, reliability
+from analysis.verdicts.controls import halves_of, rows_of_validation
+from analysis.verdicts.declared import HYPOTHESES
 
 TARGET = 0.9
 NAMES = {"trace": "ln Tr(F)", "accuracy": "English accuracy", "gain": "gain of the second stage"}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from analysis import figures
 from analysis.configurations import StudyTables
-from analysis.document import Block, Figure, Missing, Paragraph, Section, Table
 from analysis.numbers import Number, Numbers, Style
+from analysis.page import figures
+from analysis.page.document import Block, Figure, Missing, Paragraph, Section, Table
+from analysis.page.style import Families
 from analysis.rows import Rows
 from analysis.sections import path_table, shared
-from analysis.style import Families
 
 _MEASURED = {
     "distance": "distance travelled (L2 norm)",

@@ -7,14 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import figures
-from analysis.association import partial_correlation
 from analysis.configurations import StudyTables
-from analysis.declared import control_name
 from analysis.numbers import Number, Numbers, from_association
+from analysis.page import figures
+from analysis.page.style import POINTS, Axis, Families, Tip
 from analysis.population import SENSITIVITY
 from analysis.rows import Rows, field_name
-from analysis.style import POINTS, Axis, Families, Tip
+from analysis.statistics.association import partial_correlation
+from analysis.verdicts.declared import control_name
 
 TRACE = Tip("fisher_trace", "Tr(F)", ".4g")
 LISTED_WEIGHTS = 7

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from analysis import figures
 from analysis.configurations import StudyTables
-from analysis.document import Block, Figure, Missing, Section, Table
 from analysis.numbers import Number, Numbers
+from analysis.page import figures
+from analysis.page.document import Block, Figure, Missing, Section, Table
+from analysis.page.style import Families
 from analysis.rows import Rows
 from analysis.sections import shared
-from analysis.style import Families
 
 
 @dataclass(frozen=True)

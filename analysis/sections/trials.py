@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from analysis.configurations import StudyTables
-from analysis.document import Block, Missing, Section, Table
 from analysis.numbers import Number, Numbers
+from analysis.page.document import Block, Missing, Section, Table
 from analysis.rows import Rows, rows
 from trainables.config import ENGLISH
 

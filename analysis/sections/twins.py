@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.configurations import StudyTables
-from analysis.document import Block, Missing, Paragraph, Section, Table
 from analysis.models import floats
 from analysis.numbers import CONFIGURATION, Number, Numbers, count
-from trainables.measurements import SAME_FUNCTION
+from analysis.page.document import Block, Missing, Paragraph, Section, Table
+from trainables.measuring.measurements import SAME_FUNCTION
 
 PREFIX = "twin."
 UNCHANGED = 1e-3

@@ -1,13 +1,6 @@
 """Named rules to choose a configuration without target labels. A new rule is one file and one line here."""
 
-from analysis.selection_rules import (
-    average_rank,
-    baseline,
-    english_accuracy,
-    margin,
-    small_target_trace,
-    small_trace,
-)
+from analysis.selection_rules import average_rank, baseline, english_accuracy, margin, small_target_trace, small_trace
 from analysis.selection_rules.rule import Rule
 
 RULES: tuple[Rule, ...] = (

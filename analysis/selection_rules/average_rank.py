@@ -6,15 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.selection_rules.rule import (
-    ENGLISH_ACCURACY,
-    MARGIN,
-    TARGET_TRACE,
-    TRACE,
-    Candidates,
-    Rule,
-    smallest,
-)
+from analysis.selection_rules.rule import ENGLISH_ACCURACY, MARGIN, TARGET_TRACE, TRACE, Candidates, Rule, smallest
 
 SIGNS = {ENGLISH_ACCURACY: -1.0, TRACE: 1.0, TARGET_TRACE: 1.0, MARGIN: -1.0}  # the smallest product ranks first
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import ray
 
-from study.resources import LOCAL, Resources
 from study.sweep.failed_start import why_not
+from study.sweep.resources import LOCAL, Resources
 from trainables.cpus import usable_cpus
 from trainables.errors import InputError
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from ray.tune.search import Searcher
 
-from study.interruption import Interruption
-from study.plan import PlannedTrial
-from study.records import TrialRecord
-from study.storage_error import cause
+from study.plan.planning import PlannedTrial
+from study.store.records import TrialRecord
+from study.store.storage_error import cause
+from study.sweep.interruption import Interruption
 from trainables.errors import InputError
 
 if TYPE_CHECKING:
-    from study.optuna_search import JointSearch
+    from study.sweep.optuna_search import JointSearch
 
 
 class Queue(Searcher):  # type: ignore[misc]

@@ -13,12 +13,13 @@ from typing import Any
 import ray
 from ray import cloudpickle, tune
 
-from study.interruption import TIME_BUDGET, Interruption
-from study.progress import SweepProgress, duration
-from study.records import TrialError, TrialRecord
-from study.resources import Resources
-from study.storage_error import cause
+from study.browse.tables import duration
+from study.store.records import TrialError, TrialRecord
+from study.store.storage_error import cause
+from study.sweep.interruption import TIME_BUDGET, Interruption
+from study.sweep.progress import SweepProgress
 from study.sweep.queue import Queue
+from study.sweep.resources import Resources
 from trainables.trial_log import LOG_LINES, log_file, tail
 from trainables.tune_trainable import OUTCOME
 

@@ -9,7 +9,7 @@ from ray.tune.logger import TBXLoggerCallback
 from tensorboardX.summary import hparams
 
 from study.sweep.queue import Queue
-from trainables.dotted_paths import flatten
+from trainables.config.dotted_paths import flatten
 
 
 class TensorBoard(TBXLoggerCallback):  # type: ignore[misc]

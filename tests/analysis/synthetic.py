@@ -12,7 +12,7 @@ import numpy as np
 
 from analysis.numbers import Number, Numbers
 from trainables.config import TrialConfig
-from trainables.dotted_paths import with_values
+from trainables.config.dotted_paths import with_values
 
 WEIGHT = {
     "kl": "stages.0.consistency.weight",

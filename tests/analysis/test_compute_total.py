@@ -9,7 +9,7 @@ import pytest
 from analysis.configurations import tables
 from analysis.numbers import Number, Numbers
 from analysis.sections.compute_total import SECTION
-from study.results import load
+from study.store.results import load
 from tests.analysis.synthetic import write_study
 
 

@@ -15,11 +15,11 @@ import pytest
 from analysis.configurations import StudyTables, tables
 from analysis.measures import with_measures
 from analysis.numbers import Numbers
-from analysis.permutation import holm
 from analysis.sections import predictors
 from analysis.sections.predictors import _compared, compute, said, standing
 from analysis.sign_errors import Pairs
-from study.results import load
+from analysis.statistics.permutation import holm
+from study.store.results import load
 from tests.analysis.synthetic import LANGUAGES, write_study
 
 MEASURES = [f"m{place}" for place in range(12)]

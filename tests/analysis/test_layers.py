@@ -11,10 +11,10 @@ import pytest
 
 from analysis.configurations import StudyTables, tables
 from analysis.depth import PARAMETERS, TRACE, Depths
-from analysis.document import Missing, Table
 from analysis.numbers import Numbers
+from analysis.page.document import Missing, Table
 from analysis.sections.layers import compute, draw
-from study.results import load
+from study.store.results import load
 from tests.analysis.synthetic import write_study
 
 ENTRIES = {"embeddings": 400.0, "encoder.0": 100.0, "encoder.1": 100.0, "classifier": 10.0}

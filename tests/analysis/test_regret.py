@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 from analysis.configurations import StudyTables, tables
-from analysis.document import Missing
 from analysis.numbers import Number, Numbers
+from analysis.page.document import Missing
 from analysis.regret import Measured, chosen, interval, regrets, resample
 from analysis.report import compute
 from analysis.sections import regret as section
 from analysis.selection_rules import RULES, average_rank
 from analysis.selection_rules.rule import ENGLISH_ACCURACY, IS_BASELINE, MARGIN, TARGET_TRACE, TRACE
-from study.results import load
+from study.store.results import load
 from tests.analysis.synthetic import LANGUAGES, write_study
 
 Records = list[dict[str, Any]]

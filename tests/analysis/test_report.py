@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis.numbers import Numbers
-from analysis.pictures import Drawing
+from analysis.page.pictures import Drawing
 from analysis.report import Report, write_report
-from analysis.statements import sentence, verdicts
+from analysis.verdicts.statements import sentence, verdicts
 from tests.analysis.synthetic import read_numbers, write_study
 from trainables.errors import InputError
 

@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis import render
 from analysis.configurations import StudyTables, tables
-from analysis.document import Figure, Missing
 from analysis.measures import LARGER_IS_BETTER, NOT_IN_LOGARITHMS
+from analysis.page import render
+from analysis.page.document import Figure, Missing
 from analysis.report import Findings, compose, compute, numbers_json
 from analysis.sections import SECTIONS, trials
 from analysis.sections.dose_response import _margin_p, _seeds_needed
 from analysis.sections.importance import drop_in_r2
 from analysis.sections.pareto import front
-from study.results import load
+from study.store.results import load
 from tests.analysis import synthetic
 from tests.analysis.synthetic import LANGUAGES, write_study
 from trainables.config import MeasureConfig, Rival

@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from analysis import render
 from analysis.configurations import StudyTables, tables
-from analysis.controls import halves_of
-from analysis.declared import HYPOTHESES
-from analysis.document import Figure
-from analysis.headlines import headline_numbers
 from analysis.numbers import Number, Numbers
+from analysis.page import render
+from analysis.page.document import Figure
 from analysis.report import Findings, compose, compute
-from analysis.statements import adjust, sentence, verdicts
+from analysis.verdicts.controls import halves_of
+from analysis.verdicts.declared import HYPOTHESES
+from analysis.verdicts.headlines import headline_numbers
+from analysis.verdicts.statements import adjust, sentence, verdicts
 from study.cli import app
-from study.results import load
+from study.store.results import load
 from tests.analysis.synthetic import write_study
 from tests.analysis.traps import TRAPS, restage, words, written
 

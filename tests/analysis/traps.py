@@ -18,7 +18,7 @@ import numpy as np
 
 from analysis.configurations import tables
 from analysis.report import compute
-from study.results import load
+from study.store.results import load
 
 LANGUAGES = ("de", "es", "zh")
 Values = dict[str, float]

@@ -10,17 +10,17 @@ import pytest
 import torch
 
 from tests.trainables.conftest import tiny_assets, tiny_config  # noqa: F401 (fixtures)
-from trainables.augmentations.token_views import ViewFiles
-from trainables.augmentations.view import VIEWS
 from trainables.config import StageConfig
+from trainables.config.dotted_paths import with_values
 from trainables.data.contract import Rows
-from trainables.dotted_paths import with_values
 from trainables.examples import Examples
 from trainables.models.build import build_model
-from trainables.objective import Loss, objective
 from trainables.seeding import Streams
-from trainables.step import Step
 from trainables.tokenization.encoding import Encoder
+from trainables.training.objective import Loss, objective
+from trainables.training.step import Step
+from trainables.views.token_views import ViewFiles
+from trainables.views.view import VIEWS
 
 ROWS = (0, 3, 5, 6)
 

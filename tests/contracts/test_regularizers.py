@@ -11,9 +11,9 @@ from torch.nn.functional import cross_entropy
 
 from tests import reference
 from tests.contracts.conftest import ROWS, pad_more, view_settings
-from trainables.augmentations.view import VIEWS
 from trainables.config import PenaltiesConfig
 from trainables.regularizers.presets import PRESETS
+from trainables.views.view import VIEWS
 
 DEFAULT_VIEWS = {name: preset.views[0].kind for name, preset in PRESETS.items()}
 CONSISTENCY = [

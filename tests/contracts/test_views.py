@@ -5,9 +5,9 @@ import torch
 from pydantic import ValidationError
 
 from tests.contracts.conftest import ROWS, pad_more, view_settings
-from trainables.augmentations.perturbation import KINDS
-from trainables.augmentations.view import VIEWS, ViewConfig, noise
 from trainables.config import StageConfig
+from trainables.views.perturbation import KINDS
+from trainables.views.view import VIEWS, ViewConfig, noise
 
 ALONE = [kind for kind, view in VIEWS.items() if view.alone]
 

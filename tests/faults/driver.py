@@ -13,14 +13,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from study.resources import prepare_ray
+from study.sweep.resources import prepare_ray
 
 
 def main() -> None:
     """Run the command that was typed."""
     prepare_ray("local")  # before Ray is imported
     be_patient()
-    import study.sweep
+    import study.sweep.tune
     import trainables.software
     from study.__main__ import main as fisher_study
     from tests.faults.trial import faulty_trial
@@ -42,7 +42,7 @@ def be_patient() -> None:
 
 
 def _stop_before(name: str) -> None:
-    from study.storage import Store
+    from study.store.storage import Store
 
     write, replace = Store.write, os.replace
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from study.results import StudyResults, load
+from study.store.results import StudyResults, load
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 600.0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
-from study.records import TrialRecord
+from study.store.records import TrialRecord
 from tests.faults.harness import Study, kill, mended, until
 
 pytestmark = pytest.mark.faults

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from study.lock import LOCK_FILE
+from study.store.lock import LOCK_FILE
 from tests.faults.harness import Study, ended, kill, mended, same_as, until
 
 pytestmark = pytest.mark.faults

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from study.records import TrialRecord
+from study.store.records import TrialRecord
 from tests.faults.harness import PATIENCE, ROOT, Cluster, Study, ended, mended, same_as, until
 
 pytestmark = pytest.mark.faults

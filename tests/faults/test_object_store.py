@@ -15,8 +15,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from study.results import StudyResults, load
-from study.storage import Store, open_store
+from study.store.results import StudyResults, load
+from study.store.storage import Store, open_store
 from tests.faults.harness import PATIENCE, Ended, Study, ended, mended, same_as, until
 
 pytestmark = [

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from study.records import TrialRecord
+from study.store.records import TrialRecord
 from tests.faults.harness import ARMS, DAMAGES, Study, ended, mended, same_as, until
 
 pytestmark = pytest.mark.faults

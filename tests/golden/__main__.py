@@ -13,7 +13,7 @@ from pathlib import Path
 
 from analysis.configurations import tables
 from analysis.report import compute, numbers_json
-from study.results import load
+from study.store.results import load
 
 HERE = Path(__file__).parent
 STUDY = HERE / "study"

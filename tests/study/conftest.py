@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from study.config import Arm, StudyConfig
-from study.plan import PlannedTrial, plan
-from study.records import TrialRecord, new_study, write_study, write_trial
+from study.plan.planning import PlannedTrial, plan
 from study.search_space import Grid
-from study.storage import Store, open_store
+from study.store.records import TrialRecord, new_study, write_study, write_trial
+from study.store.storage import Store, open_store
 from trainables.config import TrialConfig
 
 KL = "stages.0.consistency.weight"

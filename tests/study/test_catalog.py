@@ -5,13 +5,13 @@ from typing import get_args
 
 import pytest
 
-from analysis.power import planned_power
+from analysis.statistics.power import planned_power
 from study.catalog import CATALOG, L2_WEIGHT
-from study.loading import load_study
-from study.plan import draft, narrow
+from study.plan.loading import load_study
+from study.plan.planning import draft, narrow
 from trainables.config import Rival
-from trainables.dotted_paths import parse as parse_trial
-from trainables.dotted_paths import with_values
+from trainables.config.dotted_paths import parse as parse_trial
+from trainables.config.dotted_paths import with_values
 from trainables.errors import InputError
 
 GOOD = '''

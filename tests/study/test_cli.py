@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import analysis.report
-from study import launch
 from study.__main__ import main
 from study.config import StudyConfig
-from study.plan import draft
-from study.resources import Resources
-from study.storage import Store
+from study.plan.planning import draft
+from study.store.storage import Store
+from study.sweep import launch
+from study.sweep.resources import Resources
 
 if TYPE_CHECKING:
     from tests.study.conftest import MakeStudy

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from study.resources import Resources, prepare_ray
+from study.sweep.resources import Resources, prepare_ray
 from trainables.errors import InputError
 
 prepare_ray("local")
 
-from study.sweep import failed_start, session  # noqa: E402 (Ray reads the environment when it is imported)
+from study.sweep import failed_start  # noqa: E402 (Ray reads the environment when it is imported)
+from study.sweep.tune import session  # noqa: E402
 
 TIMED_OUT = Exception("The current node timed out during startup. This could happen because\nof something.")
 OWN = f"export RAY_TMPDIR=/tmp/ray-{os.getuid()}"

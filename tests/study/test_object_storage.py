@@ -11,11 +11,11 @@ import pytest
 from pyarrow import fs
 
 from study.__main__ import main
-from study.lock import is_running, live_holder
-from study.records import read_trials, studies
-from study.storage import STUDY_FILE, Store, open_store
-from study.storage_error import MissingFileError, StorageError
-from study.working_files import read_draws
+from study.store.lock import is_running, live_holder
+from study.store.records import read_trials, studies
+from study.store.storage import STUDY_FILE, Store, open_store
+from study.store.storage_error import MissingFileError, StorageError
+from study.store.working_files import read_draws
 from trainables.errors import InputError
 
 SILENT = "AWS Error NETWORK_CONNECTION during HeadObject operation: curlCode: 7, Could not connect to server"

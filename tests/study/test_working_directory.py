@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from study.loading import load_study
+from study.plan.loading import load_study
 
 BROTHERS = ("analysis.py", "trainables/__init__.py", "datasets/__init__.py", "random.py", "torch.py", "ray.py")
 STUDY = '''

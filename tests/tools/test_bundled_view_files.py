@@ -10,8 +10,8 @@ import pytest
 from tools.bundled.data.dictionary import TRANSLATED, dictionary
 from tools.bundled.data.grammar import LANGUAGES
 from tools.bundled.data.splits import TASKS, build, write
-from trainables.augmentations.code_switch import read_dictionary
 from trainables.data.bundled import DICTIONARIES, FOLDER
+from trainables.views.code_switch import read_dictionary
 
 
 def test_regenerating_gives_the_committed_dictionaries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

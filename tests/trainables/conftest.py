@@ -5,7 +5,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 from trainables.assets import Assets
 from trainables.config import TrialConfig
-from trainables.dotted_paths import with_values
+from trainables.config.dotted_paths import with_values
 from trainables.examples import Examples
 from trainables.models.build import build_model
 from trainables.seeding import Streams

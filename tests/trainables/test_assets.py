@@ -5,29 +5,30 @@ import pytest
 import torch
 
 from trainables.assets import Assets
-from trainables.dotted_paths import with_values
+from trainables.config.dotted_paths import with_values
 from trainables.errors import InputError
 from trainables.models.build import build_model
+from trainables.rehearsal.check import check
 from trainables.seeding import Streams
 
 
-def check(config, **values):
+def checked(config, **values):
     changed = with_values(config, {key.replace("__", "."): value for key, value in values.items()})
-    return Assets.resolve([changed]).check([changed])
+    return check(Assets.resolve([changed]), [changed])
 
 
 def test_a_good_trial_passes_without_a_note(tiny_config):
-    notes = check(tiny_config, stages__0__consistency__weight=0.5)
+    notes = checked(tiny_config, stages__0__consistency__weight=0.5)
     assert notes == ["data pawsx: rows whose two sentences are identical: training 1"]
 
 
 def test_what_would_fail_in_every_trial_is_found_before(tiny_config):
     with pytest.raises(InputError, match="model.num_hidden_layers=99, but .* has 2 layers"):
-        check(tiny_config, model__num_hidden_layers=99)
+        checked(tiny_config, model__num_hidden_layers=99)
 
 
 def test_examples_that_the_model_cannot_hold_are_cut_and_said(tiny_config):
-    _, note = check(tiny_config, data__max_length=64)
+    _, note = checked(tiny_config, data__max_length=64)
     assert "has positions for 32 pieces, so longer examples are cut there" in note
 
 
@@ -37,7 +38,7 @@ def test_a_kind_of_dropout_that_the_encoder_does_not_have(tiny_config, tiny_mode
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"model_type": "mpnet"}))
     with pytest.raises(InputError, match="model.dropout.classifier: .* has no such dropout"):
-        check(tiny_config, model__name=str(folder), model__dropout__classifier=0.1)
+        checked(tiny_config, model__name=str(folder), model__dropout__classifier=0.1)
 
 
 def test_models_and_data_are_read_once(tiny_config):
@@ -55,7 +56,7 @@ def test_what_is_known_of_the_data_is_said_once_and_kept(tiny_config, tiny_data,
     values = {"data.source": str(folder), "data.train_examples": None}
     configs = [with_values(tiny_config, {**values, "seed": seed}) for seed in (0, 1)]
     assets = Assets.resolve(configs)
-    notes = assets.check(configs)
+    notes = check(assets, configs)
     assert notes.count("data pawsx: 1 of the 65 training examples repeat an earlier one") == 1
     assert assets.notes == notes
 

@@ -1,7 +1,7 @@
 import pytest
 
 from trainables.config import TrialConfig
-from trainables.dotted_paths import flatten, parse, paths, with_values
+from trainables.config.dotted_paths import flatten, parse, paths, with_values
 from trainables.errors import InputError
 
 

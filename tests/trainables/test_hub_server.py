@@ -10,8 +10,9 @@ import pytest
 from huggingface_hub import constants
 
 from tests.trainables.hub_server import Hub, serving
-from trainables import hub, hub_download
 from trainables.errors import InputError
+from trainables.hub import download as hub_download
+from trainables.hub import repository_files as hub
 
 ONE, TWO = "1" * 40, "2" * 40
 WEIGHTS = bytes(range(256)) * 4096

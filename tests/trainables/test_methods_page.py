@@ -9,12 +9,12 @@ import pytest
 from pydantic import BaseModel
 
 from tests.zoo import ZOO
-from trainables.augmentations.view import VIEWS, ViewConfig
 from trainables.config import DropoutConfig, OptimizerConfig, PenaltiesConfig, Rival, StageConfig, TrialConfig
-from trainables.dotted_paths import flatten, paths
+from trainables.config.dotted_paths import flatten, paths
 from trainables.models.dropout import FIELDS, acting
 from trainables.regularizers.consistency import ConsistencyConfig
 from trainables.regularizers.presets import PRESETS
+from trainables.views.view import VIEWS, ViewConfig
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "methods.md").read_text(encoding="utf-8")
 BASELINES = (
@@ -126,9 +126,9 @@ def test_every_rival_has_a_row() -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_the_passes_of_each_preset_are_counted(build, monkeypatch, preset: str) -> None:
     """Forward passes as the step makes them, and backward passes as gradients that reach what a pass gave."""
-    from trainables.objective import objective
     from trainables.seeding import Streams
-    from trainables.step import Step
+    from trainables.training.objective import objective
+    from trainables.training.step import Step
 
     forward, backward = [], []
     run = Step.run
@@ -143,7 +143,7 @@ def test_the_passes_of_each_preset_are_counted(build, monkeypatch, preset: str) 
     monkeypatch.setattr(Step, "run", counted)
     config, model, examples = build(stages__0__consistency__preset=preset)
     stage: StageConfig = config.stages[0]
-    objective(Step(model, examples, [0, 3, 5, 6], stage, Streams(0), "0.en", 0, 0), stage).total.backward()
+    objective(Step(model, examples, [0, 3, 5, 6], stage.terms, Streams(0), "0.en", 0, 0), stage).total.backward()
     expected = table("Consistency losses")[preset]["passes, forward / backward"]
     assert f"{len(forward)} / {len(backward)}" == expected
 

@@ -5,21 +5,20 @@ from __future__ import annotations
 import pytest
 import torch
 
-from trainables import fine_tune as fine_tune_module
-from trainables import objective as objective_module
 from trainables import precision as precision_module
-from trainables import step as step_module
-from trainables.augmentations.view import VIEWS, ViewConfig
-from trainables.config import ModelConfig
-from trainables.dotted_paths import with_values
+from trainables import trial as fine_tune_module
+from trainables.config.dotted_paths import with_values
+from trainables.divergences import PREDICTIONS
 from trainables.errors import InputError
-from trainables.fine_tune import fine_tune
-from trainables.objective import objective
 from trainables.precision import at_least_float32, passes_in, step_dtype, training_dtype
-from trainables.regularizers.divergences import PREDICTIONS
 from trainables.seeding import Streams
-from trainables.stage import train_stage
-from trainables.step import Step
+from trainables.training import objective as objective_module
+from trainables.training import step as step_module
+from trainables.training.objective import objective
+from trainables.training.stage import train_stage
+from trainables.training.step import Step
+from trainables.trial import fine_tune
+from trainables.views.view import VIEWS
 
 BF16 = torch.bfloat16
 ROWS = [0, 3, 5, 6]
@@ -42,7 +41,7 @@ def test_bfloat16_is_for_devices_that_have_it_and_configurations_that_allow_it(
     monkeypatch, device, precision, has_bf16, expected
 ):
     _devices(monkeypatch, has_bf16)
-    assert training_dtype(torch.device(device), ModelConfig(precision=precision), 384) == expected
+    assert training_dtype(torch.device(device), precision, 384) == expected
 
 
 def _devices(monkeypatch, has_bf16, onednn=True):
@@ -57,20 +56,20 @@ def _devices(monkeypatch, has_bf16, onednn=True):
 @pytest.mark.parametrize(("hidden_size", "expected"), [(96, torch.float32), (128, torch.bfloat16)])
 def test_a_narrow_encoder_does_not_gain_on_a_cpu(monkeypatch, hidden_size, expected):
     _devices(monkeypatch, True)
-    assert training_dtype(torch.device("cpu"), ModelConfig(), hidden_size) == expected
-    assert training_dtype(torch.device("cuda"), ModelConfig(), hidden_size) == torch.bfloat16
+    assert training_dtype(torch.device("cpu"), "auto", hidden_size) == expected
+    assert training_dtype(torch.device("cuda"), "auto", hidden_size) == torch.bfloat16
 
 
 def test_a_cpu_whose_bfloat16_onednn_must_not_use_has_none(monkeypatch):
     _devices(monkeypatch, True, onednn=False)
-    assert training_dtype(torch.device("cpu"), ModelConfig(), 384) == torch.float32
+    assert training_dtype(torch.device("cpu"), "auto", 384) == torch.float32
 
 
 @pytest.mark.parametrize(("device", "kind"), [("cpu", "CPU"), ("cuda", "GPU")])
 def test_bfloat16_asked_for_where_there_is_none_is_one_line(monkeypatch, device, kind):
     _devices(monkeypatch, False)
     with pytest.raises(InputError, match=f"model.precision=bfloat16, but the {kind} here .*; set model.precision=auto"):
-        training_dtype(torch.device(device), ModelConfig(precision="bfloat16"), 384)
+        training_dtype(torch.device(device), "bfloat16", 384)
 
 
 def test_logits_keep_float64_and_lose_bfloat16():
@@ -96,7 +95,7 @@ def formats(monkeypatch):
 def step_of(build, dtype, **values):
     config, model, examples = build(**values)
     stage = config.stages[0]
-    return Step(model, examples, ROWS, stage, Streams(0), "0.en", 0, 0, dtype), stage
+    return Step(model, examples, ROWS, stage.terms, Streams(0), "0.en", 0, 0, dtype), stage
 
 
 def test_a_training_pass_computes_in_bfloat16_and_its_loss_parameters_and_gradients_are_float32(build, formats):
@@ -136,7 +135,7 @@ def test_every_pass_of_a_step_in_which_the_fisher_penalty_acts_is_float32(build,
 
 
 def test_a_consistency_loss_with_a_continuous_view_makes_its_step_float32():
-    assert {kind for kind in VIEWS if step_dtype(BF16, False, ViewConfig(kind=kind)) == torch.float32} == {
+    assert {kind for kind in VIEWS if step_dtype(BF16, False, kind) == torch.float32} == {
         "embedding_gaussian",
         "embedding_uniform",
         "hidden_noise",
@@ -144,8 +143,8 @@ def test_a_consistency_loss_with_a_continuous_view_makes_its_step_float32():
         "adversarial_embedding",
     }
     assert step_dtype(BF16, False, None) == BF16
-    assert step_dtype(BF16, True, ViewConfig(kind="subword")) == torch.float32
-    assert step_dtype(torch.float32, False, ViewConfig(kind="subword")) == torch.float32
+    assert step_dtype(BF16, True, "subword") == torch.float32
+    assert step_dtype(torch.float32, False, "subword") == torch.float32
 
 
 def test_a_small_divergence_is_that_of_float32_and_would_be_rounding_in_bfloat16(build, monkeypatch):
@@ -188,7 +187,7 @@ def test_float32_leaves_a_float64_model_alone(build):
 
 
 def test_a_stage_keeps_float32_master_weights_and_optimiser_state(build, monkeypatch):
-    from trainables import stage as stage_module
+    from trainables.training import stage as stage_module
 
     optimizers = []
     original = stage_module._optimizer
@@ -214,7 +213,8 @@ def test_only_training_and_evaluation_passes_of_a_trial_are_bfloat16(tiny_config
 
         monkeypatch.setattr(module, name, spy)
 
-    from trainables import evaluation, gradient
+    from trainables.measuring import evaluation
+    from trainables.training import gradient
 
     for module, name in (
         (fine_tune_module, "fisher_trace"),

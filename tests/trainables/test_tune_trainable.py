@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import torch
 
-import trainables.fine_tune
+import trainables.trial
 from trainables import precision, tune_trainable
 from trainables.config import TrialConfig
-from trainables.dotted_paths import with_values
+from trainables.config.dotted_paths import with_values
 from trainables.errors import Diverged
-from trainables.measurements import CurvePoint, Measurements
+from trainables.measuring.measurements import CurvePoint, Measurements
 from trainables.software import software
 from trainables.tune_trainable import OUTCOME, PeakMemory, run_trial
 

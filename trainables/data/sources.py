@@ -14,7 +14,7 @@ from trainables.data.named_columns import read_named
 from trainables.data.registry import find_set
 from trainables.data.tsv import Table, read_table, rows_of
 from trainables.errors import InputError
-from trainables.hub import Repository, fetch
+from trainables.hub.repository_files import Repository, fetch
 
 Wanted = Mapping[str, tuple[str, ...]]
 """Split to the languages that are wanted of it."""

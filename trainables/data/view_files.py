@@ -7,14 +7,14 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from trainables.augmentations.code_switch import read_dictionary
-from trainables.augmentations.token_views import ViewFiles
-from trainables.augmentations.translation import read_parallel
-from trainables.augmentations.view import BUNDLED, ViewConfig, language_files
 from trainables.config import DataConfig
 from trainables.data import bundled
 from trainables.data.task_data import TaskData
 from trainables.errors import InputError
+from trainables.views.code_switch import read_dictionary
+from trainables.views.token_views import ViewFiles
+from trainables.views.translation import read_parallel
+from trainables.views.view import BUNDLED, ViewConfig, language_files
 
 
 def load_view_files(view: ViewConfig, config: DataConfig, data: TaskData) -> ViewFiles:

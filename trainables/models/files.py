@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from trainables.config import ModelConfig
 from trainables.errors import InputError
-from trainables.hub import Repository, fetch
+from trainables.hub.repository_files import Repository, fetch
 from trainables.tokenization.encoding import TokenizerFiles
 
 if TYPE_CHECKING:

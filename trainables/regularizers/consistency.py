@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
 
-from trainables.augmentations.view import VIEWS, ViewConfig
 from trainables.regularizers.presets import PRESETS, Divergence, Dropout, StopGradient
 from trainables.schema import Fraction, Frozen, Weight
+from trainables.views.view import VIEWS, ViewConfig
 
 if TYPE_CHECKING:
     import torch
 
-    from trainables.step import Step
+    from trainables.views.passes import Passes
 
 
 def _known(preset: str) -> str:
@@ -165,7 +165,7 @@ class ConsistencyConfig(Frozen):
             ),
         }
 
-    def penalty(self, step: Step) -> torch.Tensor:
+    def penalty(self, step: Passes) -> torch.Tensor:
         """The unweighted divergence.
 
         Args:
@@ -174,7 +174,7 @@ class ConsistencyConfig(Frozen):
         Returns:
             Scalar: nats, mean over examples; of hidden states, squared state units.
         """
-        from trainables.regularizers.divergences import PREDICTIONS, hidden_squared_error
+        from trainables.divergences import PREDICTIONS, hidden_squared_error
 
         loss = self.resolved()
         clean_mask, view_mask = loss.masks

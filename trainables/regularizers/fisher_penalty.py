@@ -11,7 +11,7 @@ from trainables.schema import Count, Frozen, later
 if TYPE_CHECKING:
     import torch
 
-    from trainables.step import Step
+    from trainables.views.passes import Passes
 
 
 class FisherPenaltyConfig(Frozen):
@@ -55,7 +55,7 @@ class FisherPenaltyConfig(Frozen):
         """
         return self.weight != 0 and index % self.every == 0
 
-    def penalty(self, step: Step) -> torch.Tensor:
+    def penalty(self, step: Passes) -> torch.Tensor:
         """The unweighted penalty, scaled to the full batch.
 
         Args:

@@ -12,7 +12,7 @@ from trainables.schema import Frozen, Weight, later
 if TYPE_CHECKING:
     import torch
 
-    from trainables.step import Step
+    from trainables.views.passes import Passes
 
 
 class L2Config(Frozen):
@@ -28,7 +28,7 @@ class L2Config(Frozen):
         "plain", description="lazy: on rows that the step has seen; plain: on all, where AdamW takes full steps"
     )
 
-    def penalty(self, step: Step) -> torch.Tensor:
+    def penalty(self, step: Passes) -> torch.Tensor:
         """The unweighted penalty.
 
         Args:

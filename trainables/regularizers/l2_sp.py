@@ -13,7 +13,7 @@ from trainables.schema import Frozen, Weight, later
 if TYPE_CHECKING:
     import torch
 
-    from trainables.step import Step
+    from trainables.views.passes import Passes
 
 
 class L2SPConfig(Frozen):
@@ -31,7 +31,7 @@ class L2SPConfig(Frozen):
         "plain", description="lazy: on rows that the step has seen; plain: on all, where AdamW takes full steps"
     )
 
-    def penalty(self, step: Step) -> torch.Tensor:
+    def penalty(self, step: Passes) -> torch.Tensor:
         """The unweighted penalty of the encoder.
 
         Args:
@@ -43,7 +43,7 @@ class L2SPConfig(Frozen):
         start = step.starting_point
         return _half_squares(step, (p - start[name] for name, p in self._parameters(step, encoder=True)))
 
-    def head_penalty(self, step: Step) -> torch.Tensor:
+    def head_penalty(self, step: Passes) -> torch.Tensor:
         """The unweighted penalty of the head.
 
         Args:
@@ -54,14 +54,14 @@ class L2SPConfig(Frozen):
         """
         return _half_squares(step, (p for _, p in self._parameters(step, encoder=False)))
 
-    def _parameters(self, step: Step, encoder: bool) -> Iterable[tuple[str, torch.Tensor]]:
+    def _parameters(self, step: Passes, encoder: bool) -> Iterable[tuple[str, torch.Tensor]]:
         prefix = f"{step.model.base_model_prefix}."
         for name, parameter in penalised(step.model, self.exempt_biases_and_norms):
             if name.startswith(prefix) == encoder:
                 yield name, parameter
 
 
-def _half_squares(step: Step, tensors: Iterable[torch.Tensor]) -> torch.Tensor:
+def _half_squares(step: Passes, tensors: Iterable[torch.Tensor]) -> torch.Tensor:
     total = step.labels.new_zeros((), dtype=step.model.dtype)
     for tensor in tensors:
         total = total + tensor.square().sum()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from trainables.augmentations.view import ViewConfig
+from trainables.views.view import ViewConfig
 
 Divergence = Literal["kl", "reverse_kl", "symmetric_kl", "half_symmetric_kl", "hidden_squared_error"]
 StopGradient = Literal["none", "target", "clean", "embedding"]

@@ -19,7 +19,7 @@ from trainables.config import USUAL_RIVALS, MeasureConfig, Rival
 from trainables.curvature import fisher_trace
 from trainables.curvature.rivals import RIVALS, FineTuned
 from trainables.errors import InputError
-from trainables.measurements import DEFINITIONS
+from trainables.measuring.measurements import DEFINITIONS
 
 PASSES = {"margin": 2, "sharpness": 4, "fisher_rao": 2, "relative_flatness": 2, "adaptive_sharpness": 42}
 """Forward passes over two batches."""

@@ -16,7 +16,7 @@ from trainables.curvature import fisher_trace
 from trainables.curvature.rivals import RIVALS
 from trainables.curvature.twins import logit_change, twin
 from trainables.errors import InputError
-from trainables.measurements import SAME_FUNCTION
+from trainables.measuring.measurements import SAME_FUNCTION
 
 # Plain names, grouped keys with a rotary embedding, shared keys, fused rows and fused columns.
 FAMILIES = ("bert", "distilbert", "t5", "qwen2", "deberta-v2", "modernbert", "gpt2")

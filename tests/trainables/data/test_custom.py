@@ -4,10 +4,11 @@ import pytest
 
 from trainables.assets import Assets
 from trainables.config import DataConfig, TrialConfig
+from trainables.config.dotted_paths import with_values
 from trainables.data.task_data import load_task_data
-from trainables.dotted_paths import with_values
 from trainables.errors import InputError
-from trainables.fine_tune import fine_tune
+from trainables.rehearsal.check import check
+from trainables.trial import fine_tune
 
 NAMES = {"neg": "red", "pos": "blue", "mixed": "tree"}
 TRAIN = [f"dog {NAMES[label]} {word}\t{label}" for word in ("fast", "slow", "old", "new") for label in NAMES]
@@ -114,6 +115,6 @@ def test_a_one_sentence_task_trains_in_both_stages(tiny_model, tmp_path, kind):
         },
     )
     assets = Assets.resolve([config])
-    assert assets.check([config]) == []
+    assert check(assets, [config]) == []
     found = fine_tune(config, assets, lambda point: None)
     assert {"accuracy.en", "fisher_trace", "stage2.de.gain", "penalty.consistency"} <= set(found.values)

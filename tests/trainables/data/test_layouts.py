@@ -2,10 +2,10 @@
 
 import pytest
 
-from trainables.augmentations.translation import read_parallel
 from trainables.config import DataConfig
 from trainables.data.task_data import load_task_data
 from trainables.errors import InputError
+from trainables.views.translation import read_parallel
 
 XNLI_HEADER = "language\tgold_label\tsentence1_binary_parse\tsentence1\tsentence2\tpromptID\tlabel1"
 

@@ -14,12 +14,12 @@ from huggingface_hub import constants
 
 from tests.trainables.hub_cache import snapshot
 from tests.trainables.hub_server import Hub, serving
-from trainables import hub
 from trainables.config import DataConfig
 from trainables.data import sets
 from trainables.data.registry import NAMES, find_set
 from trainables.data.task_data import load_task_data
 from trainables.errors import InputError
+from trainables.hub import repository_files as hub
 
 OWN = '''"""Moods of sentences: a made-up set."""
 

@@ -13,17 +13,18 @@ from tests.reference import fisher_trace_by_loop
 from tests.zoo import NO_TABLE, ZOO, configured
 from trainables.assets import Assets
 from trainables.config import ENGLISH
+from trainables.config.dotted_paths import with_values
 from trainables.curvature import SlowPathWarning, fisher_trace
-from trainables.dotted_paths import with_values
 from trainables.errors import InputError
-from trainables.evaluation import first_rows
 from trainables.examples import Examples
+from trainables.measuring.evaluation import first_rows
 from trainables.models.adapters import build_adapted, find_adapter, save_adapter
 from trainables.models.build import build_model
 from trainables.models.lora import merged
+from trainables.rehearsal.check import check
 from trainables.seeding import Streams
-from trainables.stage import train_stage
 from trainables.tokenization.encoding import Encoder
+from trainables.training.stage import train_stage
 
 PADLESS = ("gemma3_text", "gpt2", "llama", "qwen3")
 """Decoders whose configuration names no padding."""
@@ -71,7 +72,7 @@ def test_every_architecture_trains_with_every_term_and_is_measured(kind, make, t
     assets = Assets.resolve([config])
     refusal = None
     try:
-        assets.check([config])
+        check(assets, [config])
     except InputError as error:
         refusal = str(error)
     if kind in NO_TABLE and refusal is not None:  # which names the term that it cannot be trained with
@@ -110,7 +111,7 @@ def test_low_rank_updates_of_every_kind_of_encoder(kind, targets, make, tiny_con
     values = {"model.name": str(make(kind)), "model.lora.rank": 2, "model.lora.targets": targets, **TERMS}
     config = with_values(tiny_config, values)
     assets = Assets.resolve([config])
-    assets.check([config])
+    check(assets, [config])
     model = build_model(assets.model(config), config.model, 2, Streams(0))
     encoder = f"{model.base_model_prefix}."
     with torch.no_grad():
@@ -142,5 +143,5 @@ def test_what_needs_more_than_pieces_is_refused_in_one_line(name, make, tiny_con
     kind, settings, message = REFUSED[name]
     config = with_values(tiny_config, {"model.name": str(make(kind, **settings))})
     with pytest.raises(InputError, match=message) as refusal:
-        Assets.resolve([config]).check([config])
+        check(Assets.resolve([config]), [config])
     assert "\n" not in str(refusal.value)

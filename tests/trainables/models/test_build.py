@@ -208,7 +208,7 @@ def test_missing_folders(name, message):
 
 
 def test_a_hub_id_without_a_network_says_what_to_fetch(monkeypatch):
-    monkeypatch.setattr("trainables.hub._reachable", lambda endpoint: False)
+    monkeypatch.setattr("trainables.hub.repository_files._reachable", lambda endpoint: False)
     with pytest.raises(InputError, match="model some/model is not in the local cache.*hf download some/model"):
         load_model_files(ModelConfig(name="some/model"))
 

@@ -18,16 +18,17 @@ from tests.trainables.disk import Disk
 from trainables.assets import Assets
 from trainables.checkpoint_trace import trace_checkpoint
 from trainables.config import ModelConfig, TrialConfig
+from trainables.config.dotted_paths import with_values
 from trainables.curvature import fisher_trace
-from trainables.dotted_paths import with_values
 from trainables.errors import InputError
-from trainables.fine_tune import fine_tune
 from trainables.models.build import build_model
 from trainables.models.files import load_model_files
 from trainables.models.lora import LoraConfig, merged
 from trainables.models.saved import ModelSaver
+from trainables.rehearsal.check import check
 from trainables.schema import identity
 from trainables.seeding import Streams
+from trainables.trial import fine_tune
 
 BATCH = {
     "input_ids": torch.tensor([[2, 20, 30, 3], [2, 25, 3, 0], [2, 40, 41, 3]]),
@@ -146,7 +147,7 @@ def test_a_configuration_without_updates_keeps_its_identity(tiny_config: TrialCo
 
 def test_bad_targets_are_found_before_the_sweep(tiny_config: TrialConfig, tiny_assets: Assets) -> None:
     with pytest.raises(InputError, match=r"model\.lora\.targets='nothing' matches no linear layer"):
-        tiny_assets.check([with_values(tiny_config, {"model.lora.targets": "nothing"})])
+        check(tiny_assets, [with_values(tiny_config, {"model.lora.targets": "nothing"})])
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +177,7 @@ def test_what_trains_all_weights_can_be_rehearsed_with_updates(lora_config: Tria
     terms = [{"stages.0.consistency.preset": preset} for preset in ("mvr", "lnsr", "vat_d", "smart", "parameter_noise")]
     terms += [{"stages.0.optimizer.sam_rho": 0.05}, {"measure.expansion.draws": 1}]
     configs = [with_values(lora_config, values) for values in terms]
-    notes = Assets.resolve(configs).check(configs)
+    notes = check(Assets.resolve(configs), configs)
     assert not any("slow path" in note for note in notes)
 
 

@@ -11,10 +11,10 @@ from tests.trainables.disk import Disk
 from trainables.assets import Assets
 from trainables.checkpoint_trace import trace_checkpoint
 from trainables.config import ModelConfig, TrialConfig
-from trainables.fine_tune import fine_tune
 from trainables.models.files import load_model_files
 from trainables.models.saved import Folder, ModelSaver
 from trainables.tokenization.encoding import TokenizerFiles
+from trainables.trial import fine_tune
 
 
 @pytest.fixture(scope="module")

@@ -12,14 +12,14 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel
 from study.catalog import xnli
 from tests.zoo import NO_TABLE, ZOO, make
 from trainables.config import ENGLISH, DropoutConfig, StageConfig
-from trainables.dotted_paths import with_values
+from trainables.config.dotted_paths import with_values
 from trainables.errors import InputError
 from trainables.examples import Examples
 from trainables.models.dropout import FIELDS, acting, can_act, set_dropout
 from trainables.seeding import Streams
-from trainables.stage import train_stage
-from trainables.step import Step
 from trainables.tokenization.encoding import Encoder
+from trainables.training.stage import train_stage
+from trainables.training.step import Step
 
 REFUSED = {
     **{(kind, "hidden_noise"): "has no list of encoder layers" for kind in ("albert", "flaubert", "funnel", "xlm")},
@@ -69,7 +69,7 @@ def with_dropout(model: PreTrainedModel, dropout: DropoutConfig) -> PreTrainedMo
 
 
 def moved_by_the_view(model: PreTrainedModel, examples: Examples, stage: StageConfig) -> bool:
-    step = Step(model, examples, [0, 1], stage, Streams(0), "0.en", 0, 0)
+    step = Step(model, examples, [0, 1], stage.terms, Streams(0), "0.en", 0, 0)
     return not torch.allclose(step.logits("main", None), step.logits("clean", None), atol=1e-6)
 
 

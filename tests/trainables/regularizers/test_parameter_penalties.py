@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from trainables.objective import objective
 from trainables.regularizers.l2 import L2Config
 from trainables.regularizers.l2_sp import L2SPConfig
 from trainables.seeding import Streams
-from trainables.step import Step
+from trainables.training.objective import objective
+from trainables.training.step import Step
 
 ROWS = [0, 3, 5, 6]
 L2 = "stages__0__penalties__l2__"
@@ -29,7 +29,7 @@ def moved(build, **values):
         for p in model.parameters():
             p.add_(0.1 * torch.randn(p.shape, generator=generator, dtype=p.dtype))
     stage = config.stages[0]
-    step = Step(model, examples, ROWS, stage, Streams(0), "0.en", 0, 0, starting_point=start)
+    step = Step(model, examples, ROWS, stage.terms, Streams(0), "0.en", 0, 0, starting_point=start)
     return objective(step, stage), model, start
 
 
@@ -91,13 +91,13 @@ def test_each_weight_of_zero_leaves_its_part_out(build, weight, head_weight):
 def test_l2_sp_is_zero_where_it_started(build):
     config, model, examples = build(**{f"{L2_SP}weight": 1})
     start = {name: p.detach().clone() for name, p in model.named_parameters()}
-    step = Step(model, examples, ROWS, config.stages[0], Streams(0), "0.en", 0, 0, starting_point=start)
+    step = Step(model, examples, ROWS, config.stages[0].terms, Streams(0), "0.en", 0, 0, starting_point=start)
     assert config.stages[0].penalties.l2_sp.penalty(step).item() == 0
 
 
 def test_the_starting_point_is_that_of_the_stage(build):
     """Heavy L2-SP keeps the encoder at the stage's start; without it the encoder moves."""
-    from trainables.stage import train_stage
+    from trainables.training.stage import train_stage
 
     distances = {}
     for weight in (0, 1e4):
@@ -131,7 +131,7 @@ def test_only_biases_and_norms_have_one_dimension(build):
 def test_a_resumed_stage_keeps_its_starting_point_and_sams_steps(build):
     import copy
 
-    from trainables.stage import train_stage
+    from trainables.training.stage import train_stage
 
     def train(resume=None, on_epoch=None):
         values = {f"{L2_SP}weight": 10, "stages__0__optimizer__sam_rho": 0.05}
@@ -152,7 +152,7 @@ WEIGHTS = [(L2, {"weight": 0.3}), (L2_SP, {"weight": 0.3, "head_weight": 0.07, "
 
 def step_gradients(build, **values):
     """The gradient of one optimiser step of a float64 model that left its starting point, and that point."""
-    from trainables.gradient import accumulate
+    from trainables.training.gradient import accumulate
 
     config, model, examples = build(**values)
     model = model.double()
@@ -188,7 +188,7 @@ def test_the_lazy_form_acts_on_the_rows_that_have_another_gradient(build, prefix
 
 @pytest.mark.parametrize(("form", "moves"), [("lazy", False), ("plain", True)])
 def test_only_the_plain_form_moves_words_that_no_sentence_has(build, form, moves):
-    from trainables.stage import train_stage
+    from trainables.training.stage import train_stage
 
     config, model, examples = build(**{f"{L2}weight": 1e-6, f"{L2}form": form})
     words = model.bert.embeddings.word_embeddings.weight

@@ -8,11 +8,11 @@ from pydantic import ValidationError
 from torch.nn.functional import cross_entropy, kl_div
 
 from trainables.config import StageConfig, TrialConfig
-from trainables.dotted_paths import flatten, parse, with_values
+from trainables.config.dotted_paths import flatten, parse, with_values
 from trainables.errors import InputError
-from trainables.objective import objective
 from trainables.regularizers.consistency import ConsistencyConfig
 from trainables.regularizers.presets import PRESETS
+from trainables.training.objective import objective
 
 # Two examples, three classes, probabilities (1/2, 1/4, 1/4), (1/4, 1/4, 1/2) against (1/4, 1/2, 1/4), uniform.
 CLEAN = torch.tensor([[2.0, 1.0, 1.0], [1.0, 1.0, 2.0]], dtype=torch.float64) * math.log(2)

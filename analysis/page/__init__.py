@@ -1,0 +1,1 @@
+"""From blocks and numbers to a page, Markdown, pictures, and files."""

@@ -1,0 +1,102 @@
+"""What a section hands to the page: paragraphs, tables and figures, with numbers by reference. Knows no HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from analysis.configurations import StudyTables
+from analysis.numbers import Number, Numbers
+from analysis.rows import Rows
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """Text with references to numbers.
+
+    Attributes:
+        text: The template.
+    """
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A small table; cells are templates.
+
+    Attributes:
+        columns: Headings.
+        rows: Cells.
+        caption: What it shows.
+        sortable: A click on a heading sorts.
+        rows_of: Name and rows of a table with a row a trial, which the page builds itself; ``rows`` is empty then.
+    """
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    caption: str
+    sortable: bool = False
+    rows_of: tuple[str, Rows] | None = None
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure, as a Vega-Lite specification without its rows.
+
+    Attributes:
+        name: File name without ending, and id on the page.
+        spec: The specification of the pictures.
+        rows: Data name to rows.
+        caption: What it shows; a template.
+        alternative: What a reader who does not see it needs; a template.
+        page: The specification on the page where it differs: a figure with selections. None draws ``spec``; a figure
+            that another one's ``page`` includes has an empty one.
+    """
+
+    name: str
+    spec: dict[str, Any]
+    rows: Mapping[str, Rows]
+    caption: str
+    alternative: str
+    page: dict[str, Any] | None = None
+
+
+Block = Paragraph | Table | Figure
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A section that the study has no data for.
+
+    Attributes:
+        reason: What is missing, as a sentence.
+        numbers: Numbers that could be made nevertheless.
+    """
+
+    reason: str
+    numbers: dict[str, Number] = field(default_factory=dict)
+
+
+class Result(Protocol):
+    """What ``compute`` returns: at least numbers."""
+
+    @property
+    def numbers(self) -> dict[str, Number]:
+        """Id to number."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the report: numbers first, then what is drawn from them.
+
+    Attributes:
+        title: Its heading.
+        compute: From the study to a typed result, or Missing.
+        draw: From that result and all numbers of the report to blocks.
+    """
+
+    title: str
+    compute: Callable[[StudyTables], Result]
+    draw: Callable[[Any, Numbers], list[Block]]

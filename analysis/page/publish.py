@@ -1,0 +1,82 @@
+"""Puts the files of a report into place: all of them or none, and nothing of anybody else is touched."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from study.store.storage import open_store
+from study.store.storage_error import cause
+from trainables.errors import InputError
+
+ENDINGS = ("svg", "pdf", "png")
+
+
+def check_writable(target: str) -> None:
+    """Find out before the work whether a report can be written.
+
+    Args:
+        target: Local folder or URI.
+    """
+    with _told(target):
+        if "://" in target:
+            open_store(target)
+            return
+        folder = Path(target).expanduser()
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(prefix=".report-", dir=folder):
+            pass
+
+
+def publish(target: str, files: Mapping[str, bytes]) -> None:
+    """Write all files aside, then move them into place; figures that only an earlier report had are deleted.
+
+    Args:
+        target: Local folder or URI; made when it does not exist.
+        files: Relative path to content.
+    """
+    with _told(target):
+        if "://" in target:
+            store = open_store(target)
+            for name, content in files.items():  # the page comes last
+                inside, _, file = name.rpartition("/")
+                (store.child(inside) if inside else store).write(file, content)
+            return
+        folder = Path(target).expanduser()
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".report-", dir=folder) as aside:
+            _fill(Path(aside), files)
+            for name in _earlier_figures(folder) - set(files):
+                (folder / name).unlink(missing_ok=True)
+            (folder / "figures").mkdir(exist_ok=True)
+            for name in files:
+                os.replace(Path(aside) / name, folder / name)
+
+
+def _earlier_figures(folder: Path) -> set[str]:
+    """Pictures that the report in a folder lists as its own."""
+    try:
+        names = json.loads((folder / "numbers.json").read_text(encoding="utf-8"))["figures"]
+        return {f"figures/{Path(name).name}.{ending}" for name in names for ending in ENDINGS}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()  # no report of ours: nothing to delete
+
+
+def _fill(folder: Path, files: Mapping[str, bytes]) -> None:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+@contextmanager
+def _told(target: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or cause(error)
+        raise InputError(f"cannot write the report to {target}: {reason}; choose another folder with --out") from None

@@ -1,0 +1,1 @@
+"""Correlations, permutation tests, power, and measurement error; knows no hypothesis."""

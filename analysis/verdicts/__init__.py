@@ -1,0 +1,1 @@
+"""The declared hypotheses: population, controls, headlines, and words."""

@@ -1,0 +1,51 @@
+"""The headline of a hypothesis: over fitted models, repeated over other populations, and given each control."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from analysis.configurations import StudyTables
+from analysis.numbers import Number, from_association
+from analysis.population import SENSITIVITY
+from analysis.statistics.association import NO_FAMILY
+from analysis.statistics.permutation import headline
+from analysis.verdicts.controls import survive
+from analysis.verdicts.declared import HYPOTHESES
+
+EVERYTHING = "with_all"
+
+
+def headline_numbers(tables: StudyTables, key: str) -> dict[str, Number]:
+    """Correlate a hypothesis' outcome with ln Tr(F) over configurations, given family.
+
+    Args:
+        tables: The study.
+        key: H1 or H4.
+
+    Returns:
+        KEY, KEY.with_all, KEY.at.90 and KEY.at.98, and KEY.given.CONTROL.
+    """
+    hypothesis = HYPOTHESES[key]
+    numbers = {key: over(tables, hypothesis.outcome)}
+    numbers[f"{key}.{EVERYTHING}"] = over(tables, hypothesis.outcome, 0.0)
+    for share in SENSITIVITY:
+        numbers[f"{key}.at.{100 * share:.0f}"] = over(tables, hypothesis.outcome, share)
+    if numbers[key].value is not None:
+        numbers |= survive(tables, key, hypothesis)
+    return numbers
+
+
+def over(tables: StudyTables, outcome: str, fit: float | None = None) -> Number:
+    """The correlation of an outcome with ln Tr(F) over one population.
+
+    Args:
+        tables: The study.
+        outcome: Column of the models.
+        fit: Share of the reference's training accuracy; None takes the declared one, 0 every model.
+
+    Returns:
+        The number; where there is none its reason says what the population lacks.
+    """
+    means = tables.means(outcome, "ln_trace", fit=fit)
+    number = from_association(headline(means["ln_trace"], means[outcome], means["family"]))
+    return replace(number, reason=tables.unfitted) if fit != 0 and number.reason == NO_FAMILY else number

@@ -1,0 +1,260 @@
+"""The words of the report: from the numbers of a hypothesis to its verdict and its sentence, by fixed rules.
+
+The words, declared before looking: supported = adjusted p < .05 and the declared sign, also given every declared
+control; contradicted = the same with the other sign; explained = adjusted p < .05, but not given some control;
+no association = the interval lies inside -+.3; else undecided, with the number of units that would decide. Everything
+here is a function of numbers.json.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from analysis.numbers import Number, Numbers, listed
+from analysis.statistics.permutation import holm
+from analysis.statistics.power import ALPHA, NO_ASSOCIATION, configurations_to_decide
+from analysis.verdicts.declared import HYPOTHESES, TOGETHER, control_name
+from analysis.verdicts.margins import Verdict, Word, equivalence, ratio
+
+_FALLS = {  # what a correlation says in plain English: below 0, above 0, neither, open
+    "H1": (
+        "flatter models were more accurate in English",
+        "flatter models were less accurate in English",
+        "flatter models were neither more nor less accurate in English",
+        "whether flatter models are more accurate in English stays open",
+    ),
+    "H2": (
+        "a larger consistency weight gave flatter models",
+        "a larger consistency weight gave sharper models",
+        "a larger consistency weight gave neither flatter nor sharper models",
+        "whether a larger consistency weight gives flatter models stays open",
+    ),
+    "H4": (
+        "flatter models gained more from the second stage",
+        "flatter models gained less from the second stage",
+        "flatter models gained neither more nor less from the second stage",
+        "whether flatter models gain more from the second stage stays open",
+    ),
+}
+
+
+def adjust(numbers: Numbers) -> Numbers:
+    """Holm over H1 to H4, as far as they were measured, and the units that would decide.
+
+    A control's p is adjusted as the headline's would be if it had that p.
+
+    Args:
+        numbers: All numbers; the hypotheses have the ids H1 to H5.
+
+    Returns:
+        The numbers with ``p_adjusted`` and ``needed`` filled in.
+    """
+    found = {key: numbers[key].p for key in ("H1", "H2", "H3", "H4") if key in numbers}
+    adjusted = holm(found)
+    for key in found:
+        for control in controls(key, numbers):
+            if numbers[control].p is not None:
+                adjusted[control] = holm(found | {key: numbers[control].p})[key]
+    out = dict(numbers.adjusted(adjusted))
+    tests = max(1, sum(p is not None for p in found.values()))
+    for key in _FALLS:
+        if key in out and correlation_word(out[key]) == "undecided" and out[key].value is not None:
+            out[key] = replace(out[key], needed=_needed(out[key], tests))
+    return Numbers(out)
+
+
+def controls(key: str, numbers: Numbers) -> list[str]:
+    """The ids of a headline's controls.
+
+    Args:
+        key: H1 to H5.
+        numbers: All numbers.
+
+    Returns:
+        ``KEY.given.CONTROL`` of each.
+    """
+    return [name for name in numbers if name.startswith(f"{key}.given.")]
+
+
+def _needed(number: Number, tests: int) -> int:
+    assert number.value is not None
+    assert number.families is not None
+    assert number.n is not None
+    families = max(1, number.families)
+    needed = max(configurations_to_decide(number.value, families, tests), number.n + families)
+    return -(-needed // families) * families  # whole configurations in every family
+
+
+def correlation_word(number: Number) -> Word:
+    """The verdict on a correlation whose declared sign is negative, before its controls are asked.
+
+    Args:
+        number: r with interval and adjusted p.
+
+    Returns:
+        The word.
+
+    Example:
+        >>> correlation_word(Number(-0.6, "correlation", -0.8, -0.3, p_adjusted=0.01))
+        'supported'
+        >>> correlation_word(Number(0.05, "correlation", -0.2, 0.29, p_adjusted=0.7))
+        'no association'
+    """
+    if number.value is None:
+        return "undecided"
+    if number.p_adjusted is not None and number.p_adjusted < ALPHA:
+        return "supported" if number.value < 0 else "contradicted"
+    if number.low is None or number.high is None:
+        return "undecided"
+    return "no association" if -NO_ASSOCIATION < number.low <= number.high < NO_ASSOCIATION else "undecided"
+
+
+def survives(number: Number, control: Number) -> bool:
+    """Whether a significant headline stands given one control: same sign, adjusted p below .05.
+
+    Args:
+        number: The headline.
+        control: The partial correlation given the control.
+
+    Returns:
+        True also for a control that is constant within families and so explains nothing.
+    """
+    if control.status == "constant":
+        return True
+    if control.value is None or number.value is None or control.p_adjusted is None:
+        return False
+    return control.p_adjusted < ALPHA and control.value * number.value > 0
+
+
+def plainly(key: str, word: Word) -> str:
+    """What a word on a correlation says in plain English.
+
+    Args:
+        key: H1, H2 or H4.
+        word: The word, before any control was asked.
+
+    Returns:
+        The sentence, without its numbers.
+
+    Example:
+        >>> plainly("H1", "supported")
+        'flatter models were more accurate in English'
+    """
+    below, above, neither, stays_open = _FALLS[key]
+    return {"supported": below, "contradicted": above, "no association": neither, "undecided": stays_open}[word]
+
+
+def _correlation(key: str, numbers: Numbers) -> Verdict:
+    number, declared = numbers[key], HYPOTHESES[key].text
+    word = correlation_word(number)
+    plain, stays_open = plainly(key, word), plainly(key, "undecided")
+    if number.value is None:
+        ending = f"({{{key}:n}} configurations counted)"
+        return Verdict(key, declared, word, f"{stays_open}: {{{key}:reason}} {ending}.")
+    given, after = "", ""
+    names = controls(key, numbers) if word in ("supported", "contradicted") else []
+    failed = [name for name in names if not survives(number, numbers[name])]
+    if failed:
+        tested = [name for name in failed if numbers[name].status == "tested"]
+        if tested:
+            word = "explained"
+            strongest = max(tested, key=lambda name: _doubt(number, numbers[name]))
+            plain += f", but not at equal {_name(key, strongest)}"
+            given = f"; given it r {{{strongest}}}, {{{strongest}:p_adjusted}}"
+        else:
+            word = "undecided"
+            plain = f"{stays_open}: {_untested(key, failed[0], numbers[failed[0]])}"
+    elif names:
+        held = [name for name in names if numbers[name].status == "tested"]
+        plain += _also(key, held)
+        if held:
+            weakest = max(held, key=lambda name: _doubt(number, numbers[name]))
+            given = f"; at the least {{{weakest}}}, {{{weakest}:p_adjusted}}, given {_name(key, weakest)}"
+    for name in names:
+        if numbers[name].status == "constant":
+            after += f" {capital(_name(key, name))} is the same within families, so it explains nothing."
+    if word == "undecided" and number.needed:
+        given = f"; about {{{key}:needed}} configurations would decide if r stayed"
+    design = f"{{{key}:n}} configurations in {{{key}:families}} {'family' if number.families == 1 else 'families'}"
+    facts = f"{'trend' if key == 'H2' else 'partial'} r {{{key}}}, {{{key}:p_adjusted}} after Holm, {design}{given}"
+    return Verdict(key, declared, word, f"{plain} ({facts}).{after}")
+
+
+def _doubt(number: Number, control: Number) -> float:
+    """How far a control takes a headline away: its p, beyond 1 where the sign is turned."""
+    p = 1.0 if control.p is None else control.p
+    return p if (control.value or 0.0) * (number.value or 0.0) > 0 else 2.0 - p
+
+
+def _name(key: str, control: str) -> str:
+    return control_name(key, control.removeprefix(f"{key}.given."))
+
+
+def _untested(key: str, control: str, number: Number) -> str:
+    """Why a control could not be asked."""
+    if number.status == "missing":
+        return f"the control {_name(key, control)} was not measured in every fitted model"
+    if control.startswith(f"{key}.given.{TOGETHER}"):
+        return "all controls together leave too little to correlate"
+    return f"the control {_name(key, control)} leaves too little to correlate"
+
+
+def _also(key: str, held: list[str]) -> str:
+    """What a headline survived, in plain English."""
+    found = {name.removeprefix(f"{key}.given.").partition(".")[0] for name in held} - {TOGETHER}
+    parts = []
+    for control in HYPOTHESES[key].controls:
+        if control.key in found:
+            parts.append("training fit" if control.key in ("train_nll", "train_accuracy") else control.name)
+    parts = list(dict.fromkeys(parts))
+    if not parts:
+        return ""
+    return f", also at equal {listed(parts)}"
+
+
+def verdicts(numbers: Numbers) -> list[Verdict]:
+    """One verdict for each declared hypothesis, H1 first.
+
+    Args:
+        numbers: All numbers, adjusted.
+
+    Returns:
+        The verdicts; "not measured" where the study has no such data.
+    """
+    out = []
+    for key, hypothesis in HYPOTHESES.items():
+        declared = hypothesis.text
+        if key not in numbers:
+            out.append(Verdict(key, declared, "not measured", f"no complete trial says whether {declared}."))
+        elif key == "H3":
+            out.append(equivalence(numbers[key]))
+        elif key == "H5":
+            out.append(ratio(numbers[key]))
+        else:
+            out.append(_correlation(key, numbers))
+    return out
+
+
+def sentence(verdict: Verdict, numbers: Numbers) -> str:
+    """The sentence of a verdict with its numbers, as the terminal prints it.
+
+    Args:
+        verdict: The verdict.
+        numbers: All numbers, adjusted.
+
+    Returns:
+        For example "H1 supported: Flatter models were more accurate in English, also at equal training fit (...)."
+    """
+    return f"{verdict.hypothesis} {verdict.word}: {capital(numbers.text(verdict.template))}"
+
+
+def capital(text: str) -> str:
+    """A text with a large first letter.
+
+    Args:
+        text: The text.
+
+    Returns:
+        It, otherwise unchanged.
+    """
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,160 @@
+"""One trial in the terminal: what it changes in the base trial, what it found, where it ran, what went wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+
+import pandas as pd
+from rich.markup import escape
+from rich.table import Table
+
+from study.browse.tables import table
+from study.store.records import TrialRecord
+from study.store.results import StudyResults
+from study.store.storage import Store
+from trainables.config import ENGLISH, TrialConfig
+from trainables.config.dotted_paths import flatten, parse
+from trainables.errors import InputError
+from trainables.measuring.measurements import DEFINITIONS
+
+RECORDED = ("complete", "not_reached", "diverged", "failed")
+BY_LANGUAGE = {
+    "accuracy": "accuracy.LANG",
+    "nll": "nll.LANG",
+    "ece": "ece.LANG",
+    "test": "test.accuracy.LANG",
+    "test F1": "test.f1.LANG",
+    "Tr(F)": "fisher_trace.LANG",
+    "stage 2: before": "stage2.LANG.accuracy_before",
+    "after": "stage2.LANG.accuracy_after",
+    "gain": "stage2.LANG.gain",
+    "test after": "stage2.LANG.test_accuracy",
+    "English after": "stage2.LANG.accuracy_en_after",
+}
+
+
+def find_trial(results: StudyResults, name: str) -> str:
+    """The id of the trial that a person names.
+
+    Args:
+        results: The study's tables.
+        name: An id, the beginning of one, or a label that only one trial has.
+
+    Returns:
+        The trial's id.
+
+    Raises:
+        InputError: No trial is called so, or several are.
+    """
+    trials = results.trials
+    labelled = trials.label == name
+    match = trials[labelled if labelled.any() else trials.trial_id.str.startswith(name)]
+    if len(match) == 1:
+        return str(match.trial_id.iloc[0])
+    if match.empty:
+        raise InputError(
+            f"study {results.study['study']} has no trial {name!r}; name one by its id, the beginning of it, or its "
+            f"label (the same command without a trial lists them)"
+        )
+    ids = ", ".join(f"{row.trial_id} (seed {row.seed})" for row in match.itertuples())
+    raise InputError(f"{name!r} may be any of {ids}; name one by its id")
+
+
+def trial_tables(folder: Store, results: StudyResults, trial_id: str) -> list[Table]:
+    """Everything that is known of one trial.
+
+    Args:
+        folder: The study's folder.
+        results: Its tables.
+        trial_id: The trial.
+
+    Returns:
+        Tables, in the order of interest.
+    """
+    row = results.trials.set_index("trial_id").loc[trial_id]
+    head = table("", "", left=("",))
+    head.show_header = False
+    head.add_row("trial", trial_id)
+    for name in ("label", "seed", "state", "reason"):
+        head.add_row(name, "" if pd.isna(row[name]) else escape(str(row[name])))
+    config = parse(results.configs[trial_id])
+    tables = [head, _changes(parse(results.study["config"]["base"]), config), *_losses(config)]
+    if row["state"] not in RECORDED:
+        return tables
+    record = TrialRecord.model_validate_json(folder.child("trials").read(f"{trial_id}.json"))
+    languages = _languages(config, record.measurements)
+    found = table("measurement", "value", "definition", left=("measurement", "definition"))
+    for name, value in record.measurements.items():
+        found.add_row(name, f"{value:.6g}", definition(name))
+    where = table("provenance", "value", left=("provenance", "value"))
+    for name, value in record.provenance.items():
+        where.add_row(name, escape(str(value)))
+    tables += [*languages, found, where]
+    if record.error is not None:
+        error = table("error", left=("error",))
+        error.add_row(escape(record.error.log_tail))
+        tables.append(error)
+    return [shown for shown in tables if shown.row_count]
+
+
+def _changes(base: TrialConfig, config: TrialConfig) -> Table:
+    changes = table("configuration", "base", "this trial", left=("configuration",))
+    before = flatten(base)
+    for path, value in flatten(config).items():
+        if value != before[path]:
+            changes.add_row(path, escape(json.dumps(before[path])), escape(json.dumps(value)))
+    return changes
+
+
+def _losses(config: TrialConfig) -> list[Table]:
+    """Each stage's consistency loss with all that its preset fills in."""
+    stages = config.stages if config.data.stage2_examples else config.stages[:1]
+    tables = []
+    for number, stage in enumerate(stages):
+        if stage.consistency is not None:
+            name = f"stages.{number}.consistency"
+            loss = table(name, "expanded", left=(name, "expanded"))
+            for part, value in stage.consistency.expanded().items():
+                if value != "":
+                    loss.add_row(part, escape(str(value)))
+            tables.append(loss)
+    return tables
+
+
+def _languages(config: TrialConfig, measurements: Mapping[str, float]) -> list[Table]:
+    """What was measured in each language, one row a language."""
+    columns = {
+        header: {lang: measurements.get(template.replace("LANG", lang)) for lang in (ENGLISH, *config.data.languages)}
+        for header, template in BY_LANGUAGE.items()
+    }
+    columns["Tr(F)"][ENGLISH] = measurements.get("fisher_trace")
+    columns = {header: values for header, values in columns.items() if any(v is not None for v in values.values())}
+    if not columns:
+        return []
+    shown = table("language", *columns, left=("language",))
+    for language in (ENGLISH, *config.data.languages):
+        cells = [values[language] for values in columns.values()]
+        shown.add_row(language, *("" if value is None else f"{value:.4g}" for value in cells))
+    return [shown]
+
+
+def definition(name: str) -> str:
+    """What a measurement means and in which unit.
+
+    Args:
+        name: Its column.
+
+    Returns:
+        The definition, empty for an unknown name.
+
+    Example:
+        >>> definition("accuracy.de")
+        'validation accuracy after stage 0 (fraction)'
+    """
+    for template, text in DEFINITIONS.items():
+        pattern = re.escape(template).replace("LANG", "[^.]+").replace("NAME", ".+").replace(r"\.K\.", r"\.-?\d+\.")
+        if re.fullmatch(pattern, name):
+            return text
+    return ""

@@ -1,0 +1,1 @@
+"""From a study's search spaces to its planned trials."""

@@ -1,0 +1,72 @@
+"""The account of a study: what was planned, and what became of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from study.store.records import StudyRecord, TrialRecord
+
+UNFINISHED = "unfinished"
+UNREADABLE = "unreadable"
+STATES = ("complete", "not_reached", "diverged", "failed", UNFINISHED, UNREADABLE)
+RARE = frozenset({"not_reached", UNREADABLE})
+"""States that are left out of a table in which no trial has them."""
+
+
+def trial_states(
+    study: StudyRecord, records: Mapping[str, TrialRecord], unreadable: Mapping[str, str]
+) -> dict[str, str]:
+    """The state of each planned trial: that of its record, else unfinished, or unreadable for a damaged record.
+
+    Args:
+        study: The study.
+        records: Trial id to record.
+        unreadable: Trial id to what is wrong with its record.
+
+    Returns:
+        Trial id to state, in plan order.
+    """
+    states = {}
+    for row in study.plan:
+        missing = UNREADABLE if row.trial_id in unreadable else UNFINISHED
+        states[row.trial_id] = records[row.trial_id].state if row.trial_id in records else missing
+    return states
+
+
+def account(states: Iterable[str]) -> dict[str, int]:
+    """How many trials are in each state.
+
+    Args:
+        states: State of each planned trial.
+
+    Returns:
+        ``planned``, then each state; the states sum to it.
+
+    Example:
+        >>> account(["complete", "failed", "complete"])["complete"]
+        2
+    """
+    count = Counter(states)
+    return {
+        "planned": sum(count.values()),
+        **{state: count[state] for state in STATES},
+    }
+
+
+def account_line(counts: Mapping[str, int]) -> str:
+    """The account in one line.
+
+    Args:
+        counts: As ``account`` gives it.
+
+    Returns:
+        Text; states that no trial is in are left out, except complete.
+
+    Example:
+        >>> account_line(account(["complete", "failed", "complete"]))
+        '3 trials planned: 2 complete, 1 failed'
+    """
+    states = [f"{n} {state}" for state, n in counts.items() if state == "complete" or (n and state != "planned")]
+    planned = counts["planned"]
+    return f"{planned} {'trial' if planned == 1 else 'trials'} planned: {', '.join(states)}"

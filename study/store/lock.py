@@ -1,0 +1,198 @@
+"""The driver lock: one process at a time runs the trials of a study."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+
+from study.store.storage import Store
+from trainables.errors import InputError
+
+LOCK_FILE = "driver.lock"
+HEARTBEAT_SECONDS = 10.0
+STALE_SECONDS = 60.0
+SETTLE_SECONDS = 0.2
+WATCHED_BEATS = 3
+"""A beat may come late, and one may be missed while the storage is away."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who runs a study.
+
+    Attributes:
+        host: Name of the machine.
+        pid: Process on that machine.
+        started: When it began (seconds since 1970).
+        heartbeat: When it last said that it lives (seconds since 1970).
+        token: Tells two drivers of one process id apart.
+    """
+
+    host: str
+    pid: int
+    started: float
+    heartbeat: float
+    token: str
+
+    def is_alive(self, now: float) -> bool:
+        """Whether the driver still runs: its process exists, or, on another machine, it was heard of lately.
+
+        Args:
+            now: Seconds since 1970.
+
+        Returns:
+            False at once when the process is gone on this machine, else after a minute of silence.
+        """
+        if self.host == socket.gethostname() and not _process_exists(self.pid):
+            return False
+        return now - self.heartbeat <= STALE_SECONDS
+
+
+def _process_exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def live_holder(study: Store) -> Holder | None:
+    """The driver that runs a study now.
+
+    Args:
+        study: The study's folder.
+
+    Returns:
+        Its lock, or None when nothing runs it.
+    """
+    holder = _read(study)
+    return holder if holder is not None and holder.is_alive(time.time()) else None
+
+
+def is_running(study: Store) -> bool:
+    """Whether a driver runs a study now, as far as it can be seen.
+
+    Args:
+        study: The study's folder.
+
+    Returns:
+        False, too, when the lock cannot be read.
+    """
+    try:
+        return live_holder(study) is not None
+    except OSError:
+        return False
+
+
+def _read(study: Store) -> Holder | None:
+    try:
+        content = study.read(LOCK_FILE)
+    except FileNotFoundError:
+        return None
+    try:
+        return Holder(**json.loads(content))
+    except (ValueError, TypeError):
+        return None  # the remains of a driver that died while it wrote: nobody holds it
+
+
+class DriverLock:
+    """Held by the driver while it runs the trials of a study.
+
+    Args:
+        study: The study's folder.
+        on_loss: Called, in the heartbeat's thread, when another driver took the lock over, as one may after this
+            machine slept for more than a minute.
+    """
+
+    def __init__(self, study: Store, on_loss: Callable[[], None]) -> None:
+        self._study = study
+        self._on_loss = on_loss
+        self._started = time.time()
+        self._token = secrets.token_hex(8)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="driver-lock", daemon=True)
+
+    def acquire(self) -> None:
+        """Take the lock and keep it alive.
+
+        Raises:
+            InputError: Another driver holds it.
+        """
+        refuse_second_driver(self._study)
+        self._watch()
+        self._write()
+        # Object stores cannot create a file exclusively. Of two drivers that both saw no lock the later writer wins.
+        time.sleep(SETTLE_SECONDS)
+        refuse_second_driver(self._study, but=self._token)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        """A lock of another machine that looks stale may be alive when the clocks differ: wait for a heartbeat."""
+        holder = _read(self._study)
+        if holder is None or holder.host == socket.gethostname():
+            return
+        for _ in range(WATCHED_BEATS):
+            time.sleep(HEARTBEAT_SECONDS)
+            after = _read(self._study)
+            if after is None:  # it was given back
+                return
+            if after.heartbeat == holder.heartbeat:
+                continue
+            raise InputError(
+                f"{self._study.location} is being run by process {after.pid} on {after.host}, whose clock is behind "
+                f"this one's; wait for it, or end it and try again"
+            )
+
+    def release(self) -> None:
+        """Give the lock back, unless another driver took it over."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        with suppress(OSError):  # a storage that takes nothing any more; the lock is stale once this process is gone
+            if not self._is_anothers():
+                self._study.delete(LOCK_FILE)
+
+    def _beat(self) -> None:
+        while not self._stop.wait(HEARTBEAT_SECONDS):
+            try:
+                if self._is_anothers():
+                    self._on_loss()
+                    return
+                self._write()
+            except OSError:
+                continue  # the storage may be back at the next beat; a minute without one makes the lock stale
+
+    def _is_anothers(self) -> bool:
+        holder = _read(self._study)
+        return holder is not None and holder.token != self._token
+
+    def _write(self) -> None:
+        holder = Holder(socket.gethostname(), os.getpid(), self._started, time.time(), self._token)
+        self._study.write(LOCK_FILE, json.dumps(asdict(holder)).encode())
+
+
+def refuse_second_driver(study: Store, but: str | None = None) -> None:
+    """Refuse to go on while another driver runs the study.
+
+    Args:
+        study: The study's folder.
+        but: Token of the caller's own lock.
+
+    Raises:
+        InputError: The lock is held by a living driver, or cannot be read.
+    """
+    holder = live_holder(study)
+    if holder is not None and holder.token != but:
+        raise InputError(
+            f"{study.location} is being run by process {holder.pid} on {holder.host}; "
+            f"wait for it, or end it and try again (its lock is {study.place(LOCK_FILE)})"
+        )

@@ -1,0 +1,187 @@
+"""A study folder as tables: one row for each planned trial, one row for each point of a curve.
+
+Reads study.json and trials/ only, from any file system that pyarrow knows, also while the study runs.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from study.store.account import account, trial_states
+from study.store.lock import is_running
+from study.store.records import PlanRow, StudyRecord, TrialRecord, read_study, read_trials
+from study.store.storage import Store, open_store, place
+from study.store.working_files import read_draws
+from trainables.config import ENGLISH
+from trainables.config.dotted_paths import flatten, parse
+from trainables.measuring.measurements import DEFINITIONS
+
+IDENTITY = ["study", "trial_id", "arm", "label", "seed", "state", "reason"]
+PROVENANCE = ["run", "seconds", "steps", "peak_memory_mib", "device", "host"]
+CURVES = ["trial_id", "stage", "language", "step", "epoch", "name", "x", "value", "standard_error"]
+
+
+@dataclass(frozen=True)
+class StudyResults:
+    """What a study found so far.
+
+    Attributes:
+        study: Content of study.json.
+        trials: One row for each planned trial, in plan order; what was not measured is missing.
+        curves: One row for each point of a curve.
+        account: Planned trials, and how many of them are in each state; the states sum to ``planned``.
+        unreadable: File name of each record that cannot be used, with the reason.
+        running: Whether a driver runs the study now.
+        configs: Trial id to its configuration: as it ran, else as it was drawn, else as it was planned.
+    """
+
+    study: dict[str, Any]
+    trials: pd.DataFrame
+    curves: pd.DataFrame
+    account: dict[str, int]
+    unreadable: list[tuple[str, str]]
+    running: bool
+    configs: dict[str, dict[str, Any]]
+
+
+def inside(folder: str, name: str) -> str:
+    """A file or folder in a study's folder, or in one beside it.
+
+    Args:
+        folder: Local path or URI.
+        name: The name inside.
+
+    Returns:
+        Its path or URI.
+    """
+    return place(folder, name)
+
+
+def load(folder: str) -> StudyResults:
+    """Read a study.
+
+    Args:
+        folder: Its folder: a local path or a URI.
+
+    Returns:
+        Its tables.
+
+    Raises:
+        InputError: The folder is no study.
+    """
+    return load_store(open_store(folder))
+
+
+def load_store(folder: Store) -> StudyResults:
+    """Read a study from an opened folder.
+
+    Args:
+        folder: Its folder.
+
+    Returns:
+        Its tables.
+
+    Raises:
+        InputError: The folder is no study.
+    """
+    study = read_study(folder)
+    records, damaged = read_trials(folder)
+    planned = {row.trial_id for row in study.plan}
+    unreadable = [(f"{trial_id}.json", reason) for trial_id, reason in damaged.items()]
+    unreadable += [(f"{trial_id}.json", "not in the plan") for trial_id in records if trial_id not in planned]
+    states = trial_states(study, records, damaged)
+    searched: dict[str, list[str]] = {}  # of the arms whose configurations are drawn one after another
+    draws: dict[str, dict[str, Any]] = {}
+    if any(row.slot is not None for row in study.plan):
+        searched = {arm.name: arm.searched for arm in study.study_config().arms if arm.slots is not None}
+        draws = read_draws(folder)
+    configs = {
+        row.trial_id: records[row.trial_id].config if row.trial_id in records else draws.get(row.trial_id, row.config)
+        for row in study.plan
+    }
+    rows = [
+        _row(study, row, states[row.trial_id], records.get(row.trial_id), damaged.get(row.trial_id))
+        | _configuration(
+            configs[row.trial_id], [] if row.trial_id in records or row.trial_id in draws else searched.get(row.arm, [])
+        )
+        for row in study.plan
+    ]
+    trials = pd.DataFrame(rows, columns=_columns(rows))
+    curves = pd.DataFrame(
+        [
+            {"trial_id": row.trial_id, **point.model_dump()}
+            for row in study.plan
+            if row.trial_id in records
+            for point in records[row.trial_id].curves
+        ],
+        columns=CURVES,
+    )
+    return StudyResults(
+        study=study.model_dump(mode="json"),
+        trials=trials,
+        curves=curves,
+        account=account(states.values()),
+        unreadable=unreadable,
+        running=is_running(folder),
+        configs=configs,
+    )
+
+
+def _row(
+    study: StudyRecord, planned: PlanRow, state: str, record: TrialRecord | None, damage: str | None
+) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "study": study.study,
+        "trial_id": planned.trial_id,
+        "arm": planned.arm,
+        "label": planned.label,
+        "seed": planned.seed,
+        "state": state,
+        "reason": None if damage is None else f"its record cannot be read: {damage}",
+    }
+    if record is not None:
+        row |= {"reason": record.reason} | record.measurements | record.provenance
+    return row
+
+
+def _configuration(config: dict[str, Any], undrawn: list[str]) -> dict[str, Any]:
+    """The columns ``config.PATH``; what a slot searches is missing until it is drawn."""
+    values = flatten(parse(config)) | dict.fromkeys(undrawn)
+    return {f"config.{path}": ",".join(map(str, v)) if isinstance(v, list) else v for path, v in values.items()}
+
+
+def _columns(rows: list[dict[str, Any]]) -> list[str]:
+    """Identity, configuration, measurements in the order of their definitions, provenance."""
+    found = list(dict.fromkeys(name for row in rows for name in row))
+    config = [name for name in found if name.startswith("config.")]
+    measured = [name for name in found if _position(name) is not None]
+    measured.sort(key=lambda name: (_position(name), not name.endswith(f".{ENGLISH}")))
+    taken = {*IDENTITY, *config, *measured, *PROVENANCE}
+    return [*IDENTITY, *config, *measured, *PROVENANCE, *(name for name in found if name not in taken)]
+
+
+_TEMPLATES = [
+    re.compile(re.escape(name).replace("LANG", r"[A-Za-z]{2,3}([-_]\w+)*").replace("NAME", ".+"))
+    for name in DEFINITIONS
+]
+
+
+def _position(name: str) -> int | None:
+    """The place of a column among the definitions; None when it is no measurement."""
+    return next((i for i, template in enumerate(_TEMPLATES) if template.fullmatch(name)), None)
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a cell of the trials table is empty.
+
+    Args:
+        value: The cell.
+
+    Returns:
+        Whether it is None, or the NaN by which pandas marks a hole.
+    """
+    return value is None or value != value

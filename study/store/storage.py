@@ -1,0 +1,192 @@
+"""A folder on any pyarrow file system, local or object storage, with files that are whole or absent.
+
+Every access of a study to its storage goes through here, and whatever fails is one line with what to do.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pyarrow import fs
+
+from study.store.filesystems import filesystem_of
+from study.store.storage_error import StorageError, told
+
+STUDY_FILE = "study.json"
+"""The file that makes a folder a study."""
+
+
+class Store:
+    """One folder of a file system.
+
+    Args:
+        filesystem: The pyarrow file system.
+        path: The folder's path on it; it need not exist.
+        location: The folder as people write it.
+    """
+
+    def __init__(self, filesystem: fs.FileSystem, path: str, location: str) -> None:
+        self.filesystem = filesystem
+        self.path = path.rstrip("/") or "/"
+        self.location = location.rstrip("/") or "/"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the folder is on this machine's own file system."""
+        return isinstance(self.filesystem, fs.LocalFileSystem)
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def parent_location(self) -> str:
+        """The folder that this one lies in, as people write it."""
+        address, question, options = _parts(self.location)
+        return f"{address.rpartition('/')[0] or '/'}{question}{options}"
+
+    def child(self, name: str) -> Store:
+        """The folder of that name inside this one."""
+        return Store(self.filesystem, f"{self.path}/{name}", self.place(name))
+
+    def place(self, name: str) -> str:
+        """A file or folder inside as people write it."""
+        return place(self.location, name)
+
+    def exists(self, name: str = "") -> bool:
+        """Whether a file or folder of that name exists; without a name, whether the folder itself does."""
+        with self._reading(name):
+            return bool(self.filesystem.get_file_info(self._at(name)).type != fs.FileType.NotFound)
+
+    def names(self) -> list[str]:
+        """The files and folders inside.
+
+        Returns:
+            Their names, sorted; none when the folder does not exist.
+
+        Raises:
+            StorageError: It is a file.
+        """
+        selector = fs.FileSelector(self.path, allow_not_found=True)
+        with self._reading():
+            try:
+                return sorted(info.base_name for info in self.filesystem.get_file_info(selector))
+            except NotADirectoryError:
+                raise StorageError(f"{self.location} is a file, not a folder") from None
+
+    def read(self, name: str) -> bytes:
+        """The content of a file.
+
+        Args:
+            name: Its name.
+
+        Returns:
+            Its bytes.
+        """
+        with self._reading(name), self.filesystem.open_input_stream(self._at(name)) as stream:
+            return bytes(stream.read())
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file aside, then rename it, so that no reader ever sees a part of it.
+
+        Args:
+            name: Its name.
+            content: Its bytes.
+        """
+        with self._writing():
+            aside = self._at(f".{name}.{os.getpid()}.part")
+            self.filesystem.create_dir(self.path, recursive=True)
+            with self.filesystem.open_output_stream(aside) as stream:
+                stream.write(content)
+            self.filesystem.move(aside, self._at(name))
+
+    def make(self) -> None:
+        """Make the folder, which may exist."""
+        with self._writing():
+            self.filesystem.create_dir(self.path, recursive=True)
+
+    def delete(self, name: str = "") -> None:
+        """Delete a file, or, without a name, the folder with all that is in it. What is not there is no error.
+
+        Args:
+            name: Name of the file.
+        """
+        if not self.exists(name):
+            return
+        with self._writing():
+            if name:
+                self.filesystem.delete_file(self._at(name))
+            else:
+                self.filesystem.delete_dir(self.path)
+
+    def modified(self, name: str) -> float | None:
+        """When a file was last written (seconds since 1970), or None when there is none."""
+        with self._reading(name):
+            info = self.filesystem.get_file_info(self._at(name))
+        return None if info.mtime is None else float(info.mtime.timestamp())
+
+    def require_writable(self) -> None:
+        """Refuse a local folder that surely cannot be written, before anything long begins.
+
+        Raises:
+            StorageError: The nearest folder that exists is no folder, or does not let this user write.
+        """
+        if not self.is_local:
+            return
+        nearest = next(path for path in (Path(self.path), *Path(self.path).parents) if path.exists())
+        if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+            raise StorageError(f"cannot write to the storage {self.location}: choose another with --storage")
+
+    @contextmanager
+    def _reading(self, name: str = "") -> Iterator[None]:
+        place = self.place(name) if name else self.location
+        advice = "see that you may read it" if self.is_local else "choose another --storage"
+        with told(f"{place} cannot be read", self.location, self.filesystem, otherwise=advice):
+            yield
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        failure = f"cannot write to {self.location}"
+        with told(failure, self.location, self.filesystem, otherwise="choose another --storage"):
+            yield
+
+    def _at(self, name: str) -> str:
+        return f"{self.path}/{name}" if name else self.path
+
+
+def place(location: str, name: str) -> str:
+    """A file or folder inside a folder, as people write it.
+
+    Args:
+        location: The folder: path or URI.
+        name: The name inside.
+
+    Returns:
+        Its path or URI; the options of a URI (``?endpoint_override=...``) stay last.
+    """
+    address, question, options = _parts(location.rstrip("/"))
+    return f"{address}/{name}{question}{options}"
+
+
+def _parts(location: str) -> tuple[str, str, str]:
+    """A location before the options of a URI, and these."""
+    return location.partition("?") if "://" in location else (location, "", "")
+
+
+def open_store(location: str) -> Store:
+    """The folder at a local path or a URI.
+
+    Args:
+        location: Path, or URI of a file system that pyarrow knows (``s3://bucket/folder``).
+
+    Returns:
+        The folder, whether it exists or not.
+
+    Raises:
+        StorageError: The URI is not understood, or its file system cannot be reached.
+    """
+    return Store(*filesystem_of(location), location)

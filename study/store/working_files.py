@@ -1,0 +1,112 @@
+"""What a running study keeps beside its records: the draws of trials that started, and their checkpoints."""
+
+from __future__ import annotations
+
+import json
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from study.store.storage import STUDY_FILE, Store
+from trainables.config import TrialConfig
+from trainables.config.dotted_paths import parse
+
+CHECKPOINTS, MODELS, PREDICTIONS = "checkpoints", "models", "predictions"
+
+
+@dataclass(frozen=True)
+class WorkerFolder:
+    """A folder inside a study that workers write to, for as long as they see the study there.
+
+    A node with a disk of its own would otherwise fill it with files that nobody finds or deletes.
+
+    Attributes:
+        study: The study's folder.
+        path: The folder's path inside.
+    """
+
+    study: Store
+    path: str
+
+    def child(self, name: str) -> WorkerFolder:
+        """The folder of that name inside this one."""
+        return WorkerFolder(self.study, f"{self.path}/{name}")
+
+    def read(self, name: str) -> bytes:
+        """The content of a file; FileNotFoundError when there is none."""
+        return self.study.child(self.path).read(name)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file, all of it or nothing; FileNotFoundError where the study is not to be seen."""
+        if not self.study.exists(STUDY_FILE):
+            raise FileNotFoundError(f"{socket.gethostname()} does not see {self.study.location}/{STUDY_FILE}")
+        self.study.child(self.path).write(name, content)
+
+
+def write_draw(folder: Store, trial_id: str, config: TrialConfig) -> None:
+    """Write what was drawn for a trial, when it starts.
+
+    Args:
+        folder: The study's folder.
+        trial_id: The trial.
+        config: Its configuration.
+    """
+    folder.child("draws").write(f"{trial_id}.json", config.model_dump_json(indent=1).encode() + b"\n")
+
+
+def read_draws(folder: Store) -> dict[str, dict[str, Any]]:
+    """Read what was drawn last for each trial that started.
+
+    Args:
+        folder: The study's folder.
+
+    Returns:
+        Trial id to configuration. A damaged file counts as absent: a trial that ends carries its draw in its record.
+    """
+    found = {}
+    draws = folder.child("draws")
+    for name in draws.names():
+        if name.startswith(".") or not name.endswith(".json"):
+            continue  # a draw that was being written when its driver died
+        content = draws.read(name)
+        with suppress(ValueError):
+            found[name.removesuffix(".json")] = parse(json.loads(content)).model_dump(mode="json")
+    return found
+
+
+def checkpoint_store(folder: Store) -> Store:
+    """Where workers keep the checkpoints of trials that run, ``TRIAL_ID.safetensors``.
+
+    Args:
+        folder: The study's folder.
+
+    Returns:
+        The folder of checkpoints.
+    """
+    return folder.child(CHECKPOINTS)
+
+
+def delete_checkpoint(folder: Store, trial_id: str) -> None:
+    """Delete the checkpoint of a trial that needs none any more.
+
+    Args:
+        folder: The study's folder.
+        trial_id: The trial.
+    """
+    checkpoint_store(folder).delete(f"{trial_id}.safetensors")
+
+
+def tidy_checkpoints(folder: Store) -> None:
+    """Delete what workers that were killed left half written, and the folder of checkpoints when it is empty.
+
+    Args:
+        folder: The study's folder, which no driver runs now.
+    """
+    checkpoints = checkpoint_store(folder)
+    with suppress(OSError):  # tidiness is no reason to end a run with an error
+        for name in checkpoints.names():
+            if name.startswith("."):
+                checkpoints.delete(name)
+        if not checkpoints.names():
+            checkpoints.delete()

@@ -1,0 +1,227 @@
+"""What a run says at its end: the answer, the account, the page, what to type next, and the exit code."""
+
+from __future__ import annotations
+
+import math
+import signal
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from study.config import StudyConfig
+from study.plan.planning import draft
+from study.store.account import UNFINISHED, UNREADABLE, account, account_line, trial_states
+from study.store.commands import study_command
+from study.store.records import REPORT_PAGE, StudyRecord, TrialRecord, read_study, read_trials
+from study.store.storage import STUDY_FILE, Store
+from study.store.storage_error import cause
+from study.sweep.interruption import TIME_BUDGET, Interruption
+from trainables.errors import InputError
+
+COMPLETE, FAULT, INCOMPLETE = 0, 1, 3
+"""Exit codes: every planned trial complete; something stopped the sweep; some trials failed or diverged."""
+
+TRUSTED = 0.9
+"""The reliability of ln Tr(F) below which a running study says how many examples it would take."""
+ADVISED_AFTER = 6
+"""Configurations that it takes before anything is said of a reliability."""
+UNFIT = 0.25
+"""The share of models that do not fit their training data in the second case of the dry run's power."""
+
+
+def _say_where(folder: Store, console: Console, page: str | None) -> None:
+    _say(console, f"trials: {study_command('show', folder)}")
+    if page is not None:
+        _say(console, f"report: {page}")
+
+
+@dataclass(frozen=True)
+class Typed:
+    """The options of a command, as far as the next one needs them again.
+
+    Attributes:
+        lasting: Those about every further run: resources, accepted changes.
+        once: Those about what this run does: what to retry, what to add.
+    """
+
+    lasting: tuple[str, ...] = ()
+    once: tuple[str, ...] = ()
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Both."""
+        return *self.once, *self.lasting
+
+
+def finish(folder: Store, console: Console, interruption: Interruption, typed: Typed, done: bool) -> int:
+    """Say what came out of a sweep and what to do next; write the report unless it was interrupted.
+
+    Args:
+        folder: The study's folder.
+        console: Where to say it.
+        interruption: Whether and why it ended early.
+        typed: What the command was told, so that the next one can be, too.
+        done: Whether every trial that this run was to run has its record, whatever interrupted it then.
+
+    Returns:
+        The exit code.
+    """
+    console.quiet = False  # --quiet is about what comes before
+    try:
+        return _finish(folder, console, interruption, typed, done)
+    except (OSError, InputError) as error:
+        why = "" if interruption.reason is None else f"interrupted ({_why(interruption.reason)}). "
+        _say(console, f"{why}What is in {folder.location} cannot be read now: {cause(error)}")
+        _say(console, f"when it can, go on with: {study_command('resume', folder, *typed.all)}")
+        return FAULT
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, soft_wrap=True, markup=False)
+
+
+def _why(reason: int | str) -> str:
+    return signal.Signals(reason).name if isinstance(reason, int) else reason
+
+
+def _finish(folder: Store, console: Console, interruption: Interruption, typed: Typed, done: bool) -> int:
+    reason = interruption.reason
+    if reason is not None and not folder.exists(STUDY_FILE):
+        if isinstance(reason, int):
+            _say(console, "interrupted before anything was written")
+            return 128 + reason
+        _say(console, f"interrupted ({reason}); delete the folder and run the study again")
+        return FAULT
+    record = read_study(folder)
+    records, unreadable = read_trials(folder)
+    counts = account(trial_states(record, records, unreadable).values())
+    if reason is not None and not done:
+        _say(console, f"interrupted ({_why(reason)}). {account_line(counts)}")
+        _say(console, f"go on with: {study_command('resume', folder, *typed.all)}")
+        # A used-up budget is asked for, like the SIGTERM that a cluster would send at that time.
+        number = signal.SIGTERM if reason == TIME_BUDGET else reason
+        return 128 + number if isinstance(number, int) else FAULT
+    failed = _report(folder, counts, console)
+    code = _exit_code(counts, folder, console, typed)
+    return failed or code
+
+
+def answer_again(record: StudyRecord, folder: Store, console: Console, typed: Typed) -> int:
+    """Say what a study that was finished before has to say; write its report only when it is missing or old.
+
+    Args:
+        record: The study.
+        folder: Its folder.
+        console: Where to say it.
+        typed: What the command was told.
+
+    Returns:
+        The exit code.
+    """
+    console.quiet = False
+    records, unreadable = read_trials(folder)
+    counts = account(trial_states(record, records, unreadable).values())
+    trials = folder.child("trials")
+    newest = max((trials.modified(f"{trial_id}.json") or 0.0 for trial_id in records), default=0.0)
+    written = folder.modified(REPORT_PAGE)
+    failed = COMPLETE
+    if written is None or written < newest:
+        failed = _report(folder, counts, console)
+    else:
+        _say(console, f"{record.study} is finished. {account_line(counts)}")
+        _say_where(folder, console, folder.place(REPORT_PAGE))
+    code = _exit_code(counts, folder, console, typed)
+    return failed or code
+
+
+def _report(folder: Store, counts: Mapping[str, int], console: Console) -> int:
+    """Write the report and say the answer and the account; the exit code says whether it could be written."""
+    if not counts["complete"]:
+        _say(console, account_line(counts))
+        _say_where(folder, console, None)
+        return COMPLETE
+    from analysis.report import write_report
+
+    try:
+        report = write_report(folder.location, None)
+    except (InputError, OSError, KeyboardInterrupt) as error:
+        _say(console, account_line(counts))
+        why = "interrupted" if isinstance(error, KeyboardInterrupt) else error
+        _say(console, f"no report was written ({why}); write it with: {study_command('report', folder)}")
+        return 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else FAULT
+    for line in report.sentences:
+        _say(console, line)
+    _say(console, account_line(counts))
+    _say_where(folder, console, report.page)
+    return COMPLETE
+
+
+def _exit_code(counts: Mapping[str, int], folder: Store, console: Console, typed: Typed) -> int:
+    if counts[UNFINISHED] or counts[UNREADABLE]:
+        _say(console, f"the sweep ended early; go on with: {study_command('resume', folder, *typed.all)}")
+        return FAULT
+    if again := [state for state in ("failed", "diverged") if counts[state]]:
+        command = study_command("resume", folder, "--retry", ",".join(again), *typed.lasting)
+        _say(console, f"the trials show the reasons; try them again with: {command}")
+        return INCOMPLETE
+    return COMPLETE
+
+
+def print_power(study: StudyConfig, console: Console) -> None:
+    """Say what a plan can find out, before it is paid for.
+
+    Args:
+        study: The planned study.
+        console: Where to say it.
+    """
+    from analysis.statistics.power import planned_power
+    from analysis.verdicts.declared import HYPOTHESES
+
+    # Slots are left out as in the headline: an adaptive search picks them by their outcome, so they are no sample.
+    arms = {row.label: row.arm for row in draft(study) if row.slot is None}
+    groups = [count for count in Counter(arms.values()).values() if count > 1]
+    if not groups:
+        console.print("power: none, since no family has two configurations or more")
+        return
+    design = f"{sum(groups)} configurations in {len(groups)} families"
+    found = ", ".join(f"{power:.2f} at {r:g}" for r, power in planned_power(groups).items())
+    _say(console, f"power of the headline test by within-family correlation: {found} ({design})")
+    controls = sum(not control.setting for control in HYPOTHESES["H1"].controls)
+    kept = [max(0, count - round(count * UNFIT)) for count in groups]
+    whole, fewer = (planned_power(sizes, controls)[0.6] for sizes in (groups, kept))
+    _say(
+        console,
+        f"power of a verdict that survives its controls, at 0.6: {whole:.2f} if every model fits its training data "
+        f"(which no plan can know), {fewer:.2f} if a quarter of each family does not",
+    )
+
+
+def trace_advice(records: Iterable[TrialRecord]) -> str | None:
+    """Whether Tr(F) is over enough examples, from the first trials of a study.
+
+    Args:
+        records: Trials that ended.
+
+    Returns:
+        One line; None before six configurations of families of two or more were measured, and where no more examples
+        are needed.
+    """
+    from analysis.statistics.measurement_error import examples_needed, reliability
+
+    measured: dict[tuple[str, str], list[tuple[float, float, float]]] = {}
+    for record in records:
+        trace, error, examples = (record.measurements.get(f"fisher_trace{part}") for part in ("", "_se", "_examples"))
+        if record.state == "complete" and trace and error and examples and trace > 0:
+            measured.setdefault((record.arm, record.label), []).append(
+                (math.log(trace), (error / trace) ** 2, examples)
+            )
+    means = {key: [sum(column) / len(rows) for column in zip(*rows, strict=True)] for key, rows in measured.items()}
+    errors = [error / len(measured[key]) for key, (_, error, _) in means.items()]
+    found = reliability([mean for mean, _, _ in means.values()], errors, [arm for arm, _ in means])
+    if found.n < ADVISED_AFTER or found.value is None or found.value >= TRUSTED:
+        return None
+    needed = examples_needed(found, sum(examples for *_, examples in means.values()) / len(means), TRUSTED)
+    ending = f"about {needed:,} would give {TRUSTED:g}" if needed else "its error is as large as its spread"
+    return f"ln Tr(F) has a reliability of {found.value:.2f} so far; {ending} (measure.trace_examples)"

@@ -1,0 +1,297 @@
+"""What ``run`` and ``resume`` do, in order: plan, refuse what cannot work, sweep, report.
+
+Nothing is written before the configuration, the model, the data and the resources were found good. Torch and Ray are
+imported when they are needed, so that a study that is complete answers at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from study.browse.tables import arms_table, base_table
+from study.config import StudyConfig
+from study.plan.extension import extend, keep_rows
+from study.plan.left_out import left_out, without
+from study.plan.loading import load_source
+from study.plan.planning import PlannedTrial, differences, draft, plan, probes
+from study.store.commands import study_command
+from study.store.lock import LOCK_FILE, refuse_second_driver
+from study.store.records import StudyRecord, TrialRecord, new_study, read_study, read_trials, study_folder
+from study.store.storage import STUDY_FILE, Store
+from study.sweep.answer import Typed, answer_again, finish, print_power
+from study.sweep.drive import Work, drive
+from study.sweep.estimate import print_estimate
+from study.sweep.interruption import Interruption
+from study.sweep.resources import Resources, prepare_ray
+from trainables.errors import InputError
+from trainables.schema import identity
+from trainables.software import NUMERIC, software, threads
+
+if TYPE_CHECKING:
+    from trainables.assets import Assets
+
+RETRIED = frozenset({"failed", "diverged"})
+
+
+def run(study: StudyConfig, storage: Store, resources: Resources, console: Console) -> int:
+    """Run a study, or what is left of it.
+
+    Args:
+        study: What to run.
+        storage: Where studies are kept.
+        resources: Where trials run and what each gets.
+        console: Where to show it.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        InputError: The name is taken, or something that the study needs is not as it must be.
+    """
+    folder = storage.child(study.name)
+    typed = Typed(tuple(resources.options()))
+    if folder.exists(STUDY_FILE):
+        record = read_study(folder)
+        if changes := differences(record.study_config(), study):
+            raise InputError(
+                f"study {study.name} exists with another configuration (there -> asked): {'; '.join(changes)}. "
+                f"Give the new one a name with --name, or continue the old one: {study_command('resume', folder)}"
+            )
+        return _continue(record, folder, resources, console, typed)
+    # A start that was killed may have left its lock, or a file that it wrote aside.
+    if any(name != LOCK_FILE and not name.startswith(".") for name in folder.names()):
+        raise InputError(f"{folder.location} exists and is no study; choose another name with --name")
+    folder.require_writable()
+    prepare_ray(resources.address)
+    done = False
+    with Interruption() as interruption:
+        assets, possible = resolve(study, draft(study), console)
+        trials = plan(possible, assets.fingerprints)
+        console.print(f"{study.name}: {len(trials)} trials")
+        record = new_study(study, trials, _fingerprints(trials, assets), software(), assets.notes)
+        work = Work(folder, study, trials, trials, kept={}, record=record)
+        done = drive(work, assets, resources, console, interruption)
+    return finish(folder, console, interruption, typed, done)
+
+
+def resume(
+    name: str,
+    storage: Store,
+    resources: Resources,
+    console: Console,
+    *,
+    retry: frozenset[str] = frozenset(),
+    accept_changes: bool = False,
+    arms: str | None = None,
+    seeds: int | None = None,
+) -> int:
+    """Run the planned trials of a study that have no final record, after adding to its plan where asked.
+
+    Args:
+        name: The study's name.
+        storage: Where studies are kept.
+        resources: Where trials run and what each gets.
+        console: Where to show it.
+        retry: States whose trials run again: ``failed``, ``diverged``.
+        accept_changes: Go on although code, data or weights changed since the study began.
+        arms: Arms and values to add to the plan.
+        seeds: Repeats of every configuration, at least as many as now.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        InputError: There is no such study, another driver runs it, code, data or weights changed, or the plan would
+            lose or change a trial.
+    """
+    folder = study_folder(storage, name)
+    record = read_study(folder)
+    larger = None
+    if arms is not None or seeds is not None:
+        study = record.study_config()
+        if arms is not None and ".py:" in study.source:
+            console.print(f"the arms are read from {study.source}", soft_wrap=True, markup=False)
+        larger = extend(study, arms=arms, seeds=seeds, source=None if arms is None else load_source(study))
+        larger = larger if differences(study, larger) else None
+    once = {"--retry": ",".join(sorted(retry)), "--arms": arms, "--seeds": seeds}
+    typed = Typed(
+        (*resources.options(), *(["--accept-changes"] if accept_changes else [])),
+        tuple(str(word) for option, value in once.items() if value for word in (option, value)),
+    )
+    return _continue(record, folder, resources, console, typed, retry, accept_changes, larger)
+
+
+def _continue(
+    record: StudyRecord,
+    folder: Store,
+    resources: Resources,
+    console: Console,
+    typed: Typed,
+    retry: frozenset[str] = frozenset(),
+    accept_changes: bool = False,
+    larger: StudyConfig | None = None,
+) -> int:
+    refuse_second_driver(folder)
+    records, unreadable = read_trials(folder, strict=True)
+    planned = record.planned()
+    pending = _unfinished(planned, records, retry)
+    if not pending and larger is None:
+        return answer_again(record, folder, console, typed)
+    prepare_ray(resources.address)
+    done = False
+    with Interruption() as interruption:
+        study = larger or record.study_config()
+        assets, possible = resolve(study, pending if larger is None else draft(larger), console)
+        extended = None
+        if larger is not None:
+            planned = keep_rows(planned, plan(possible, assets.fingerprints))
+            pending = _unfinished(planned, records, retry)
+            extended = record.extended(larger, planned, _fingerprints(planned, assets))
+        console.print(f"{record.study}: {len(planned) - len(pending)} of {len(planned)} trials are finished")
+        if damaged := [trial.trial_id for trial in pending if trial.trial_id in unreadable]:
+            console.print(f"records that cannot be read, so that their trials run again: {', '.join(damaged)}")
+        again = {trial.trial_id for trial in pending}
+        kept = {trial.trial_id: records[trial.trial_id] for trial in planned if trial.trial_id not in again}
+        if not accept_changes:
+            _refuse_changes(record, folder, pending, kept, assets, resources, typed)
+        work = Work(folder, study, planned, pending, kept, found=record, records=records, record=extended)
+        done = drive(work, assets, resources, console, interruption)
+    return finish(folder, console, interruption, typed, done)
+
+
+def _unfinished(
+    planned: Sequence[PlannedTrial], records: Mapping[str, TrialRecord], retry: frozenset[str]
+) -> list[PlannedTrial]:
+    return [t for t in planned if t.trial_id not in records or records[t.trial_id].state in retry]
+
+
+def preview(study: StudyConfig, storage: Store, resources: Resources, console: Console) -> None:
+    """Show what a study would run, then read its model and data, so that wrong input is found without running.
+
+    Args:
+        study: The study.
+        storage: Where it would be kept.
+        resources: Where trials would run and what each would get.
+        console: Where to show it.
+    """
+    console.print(base_table(study))
+    console.print()
+    folder = storage.child(study.name)
+    folder.require_writable()
+    assets, possible = resolve(study, draft(study), console)
+    console.print(arms_table(possible))
+    console.print()
+    print_power(possible, console)
+    trials = plan(possible, assets.fingerprints)
+    for kind, found in _fingerprints(trials, assets).items():
+        for name, fingerprint in found.items():
+            console.print(f"{kind}: {name}: {fingerprint}", markup=False, soft_wrap=True)
+    # What a slot will draw is not known yet; a trial at the bounds of its space switches on the same terms.
+    drawn = {row.arm: row.config for row in probes(study)}
+    timed = [trial if trial.slot is None else replace(trial, config=drawn[trial.arm]) for trial in trials]
+    print_estimate(timed, assets, resources, console)
+    exists = folder.exists(STUDY_FILE)
+    outcome = "exists already" if exists else "nothing was run or written"
+    console.print(f"{folder.location}: {outcome}", soft_wrap=True, markup=False)
+
+
+def parse_retry(text: str | None) -> frozenset[str]:
+    """The states of ``--retry failed,diverged``.
+
+    Args:
+        text: The option as typed, or None when it was not.
+
+    Returns:
+        The states.
+
+    Raises:
+        InputError: A state is not one that can be tried again.
+    """
+    states = frozenset() if text is None else frozenset(state.strip() for state in text.split(","))
+    if unknown := states - RETRIED:
+        raise InputError(f"--retry takes failed, diverged or both with a comma, got {', '.join(sorted(unknown))!r}")
+    return states
+
+
+def resolve(study: StudyConfig, rows: Sequence[PlannedTrial], console: Console) -> tuple[Assets, StudyConfig]:
+    """Read the models and the data of some trials, and build each model once, so that wrong input is found here.
+
+    Args:
+        study: The study.
+        rows: Those of its trials that will run, as far as they are known before.
+        console: Where the run is shown; when it is quiet, notes on the data are left to study.json and the report.
+
+    Returns:
+        Their assets, and the study without the arms that its model cannot run, each of which has a note.
+    """
+    from trainables.assets import Assets
+    from trainables.cpus import limit_torch
+    from trainables.rehearsal.check import check
+
+    limit_torch()
+    trials = [*rows, *probes(study)]
+    assets = Assets.resolve(trial.config for trial in trials)
+    lines = left_out(trials, assets)
+    check(assets, [trial.config for trial in trials if trial.arm not in lines])
+    assets.notes[:] = [*lines.values(), *assets.notes]
+    for note in assets.notes:
+        Console(stderr=True, quiet=console.quiet).print(f"note: {note}", markup=False, soft_wrap=True)
+    return assets, without(study, lines)
+
+
+def _fingerprints(trials: Sequence[PlannedTrial], assets: Assets) -> dict[str, dict[str, str]]:
+    """Content of every model and data set that some trials name, and the commit of each model of the hub."""
+    found: dict[str, dict[str, str]] = {"models": {}, "data": {}, "revisions": {}}
+    for trial in trials:
+        model, data = assets.fingerprints(trial.config)
+        named = trial.config.model
+        key = named.name if named.revision is None else f"{named.name} at {named.revision}"
+        found["models"][key] = model
+        if (revision := assets.model(trial.config).revision) is not None:
+            found["revisions"][key] = revision
+        content = json.dumps(identity(trial.config.data), separators=(",", ":"), ensure_ascii=False)
+        draw = hashlib.sha256(content.encode()).hexdigest()[:8]
+        files = dict.fromkeys(view.files for stage in trial.config.stages for view, _ in stage.views() if view.files)
+        beside = f", view files {' and '.join(files)}" if files else ""
+        found["data"][f"{trial.config.data.name} from {trial.config.data.source}, draw {draw}{beside}"] = data
+    return found
+
+
+def _refuse_changes(
+    record: StudyRecord,
+    folder: Store,
+    pending: Sequence[PlannedTrial],
+    kept: Mapping[str, TrialRecord],
+    assets: Assets,
+    resources: Resources,
+    typed: Typed,
+) -> None:
+    now = software()
+    changed = [
+        f"{name}: {record.versions.get(name)} -> {now[name]}"
+        for name in NUMERIC
+        if record.versions.get(name) != now[name]
+    ]
+    found = _fingerprints(pending, assets)
+    for kind in ("models", "data"):  # another commit with the same content is no change
+        before = record.fingerprints[kind]
+        changed += [
+            f"{kind} {key}: {before[key]} -> {new}" for key, new in found[kind].items() if before.get(key, new) != new
+        ]
+    # The number of threads decides in which order numbers are added.
+    used = {threads(float(r.provenance["cpus"])) for r in kept.values() if "cpus" in r.provenance}
+    if used and threads(resources.cpus_per_trial) not in used:
+        was = " and ".join(map(str, sorted(used)))
+        changed.append(f"threads of a trial (--cpus-per-trial): {was} -> {threads(resources.cpus_per_trial)}")
+    if changed:
+        command = study_command("resume", folder, *typed.all, "--accept-changes")
+        raise InputError(
+            f"since study {record.study} began, this changed: {'; '.join(changed)}. Trials of both would be mixed: "
+            f"bring the old state back, start a new study with --name, or go on with: {command}"
+        )

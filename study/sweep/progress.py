@@ -1,0 +1,166 @@
+"""What a person sees while a study runs: a live display on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from types import TracebackType
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from study.browse.tables import duration
+from study.plan.planning import PlannedTrial
+from study.store.records import TrialRecord
+
+ROWS = 12
+"""Finished trials that the live display shows."""
+
+
+class SweepProgress:
+    """Follows the trials of one run.
+
+    Args:
+        console: Where to show it.
+        trials: The trials that will run.
+        done: Trials of the study that were finished before.
+        advise: From the trials that ended to a line that is said once, as soon as there is one.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        trials: Sequence[PlannedTrial],
+        done: int,
+        advise: Callable[[Sequence[TrialRecord]], str | None] = lambda records: None,
+    ) -> None:
+        self._console = console
+        self._trials = {trial.trial_id: trial for trial in trials}
+        self._before = done
+        self._advise = advise
+        self._advice: str | None = None
+        self._running: set[str] = set()
+        self._ended: list[TrialRecord] = []
+        self._seconds: dict[str, list[float]] = defaultdict(list)
+        self._slots = 1
+        self._bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+        )
+        self._task = self._bar.add_task("trials", total=len(trials) + done, completed=done)
+        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4)
+
+    def __enter__(self) -> SweepProgress:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def started(self, trial_id: str) -> None:
+        """A trial began, or began again after its worker died.
+
+        Args:
+            trial_id: The trial.
+        """
+        if not (self._console.is_terminal or self._running or self._ended):
+            self._console.print("Ray is up, and the first trials run; a line follows as each one ends")
+        self._running.add(trial_id)
+        self._slots = max(self._slots, len(self._running))
+
+    def ended(self, record: TrialRecord) -> None:
+        """A trial ended in one of its states.
+
+        Args:
+            record: Its record.
+        """
+        self._running.discard(record.trial_id)
+        self._ended.append(record)
+        if (seconds := record.provenance.get("seconds")) is not None:
+            self._seconds[record.arm].append(seconds)
+        self._bar.update(self._task, completed=self._before + len(self._ended))
+        if not self._console.is_terminal:
+            done = self._before + len(self._ended)
+            self._console.print(
+                Text(f"[{done}/{self._before + len(self._trials)}] {summary(record)}{self._time_left()}"),
+                soft_wrap=True,
+            )
+
+        if self._advice is None and (advice := self._advise(self._ended)):
+            self._advice = advice
+            self._console.print(Text(advice), soft_wrap=True)
+
+    def _time_left(self) -> str:
+        left = self.seconds_left()
+        return "" if not left else f", about {duration(left)} left"
+
+    def seconds_left(self) -> float | None:
+        """Time until the last trial ends, from the measured seconds of each arm; arms not yet seen count as the mean.
+
+        Returns:
+            Seconds, or None before the first trial ended.
+        """
+        measured = [seconds for arm in self._seconds.values() for seconds in arm]
+        if not measured:
+            return None
+        mean = sum(measured) / len(measured)
+        ended = {record.trial_id for record in self._ended}
+        total = 0.0
+        left = [trial_id for trial_id in self._trials if trial_id not in ended]
+        for trial_id in left:
+            of_arm = self._seconds.get(self._trials[trial_id].arm)
+            expected = sum(of_arm) / len(of_arm) if of_arm else mean
+            total += expected / 2 if trial_id in self._running else expected
+        return total / max(1, min(self._slots, len(left)))
+
+    def _render(self) -> RenderableType:
+        states = Counter(record.state for record in self._ended)
+        waiting = len(self._trials) - len(self._ended) - len(self._running)
+        counts = [f"{states['complete']} complete", f"{len(self._running)} running", f"{waiting} waiting"]
+        counts += [f"{states[state]} {state}" for state in ("not_reached", "failed", "diverged") if states[state]]
+        self._bar.update(self._task, description=", ".join(counts) + self._time_left())
+        table = Table(box=None, pad_edge=False)
+        for column in ("trial", "seed", "state", "accuracy en", "Tr(F)", "seconds"):
+            # A long reason is cut, so that the display keeps its height; the record holds it whole.
+            table.add_column(
+                column, justify="left" if column in ("trial", "state") else "right", no_wrap=True, overflow="ellipsis"
+            )
+        for record in self._ended[-ROWS:]:
+            table.add_row(*map(escape, _cells(record)))
+        return Group(table, self._bar)
+
+
+def _cells(record: TrialRecord) -> list[str]:
+    found = record.measurements
+    return [
+        record.label,
+        str(record.seed),
+        record.state if record.reason is None else f"{record.state}: {record.reason}",
+        f"{found['accuracy.en']:.3f}" if "accuracy.en" in found else "",
+        f"{found['fisher_trace']:.4g}" if "fisher_trace" in found else "",
+        "" if (seconds := record.provenance.get("seconds")) is None else f"{seconds:.0f}",
+    ]
+
+
+def summary(record: TrialRecord) -> str:
+    """One line about a trial that ended.
+
+    Args:
+        record: Its record.
+
+    Returns:
+        Label, seed, state, accuracy and Tr(F), seconds.
+    """
+    label, seed, state, accuracy, trace, seconds = _cells(record)
+    parts = [f"{label} seed {seed}: {state}"]
+    parts += [f"accuracy en {accuracy}"] if accuracy else []
+    parts += [f"Tr(F) {trace}"] if trace else []
+    parts += [f"{seconds} s"] if seconds else []
+    return ", ".join(parts)

@@ -1,0 +1,118 @@
+"""Planned trials on Ray Tune: the cluster, the resources, the failure policy and the way records reach the driver.
+
+Tune gets the trials in the order of the plan: those of a grid as planned, those of an arm with slots as Optuna draws
+them when they start. Tune's own snapshot and trial folders lag behind, so nothing here reads them: a trial's record is
+made from its last report, in a callback of the driver.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from ray import tune
+
+from study.plan.planning import PlannedTrial
+from study.store.records import TrialRecord
+from study.store.storage import Store
+from study.store.working_files import CHECKPOINTS, MODELS, PREDICTIONS, WorkerFolder
+from study.sweep.cluster import capacity, session
+from study.sweep.interruption import Interruption
+from study.sweep.progress import SweepProgress
+from study.sweep.queue import Queue
+from study.sweep.recorder import Recorder
+from study.sweep.resources import Resources
+from study.sweep.tensorboard import TensorBoard
+from trainables.assets import Assets
+from trainables.tune_trainable import run_trial
+
+if TYPE_CHECKING:
+    from study.sweep.optuna_search import JointSearch
+
+__all__ = ["session", "sweep"]
+
+ERROR_FILE = "error.txt"
+
+
+def sweep(
+    trials: Sequence[PlannedTrial],
+    assets: Assets,
+    resources: Resources,
+    folder: Store,
+    run: str,
+    write: Callable[[TrialRecord], None],
+    progress: SweepProgress,
+    interruption: Interruption,
+    trainable: Callable[..., None] = run_trial,
+    searches: Mapping[str, JointSearch] | None = None,
+) -> None:
+    """Run planned trials as one Tune experiment and hand over the record of each when it ends.
+
+    Args:
+        trials: What to run.
+        assets: Models and data, put once into Ray's object store.
+        resources: As ``session`` decided them.
+        folder: The study's folder.
+        run: Name of the experiment inside ``runs``.
+        write: Receives each record in the driver.
+        progress: Shows them.
+        interruption: Ends the sweep early.
+        trainable: Runs one trial.
+        searches: Arm to its draws, for arms with slots.
+    """
+    queue = Queue(trials, searches or {}, resources.concurrency, capacity(resources), interruption)
+    runs = folder.child("runs")
+    with TemporaryDirectory(prefix="fisher-study-", ignore_cleanup_errors=True) as logs:
+        recorder = Recorder(folder.name, run, queue, write, progress, interruption, resources, logs)
+        trainable = tune.with_parameters(trainable, assets=assets, logs=logs, **_worker_options(folder, resources))
+        try:
+            runs.make()
+            tuner = tune.Tuner(
+                tune.with_resources(
+                    trainable, {"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial or 0.0}
+                ),
+                tune_config=tune.TuneConfig(
+                    search_alg=queue,
+                    num_samples=len(trials),
+                    reuse_actors=True,  # seven times faster for short trials
+                    trial_dirname_creator=lambda trial: trial.config["trial_id"],
+                ),
+                run_config=tune.RunConfig(
+                    name=run,
+                    storage_path=runs.path,
+                    storage_filesystem=None if runs.is_local else runs.filesystem,
+                    failure_config=tune.FailureConfig(max_failures=resources.max_failures),
+                    callbacks=[recorder, TensorBoard(queue)],
+                    verbose=0,
+                ),
+            )
+            tuner.fit()
+        except Exception as error:  # Tune gave up: no trial is lost that has its record, so the study can go on
+            interruption.disarm()
+            interruption.request(_why(error, runs.child(run)))
+        finally:
+            interruption.disarm()
+            recorder.write_late()
+
+
+def _why(error: Exception, run: Store) -> str:
+    """What Tune says in one line, and the whole in a file."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    line = lines[-1] if lines[0].startswith("Traceback") else lines[0]  # Tune wraps what its callbacks raise
+    try:
+        run.write(ERROR_FILE, "".join(traceback.format_exception(error)).encode())
+    except OSError:  # most likely the very reason
+        return f"Ray Tune gave up: {line}"
+    return f"Ray Tune gave up: {line}; details in {run.place(ERROR_FILE)}"
+
+
+def _worker_options(folder: Store, resources: Resources) -> dict[str, Any]:
+    """Where workers write: unlike records, checkpoints, models and predictions do not pass through the driver."""
+    options: dict[str, Any] = {"checkpoints": WorkerFolder(folder, CHECKPOINTS), "limit": resources.trial_time_limit}
+    if resources.save_models != "none":
+        options |= {"models": WorkerFolder(folder, MODELS), "saved": resources.save_models}
+    if resources.save_predictions:
+        options["predictions"] = WorkerFolder(folder, PREDICTIONS)
+    return options

@@ -1,0 +1,1 @@
+"""The Hugging Face hub: a repository's files in the local cache."""

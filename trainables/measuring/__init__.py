@@ -1,0 +1,1 @@
+"""What a trial measures besides curvature, and the names of all its numbers."""

@@ -1,0 +1,96 @@
+"""The predictions of one trial as one parquet file, a row for each example, language and stage."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from trainables.measuring.measurements import PREDICTIONS
+
+_TYPES = (pa.string(), pa.string(), pa.int8(), pa.int32(), pa.int32(), pa.list_(pa.float32()))
+SCHEMA = pa.schema(
+    [
+        pa.field(name, kind, metadata={"meaning": meaning})
+        for (name, meaning), kind in zip(PREDICTIONS.items(), _TYPES, strict=True)
+    ]
+)
+
+
+class Files(Protocol):
+    """A folder on any file system."""
+
+    def read(self, name: str) -> bytes:
+        """The content of a file."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file, all of it or nothing."""
+
+
+class PredictionFile:
+    """Gathers the predictions of a trial and writes them after each stage.
+
+    Args:
+        folder: Where the file is kept.
+        trial_id: The trial.
+    """
+
+    def __init__(self, folder: Files, trial_id: str) -> None:
+        self._folder = folder
+        self._name = f"{trial_id}.parquet"
+        self._tables: list[pa.Table] = []
+        self.note: str | None = None
+        """What went wrong, else None."""
+
+    def go_on(self, finished: Collection[str]) -> None:
+        """Take over what was written before the trial was interrupted.
+
+        Args:
+            finished: Languages whose second stage is done.
+        """
+        try:
+            table = pq.read_table(io.BytesIO(self._folder.read(self._name)), schema=SCHEMA)
+        except (OSError, pa.ArrowException) as error:
+            self.note = f"those of the stages before the trial went on are missing: {error}"
+            return
+        rows = table.to_pylist()
+        kept = [i for i, row in enumerate(rows) if row["stage"] == 0 or row["language"] in finished]
+        self._tables.append(table.take(kept))
+
+    def add(
+        self, split: str, language: str, stage: int, rows: Sequence[int], labels: torch.Tensor, logits: torch.Tensor
+    ) -> None:
+        """Add the predictions for some examples.
+
+        Args:
+            split: ``validation`` or ``test``.
+            language: Language of the examples.
+            stage: 0 or 1.
+            rows: Number of each example in its file, from 0.
+            labels: Their classes ``[examples]``.
+            logits: ``[examples, num_classes]``.
+        """
+        count = len(rows)
+        columns = [[split] * count, [language] * count, [stage] * count, list(rows), labels.tolist()]
+        probabilities = logits.double().softmax(-1).tolist()
+        arrays = [pa.array(c, kind) for c, kind in zip([*columns, probabilities], _TYPES, strict=True)]
+        self._tables.append(pa.table(arrays, schema=SCHEMA))
+
+    def save(self, labels: Sequence[str]) -> None:
+        """Write all that was added so far; where that fails, ``note`` says so: the measurements do not need it.
+
+        Args:
+            labels: Names of the classes, kept in the file's metadata.
+        """
+        table = pa.concat_tables(self._tables).replace_schema_metadata({"labels": json.dumps(list(labels))})
+        stream = io.BytesIO()
+        pq.write_table(table, stream, compression="zstd")
+        try:
+            self._folder.write(self._name, stream.getvalue())
+        except OSError as error:
+            self.note = f"not saved: {error}"

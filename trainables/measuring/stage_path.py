@@ -1,0 +1,100 @@
+"""The way of a second stage through parameter space: equation 1 along the displacement, predicted and measured.
+
+A measurement leaves weights, gradients and random generators as they were, so that the training, and every number
+measured elsewhere, is the same bit for bit whether or not anything is measured here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from trainables.config import ENGLISH, TrialConfig
+from trainables.curvature.displacement import displacement, mean_divergence
+from trainables.curvature.rivals.parameter_norm import l2_norm
+from trainables.examples import Examples
+from trainables.measuring.evaluation import first_rows, predict
+from trainables.measuring.measurements import CurvePoint
+from trainables.training.kept_weights import State
+
+
+class StagePath:
+    """Measures one second stage, as ``measure.path`` and ``measure.path_points`` ask for.
+
+    Args:
+        model: The model.
+        before: Its parameters before the stage.
+        start: Logits of the first ``measure.trace_examples`` English validation rows before the stage
+            ``[examples, classes]``; None where ``measure.path`` is off.
+        validation: Language to validation examples.
+        language: Language of the stage.
+        examples: Training examples of the stage.
+        config: The trial.
+        report: Receives the points.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        before: State,
+        start: Tensor | None,
+        validation: Mapping[str, Examples],
+        language: str,
+        examples: int,
+        config: TrialConfig,
+        report: Callable[[CurvePoint], None],
+    ) -> None:
+        self._model = model
+        self._before = before
+        self._start = start
+        self._validation = validation
+        self._language = language
+        self._rows = config.measure.trace_examples
+        self._report = report
+        self._steps_per_epoch = math.ceil(examples / config.stages[1].batch_size)
+        self._steps = self._steps_per_epoch * config.stages[1].longest
+        points = config.measure.path_points
+        self._due = {round(k * self._steps / points) for k in range(1, points)} - {0, self._steps}
+        self._points = points
+
+    def measure(self, step: int) -> None:
+        """A point of the curve where one is due; the end is left to :meth:`finish`.
+
+        Args:
+            step: Optimiser steps done in the stage.
+        """
+        if self._start is not None and step in self._due:
+            now = predict(self._model, self._validation[ENGLISH], self._rows)
+            self._point(step, mean_divergence(self._start, now))
+
+    def finish(self, trace: float) -> dict[str, float]:
+        """The measurements of the stage, and the last point of the curve, both of the weights that the stage keeps.
+
+        Args:
+            trace: Tr(F) before the stage on the first ``measure.trace_examples`` English validation rows.
+
+        Returns:
+            ``path_curvature``, ``path_kl_en``, ``direction`` and ``path_curvature_target`` of the language; nothing
+            where ``measure.path`` is off. ``direction`` is absent where the stage did not move or nothing is curved.
+        """
+        if self._start is None:
+            return {}
+        # In float32, whatever the format of training: the rounding of bfloat16 is as large as a short way's KL.
+        kl = mean_divergence(self._start, predict(self._model, self._validation[ENGLISH], self._rows))
+        if self._points:
+            self._point(self._steps, kl)
+        found, target = (
+            displacement(self._model, self._before, first_rows(self._model, self._validation[language], self._rows))
+            for language in (ENGLISH, self._language)
+        )
+        values = {"path_curvature": found.curvature, "path_kl_en": kl, "path_curvature_target": target.curvature}
+        if (direction := found.direction(trace)) is not None:
+            values["direction"] = direction
+        return {f"stage2.{self._language}.{name}": value for name, value in values.items()}
+
+    def _point(self, step: int, kl: float) -> None:
+        moved = l2_norm(value.detach() - self._before[name] for name, value in self._model.named_parameters())
+        self._report(CurvePoint(1, self._language, step, step / self._steps_per_epoch, "path_kl_en", kl, moved))

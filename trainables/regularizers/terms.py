@@ -1,0 +1,28 @@
+"""What the objective of a stage is made of, as its steps have to know it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trainables.regularizers.consistency import Consistency
+from trainables.regularizers.fisher_penalty import FisherPenaltyConfig
+from trainables.views.view import ViewConfig
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The terms of a stage, without their weights.
+
+    Attributes:
+        batch_size: Rows of a full optimiser step.
+        noise: The view that the cross-entropy sees, explicit; None is the clean input.
+        loss: The consistency loss, explicit; None without one.
+        fisher: The Fisher penalty; None without one.
+        exact: Whether all passes are made in float32 or better.
+    """
+
+    batch_size: int
+    noise: ViewConfig | None
+    loss: Consistency | None
+    fisher: FisherPenaltyConfig | None
+    exact: bool

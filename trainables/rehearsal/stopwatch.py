@@ -1,0 +1,252 @@
+"""What each kind of work of a trial costs on this machine: one optimiser step, one batch of predictions, one of Tr(F).
+
+Everything goes through the trial's own code, on rows of every length. What is slow is measured with fewer rows than its
+batch has; costs are by example.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+
+import torch
+from transformers import PreTrainedModel
+
+from trainables.assets import Assets
+from trainables.config import ENGLISH, OptimizerConfig, StageConfig, TrialConfig
+from trainables.curvature import SlowPathWarning, fisher_trace, kl_expansion
+from trainables.curvature.rivals import RIVALS, FineTuned
+from trainables.data.contract import Rows
+from trainables.examples import Examples
+from trainables.measuring.evaluation import BATCH_SIZE, CURVATURE_BATCH, first_rows, predict
+from trainables.models.build import build_model, positions
+from trainables.models.lora import merged
+from trainables.precision import training_dtype
+from trainables.seeding import Streams
+from trainables.tokenization.encoding import Encoder
+from trainables.training.stage import train_stage
+
+SAMPLE = 256
+"""Rows of a split from which its lengths are known."""
+PATIENCE = 0.5
+"""A measurement of several rows that took so many seconds is not repeated with more."""
+STILL = 1e-12
+"""Learning rate of a measured step, so that one model serves all arms."""
+
+Run = Callable[[PreTrainedModel, Examples], float]
+"""Does some work with some examples, and says how long it took."""
+
+
+class Stopwatch:
+    """Measures the costs of work, each once, in the language that is asked for first; others differ by their lengths.
+
+    Args:
+        assets: Models and data.
+    """
+
+    def __init__(self, assets: Assets) -> None:
+        self._assets = assets
+        self._costs: dict[str, tuple[float, float]] = {}
+        self._lengths: dict[tuple[int, str, int], float] = {}
+        self._model: tuple[str, PreTrainedModel] | None = None
+
+    def cost(self, config: TrialConfig, kind: str) -> float:
+        """Seconds of one unit of a kind of work.
+
+        Args:
+            config: A trial that does it.
+            kind: The kind, as ``work`` names it.
+
+        Returns:
+            Seconds.
+        """
+        name, _, where = kind.partition(".")
+        stage, _, language = where.rpartition(".")
+        of_merged = stage == "merged"
+        number = int(stage) if stage.isdigit() else 0
+        decisive = {
+            "train": (config.model.dropout, _measured(config.stages[number])),  # no rate acts in evaluation mode
+            "rivals": config.measure.rivals,
+            "expansion": config.measure.expansion,
+        }.get(name)
+        model = config.model.model_copy(update={"dropout": None})
+        key = f"{name} {of_merged} {model!r} {config.data!r} {decisive!r}"
+        data = self._assets.rows(config)
+        split = data.validation if name in ("evaluate", "trace", "expansion") else data.stage2
+        rows = split.get(language or ENGLISH, data.train)
+        if key not in self._costs:
+            taken = {
+                "build": lambda: self._build(config),
+                "encode": lambda: self._encode(config, rows),
+                "train": lambda: self._train(config, number, rows),
+                "evaluate": lambda: self._by_example(config, rows, BATCH_SIZE, _evaluate(self._dtype(config))),
+                "trace": lambda: self._by_example(config, rows, CURVATURE_BATCH, _trace(config, of_merged)),
+                "rivals": lambda: self._by_example(config, rows, CURVATURE_BATCH, _rivals(config)),
+                "expansion": lambda: self._expand(config, rows),
+            }[name]()
+            self._costs[key] = taken, self._pieces(config, rows)
+        seconds, pieces = self._costs[key]
+        return seconds * self._pieces(config, rows) / pieces
+
+    def _pieces(self, config: TrialConfig, rows: Rows) -> float:
+        """Mean length of an example, in which the cost is nearly linear."""
+        key = id(rows), config.model.name, config.data.max_length
+        if key not in self._lengths:
+            encoded = self._examples(config, _first(rows)).encoded
+            self._lengths[key] = sum(map(len, encoded)) / len(encoded)
+        return self._lengths[key]
+
+    def _classifier(self, config: TrialConfig) -> PreTrainedModel:
+        key = f"{config.model!r} {config.data.name}"
+        if self._model is None or self._model[0] != key:
+            device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+            labels = len(self._assets.rows(config).labels)
+            model = build_model(self._assets.model(config), config.model, labels, Streams(config.seed))
+            self._model = key, model.to(device)
+        return self._model[1]
+
+    def _examples(self, config: TrialConfig, rows: Rows) -> Examples:
+        limit = min(config.data.max_length, positions(self._classifier(config)))
+        return Examples(rows, Encoder(self._assets.model(config).tokenizer, limit), self._assets.files(config))
+
+    def _dtype(self, config: TrialConfig) -> torch.dtype:
+        return training_dtype(
+            self._classifier(config).device, config.model.precision, self._assets.model(config).hidden_size
+        )
+
+    def _build(self, config: TrialConfig) -> float:
+        self._model = None
+        return _timed(lambda: self._classifier(config))
+
+    def _encode(self, config: TrialConfig, rows: Rows) -> float:
+        self._classifier(config)
+        some = _first(rows)
+        return _timed(lambda: self._examples(config, some)) / len(some)
+
+    def _train(self, config: TrialConfig, number: int, rows: Rows) -> float:
+        stage = _measured(config.stages[number])
+        dtype = self._dtype(config)
+
+        def step(settings: StageConfig) -> float:
+            return self._by_example(config, rows, stage.batch_size, _step(settings, dtype), mixed=True)
+
+        fisher = stage.penalties.fisher
+        if fisher is None or fisher.every == 1:
+            return step(stage)
+        acting, silent = fisher.model_copy(update={"every": 1}), None
+        costs = [
+            step(stage.model_copy(update={"penalties": stage.penalties.model_copy(update={"fisher": penalty})}))
+            for penalty in (acting, silent)
+        ]
+        return (costs[0] + (fisher.every - 1) * costs[1]) / fisher.every
+
+    def _expand(self, config: TrialConfig, rows: Rows) -> float:
+        settings = config.measure.expansion
+        assert settings is not None
+        sigmas = settings.sigmas
+
+        def run(model: PreTrainedModel, examples: Examples) -> float:
+            batches = list(first_rows(model, examples, len(examples)))
+            return _timed(lambda: kl_expansion(model, batches, sigmas, 1, generator=torch.Generator().manual_seed(0)))
+
+        return self._by_example(config, rows, settings.examples, run)
+
+    def _by_example(self, config: TrialConfig, rows: Rows, most: int, run: Run, mixed: bool = False) -> float:
+        """Seconds an example: more rows each time, which warms up too, until all are in or it takes long.
+
+        What a whole batch would have taken is then read off the line through the last two times, since a step has a
+        part that no row adds to: the optimiser, penalties on parameters. A training batch is mixed, and padded; few
+        rows are taken evenly through the lengths. Everything else sorts its rows by length, so rows of about the middle
+        length stand for a batch of it.
+
+        Args:
+            config: The trial.
+            rows: Where examples are from.
+            most: Examples of a whole batch.
+            run: The work.
+            mixed: Whether a batch of it has examples of all lengths.
+
+        Returns:
+            Seconds.
+        """
+        examples = self._examples(config, _first(rows))
+        order = sorted(range(len(examples)), key=lambda i: len(examples.encoded[i]))
+        most = min(most, len(order))
+        size, taken = 0, 0.0
+        while size < most and (size <= 1 or taken <= PATIENCE):
+            fewer, before = size, taken
+            size = min(max(1, 4 * size), most)
+            start = (len(order) - size) // 2
+            spread = [order[int((i + 0.5) * len(order) / size)] for i in range(size)]
+            chosen = spread if mixed else order[start : start + size]
+            taken = run(self._classifier(config), self._examples(config, rows.take(chosen)))
+        slope = max(0.0, (taken - before) / (size - fewer))
+        return (taken + slope * (most - size)) / most
+
+
+def _first(rows: Rows) -> Rows:
+    return rows.take(range(min(SAMPLE, len(rows))))
+
+
+def _now() -> float:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def _timed(run: Callable[[], object]) -> float:
+    start = _now()
+    run()
+    return _now() - start
+
+
+def _measured(stage: StageConfig) -> StageConfig:
+    """The stage for two steps, with nothing else in it than what their cost depends on."""
+    optimizer = OptimizerConfig(learning_rate=STILL, sam_rho=stage.optimizer.sam_rho)
+    return stage.model_copy(update={"epochs": 2, "until": None, "selection": "last", "optimizer": optimizer})
+
+
+def _step(stage: StageConfig, dtype: torch.dtype) -> Run:
+    """The second of two optimiser steps; the first makes the optimiser's state."""
+
+    def run(model: PreTrainedModel, examples: Examples) -> float:
+        whole = len(examples) == stage.batch_size
+        settings = stage.model_copy(
+            update={"batch_size": len(examples), "accumulation": stage.accumulation if whole else 1}
+        )
+        ends: list[float] = []
+
+        def on_step(step: int) -> None:
+            ends.append(_now())
+
+        # Stage 1 evaluates nothing between its epochs.
+        train_stage(model, examples, examples, settings, Streams(0), 1, ENGLISH, lambda point: None, on_step, dtype)
+        return ends[1] - ends[0]
+
+    return run
+
+
+def _evaluate(dtype: torch.dtype) -> Run:
+    return lambda model, examples: _timed(lambda: predict(model, examples, dtype=dtype))
+
+
+def _trace(config: TrialConfig, of_merged: bool) -> Run:
+    def run(model: PreTrainedModel, examples: Examples) -> float:
+        rows = first_rows(model, examples, len(examples))
+        subject = merged(model) if of_merged else model
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SlowPathWarning)  # said already, before anything was timed
+            return _timed(lambda: fisher_trace(subject, rows, **config.measure.trace_options()))
+
+    return run
+
+
+def _rivals(config: TrialConfig) -> Run:
+    def run(model: PreTrainedModel, examples: Examples) -> float:
+        rows = list(first_rows(model, examples, len(examples)))
+        start = {name: parameter.detach() for name, parameter in model.named_parameters()}
+        trained = FineTuned(model, rows, predict(model, examples), start, rows)
+        return _timed(lambda: [RIVALS[name](trained) for name in config.measure.rivals])
+
+    return run

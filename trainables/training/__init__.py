@@ -1,0 +1,1 @@
+"""One optimisation stage: its loop, objective, steps, precision, and checkpoints."""

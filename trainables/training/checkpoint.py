@@ -1,0 +1,256 @@
+"""Where a trial stands between two epochs: one safetensors file, whose header holds as JSON what is no tensor.
+
+Random streams are stateless, so weights, optimiser, and what was found so far are all there is to keep. A trial that
+goes on from here finds, bit for bit, the numbers that it would have found without stopping.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from trainables.measuring.measurements import CurvePoint
+from trainables.training.kept_weights import Kept, State
+
+HEADER = "state"
+
+
+class Files(Protocol):
+    """A folder whose files are whole or absent."""
+
+    def read(self, name: str) -> bytes:
+        """The content of a file; FileNotFoundError when there is none."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file, all of it or nothing."""
+
+
+@dataclass(frozen=True)
+class StageState:
+    """Where the loop of one stage stands.
+
+    Attributes:
+        epoch: Epochs done.
+        steps: Optimiser steps done.
+        means: Name to mean over the last epoch of the loss and of each penalty.
+        model: The weights.
+        optimizer: ``PARAMETER.KEY`` to tensor, parameters by their number in the optimiser.
+        kept: What the stage keeps of the weights that it passed, where it does.
+    """
+
+    epoch: int
+    steps: int
+    means: dict[str, float]
+    model: State
+    optimizer: State
+    kept: Kept | None = None
+
+
+@dataclass
+class Standing:
+    """Where a trial stands.
+
+    Attributes:
+        curves: Points measured so far.
+        values: Measurements so far; none before the end of stage 0.
+        steps: Optimiser steps of the finished stages.
+        english: Weights after stage 0, or None before its end.
+        finished: Languages whose second stage has ended.
+        stage: The stage in progress, or None between two stages.
+    """
+
+    curves: list[CurvePoint] = field(default_factory=list)
+    values: dict[str, float] = field(default_factory=dict)
+    steps: int = 0
+    english: State | None = None
+    finished: list[str] = field(default_factory=list)
+    stage: StageState | None = None
+
+    def text(self) -> str:
+        """The place in words."""
+        stages = "the start" if self.english is None else " and ".join(["stage 0", *self.finished])
+        return stages if self.stage is None else f"{stages} and epoch {self.stage.epoch} of the next stage"
+
+
+class TrialCheckpoint:
+    """The one checkpoint of a trial.
+
+    Args:
+        files: Where checkpoints are kept, or None to keep none.
+        trial_id: The trial.
+        key: What has to be the same for the numbers to go on: configuration, content, software.
+    """
+
+    def __init__(self, files: Files | None, trial_id: str, key: str) -> None:
+        self._files = files
+        self._name = f"{trial_id}.safetensors"
+        self._key = hashlib.sha256(key.encode()).hexdigest()
+        self._before = 0.0
+        self._started = time.perf_counter()
+        self._notes: dict[str, str] = {}
+
+    def load(self, device: torch.device) -> Standing:
+        """Where the trial stands: at its start when there is no checkpoint of it, or none that can be used.
+
+        Args:
+            device: Where its tensors go.
+
+        Returns:
+            The place.
+        """
+        if self._files is None:
+            return Standing()
+        try:
+            standing, self._before = unpack(self._files.read(self._name), self._key, device)
+        except FileNotFoundError:
+            return Standing()
+        except (OSError, ValueError) as error:
+            self._notes["checkpoint"] = f"not used, so the trial began anew: {error}"
+            return Standing()
+        self._notes["continued_from"] = standing.text()
+        return standing
+
+    def save(self, standing: Standing) -> None:
+        """Keep where the trial stands, in place of what was kept before.
+
+        Args:
+            standing: The place.
+        """
+        if self._files is None:
+            return
+        try:
+            self._files.write(self._name, pack(standing, self._key, self.seconds))
+        except OSError as error:
+            # The measurement does not need it: a worker may have no access to the driver's folder.
+            self._notes["checkpoint"] = f"not kept: {error}"
+
+    @property
+    def seconds(self) -> float:
+        """Time that the trial has taken, that before its checkpoint included."""
+        return self._before + time.perf_counter() - self._started
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        """What a record says of it: ``continued_from``, and ``checkpoint`` where something went wrong."""
+        return dict(self._notes)
+
+
+def pack(standing: Standing, key: str, seconds: float) -> bytes:
+    """A checkpoint as the content of a file.
+
+    Args:
+        standing: Where the trial stands.
+        key: What has to be the same for it to be used.
+        seconds: Time that the trial has taken.
+
+    Returns:
+        A safetensors file.
+    """
+    groups: dict[str, State] = {"english": standing.english or {}}
+    header: dict[str, Any] = {
+        "key": key,
+        "seconds": seconds,
+        "curves": [point.as_dict() for point in standing.curves],
+        "values": standing.values,
+        "steps": standing.steps,
+        "ended": standing.english is not None,
+        "finished": standing.finished,
+        "stage": None,
+    }
+    if (stage := standing.stage) is not None:
+        kept_by = None if stage.kept is None else stage.kept[0]
+        header["stage"] = {"epoch": stage.epoch, "steps": stage.steps, "means": stage.means, "kept": kept_by}
+        groups |= {"model": stage.model, "optimizer": stage.optimizer}
+        groups["kept"] = {} if stage.kept is None else stage.kept[1]
+    tensors: State = {}
+    seen: set[int] = set()
+    for group, state in groups.items():
+        for name, tensor in state.items():
+            kept = tensor.detach().cpu().contiguous()
+            if kept.data_ptr() in seen:  # safetensors refuses tensors that share their memory
+                kept = kept.clone()
+            seen.add(kept.data_ptr())
+            tensors[f"{group}/{name}"] = kept
+    return bytes(save(tensors, {HEADER: json.dumps(header)}))
+
+
+def unpack(content: bytes, key: str, device: torch.device) -> tuple[Standing, float]:
+    """The content of a checkpoint.
+
+    Args:
+        content: As ``pack`` made it.
+        key: What has to be the same.
+        device: Where its tensors go.
+
+    Returns:
+        Where the trial stood, and the seconds that it had taken.
+
+    Raises:
+        ValueError: The file is damaged, or of another configuration, content or software.
+    """
+    try:
+        tensors = load(content)
+        size = int.from_bytes(content[:8], "little")
+        header = json.loads(json.loads(content[8 : 8 + size])["__metadata__"][HEADER])
+    except (SafetensorError, KeyError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"it is damaged ({error})") from None
+    if header["key"] != key:
+        raise ValueError("it is of another configuration, model, data, software or number of CPUs")
+    groups: dict[str, State] = {"english": {}, "model": {}, "optimizer": {}, "kept": {}}
+    for name, tensor in tensors.items():
+        group, _, rest = name.partition("/")
+        groups[group][rest] = tensor.to(device)
+    stage = None
+    if (at := header["stage"]) is not None:
+        kept = None if at["kept"] is None else (at["kept"], groups["kept"])
+        stage = StageState(at["epoch"], at["steps"], at["means"], groups["model"], groups["optimizer"], kept)
+    standing = Standing(
+        curves=[CurvePoint(**point) for point in header["curves"]],
+        values=header["values"],
+        steps=header["steps"],
+        english=groups["english"] if header["ended"] else None,
+        finished=header["finished"],
+        stage=stage,
+    )
+    return standing, float(header["seconds"])
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> State:
+    """The state of an optimiser as flat tensors.
+
+    Args:
+        optimizer: The optimiser; its state holds tensors only, as AdamW's does.
+
+    Returns:
+        ``PARAMETER.KEY`` to tensor.
+    """
+    state: Mapping[int, Mapping[str, torch.Tensor]] = optimizer.state_dict()["state"]
+    return {f"{index}.{name}": tensor for index, kept in state.items() for name, tensor in kept.items()}
+
+
+def restore_optimizer(
+    optimizer: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LambdaLR, state: StageState
+) -> None:
+    """Put an optimiser and its schedule where they stood.
+
+    Args:
+        optimizer: Newly made for the stage.
+        schedule: Newly made for the stage.
+        state: Where the stage stood.
+    """
+    kept: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in state.optimizer.items():
+        index, _, key = name.partition(".")
+        kept.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": kept})
+    schedule.load_state_dict({**schedule.state_dict(), "last_epoch": state.steps, "_step_count": state.steps + 1})
+    for group, rate, scale in zip(optimizer.param_groups, schedule.base_lrs, schedule.lr_lambdas, strict=True):
+        group["lr"] = rate * scale(state.steps)

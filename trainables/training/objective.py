@@ -1,0 +1,71 @@
+"""The objective of one step: cross-entropy plus the sum of weight times penalty. Weights are applied here, once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from trainables.config import StageConfig
+from trainables.training.step import Step
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The objective of a micro-batch.
+
+    Attributes:
+        total: What is differentiated, without the bounded term.
+        cross_entropy: The cross-entropy part, detached (nats, mean over examples).
+        penalties: Name to unweighted penalty, detached; only those that were computed.
+        bounded: The weighted penalty whose gradient is bounded by that of the total; None without one.
+    """
+
+    total: torch.Tensor
+    cross_entropy: torch.Tensor
+    penalties: dict[str, torch.Tensor]
+    bounded: torch.Tensor | None = None
+
+
+def objective(step: Step, config: StageConfig) -> Loss:
+    """Cross-entropy plus the weighted penalties of a stage; lazy ones follow when its gradient is complete.
+
+    A consistency loss of weight 0 is still reported, without gradient, so that the run equals bit for bit the same
+    preset without its divergence.
+
+    Args:
+        step: The micro-batch.
+        config: The stage.
+
+    Returns:
+        The loss and its parts.
+    """
+    total = cross_entropy(step.logits("main", mask=0), step.labels, label_smoothing=config.label_smoothing)
+    penalties: dict[str, torch.Tensor] = {}
+    consistency = config.consistency
+    if consistency is not None:
+        loss = consistency.resolved()
+        if share := loss.view_share:
+            view_loss = cross_entropy(
+                step.logits("view", loss.view_mask), step.labels, label_smoothing=config.label_smoothing
+            )
+            total = (1 - share) * total + share * view_loss
+    clean = total.detach()
+    if consistency is not None:
+        with torch.set_grad_enabled(loss.weight > 0):
+            penalties["consistency"] = consistency.penalty(step)
+        if loss.weight > 0:
+            total = total + loss.weight * penalties["consistency"]
+    for name, weight, penalty in config.penalties.on_parameters("plain"):
+        penalties[name] = penalty(step)
+        total = total + weight * penalties[name]
+    bounded = None
+    if (fisher := config.penalties.fisher) is not None and step.fisher_acts:
+        penalties["fisher"] = fisher.penalty(step)
+        weighted = fisher.every * fisher.weight * penalties["fisher"]
+        if fisher.share is None:
+            total = total + weighted
+        else:
+            bounded = weighted
+    return Loss(total, clean, {name: value.detach() for name, value in penalties.items()}, bounded)

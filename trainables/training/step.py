@@ -1,0 +1,246 @@
+"""One micro-batch of one optimiser step: the forward passes that the terms of the objective share.
+
+Owns which passes there are, what a view changes in them, and their dropout masks. Knows nothing of weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+
+import torch
+from torch.func import functional_call
+from transformers import PreTrainedModel
+
+from trainables.curvature import penalty_forward
+from trainables.examples import Examples, to_device
+from trainables.precision import at_least_float32, passes_in, step_dtype
+from trainables.regularizers.terms import Terms
+from trainables.seeding import Streams
+from trainables.tokenization.encoding import Encoded
+from trainables.training.length_chunks import length_chunks
+from trainables.views.hooks import Draws, Hook, Part, Perturbation, Recorder, hooked
+from trainables.views.modules import word_embedding
+from trainables.views.passes import Pass, Role
+from trainables.views.perturbation import Reference, perturb
+from trainables.views.view import VIEWS, ViewConfig
+
+ROLES: tuple[Role, ...] = ("main", "view")
+
+
+class Step:
+    """One micro-batch of one optimiser step. It remembers its forward passes, so that no term makes one twice.
+
+    Args:
+        model: The model.
+        examples: The stage's examples.
+        indices: Row numbers of the micro-batch.
+        terms: What the stage's objective is made of.
+        streams: The trial's random streams.
+        stage: Stage and language, such as ``1.de``.
+        index: Optimiser steps done in the stage.
+        micro_batch: Number of the micro-batch within the step.
+        dtype: Format of the passes; some steps make theirs in float32 all the same (see ``precision.step_dtype``).
+        starting_point: Parameters at the stage's start, by name, where a penalty asks for them.
+
+    Attributes:
+        batch_size: Rows of a full optimiser step.
+        indices: Row numbers of the micro-batch.
+        differentiable: What the Fisher penalty differentiates with respect to; set by the main pass.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        examples: Examples,
+        indices: list[int],
+        terms: Terms,
+        streams: Streams,
+        stage: str,
+        index: int,
+        micro_batch: int,
+        dtype: torch.dtype = torch.float32,
+        starting_point: Mapping[str, torch.Tensor] | None = None,
+    ) -> None:
+        self.model = model
+        self.starting_point = starting_point or {}
+        self.streams = streams
+        self.stage = stage
+        self.index = index
+        self.micro_batch = micro_batch
+        self.batch_size = terms.batch_size
+        self._loss = terms.loss
+        self._views: dict[Role, ViewConfig | None] = {
+            "main": terms.noise,
+            "view": None if self._loss is None else self._loss.view,
+            "clean": None,
+        }
+        self.differentiable: list[torch.Tensor] = []
+        self.labels = examples.labels[indices].to(model.device)
+        self._examples = examples
+        self._encoder = examples.encoder
+        self.indices = indices
+        self.fisher_acts = terms.fisher is not None and terms.fisher.acts_on(index)
+        view = self._views["view"]
+        self._dtype = step_dtype(dtype, self.fisher_acts or terms.exact, None if view is None else view.kind)
+        self._perturbations: dict[Role, Perturbation] = {}
+        self._passes: dict[tuple[Role, int | None], Pass] = {}
+
+    def logits(self, role: Role, mask: int | None) -> torch.Tensor:
+        """The model's prediction.
+
+        Args:
+            role: ``main``, what the cross-entropy sees: the stage's noise, or the clean input without one; ``view``,
+                the view of the consistency loss; ``clean``, without the noise, from which some kinds of noise start.
+            mask: Number of the dropout mask of this step: equal numbers drop alike; None is evaluation mode.
+
+        Returns:
+            Logits ``[micro-batch, num_classes]``, float32 or better.
+        """
+        return self.run_once(role, mask).logits
+
+    def hidden(self, role: Role, mask: int | None) -> list[list[torch.Tensor]]:
+        """The hidden states above the noised layer, where the consistency loss compares them.
+
+        Args:
+            role: As for :meth:`logits`.
+            mask: As for :meth:`logits`.
+
+        Returns:
+            For each part of the micro-batch each layer's states ``[examples, longest, width]``.
+        """
+        return self.run_once(role, mask).hidden
+
+    def token_masks(self, role: Role, mask: int | None) -> list[torch.Tensor]:
+        """Where the states of :meth:`hidden` are those of tokens.
+
+        Args:
+            role: As for :meth:`logits`.
+            mask: As for :meth:`logits`.
+
+        Returns:
+            For each part 1 at tokens and 0 at padding, ``[examples, longest]``.
+        """
+        return [part.mask() for part in self.run_once(role, mask).parts]
+
+    def run_once(self, role: Role, mask: int | None) -> Pass:
+        """The pass of a role under a mask, made at the first call and remembered.
+
+        Args:
+            role: As for :meth:`logits`.
+            mask: As for :meth:`logits`.
+
+        Returns:
+            What it gave.
+        """
+        key = (role, mask)
+        if key not in self._passes:
+            # A substitution needs the gradient of this pass, also where the divergence itself needs none.
+            with torch.set_grad_enabled(torch.is_grad_enabled() or self._records_embeddings(role)):
+                self._passes[key] = self._forward(role, mask)
+        return self._passes[key]
+
+    def _forward(self, role: Role, mask: int | None) -> Pass:
+        if role not in self._perturbations:
+            self._perturbations[role] = self._perturb(role)
+        return self.run(self._perturbations[role], mask, role)
+
+    def _perturb(self, role: Role) -> Perturbation:
+        view = self._views[role]
+        if view is None:
+            return Perturbation(self.clean())
+        number = ROLES.index(role)
+        encoded = self.clean() if VIEWS[str(view.kind)].keeps_tokens else self._other_tokens(view, number)
+        draws = Draws(self.streams, self.stage, self.index, number, self.indices)
+        reference: Reference = ("clean", 0, 0)
+        if role == "view" and self._loss is not None:
+            reference = ("main", *self._loss.masks)
+        return perturb(self, view, encoded, draws, reference)
+
+    def _records_embeddings(self, role: Role | None) -> bool:
+        """Whether a view departs from this role's pass by the gradient of its word embeddings."""
+        follower = self._views["view"] if role == "main" else self._views["main"] if role == "clean" else None
+        return follower is not None and follower.kind == "token_substitution"
+
+    def _records_above(self, role: Role | None) -> int | None:
+        """The layer above which the divergence compares hidden states; None where it compares predictions."""
+        loss = self._loss
+        if loss is None or loss.divergence != "hidden_squared_error" or role not in ROLES:
+            return None
+        return loss.view.layer or 0
+
+    def run(self, perturbation: Perturbation, mask: int | None, role: Role | None = None) -> Pass:
+        """One pass, not remembered.
+
+        Args:
+            perturbation: What a view changes in it.
+            mask: As for :meth:`logits`.
+            role: As for :meth:`logits`; None is a pass that only helps to find a view.
+
+        Returns:
+            What it gave.
+        """
+        encoded, hooks = perturbation.encoded, perturbation.hooks
+        record = Recorder(self.model, self._records_embeddings(role), self._records_above(role))
+        if role in (None, "view") and self._loss is not None and self._loss.stop_gradient == "embedding":
+            hooks = (Hook(word_embedding(self.model), lambda output, part: output.detach()), *hooks)
+        self.model.train(mask is not None)
+        with ExitStack() as stack:
+            if self.fisher_acts and (role, mask) == ("main", 0):
+                ids = self.part(encoded, list(range(len(encoded)))).ids
+                self.differentiable = stack.enter_context(penalty_forward(self.model, ids))
+            part = 2 * self.micro_batch + (mask or 0)
+            stack.enter_context(self.streams.forked("dropout", self.stage, self.index, part))
+            stack.enter_context(passes_in(self.model.device, self._dtype))
+            logits, parts = self._logits(encoded, (*hooks, *record.hooks), perturbation.parameters)
+        return Pass(at_least_float32(logits), parts, record.embeddings, record.hidden)
+
+    @property
+    def special_ids(self) -> tuple[int, ...]:
+        """Ids of the special tokens, which no view replaces."""
+        return self._encoder.files.special_ids
+
+    def part(self, encoded: list[Encoded], positions: list[int]) -> Part:
+        """Some of the micro-batch as one pass takes them.
+
+        Args:
+            encoded: Its examples.
+            positions: Which of them.
+
+        Returns:
+            The part.
+        """
+        ids = self._encoder.batch([encoded[i] for i in positions])["input_ids"].to(self.model.device)
+        return Part(positions, [len(encoded[i]) for i in positions], ids)
+
+    def _logits(
+        self, encoded: list[Encoded], hooks: Sequence[Hook], parameters: dict[str, torch.Tensor] | None
+    ) -> tuple[torch.Tensor, list[Part]]:
+        """Logits of all examples, computed by parts of like length where that saves time, and those parts."""
+        device = self.model.device
+        chunks = [list(range(len(encoded)))]
+        if device.type == "cpu":  # a GPU takes a whole batch in about the time of a part
+            chunks = length_chunks([len(example) for example in encoded], self.model.config.hidden_size)
+        found: list[torch.Tensor] = []
+        parts: list[Part] = []
+        for chunk in chunks:
+            inputs = to_device(self._encoder.batch([encoded[i] for i in chunk]), device)
+            parts.append(Part(chunk, [len(encoded[i]) for i in chunk], inputs["input_ids"]))
+            with hooked(hooks, parts[-1]):
+                output = (
+                    self.model(**inputs)
+                    if parameters is None
+                    else functional_call(self.model, parameters, kwargs=inputs)
+                )
+            found.append(output.logits)
+        order = torch.tensor([i for chunk in chunks for i in chunk], device=device)
+        return (torch.cat(found)[order.argsort()] if len(found) > 1 else found[0]), parts
+
+    def clean(self) -> list[Encoded]:
+        """The micro-batch as it is, without any view."""
+        return [self._examples.encoded[i] for i in self.indices]
+
+    def _other_tokens(self, view: ViewConfig, number: int) -> list[Encoded]:
+        # The draws are by row number, so one seed does for all micro-batches of the step.
+        seed = self.streams.derive("view", self.stage, self.index, number)
+        return self._examples.token_views(view).view(self.indices, seed)

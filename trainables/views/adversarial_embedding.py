@@ -1,0 +1,108 @@
+"""The adversarial view of SMART (Jiang et al. 2020): word embeddings moved to where the prediction changes most.
+
+    delta_0 ~ N(0, start^2);  g = grad_delta [KL(p || q) + KL(q || p)],  p = sg f(e), q = f(e + delta)
+    delta <- project(delta + step_size * g / ||g||, radius),  norms of each token's vector
+
+Embeddings are perturbed once, at the table's output. mt-dnn, the authors' code, takes the output of the whole embedding
+module and embeds it again, climbs log-odds instead of the divergence, and divides delta by its largest entry instead of
+projecting it; its step size on the command line is 1e-5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from trainables.divergences import symmetric_kl
+from trainables.views.hooks import Draws, Hook, Part
+from trainables.views.view import ViewConfig
+
+
+def first_guess(view: ViewConfig, part: Part, width: int, draws: Draws) -> Tensor:
+    """delta_0 of every token but padding.
+
+    Args:
+        view: ``adversarial_embedding``, explicit.
+        part: The whole micro-batch.
+        width: Width of the word embeddings.
+        draws: The random numbers.
+
+    Returns:
+        ``[micro-batch, longest, width]``.
+    """
+    assert view.start is not None
+    start = view.start
+    return draws.padded(part, width, "", lambda length, g: start * torch.randn(length, width, generator=g))
+
+
+def ascend(
+    attacked: Callable[[Tensor], Tensor], reference: Tensor, delta: Tensor, mask: Tensor, view: ViewConfig
+) -> Tensor:
+    """K steps of projected ascent. Each costs one forward and the activations' half of a backward pass.
+
+    Args:
+        attacked: From delta to the logits of the pass with it.
+        reference: Logits of the clean pass, a constant.
+        delta: Where to start, ``[micro-batch, longest, width]``.
+        mask: 1 at tokens, 0 at padding, ``[micro-batch, longest]``.
+        view: ``adversarial_embedding``, explicit; ``strength`` is the radius.
+
+    Returns:
+        The perturbation, a constant.
+    """
+    assert view.steps is not None
+    assert view.step_size is not None
+    assert view.strength is not None
+    with torch.enable_grad():
+        for _ in range(view.steps):
+            delta = delta.detach().requires_grad_()
+            divergence = symmetric_kl(reference.detach(), attacked(delta))
+            (gradient,) = torch.autograd.grad(divergence, delta)
+            gradient = gradient * mask.unsqueeze(-1)
+            length = _norm(gradient, view.norm).clamp_min(torch.finfo(gradient.dtype).tiny)
+            delta = project(delta.detach() + view.step_size * gradient / length, view.strength, view.norm)
+    return delta
+
+
+def project(delta: Tensor, radius: float, norm: str | None) -> Tensor:
+    """Each token's nearest vector within the radius.
+
+    Args:
+        delta: ``[..., width]``.
+        radius: In embedding units.
+        norm: ``inf`` or ``l2``.
+
+    Returns:
+        The same shape.
+
+    Example:
+        >>> project(torch.tensor([3.0, 4.0]), 1.0, "l2"), project(torch.tensor([3.0, -0.5]), 1.0, "inf")
+        (tensor([0.6000, 0.8000]), tensor([ 1.0000, -0.5000]))
+    """
+    if norm == "inf":
+        return delta.clamp(-radius, radius)
+    return delta * (radius / _norm(delta, norm).clamp_min(torch.finfo(delta.dtype).tiny)).clamp_max(1.0)
+
+
+def _norm(vectors: Tensor, norm: str | None) -> Tensor:
+    lengths: Tensor = torch.linalg.vector_norm(vectors, float("inf") if norm == "inf" else 2, dim=-1, keepdim=True)
+    return lengths
+
+
+def shifted(table: torch.nn.Module, delta: Tensor) -> Hook:
+    """The pass with word embeddings moved by delta.
+
+    Args:
+        table: The word-embedding table.
+        delta: ``[micro-batch, longest, width]``.
+
+    Returns:
+        The change of the pass.
+    """
+
+    def change(output: Tensor, part: Part) -> Tensor:
+        return output + delta[list(part.positions), : output.shape[1]].to(output)
+
+    return Hook(table, change)

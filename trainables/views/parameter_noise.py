@@ -1,0 +1,58 @@
+"""The view of a model with noise on its parameters: the perturbation of equation 1.
+
+The parameters themselves are never touched: a pass computes with ``theta + eps``, a differentiable function of them.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from trainables.views.hooks import Draws, Hook, Part
+from trainables.views.modules import word_embedding
+from trainables.views.view import ViewConfig
+
+
+def parameter_noise(model: PreTrainedModel, view: ViewConfig, draws: Draws) -> tuple[dict[str, Tensor], list[Hook]]:
+    """``theta + eps``, eps ~ N(0, s^2) for every trainable parameter, one draw a step.
+
+    The word embeddings get theirs at the table's output, word by word, from a stream for each word: rows of words that
+    are not in the batch have no influence. The row of padding has no noise, as it has no gradient.
+
+    Args:
+        model: A transformers model.
+        view: ``parameter_noise``, explicit. ``scale=relative`` means times the root mean square of each tensor.
+        draws: The noise's random numbers.
+
+    Returns:
+        Name to noised parameter, of all but the word embeddings, and the change that noises those.
+    """
+    assert view.strength is not None
+    strength, table = view.strength, word_embedding(model)
+    noised: dict[str, Tensor] = {}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad or parameter is table.weight:
+            continue
+        noise = torch.randn(parameter.shape, generator=draws.shared(name))
+        noised[name] = parameter + strength * _unit(parameter, view.scale) * noise.to(parameter)
+    if not table.weight.requires_grad:
+        return noised, []
+    unit = _unit(table.weight, view.scale)
+
+    def change(output: Tensor, part: Part) -> Tensor:
+        unique, inverse = torch.unique(part.ids, return_inverse=True)
+        rows = torch.stack([_word(word, table, draws) for word in unique.tolist()])
+        return output + strength * unit * rows.to(output)[inverse]
+
+    return noised, [Hook(table, change)]
+
+
+def _word(word: int, table: nn.Embedding, draws: Draws) -> Tensor:
+    if word == table.padding_idx:
+        return torch.zeros(table.embedding_dim)
+    return torch.randn(table.embedding_dim, generator=draws.shared(f"word {word}"))
+
+
+def _unit(parameter: Tensor, scale: str | None) -> float:
+    return float(parameter.detach().square().mean().sqrt()) if scale == "relative" else 1.0

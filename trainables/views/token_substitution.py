@@ -1,0 +1,108 @@
+"""Virtual adversarial token substitution, VAT-D (Park et al. 2021).
+
+    p_s = p^(1/T) renormalised, a constant;  g_i = grad_{e_i} KL(p_s || p)
+    each position with probability ``strength``:  token <- argmax_v g_i . (e_v - e_i) / ||e_v - e_i||
+
+over the nearest word embeddings v by Euclidean distance. The authors take the ten likeliest tokens of a masked language
+model instead, and the sign of g in its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from trainables.divergences import kl
+from trainables.tokenization.encoding import Encoded
+from trainables.views.hooks import Draws
+from trainables.views.view import ViewConfig
+
+# Without sharpening, p_s is p and its gradient is 0.
+TEMPERATURE = 0.5
+ROWS_AT_A_TIME = 64
+
+
+def loss_gradients(logits: Tensor, embeddings: Sequence[Tensor]) -> list[Tensor]:
+    """The direction in which each word embedding moves the prediction from its sharpened self.
+
+    Args:
+        logits: The clean pass, with its graph, which is kept.
+        embeddings: Its word embeddings, one tensor ``[examples, longest, width]`` a part.
+
+    Returns:
+        Gradients of the sum over examples, shaped as ``embeddings``.
+    """
+    with torch.enable_grad():
+        divergence = len(logits) * kl(logits, logits, TEMPERATURE, stop_target=True)
+        return list(torch.autograd.grad(divergence, list(embeddings), retain_graph=True))
+
+
+def substitute(
+    encoded: Sequence[Encoded],
+    gradients: Sequence[Tensor],
+    table: Tensor,
+    special_ids: Sequence[int],
+    view: ViewConfig,
+    draws: Draws,
+) -> list[Encoded]:
+    """The examples with some tokens replaced; special tokens stay, and none is put in.
+
+    Args:
+        encoded: The clean examples.
+        gradients: Of each example's word embeddings, ``[at least its tokens, width]``.
+        table: Word embeddings ``[vocabulary, width]``.
+        special_ids: From the tokenizer.
+        view: ``token_substitution``, explicit.
+        draws: The random numbers.
+
+    Returns:
+        Examples of the same lengths and token types.
+    """
+    assert view.strength is not None
+    assert view.candidates is not None
+    table = table.detach()
+    special = set(special_ids)
+    chosen: list[tuple[int, int]] = []
+    for position, example in enumerate(encoded):
+        draw = torch.rand(len(example), generator=draws.example(position)) < view.strength
+        chosen += [(position, i) for i, piece in enumerate(example.ids) if draw[i] and piece not in special]
+    if not chosen:
+        return list(encoded)
+    pieces = torch.tensor([encoded[position].ids[i] for position, i in chosen], device=table.device)
+    unique, inverse = torch.unique(pieces, return_inverse=True)
+    near = nearest(table, unique, view.candidates, special_ids)[inverse]
+    gradient = torch.stack([gradients[position][i] for position, i in chosen]).to(table)
+    moves = table[near] - table[pieces].unsqueeze(1)
+    lengths = moves.norm(dim=-1).clamp_min(torch.finfo(table.dtype).tiny)
+    gain = (moves * gradient.unsqueeze(1)).sum(-1) / lengths
+    best = near.gather(1, gain.argmax(1, keepdim=True)).squeeze(1).tolist()
+    ids = [list(example.ids) for example in encoded]
+    for (position, i), piece in zip(chosen, best, strict=True):
+        ids[position][i] = piece
+    return [Encoded(row, example.types) for row, example in zip(ids, encoded, strict=True)]
+
+
+def nearest(table: Tensor, pieces: Tensor, count: int, special_ids: Sequence[int]) -> Tensor:
+    """The nearest other word embeddings, nearest first.
+
+    Args:
+        table: Word embeddings ``[vocabulary, width]``.
+        pieces: Token ids ``[n]``.
+        count: Neighbours of each; fewer where the vocabulary holds no more.
+        special_ids: Tokens that are no neighbours.
+
+    Returns:
+        Token ids ``[n, count]``.
+    """
+    count = min(count, len(table) - len(special_ids) - 1)
+    squares = table.square().sum(1)
+    found = []
+    for rows in torch.split(pieces, ROWS_AT_A_TIME):
+        # ||e_v||^2 - 2 e_v.e_i: the distance's square but for ||e_i||^2, which all v share.
+        distance = squares - 2 * table[rows] @ table.T
+        distance[:, list(special_ids)] = torch.inf
+        distance[torch.arange(len(rows)), rows] = torch.inf
+        found.append(distance.topk(count, largest=False).indices)
+    return torch.cat(found)
