@@ -6,7 +6,8 @@ from typing import get_args
 import pytest
 
 from analysis.statistics.power import planned_power
-from study.catalog import CATALOG, L2_WEIGHT
+from study.catalog import CATALOG
+from study.catalog.arms import L2_WEIGHT
 from study.plan.loading import load_study
 from study.plan.planning import draft, narrow
 from trainables.config import Rival

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from tests.trainables.test_evaluation import macro_f1
-from tests.trainables.test_timing import watched
-from tests.trainables.test_trial_checkpoint import Memory, Stopped
 
+from tests.trainables.measuring.test_evaluation import macro_f1
+from tests.trainables.rehearsal.test_timing import watched
+from tests.trainables.training.test_checkpoint import Memory, Stopped
 from trainables.assets import Assets
 from trainables.config.dotted_paths import with_values
 from trainables.measuring.measurements import DEFINITIONS, PREDICTIONS

@@ -1,0 +1,24 @@
+"""The named studies, one function each; the docstring is the hypothesis that the study tests, and its protocol.
+
+Every function takes ``bundled``: the same arms and measurements on the bundled model, data and protocol, for a laptop.
+A study of one's own is such a function in any file: ``fisher-study run my_study.py:my_function``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from study.catalog.causes import intervene, invariance, learning_rate, trajectory
+from study.catalog.languages import sib200
+from study.catalog.methods import lora, search, views
+from study.catalog.paper import equal_fit, pawsx, quick, theory, xnli
+from study.config import StudyConfig
+
+# fmt: off
+CATALOG: dict[str, Callable[..., StudyConfig]] = {
+    function.__name__: function for function in (
+        quick, xnli, pawsx, sib200, equal_fit, theory, trajectory, learning_rate, views, lora, intervene, invariance,
+        search,
+    )
+}
+# fmt: on

@@ -1,0 +1,158 @@
+"""The arms and base trials that studies share."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from study.config import Arm
+from study.search_space import Grid, log_grid
+from trainables.config import (
+    DataConfig,
+    DropoutConfig,
+    MeasureConfig,
+    ModelConfig,
+    OptimizerConfig,
+    StageConfig,
+    TrialConfig,
+)
+
+CONSISTENCY = "stages.0.consistency.weight"
+FISHER = "stages.0.penalties.fisher.weight"
+SHARE = "stages.0.penalties.fisher.share"
+L2_WEIGHT = "stages.0.penalties.l2.weight"
+NOISE = "stages.0.noise.strength"
+DROPOUT = "model.dropout.hidden"
+DECAY = "stages.0.optimizer.weight_decay"
+SAM = "stages.0.optimizer.sam_rho"
+TRAM = "stages.0.optimizer.tram_sigma"
+RATE = "stages.0.optimizer.learning_rate"
+
+EMBEDDING_NOISE = {"stages.0.noise.kind": "embedding_gaussian"}
+MULTIPLES = (0.25, 0.5, 2.0, 4.0, 8.0)
+"""Of the base's learning rate, which is the baseline; the largest is where fine-tuning an encoder begins to fail."""
+
+BASELINE = Arm(name="baseline")
+KL = Arm(name="kl", search={CONSISTENCY: Grid(values=(0.0, *log_grid(0.05, 5, 5)))})
+FPEN = Arm(name="fpen", search={FISHER: Grid(values=log_grid(1e-3, 10, 6))})
+LAZY = {"stages.0.penalties.l2.form": "lazy"}
+"""The form of L2 whose weight is a dose under AdamW."""
+L2 = Arm(name="l2", set=LAZY, search={L2_WEIGHT: Grid(values=log_grid(1e-5, 1e-1, 6))})
+
+
+def noise_arm(count: int) -> Arm:
+    """Embedding noise at scales evenly spaced in logarithms.
+
+    Args:
+        count: How many scales.
+
+    Returns:
+        The arm.
+    """
+    return Arm(name="noise", set=EMBEDDING_NOISE, search={NOISE: Grid(values=log_grid(0.01, 1, count))})
+
+
+def families(base: TrialConfig) -> tuple[Arm, ...]:
+    """The arms of both figures: six weights a family, without the value that the baseline has.
+
+    Args:
+        base: The base trial, whose own dropout is no weight of the dropout arm.
+
+    Returns:
+        The arms.
+    """
+    others = (0.05, 0.15, 0.2, 0.3, 0.4)
+    # A null rate keeps the model's own, which is 0.1 for multilingual BERT.
+    rates = (0.1, *others) if base.model.dropout.hidden == 0.0 else (0.0, *others)
+    dropout = Arm(name="dropout", search={DROPOUT: Grid(values=rates, also=("model.dropout.attention",))})
+    # Decay acts through learning rate times steps: 10 shrinks the weights by a quarter over the paper's stage.
+    decay = Arm(name="decay", search={DECAY: Grid(values=log_grid(1e-3, 10, 6))})
+    return BASELINE, KL, FPEN, L2, dropout, decay, noise_arm(6)
+
+
+def on_bundled(task: str, **data: Any) -> TrialConfig:
+    """The bundled model and a bundled task, with the protocol that was tuned on the baseline's accuracy alone.
+
+    Args:
+        task: ``inference`` or ``paraphrase``.
+        data: Further fields of its data.
+
+    Returns:
+        The base trial.
+    """
+    optimizer = OptimizerConfig(learning_rate=1e-3, weight_decay=0.01, warmup=0.1)
+    second = OptimizerConfig(learning_rate=6e-4, weight_decay=0.01, warmup=0.1)
+    settings = {"train_examples": 1_000, "validation_examples": 750, "max_length": 96, **data}
+    return TrialConfig(
+        model=ModelConfig(name="mini", dropout=DropoutConfig(hidden=0.0, attention=0.0, classifier=0.0)),
+        data=DataConfig(name=task, source="bundled", **settings),
+        stages=(StageConfig(epochs=5, optimizer=optimizer), StageConfig(epochs=2, optimizer=second)),
+        measure=MeasureConfig(trace_examples=500),
+    )
+
+
+def on_xnli(bundled: bool) -> TrialConfig:
+    """The base of every study but those on other data.
+
+    Args:
+        bundled: The bundled model and data in its place.
+
+    Returns:
+        The base trial.
+    """
+    if bundled:
+        return on_bundled("inference")
+    # Tr(F) of one example is heavy-tailed: of 500, the mean's standard error can be as large as the mean.
+    return TrialConfig(data=DataConfig(name="xnli", train_examples=20_000), measure=MeasureConfig(trace_examples=2_000))
+
+
+def steps_an_epoch(base: TrialConfig) -> int:
+    """How many steps an epoch of the English stage takes.
+
+    Args:
+        base: The base trial.
+
+    Returns:
+        Optimiser steps.
+    """
+    assert base.data.train_examples is not None
+    return math.ceil(base.data.train_examples / base.stages[0].batch_size)
+
+
+def rates_arm(base: TrialConfig) -> Arm:
+    """The learning rate alone, at multiples of the base's.
+
+    Args:
+        base: The base trial.
+
+    Returns:
+        The arm.
+    """
+    rates = tuple(rounded(multiple * base.stages[0].optimizer.learning_rate) for multiple in MULTIPLES)
+    return Arm(name="lr", search={RATE: Grid(values=rates)})
+
+
+def rounded(value: float) -> float:
+    """A product without the digits that floating point adds.
+
+    Args:
+        value: Any number.
+
+    Returns:
+        Six digits of it.
+    """
+    return float(f"{value:.6g}")
+
+
+def at(arm: Arm, value: float) -> Arm:
+    """An arm at a single value of its path.
+
+    Args:
+        arm: An arm with one path.
+        value: The value.
+
+    Returns:
+        The arm with one configuration.
+    """
+    ((path, _),) = arm.search.items()
+    return Arm(name=arm.name, search={path: Grid(values=(value,))})

@@ -1,0 +1,45 @@
+"""Everything that determines the numbers of one trial."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from trainables.config.data import DataConfig
+from trainables.config.measure import MeasureConfig
+from trainables.config.model import ModelConfig
+from trainables.config.stage import StageConfig
+from trainables.schema import Frozen
+
+
+class TrialConfig(Frozen):
+    """Everything that determines the numbers of one trial.
+
+    ``stages.0`` is English; ``stages.1``, in effect when ``data.stage2_examples`` is above 0, starts from stage 0's
+    weights once for each target language.
+    """
+
+    seed: int = Field(0, ge=0, description="seed of initialisation, data order, dropout, views and sampled labels")
+    model: ModelConfig = Field(ModelConfig(), description="the encoder")
+    data: DataConfig = Field(DataConfig(), description="the examples")
+    stages: tuple[StageConfig, StageConfig] = Field(
+        (StageConfig(), StageConfig(epochs=3)), description="English stage, target-language stage"
+    )
+    measure: MeasureConfig = Field(MeasureConfig(), description="what is measured besides accuracy")
+
+    @model_validator(mode="after")
+    def _translations_are_of_english(self) -> TrialConfig:
+        if any(view.kind == "translation" for view, _ in self.stages[1].views()):
+            raise ValueError("view translation translates the English training file, so stages.1 cannot have it")
+        return self
+
+    @model_validator(mode="after")
+    def _only_the_english_stage_ends_by_loss(self) -> TrialConfig:
+        if self.stages[1].until is not None:
+            raise ValueError("stages.1.until: only the English stage ends at a training loss; gains are after epochs")
+        return self
+
+    @model_validator(mode="after")
+    def _trace_languages_are_loaded(self) -> TrialConfig:
+        if missing := set(self.measure.trace_languages) - set(self.data.languages):
+            raise ValueError(f"measure.trace_languages must be among data.languages, got {','.join(sorted(missing))}")
+        return self
