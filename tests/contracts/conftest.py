@@ -36,7 +36,7 @@ class Bench:
 
     def step(self, rows: Sequence[int] = ROWS, seed: int = 0, index: int = 0, micro_batch: int = 0) -> Step:
         return Step(
-            self.model, self.examples, list(rows), self.stage, Streams(seed), "0.en", index, micro_batch,
+            self.model, self.examples, list(rows), self.stage.terms, Streams(seed), "0.en", index, micro_batch,
             starting_point=self.start,
         )  # fmt: skip
 

@@ -46,7 +46,7 @@ def trial(monkeypatch: pytest.MonkeyPatch, found: Measurements | Exception, *poi
             raise found
         return found
 
-    monkeypatch.setattr(trainables.fine_tune, "fine_tune", fine_tune)
+    monkeypatch.setattr(trainables.trial, "fine_tune", fine_tune)
 
 
 LOSS = CurvePoint(stage=0, language="en", step=4, epoch=1.0, name="train_loss", value=0.1 + 0.2)
@@ -136,7 +136,7 @@ def test_a_trial_goes_on_from_its_checkpoint_while_nothing_changed(
         checkpoint.save(standing)
         return Measurements({})
 
-    monkeypatch.setattr(trainables.fine_tune, "fine_tune", fine_tune)
+    monkeypatch.setattr(trainables.trial, "fine_tune", fine_tune)
     for _ in range(2):
         run_trial(CONFIG, ASSETS, folder)
     assert json.loads(reports[-1][OUTCOME])["provenance"]["continued_from"] == "the start"
@@ -167,7 +167,7 @@ def test_a_trial_that_raises_carries_the_end_of_its_log(
         os.write(2, b"what a library said\n")
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(trainables.fine_tune, "fine_tune", fine_tune)
+    monkeypatch.setattr(trainables.trial, "fine_tune", fine_tune)
     with pytest.raises(RuntimeError, match="broken") as raised:
         run_trial(CONFIG, ASSETS)
     assert raised.value.__notes__ == ["The end of its log:\nwhat a library said"]

@@ -53,7 +53,8 @@ def test_more_hypotheses_ask_for_more() -> None:
 
 
 def test_a_dry_run_imports_nothing_heavy() -> None:
-    code = "import sys, analysis.power; print([m for m in ('numpy', 'scipy', 'pandas', 'altair') if m in sys.modules])"
+    heavy = "[m for m in ('numpy', 'scipy', 'pandas', 'altair') if m in sys.modules]"
+    code = f"import sys, analysis.statistics.power; print({heavy})"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
 

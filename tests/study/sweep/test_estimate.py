@@ -78,7 +78,7 @@ def test_the_line_says_time_trials_threads_and_basis(machine: Any) -> None:
 
 def said(study: StudyConfig, monkeypatch: pytest.MonkeyPatch, estimate: Any) -> str:
     output = io.StringIO()
-    monkeypatch.setattr(trainables.timing, "estimate", estimate)
+    monkeypatch.setattr(trainables.rehearsal.timing, "estimate", estimate)
     assets: Any = None
     print_estimate(draft(study), assets, Resources(cpus_per_trial=2.5), Console(file=output, width=100))
     return output.getvalue()
