@@ -267,7 +267,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], bool]]:
     def monotonic() -> float:
         return time.monotonic() + 3600.0 * any(condition() for condition in conditions)
 
-    monkeypatch.setattr("study.sweep.tune.recorder.time", SimpleNamespace(monotonic=monotonic, sleep=time.sleep))
+    monkeypatch.setattr("study.sweep.recorder.time", SimpleNamespace(monotonic=monotonic, sleep=time.sleep))
     return conditions
 
 
@@ -288,7 +288,7 @@ def test_the_time_of_a_try_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None
     killed: list[str] = []
     monkeypatch.setattr("ray.kill", killed.append)
     now = 0.0
-    monkeypatch.setattr("study.sweep.tune.recorder.time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr("study.sweep.recorder.time", SimpleNamespace(monotonic=lambda: now))
     trial = SimpleNamespace(config={"trial_id": "a"}, temporary_state=SimpleNamespace(ray_actor="actor"))
     rest: Any = SimpleNamespace(started=lambda trial_id: None)
     recorder = Recorder("study", "0001", rest, rest, rest, rest, Resources(trial_time_limit=10.0), "logs")
@@ -320,7 +320,7 @@ def test_a_result_is_kept_whatever_happens_after_it(resources: Resources, tmp_pa
 def test_a_record_is_written_when_the_storage_is_back(
     resources: Resources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("study.sweep.tune.recorder.PATIENCE", (0.0, 0.0))
+    monkeypatch.setattr("study.sweep.recorder.PATIENCE", (0.0, 0.0))
     refusals = {"id-a": 2, "id-b": 3}  # so many times; b's comes back only when the sweep has ended
 
     class Away(dict[str, TrialRecord]):
@@ -401,7 +401,7 @@ def test_a_time_budget_ends_the_sweep_and_keeps_what_finished(
 def test_a_record_that_cannot_be_written_ends_the_sweep_and_is_no_failure(
     resources: Resources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("study.sweep.tune.recorder.PATIENCE", (0.0, 0.0))
+    monkeypatch.setattr("study.sweep.recorder.PATIENCE", (0.0, 0.0))
 
     class Full(dict[str, TrialRecord]):
         def __setitem__(self, trial_id: str, record: TrialRecord) -> None:
