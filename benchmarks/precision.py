@@ -80,7 +80,7 @@ class Bench:
 
     def loss(self, dtype: torch.dtype) -> torch.Tensor:
         """The objective on the first batch."""
-        step = Step(self.model, self.examples, list(range(BATCH)), self.stage, Streams(0), "0.en", 0, 0, dtype)
+        step = Step(self.model, self.examples, list(range(BATCH)), self.stage.terms, Streams(0), "0.en", 0, 0, dtype)
         return objective(step, self.stage).total
 
     def passes(self, dtype: torch.dtype) -> float:

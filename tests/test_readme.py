@@ -33,7 +33,17 @@ def fisher_study(*arguments, cwd):
 
 
 def test_the_readme_names_every_command_of_the_everyday_workflow():
-    assert {command[1] for command in COMMANDS} == {"run", "list", "show", "report", "resume", "trace", "export"}
+    assert {command[1] for command in COMMANDS} == {
+        "run",
+        "list",
+        "show",
+        "report",
+        "resume",
+        "trace",
+        "export",
+        "compare",
+        "verify",
+    }
 
 
 def test_every_make_target_that_the_readme_names_exists():
@@ -50,7 +60,7 @@ def test_the_readme_is_short_and_every_file_that_it_links_exists():
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
-RUNS = {" ".join(c): c for c in COMMANDS if c[1] == "run" and "FOLDER" not in " ".join(c)}
+RUNS = {" ".join(c): c for c in COMMANDS if c[1] == "run" and not re.search("FOLDER|source=hub|FILE", " ".join(c))}
 
 
 @pytest.mark.parametrize("text", RUNS)

@@ -145,7 +145,7 @@ def absolute_folders(config: TrialConfig) -> TrialConfig:
         file, _, member = config.data.name.rpartition(":")
         found["data.name"] = f"{Path(file).expanduser().resolve()}:{member}"
     for path, text in flatten(config).items():
-        if path.endswith(".files") and text is not None and text not in RESERVED:
+        if path.startswith("stages.") and path.endswith(".files") and text is not None and text not in RESERVED:
             files = {language: Path(file).expanduser() for language, file in language_files(text).items()}
             found[path] = ",".join(f"{language}={file.resolve()}" for language, file in files.items())
     return with_values(config, found)

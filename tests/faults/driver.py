@@ -25,7 +25,7 @@ def main() -> None:
     from study.__main__ import main as fisher_study
     from tests.faults.trial import faulty_trial
 
-    study.sweep.sweep = functools.partial(study.sweep.sweep, trainable=faulty_trial)
+    study.sweep.tune.sweep = functools.partial(study.sweep.tune.sweep, trainable=faulty_trial)
     if name := os.environ.get("FAULTS_WRITE"):
         _stop_before(name)
     if code := os.environ.get("FAULTS_CODE"):

@@ -32,7 +32,7 @@ def mine():
 '''
 SWEEP = """
 import ray
-from study.resources import Resources
+from study.sweep.resources import Resources
 from study.sweep.cluster import session
 
 @ray.remote

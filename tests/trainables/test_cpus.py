@@ -81,10 +81,10 @@ def test_a_system_without_control_groups_has_no_quota(tmp_path: Path, monkeypatc
 PROGRAM = """
 import os
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-from study.resources import Resources, prepare_ray
+from study.sweep.resources import Resources, prepare_ray
 prepare_ray("local")
-from study.estimate import at_a_time
-from study.sweep import session
+from study.sweep.estimate import at_a_time
+from study.sweep.tune import session
 from study.sweep.cluster import capacity
 with session(Resources(gpus_per_trial=0.0)) as decided:
     print(at_a_time(Resources(gpus_per_trial=0.0)), capacity(decided))

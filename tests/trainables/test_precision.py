@@ -213,11 +213,11 @@ def test_only_training_and_evaluation_passes_of_a_trial_are_bfloat16(tiny_config
 
         monkeypatch.setattr(module, name, spy)
 
-    from trainables.measuring import evaluation
+    from trainables.measuring import evaluation, flatness
     from trainables.training import gradient
 
     for module, name in (
-        (fine_tune_module, "fisher_trace"),
+        (flatness, "fisher_trace"),
         (evaluation, "score"),
         (fine_tune_module, "predict"),
         (objective_module, "cross_entropy"),

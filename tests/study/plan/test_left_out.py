@@ -62,6 +62,7 @@ def test_where_no_arm_would_remain_none_is_left_out(arms: str, values: dict[str,
 def test_it_is_said_and_the_others_are_checked(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     assets = FakeAssets("mpt")
     monkeypatch.setattr("trainables.assets.Assets.resolve", lambda configs: assets)
+    monkeypatch.setattr("trainables.rehearsal.check.check", lambda assets, configs: assets.check(configs))
     study = xnli(True)
     rows = draft(study)
     assert resolve(study, rows, Console(file=io.StringIO())) == (assets, without(study, ["dropout"]))

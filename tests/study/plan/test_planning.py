@@ -278,3 +278,9 @@ def test_the_share_of_a_fitted_model_is_the_studys_own_and_changes_no_trial() ->
         narrow(STUDY, values={"answer.fit": "1.5"})
     with pytest.raises(InputError, match="answer.fits"):
         narrow(STUDY, values={"answer.fits": "0.9"})
+
+
+def test_a_pattern_of_files_on_the_hub_is_no_file_of_this_machine() -> None:
+    place = {"data.repository": "me/mine", "data.files": "{language}/{split}-*.parquet", "data.columns": "text,label"}
+    config = with_values(TrialConfig(), {"data.name": "custom", "data.source": "hub", **place})
+    assert absolute_folders(config) == config

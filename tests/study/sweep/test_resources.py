@@ -11,7 +11,7 @@ from trainables.errors import InputError
 
 CHECK = """
 import os
-from study.resources import prepare_ray
+from study.sweep.resources import prepare_ray
 prepare_ray({address!r})
 print(os.environ.get("RAY_AUTH_MODE"), len(os.environ.get("RAY_AUTH_TOKEN", "")))
 """

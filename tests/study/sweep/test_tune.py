@@ -193,7 +193,7 @@ def test_every_end_of_a_trial(resources: Resources, tmp_path: Path, capfd: pytes
     assert error is not None
     assert error.type == "ValueError"
     assert "second line" in error.log_tail
-    assert "test_sweep.py" in error.log_tail
+    assert "test_tune.py" in error.log_tail
     assert records["dies"].error is not None
     assert records["dies"].error.type == "ActorDiedError"
     assert records["dies"].error.log_tail.endswith("The end of its log:\nits last words\nits last words")  # two tries

@@ -77,7 +77,7 @@ def test_scores_are_those_of_the_kept_predictions_by_their_definitions(tested, f
                 assert values[names.format(name).replace("LANG", language)] == pytest.approx(value, rel=1e-5)
     kept = [(r["label"], r["row"]) for r in rows if (r["split"], r["language"], r["stage"]) == ("validation", "zh", 0)]
     lines = (Path(tested[0].data.source) / "dev-zh.tsv").read_text().splitlines()
-    assert [row for _, row in kept] == list(tested[1].rows(tested[0]).validation_rows)
+    assert [row for _, row in kept] == list(tested[1].rows(tested[0]).validation_rows["zh"])
     assert all(lines[row].endswith(f"\t{label}") for label, row in kept)
 
 

@@ -49,12 +49,12 @@ def test_the_numbers_are_the_definitions_on_the_first_validation_rows(tiny_confi
     seen = {}
     original = module._after_second_stage
 
-    def spy(model, language, validation, values, before, *rest):
+    def spy(model, language, validation, halves, values, before, *rest):
         if language == "de":
             after = {name: p.detach().double() for name, p in model.named_parameters()}
             logits = predict(model, validation["en"], 6)
             seen.update(model=model, validation=validation, before=dict(before), after=after, logits=logits)
-        return original(model, language, validation, values, before, *rest)
+        return original(model, language, validation, halves, values, before, *rest)
 
     monkeypatch.setattr(module, "_after_second_stage", spy)
     values = run(tiny_config, tiny_assets, measure__path="true").values
