@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def compute(tables: StudyTables) -> Languages | Missing:
         return Missing("it takes zero-shot accuracies in two languages or more, of a model that fitted.")
     means = {language: float(models[f"accuracy.{language}"].mean()) for language in measured}
     order = sorted(measured, key=lambda language: -means[language])
-    facts = {"n": len(models), "unit": "trial", "method": "mean over fitted models"}
+    facts: dict[str, Any] = {"n": len(models), "unit": "trial", "method": "mean over fitted models"}
     numbers = {f"languages.accuracy.{language}": Number(means[language], "percent", **facts) for language in order}
     numbers["languages.mean"] = Number(float(np.mean(list(means.values()))), "percent", **facts)
     numbers["languages.worst"] = Number(means[order[-1]], "percent", **facts)
@@ -74,7 +75,7 @@ def _slopes(tables: StudyTables, outcome: str) -> dict[str, Number]:
     method = "mixed model with random slopes of languages, within families; restricted likelihood in closed form"
     if isinstance(found, str):
         return {key: Number(None, "points", n=len(means), unit=CONFIGURATION, method=method, reason=found)}
-    facts = {"n": found.configurations, "families": found.families, "unit": CONFIGURATION}
+    facts: dict[str, Any] = {"n": found.configurations, "families": found.families, "unit": CONFIGURATION}
     numbers = {key: _number(found.mean, method, **facts)}
     numbers[f"{key}.spread"] = Number(
         found.spread, "points", p=found.p_spread, method="standard deviation between languages; F test", **facts
@@ -89,8 +90,8 @@ def _each(found: RandomSlopes) -> list[Estimate]:
     return [Estimate(float(slope), float(error), float(found.degrees)) for slope, error in pairs]
 
 
-def _number(found: Estimate, method: str, **facts: int | str) -> Number:
-    return Number(found.value, "points", *found.interval, level=0.95, p=found.p, method=method, **facts)  # type: ignore[arg-type]
+def _number(found: Estimate, method: str, **facts: Any) -> Number:
+    return Number(found.value, "points", *found.interval, level=0.95, p=found.p, method=method, **facts)
 
 
 def _by_kind(outcome: str, values: Mapping[str, float]) -> dict[str, Number]:
@@ -99,10 +100,10 @@ def _by_kind(outcome: str, values: Mapping[str, float]) -> dict[str, Number]:
     for kind in KINDS:
         flags = {language: flag for language in values if (flag := like_english(language, kind)) is not None}
         found = between_languages([values[language] for language in flags], list(flags.values()))
-        facts = {"n": len(flags), "unit": "language"}
+        facts: dict[str, Any] = {"n": len(flags), "unit": "language"}
         method = f"languages of English's {kind} minus the others; pooled t, unadjusted"
         numbers[f"languages.{outcome}.same_{kind}"] = (
-            Number(None, "points", method=method, reason=found, **facts)  # type: ignore[arg-type]
+            Number(None, "points", method=method, reason=found, **facts)
             if isinstance(found, str)
             else _number(found, method, **facts)
         )
