@@ -273,6 +273,27 @@ def row(charts: Sequence[Spec], columns: int = 3) -> Spec:
     return {"concat": list(charts), "columns": columns, "spacing": 16, "resolve": shared}
 
 
+def picked(chart: Spec, name: str, options: Sequence[str], prefix: str) -> Spec:
+    """A chart of :func:`models` whose vertical field ``chosen`` is the field that a reader picks from a list.
+
+    Args:
+        chart: The chart.
+        name: What is picked, as the list's label.
+        options: What there is to pick; the first is shown first.
+        prefix: Of the fields; the rest is the option.
+
+    Returns:
+        The chart.
+    """
+    choose = [
+        {"calculate": f"datum[{_quoted(prefix)} + replace({name}, /[^A-Za-z0-9]/g, '_')]", "as": "chosen"},
+        {"filter": "isValid(datum.chosen)"},
+    ]
+    layers = [layer | {"transform": [*choose, *layer.get("transform", [])]} for layer in chart["layer"]]
+    bind = {"input": "select", "options": list(options), "name": f"{name} "}
+    return chart | {"layer": layers, "params": [{"name": name, "value": options[0], "bind": bind}]}
+
+
 def linked(first: Spec, rest: Sequence[Spec], views: Sequence[str]) -> Spec:
     """Charts one below the other whose selections act on all of them; legend and region belong to the first.
 

@@ -35,8 +35,9 @@ class FigureTwo:
 
 
 def languages_with_gain(tables: StudyTables) -> list[str]:
-    """Target languages in which some model has both a gain and Tr(F), in the configuration's order."""
-    return [language for language in tables.languages if tables.has(gain_column(language), "ln_trace")]
+    """Target languages in which some model has both a gain and Tr(F), in the order of their panels."""
+    found = [language for language in tables.languages if tables.has(gain_column(language), "ln_trace")]
+    return shared.by_mean(tables, found, gain_column)
 
 
 def gain_column(language: str) -> str:
@@ -67,7 +68,9 @@ def draw(result: FigureTwo, numbers: Numbers) -> list[Block]:
     each = ", ".join(f"{language} {{H4.{language}}}" for language in result.languages)
     caption = (
         "Figure 2. Gain in accuracy from a second stage of fine-tuning in the target language, against Tr(F) before "
-        "it (English validation); one panel a language, marks as in Figure 1."
+        "it (English validation); one panel a language"
+        + (", the largest mean gain first" if shared.many(result.languages) else "")
+        + ", marks as in Figure 1."
     )
     alternative = (
         "Scatter plots of the gain of the second stage against the trace of the Fisher information, one panel a "

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.configurations import StudyTables
+from analysis.models import floats
 from analysis.numbers import Number, Numbers, from_association
 from analysis.page import figures
 from analysis.page.style import POINTS, Axis, Families, Tip
@@ -19,6 +21,7 @@ from analysis.verdicts.declared import control_name
 TRACE = Tip("fisher_trace", "Tr(F)", ".4g")
 LISTED_WEIGHTS = 7
 MOST_JOINED = 150  # with more configurations the lines that join seeds hide the marks
+MOST_LARGE = 6  # panels of full size; more are small multiples
 ESTIMATE_COLUMNS = ("", "r [95 % interval]", "p", "n")
 OUTCOMES = {  # what predictors are compared on: part of an id -> (column of the models, name)
     "accuracy": ("accuracy.en", "English accuracy"),
@@ -72,6 +75,27 @@ def axis(rows: Rows, columns: Sequence[str], title: str, *, log: bool = False, n
     return Axis.over(fields[0], title, values, log=log, number=number)
 
 
+def many(panels: Sequence[object]) -> bool:
+    """Whether so many panels are drawn small, and the page offers a list to pick from."""
+    return len(panels) > MOST_LARGE
+
+
+def by_mean(tables: StudyTables, languages: Sequence[str], column: Callable[[str], str]) -> list[str]:
+    """Languages in the order of their panels: as configured, or where there are many the largest mean first.
+
+    Args:
+        tables: The study.
+        languages: Languages.
+        column: A language's column of the models.
+
+    Returns:
+        The languages.
+    """
+    if not many(languages):
+        return list(languages)
+    return sorted(languages, key=lambda language: -float(np.nanmean(floats(tables.models, column(language)))))
+
+
 def against_trace(
     rows: Rows, looks: Families, panels: Sequence[tuple[str, str, str]], title: str, *, linked: bool = False,
     same: bool = True, first: str = "", number: str = POINTS, zero: bool = True,
@@ -94,19 +118,23 @@ def against_trace(
     """
     x = axis(rows, list(dict.fromkeys(trace for _, trace, _ in panels)), "Tr(F) (log scale)", log=True)
     y = axis(rows, [column for column, _, _ in panels], title, number=number)
+    small = many(panels)
+    across = 5 if small else 3
     charts = []
     for place, (column, trace, name) in enumerate(panels):
-        own = y.of(field_name(column), title if place == 0 else "")
+        outer = place % across == 0 if small else place == 0
+        own = y.of(field_name(column), title if outer else "")
         if not same:
             own = axis(rows, [column], name, number=number)
         said = tips(Tip(own.field, name, ".4f"), Tip(field_name(trace), "Tr(F)", ".4g"))
         charts.append(
             figures.models(
-                "models", x.of(field_name(trace)), own, looks, said, title=first * (place == 0) + name if same else "",
-                size=(220, 220), legend=not linked, joined=joined(rows), linked=linked, zero=zero,
+                "models", x.of(field_name(trace), "" if small and place + across < len(panels) else None), own, looks,
+                said, title=first * (place == 0) + name if same else "", size=(118, 118) if small else (220, 220),
+                legend=not linked, joined=joined(rows), linked=linked, zero=zero,
             )
         )  # fmt: skip
-    return figures.row(charts)
+    return figures.row(charts, across)
 
 
 def correlate(tables: StudyTables, x: str, y: str, *held: str, ranks: bool = False) -> Number:

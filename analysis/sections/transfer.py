@@ -39,7 +39,7 @@ def compute(tables: StudyTables) -> Transfer | Missing:
     numbers = {"transfer.en": shared.correlate(tables, "ln_trace", "transfer_gap")}
     lines = [("mean gap, Tr(F) on English", "transfer.en")]
     panels = [("transfer_gap", "fisher_trace", "mean over languages")]
-    for language in tables.languages:
+    for language in shared.by_mean(tables, tables.languages, "gap.{}".format):
         gap = f"gap.{language}"
         if not tables.has(gap, "ln_trace"):
             continue

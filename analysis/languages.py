@@ -1,0 +1,80 @@
+"""What languages are: family and script, for the question whether a language close to English behaves otherwise.
+
+Families are the top level of Glottolog 5 (Hammarstroem et al., glottolog.org), scripts the codes of ISO 15924, as in
+the codes of FLORES-200 where it has the language. Typological databases know more and would be a dependency.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Language:
+    """A language.
+
+    Attributes:
+        family: Top-level family.
+        script: ISO 15924 code.
+    """
+
+    family: str
+    script: str
+
+
+_ENGLISH = Language("Indo-European", "Latn")
+_TABLE = (
+    ("Afro-Asiatic", "Arab", "ar arb"),
+    ("Afro-Asiatic", "Hebr", "he heb"),
+    ("Atlantic-Congo", "Latn", "sw swh yo yor"),
+    ("Austroasiatic", "Latn", "vi vie"),
+    ("Austronesian", "Latn", "id ind"),
+    ("Dravidian", "Taml", "ta tam"),
+    ("Indo-European", "Arab", "ur urd"),
+    ("Indo-European", "Beng", "bn ben"),
+    ("Indo-European", "Cyrl", "bg bul ru rus"),
+    ("Indo-European", "Deva", "hi hin"),
+    ("Indo-European", "Grek", "el ell"),
+    ("Indo-European", "Latn", "de deu en eng es spa fr fra"),
+    ("Japonic", "Jpan", "ja jpn"),
+    ("Koreanic", "Hang", "ko kor"),
+    ("Quechuan", "Latn", "qu quy"),
+    ("Sino-Tibetan", "Hans", "zh zho"),
+    ("Tai-Kadai", "Thai", "th tha"),
+    ("Turkic", "Latn", "tr tur"),
+    ("Uralic", "Latn", "fi fin"),
+)
+_KNOWN = {code: Language(family, script) for family, script, codes in _TABLE for code in codes.split()}
+
+
+def known(code: str) -> Language | None:
+    """A language by its code.
+
+    Args:
+        code: ISO 639-1 or 639-3, with or without a script or region: ``de``, ``deu_Latn``.
+
+    Returns:
+        The language in the script that the code names, else in its usual one; None where it is not in the table.
+
+    Example:
+        >>> known("sw"), known("xx")
+        (Language(family='Atlantic-Congo', script='Latn'), None)
+    """
+    parts = code.replace("_", "-").split("-")
+    found = _KNOWN.get(parts[0])
+    script = next((part for part in parts[1:] if len(part) == 4 and part.isalpha()), None)
+    return found if found is None or script is None else Language(found.family, script)
+
+
+def like_english(code: str, what: str) -> bool | None:
+    """Whether a language shares its family or script with English.
+
+    Args:
+        code: Its code.
+        what: "family" or "script".
+
+    Returns:
+        The answer; None where the language is not in the table.
+    """
+    found = known(code)
+    return None if found is None else bool(getattr(found, what) == getattr(_ENGLISH, what))

@@ -1,0 +1,157 @@
+"""How much outcomes in many languages fall with ln Tr(F): a mixed model in closed form, on plain arrays.
+
+Configurations are crossed with languages, and each configuration has an error that all languages share, so languages
+are no independent repetitions. On a complete table the restricted-likelihood estimates of such a model are the mean
+squares of an analysis of variance, where those leave no variance negative. Hence no iteration, which with few
+configurations ends at a border or not at all, and no second of loading a library.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import fdtrc, stdtr, stdtrit
+
+from analysis.statistics.association import within
+
+LEAST_LANGUAGES = 4
+LEAST_DEGREES = 3  # configurations minus families minus the slope
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An estimate with its t interval.
+
+    Attributes:
+        value: In the unit of the outcome, per unit of x where it is a slope.
+        error: Its standard error.
+        degrees: Of t.
+    """
+
+    value: float
+    error: float
+    degrees: float
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval."""
+        half = float(stdtrit(self.degrees, 0.975)) * self.error
+        return self.value - half, self.value + half
+
+    @property
+    def p(self) -> float:
+        """Two-sided p of zero."""
+        return float(2 * stdtr(self.degrees, -abs(self.value) / self.error)) if self.error else 0.0
+
+
+@dataclass(frozen=True)
+class RandomSlopes:
+    """Slopes over languages.
+
+    Attributes:
+        mean: The slope in the mean language; its error holds those of configurations and of the choice of languages.
+        spread: Standard deviation of the true slopes between languages (outcome per unit of x).
+        p_spread: p of equal slopes in all languages.
+        slopes: Each language's own slope [languages].
+        errors: Their standard errors [languages], each from its own residuals.
+        degrees: Of each slope's t: configurations - families - 1.
+        configurations: Counted, in families of two or more.
+        families: Of those.
+    """
+
+    mean: Estimate
+    spread: float
+    p_spread: float
+    slopes: Array
+    errors: Array
+    degrees: int
+    configurations: int
+    families: int
+
+
+def random_slopes(x: ArrayLike, y: ArrayLike, groups: ArrayLike) -> RandomSlopes | str:
+    """The mixed model of outcomes in many languages on x, within families.
+
+    y_cl = a_{f(c) l} + (b + b_l) x_c + u_c + e_cl for configuration c of family f in language l, b_l ~ N(0, t^2),
+    u_c ~ N(0, s_u^2), e_cl ~ N(0, s_e^2). With x and y centred within families, S = sum x_c^2, n configurations,
+    F families, L languages and nu = n - F - 1, the estimates of restricted likelihood for a balanced design (Searle,
+    Casella and McCulloch 1992, ch. 4) follow from the languages' own slopes b^_l = sum x_c y_cl / S, their residuals
+    r_cl and the residuals' means over languages r_c:
+
+    s_e^2 = sum (r_cl - r_c)^2 / (nu (L - 1)), M = sum (b^_l - b^)^2 / (L - 1), t^2 = max(0, M - s_e^2 / S),
+    b^ = mean b^_l, Var(b^) = sum r_c^2 / (nu S) + t^2 / L,
+
+    with Satterthwaite's (1946) degrees for the three mean squares in Var(b^). p of equal slopes is that of
+    F = M S / s_e^2 with L - 1 and nu (L - 1) degrees.
+
+    Args:
+        x: Numbers [n].
+        y: Outcomes [n, L], all finite.
+        groups: Family of each row [n]; a family of one row is not counted.
+
+    Returns:
+        The fit, or in words why there is none.
+    """
+    labels, outcomes = np.asarray(groups), np.asarray(y, dtype=np.float64)
+    languages = outcomes.shape[1]
+    if languages < LEAST_LANGUAGES:
+        return f"it takes {LEAST_LANGUAGES} languages or more, and there are {languages}"
+    columns = [within(x, outcome, labels) for outcome in outcomes.T]
+    first = columns[0]
+    n, families = len(first.x), len(first.sizes)
+    nu = n - families - 1
+    if nu < LEAST_DEGREES:
+        return f"too few fitted configurations ({n} in families of two or more; {families + 1 + LEAST_DEGREES} needed)"
+    if reason := next((column.reason for column in columns if column.reason), None):
+        return reason
+    centred = np.column_stack([column.y for column in columns])
+    size = float(first.x @ first.x)
+    slopes = first.x @ centred / size
+    residuals = centred - np.outer(first.x, slopes)
+    shared = residuals.mean(axis=1)
+    own = float(((residuals - shared[:, None]) ** 2).sum()) / (nu * (languages - 1)) / size
+    common = float(shared @ shared) / nu / size
+    between = float(slopes.var(ddof=1))
+    parts = [(common, nu)]
+    if between > own:
+        parts += [(between / languages, languages - 1), (-own / languages, nu * (languages - 1))]
+    variance = sum(part for part, _ in parts)
+    degrees = variance**2 / sum(part**2 / d for part, d in parts) if variance else float(nu)
+    return RandomSlopes(
+        mean=Estimate(float(slopes.mean()), math.sqrt(variance), degrees),
+        spread=math.sqrt(max(0.0, between - own)),
+        p_spread=float(fdtrc(languages - 1, nu * (languages - 1), between / own)) if own else 0.0,
+        slopes=slopes,
+        errors=np.sqrt((residuals**2).sum(axis=0) / nu / size),
+        degrees=nu,
+        configurations=n,
+        families=families,
+    )
+
+
+def between_languages(values: ArrayLike, flags: ArrayLike) -> Estimate | str:
+    """Mean over the flagged languages minus that over the others, with the pooled variance of languages.
+
+    For slopes of a complete table this is the covariate's interaction with x in the mixed model: what a configuration
+    adds to all languages is the same on both sides and drops out.
+
+    Args:
+        values: One a language [L].
+        flags: Which are of the one kind [L].
+
+    Returns:
+        The difference, with L - 2 degrees; or in words why there is none.
+    """
+    data, one = np.asarray(values, dtype=np.float64), np.asarray(flags, dtype=bool)
+    sides = data[one], data[~one]
+    if min(map(len, sides)) < 2:
+        return f"it takes two languages or more of each kind, and there are {len(sides[0])} and {len(sides[1])}"
+    degrees = len(data) - 2
+    pooled = sum(float(((side - side.mean()) ** 2).sum()) for side in sides) / degrees
+    error = math.sqrt(pooled * sum(1 / len(side) for side in sides))
+    return Estimate(float(sides[0].mean() - sides[1].mean()), error, float(degrees))
