@@ -68,7 +68,7 @@ def show(
     from study.browse.selection import check_options, select
     from study.browse.trial_view import find_trial, trial_tables
     from study.store.account import account_line
-    from study.store.records import study_folder
+    from study.store.folders import study_folder
     from study.store.results import load_store
     from study.store.storage import open_store
 
@@ -108,7 +108,7 @@ def export(
     """Write a study as an Optuna study, for optuna-dashboard, or as an RO-Crate, for an archive."""
     from study.browse.export import export_optuna
     from study.browse.ro_crate import export_ro_crate
-    from study.store.records import study_folder
+    from study.store.folders import study_folder
     from study.store.storage import open_store
     from trainables.errors import InputError
 
@@ -159,7 +159,7 @@ def verify(
 ) -> None:
     """Run drawn trials of a study again, and say which numbers are the same. Nothing is written."""
     from study.browse.verify import verify as run_again
-    from study.plan.planning import parse_settings
+    from study.plan.narrowing import parse_settings
     from study.store.storage import open_store
 
     folder = open_store(location(study, storage))

@@ -24,7 +24,7 @@ def console(quiet: bool = False) -> Console:
 
 def location(study: str, storage: str) -> str:
     """The folder of a study that is given by its folder, or by its name in a storage."""
-    from study.store.records import study_folder
+    from study.store.folders import study_folder
     from study.store.storage import STUDY_FILE, open_store
 
     is_folder = "/" in study or open_store(study).exists(STUDY_FILE)

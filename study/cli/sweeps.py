@@ -95,7 +95,7 @@ def run(
 ) -> None:
     """Run a study, or what is left of it, and write its report."""
     from study.plan.loading import load_study
-    from study.plan.planning import narrow, parse_settings
+    from study.plan.narrowing import narrow, parse_settings
     from study.store.storage import open_store
     from study.sweep import launch
 

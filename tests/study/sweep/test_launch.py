@@ -19,11 +19,13 @@ import study.sweep.tune
 from study.config import Arm, StudyConfig
 from study.plan.left_out import left_out, without
 from study.plan.loading import load_study
-from study.plan.planning import PlannedTrial, narrow, probes
+from study.plan.narrowing import narrow
+from study.plan.planning import PlannedTrial, probes
 from study.search_space import LogUniform
 from study.store.commands import study_command
 from study.store.lock import LOCK_FILE, DriverLock
-from study.store.records import TrialRecord, read_study, read_trials
+from study.store.record_files import read_study, read_trials
+from study.store.records import TrialRecord
 from study.store.storage import Store, open_store
 from study.store.storage_error import StorageError
 from study.store.working_files import WorkerFolder, checkpoint_store, read_draws
@@ -128,8 +130,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_record: Make) ->
     world = World(open_store(str(tmp_path / "st")), make_record)
     monkeypatch.setattr(launch, "resolve", world.resolve)
     monkeypatch.setattr(launch, "print_estimate", lambda trials, *rest: world.console.print(f"{len(trials)} timed"))
-    monkeypatch.setattr(study.sweep, "session", lambda resources: nullcontext(resources))
-    monkeypatch.setattr(study.sweep, "sweep", world.sweep)
+    monkeypatch.setattr(study.sweep.tune, "session", lambda resources: nullcontext(resources))
+    monkeypatch.setattr(study.sweep.tune, "sweep", world.sweep)
     monkeypatch.setattr(launch, "software", lambda: VERSIONS)
     monkeypatch.setattr(analysis.report, "write_report", world.report)
     return world
@@ -375,7 +377,7 @@ def test_missing_trials_without_an_interruption_are_1(
     def first_only(trials: Sequence[PlannedTrial], *rest: Any, searches: Any) -> None:
         world.sweep(trials[:1], *rest, searches=searches)
 
-    monkeypatch.setattr(study.sweep, "sweep", first_only)
+    monkeypatch.setattr(study.sweep.tune, "sweep", first_only)
     assert world.run(small_study) == 1
     assert "the sweep ended early; go on with: fisher-study resume small" in world.said()
 
@@ -671,7 +673,7 @@ def test_what_another_run_did_meanwhile_is_not_written_over(
 def test_of_many_nodes_and_a_local_storage_a_note_tells(
     world: World, small_study: StudyConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(study.sweep, "session", lambda resources: nullcontext(replace(resources, nodes=2)))
+    monkeypatch.setattr(study.sweep.tune, "session", lambda resources: nullcontext(replace(resources, nodes=2)))
     world.run(small_study)
     assert (
         f"note: 2 nodes and a local storage: a node that does not see {world.folder.location} keeps no checkpoint"
