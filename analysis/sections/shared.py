@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.configurations import StudyTables
 from analysis.numbers import Number, Numbers, from_association
-from analysis.page import figures
+from analysis.page import composition, figures
 from analysis.page.style import POINTS, Axis, Families, Tip
 from analysis.population import SENSITIVITY
 from analysis.rows import Rows, field_name
@@ -106,7 +106,7 @@ def against_trace(
                 size=(220, 220), legend=not linked, joined=joined(rows), linked=linked, zero=zero,
             )
         )  # fmt: skip
-    return figures.row(charts)
+    return composition.row(charts)
 
 
 def correlate(tables: StudyTables, x: str, y: str, *held: str, ranks: bool = False) -> Number:
