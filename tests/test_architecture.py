@@ -81,6 +81,14 @@ def test_imports_go_downwards(file: str) -> None:
     assert used & above == set()
 
 
+MOST_LINES = 250
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_module_can_be_read_in_one_go(file: str) -> None:
+    assert (ROOT / file).read_text(encoding="utf-8").count("\n") <= MOST_LINES
+
+
 def test_no_modules_import_in_a_circle() -> None:
     names = {file.removesuffix(".py").removesuffix("/__init__").replace("/", "."): file for file in FILES}
     left: dict[str, set[str]] = {}
