@@ -18,7 +18,8 @@ from analysis.statistics.meta_analysis import LEAST, Summary, summarise
 from analysis.statistics.permutation import holm
 from analysis.verdicts.declared import HYPOTHESES
 from analysis.verdicts.margins import EQUIVALENCE_MARGIN, Verdict, Word, equivalence_word
-from analysis.verdicts.statements import correlation_word, plainly
+from analysis.verdicts.statements import correlation_word
+from analysis.verdicts.wording import plainly
 from study.store.results import load
 from trainables.errors import InputError
 

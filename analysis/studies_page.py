@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.configurations import StudyTables
 from analysis.numbers import plain
-from analysis.page import figures, render
+from analysis.page import composition, figures, render
 from analysis.page.document import Block, Figure, Paragraph, Table
 from analysis.page.publication import Publication
 from analysis.page.style import POINTS, Axis
@@ -19,7 +19,8 @@ from analysis.rows import Rows, short_path
 from analysis.sections import account
 from analysis.studies import COMPARED, DIFFERENCE, Compared, compare, heterogeneity, study_id
 from analysis.verdicts.declared import HYPOTHESES
-from analysis.verdicts.statements import capital, sentence
+from analysis.verdicts.statements import sentence
+from analysis.verdicts.wording import capital
 from trainables.errors import InputError
 
 OUT = "comparison"
@@ -196,7 +197,7 @@ def _figure(key: str, rows: Rows) -> Figure:
         bands, dashed = (-0.3, 0.0, 0.3), 'the bounds of "no association", -.3 and .3, and 0'
     caption = f"{key} in each study, with its word. Hollow: over all studies. Dashed: {dashed}."
     alternative = f"Forest plot of {key} over the studies; the table below has the same numbers."
-    spec = figures.finish(figures.forest(f"forest_{key}", x, bands=bands))
+    spec = composition.finish(figures.forest(f"forest_{key}", x, bands=bands))
     return Figure(name, spec, {f"forest_{key}": rows}, caption, alternative)
 
 

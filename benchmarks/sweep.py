@@ -33,7 +33,8 @@ from typing import Any
 from rich.console import Console
 
 from study.plan.planning import PlannedTrial
-from study.store.records import TrialRecord, write_trial
+from study.store.record_files import write_trial
+from study.store.records import TrialRecord
 from study.store.storage import open_store
 from study.sweep.interruption import Interruption
 from study.sweep.progress import SweepProgress

@@ -41,7 +41,8 @@ from transformers.trainer_callback import PrinterCallback
 
 from benchmarks.training import trainer_collator, trainer_rows
 from study.catalog import quick
-from study.store.records import CurveRow, read_trials
+from study.store.record_files import read_trials
+from study.store.records import CurveRow
 from study.store.storage import open_store
 from study.sweep.resources import prepare_ray
 from trainables.assets import Assets

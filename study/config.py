@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import itertools
 import re
-import reprlib
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from study.search_space import Distribution, Grid, Point, Value, expand
 from trainables.config import TrialConfig
@@ -249,21 +248,3 @@ def format_value(value: Value) -> str:
         short = f"{value:g}"
         return short if float(short) == value else repr(value)
     return "null" if value is None else str(value)
-
-
-def describe(error: ValidationError) -> str:
-    """The problems of a configuration in one line.
-
-    Args:
-        error: What pydantic found.
-
-    Returns:
-        The problems, each with its place.
-    """
-    lines = []
-    for problem in error.errors():
-        place = ".".join(str(key) for key in problem["loc"])
-        message = problem["msg"].removeprefix("Value error, ")
-        given = reprlib.repr(problem["input"])
-        lines.append(message if problem["type"] == "value_error" else f"{place}: {message}, got {given}".lstrip(": "))
-    return "; ".join(lines)

@@ -1,10 +1,11 @@
-"""The base of every configuration, the number types that they share, and what identifies one."""
+"""The base of every configuration, the number types that they share, what identifies one, and what is wrong."""
 
 from __future__ import annotations
 
+import reprlib
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Weight = Annotated[float, Field(ge=0.0)]
@@ -12,6 +13,10 @@ Count = Annotated[int, Field(ge=1)]
 Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Language = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[\w-]+$")]
 """A code such as ``de``, ``zh-CN`` or ``deu_Latn``; part of names of files and columns."""
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 200  # whole paths, but not whole files
 
 
 class Frozen(BaseModel):
@@ -63,3 +68,22 @@ def _leave_out(value: Any, data: Any) -> None:
                 del data[name]
             else:
                 _leave_out(getattr(value, name), data[name])
+
+
+def describe(error: ValidationError) -> str:
+    """The problems of a configuration in one line.
+
+    Args:
+        error: What pydantic found.
+
+    Returns:
+        The problems, each with its place.
+    """
+    lines = []
+    for problem in error.errors():
+        place = ".".join(str(key) for key in problem["loc"])
+        message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] != "value_error":
+            message = f"{place}: {message[0].lower()}{message[1:]}, got {_SHORT.repr(problem['input'])}".lstrip(": ")
+        lines.append(message)
+    return "; ".join(lines)

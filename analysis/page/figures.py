@@ -1,7 +1,7 @@
 """The kinds of chart that the report has. The only module that imports altair.
 
-Altair makes each single view; views are put together as plain Vega-Lite, since its own composition copies every part
-many times. A chart refers to its rows by a data name, so that a page holds each table once.
+Altair makes each single view; ``composition`` puts views together. A chart refers to its rows by a data name, so that a
+page holds each table once.
 """
 
 from __future__ import annotations
@@ -11,26 +11,11 @@ from typing import Any
 
 import altair as alt
 
+from analysis.page.composition import LOOKS, Spec, quoted
 from analysis.page.style import GREY, INK, POINTS, Axis, Families, Tip
 
-Spec = dict[str, Any]
-FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
-_TEXT = {"labelFont": FONT, "titleFont": FONT, "labelColor": INK, "titleFontWeight": "normal", "labelFontSize": 11}
-_STYLE: Spec = {
-    "font": FONT,
-    "view": {"stroke": None},
-    "axis": _TEXT | {"titleFontSize": 12, "titlePadding": 8, "titleColor": INK, "domainColor": GREY, "tickColor": GREY,
-                     "gridColor": "#ececec"},
-    "legend": _TEXT | {"titleFontSize": 11, "titleColor": GREY, "rowPadding": 5},
-    "title": {"font": FONT, "fontSize": 12, "fontWeight": "bold", "anchor": "start", "color": INK, "offset": 8},
-}  # fmt: skip
-_LOOKS = ("fill", "stroke", "shape")  # the channels that name the family
 _HOLLOW = {"condition": {"test": "datum.unfit == 1", "value": 0}, "value": 0.65}
 _DOSE = {"field": "dose", "type": "quantitative", "scale": {"domain": [0, 1], "range": [35, 190]}, "legend": None}
-# Selections that the views of a page share: families picked in the legend, a region of the first view, a trial.
-_PICKED = {"name": "picked", "select": {"type": "point", "fields": ["family"], "toggle": "true"}, "bind": "legend"}
-_REGION = {"name": "region", "select": {"type": "interval", "encodings": ["x", "y"]}}
-_TRIAL = {"name": "trial", "select": {"type": "point", "fields": ["id"], "on": "pointerover", "clear": "pointerout"}}
 
 
 def _unit(chart: Any, **more: Any) -> Spec:
@@ -71,7 +56,7 @@ def _family_channels(families: Families, legend: bool) -> dict[str, Any]:
     key = None
     if legend:
         texts = zip(families.names, families.legend, strict=True)
-        labels = ",".join(f"{_quoted(name)}:{_quoted(text)}" for name, text in texts)
+        labels = ",".join(f"{quoted(name)}:{quoted(text)}" for name, text in texts)
         title = "family and its weights"
         expression = f"({{{labels}}})[datum.value]"
         key = alt.Legend(title=title, labelExpr=expression, symbolOpacity=1, symbolSize=90, labelLimit=280)
@@ -79,12 +64,8 @@ def _family_channels(families: Families, legend: bool) -> dict[str, Any]:
     names = list(families.names)
     return {
         name: kind("family:N", legend=key, scale=alt.Scale(domain=names, range=looks))
-        for name, kind, looks in zip(_LOOKS, (alt.Fill, alt.Stroke, alt.Shape), ranges, strict=True)
+        for name, kind, looks in zip(LOOKS, (alt.Fill, alt.Stroke, alt.Shape), ranges, strict=True)
     }
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _chart(data: str, where: str | None = None) -> Any:
@@ -184,9 +165,7 @@ def doses(
     return _panel([_unit(line), _unit(marks, fillOpacity=_HOLLOW)], size, title)
 
 
-def forest(
-    data: str, x: Axis, *, bands: Sequence[float] = (0.0,), title: str = "", width: int = 420
-) -> Spec:  # fmt: skip
+def forest(data: str, x: Axis, *, bands: Sequence[float] = (0.0,), title: str = "", width: int = 420) -> Spec:
     """One estimate a line: a mark with its interval; open marks are for comparison only.
 
     Args:
@@ -265,52 +244,3 @@ def heat(data: str, rows: Sequence[str], columns: Sequence[str], title: str) -> 
     text = _chart(data).mark_text(fontSize=10).encode(**place, text=alt.Text("value:Q", format=".0%"))
     dark = {"condition": {"test": "datum.value > 0.25", "value": "white"}, "value": INK}
     return {"layer": [_unit(cells), _unit(text, color=dark)], "width": {"step": 52}, "height": {"step": 24}}
-
-
-def row(charts: Sequence[Spec], columns: int = 3) -> Spec:
-    """Charts side by side with one legend, a few in each line."""
-    shared = {"scale": dict.fromkeys(_LOOKS, "shared")}
-    return {"concat": list(charts), "columns": columns, "spacing": 16, "resolve": shared}
-
-
-def picked(chart: Spec, name: str, options: Sequence[str], prefix: str) -> Spec:
-    """A chart of :func:`models` whose vertical field ``chosen`` is the field that a reader picks from a list.
-
-    Args:
-        chart: The chart.
-        name: What is picked, as the list's label.
-        options: What there is to pick; the first is shown first.
-        prefix: Of the fields; the rest is the option.
-
-    Returns:
-        The chart.
-    """
-    choose = [
-        {"calculate": f"datum[{_quoted(prefix)} + replace({name}, /[^A-Za-z0-9]/g, '_')]", "as": "chosen"},
-        {"filter": "isValid(datum.chosen)"},
-    ]
-    layers = [layer | {"transform": [*choose, *layer.get("transform", [])]} for layer in chart["layer"]]
-    bind = {"input": "select", "options": list(options), "name": f"{name} "}
-    return chart | {"layer": layers, "params": [{"name": name, "value": options[0], "bind": bind}]}
-
-
-def linked(first: Spec, rest: Sequence[Spec], views: Sequence[str]) -> Spec:
-    """Charts one below the other whose selections act on all of them; legend and region belong to the first.
-
-    Args:
-        first: A chart of :func:`models`.
-        rest: Charts made of such charts.
-        views: The fields on the vertical axes of all of them, which name the views.
-
-    Returns:
-        The chart.
-    """
-    names = [f"marks of {field}" for field in views]
-    params = [_PICKED | {"views": names[:1]}, _REGION | {"views": names[:1]}, _TRIAL | {"views": names}]
-    apart = {"scale": dict.fromkeys(_LOOKS, "independent")}
-    return {"vconcat": [first, *rest], "spacing": 26, "params": params, "resolve": apart}
-
-
-def finish(spec: Spec) -> Spec:
-    """A chart in the report's style, complete but for its rows."""
-    return {"config": _STYLE, "background": "white"} | spec

@@ -17,7 +17,7 @@ from analysis.numbers import Numbers
 from analysis.page.document import Block, Figure, Paragraph, Table
 from analysis.rows import Rows
 from analysis.verdicts.margins import Verdict
-from analysis.verdicts.statements import capital
+from analysis.verdicts.wording import capital
 
 _HERE = Path(__file__).parent
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.configurations import StudyTables
 from analysis.numbers import Number, Numbers, from_association
-from analysis.page import figures
+from analysis.page import composition, figures
 from analysis.page.document import Block, Figure, Missing, Paragraph, Section, Table
 from analysis.page.style import POINTS, Axis, Families, Tip
 from analysis.population import SENSITIVITY
@@ -134,7 +134,9 @@ def draw(result: Associations, numbers: Numbers) -> list[Block]:
         )
         alternative = "Scatter plot of family-centred accuracy against family-centred log trace; correlation {H1}."
         blocks.append(
-            Figure("within-families", figures.finish(chart), {"deviations": result.deviations}, caption, alternative)
+            Figure(
+                "within-families", composition.finish(chart), {"deviations": result.deviations}, caption, alternative
+            )
         )
     for outcome, found in result.lines.items():
         _, head, name = OUTCOMES[outcome]
@@ -144,7 +146,7 @@ def draw(result: Associations, numbers: Numbers) -> list[Block]:
         chart = figures.forest(f"{outcome}_forest", x, bands=(-0.3, 0.0, 0.3))
         caption = f'Correlations of {name} with ln Tr(F). Dashed: 0 and the bounds of "no association", -.3 and .3.'
         alternative = f"Forest plot of the correlations of {name} with ln Tr(F); the table below has the same numbers."
-        spec = figures.finish(chart)
+        spec = composition.finish(chart)
         if rows.values:
             blocks.append(Figure(f"associations-{outcome}", spec, {f"{outcome}_forest": rows}, caption, alternative))
         table = [shared.estimate_line(label, key, numbers) for label, key, _ in lines]

@@ -13,7 +13,7 @@ import pandas as pd
 
 from analysis.configurations import StudyTables
 from analysis.numbers import Number, Numbers, from_association
-from analysis.page import figures
+from analysis.page import composition, figures
 from analysis.page.document import Block, Figure, Missing, Paragraph, Section, Table
 from analysis.page.style import Axis, Families
 from analysis.rows import Rows, rows
@@ -137,7 +137,7 @@ def draw(result: Curves, numbers: Numbers) -> list[Block]:
     alternative = (
         "Line charts over training steps of " + ", ".join(TITLES.get(name, name) for name in result.names) + "."
     )
-    spec = figures.finish(figures.row(panels, columns=2))
+    spec = composition.finish(composition.row(panels, columns=2))
     blocks: list[Block] = [Figure("curves", spec, {"curves": result.rows}, caption, alternative)]
     measured = [outcome for outcome in OUTCOMES if f"curves.peak.{outcome}" in numbers]
     return [*(_early(measured, numbers) if measured else []), *blocks]

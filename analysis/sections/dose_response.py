@@ -11,7 +11,7 @@ from scipy.special import stdtr, stdtrit
 
 from analysis.configurations import StudyTables
 from analysis.numbers import Number, Numbers, from_association
-from analysis.page import figures
+from analysis.page import composition, figures
 from analysis.page.document import Block, Figure, Missing, Paragraph, Section, Table
 from analysis.page.style import Families
 from analysis.rows import Rows, short_path
@@ -161,7 +161,7 @@ def draw(result: DoseResponse, numbers: Numbers) -> list[Block]:
             where=f"datum.family == '{family}'",
         ) for family, name, order in result.doses
     ]  # fmt: skip
-    spec = figures.finish(figures.row(panels))
+    spec = composition.finish(composition.row(panels))
     caption = "Tr(F) over each family's weights; marks are models, the line joins the means over seeds."
     alternative = "Panels, one a family, of the trace of the Fisher information over the regulariser's weight."
     trends = [

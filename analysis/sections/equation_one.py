@@ -11,7 +11,7 @@ from scipy.special import stdtrit
 
 from analysis.configurations import StudyTables
 from analysis.numbers import CONFIGURATION, Number, Numbers
-from analysis.page import figures
+from analysis.page import composition, figures
 from analysis.page.document import Block, Figure, Missing, Paragraph, Section, Table
 from analysis.page.style import Axis, Families
 from analysis.rows import Rows, rows
@@ -160,7 +160,7 @@ def draw(result: EquationOne, numbers: Numbers) -> list[Block]:
         for key, moment in result.moments.items()
     ]  # fmt: skip
     headings = ["moment", *(f"sigma = {sigma:g}" for sigma in result.sigmas), "configurations"]
-    spec = figures.finish(figures.row(panels, columns=2) if len(panels) > 1 else panels[0])
+    spec = composition.finish(composition.row(panels, columns=2) if len(panels) > 1 else panels[0])
     return [
         Paragraph(text),
         Figure("equation-1", spec, {"kl_ratio": result.rows}, caption, f"{alternative}."),

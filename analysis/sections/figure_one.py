@@ -7,7 +7,7 @@ from typing import Any
 
 from analysis.configurations import StudyTables
 from analysis.numbers import Number, Numbers, plain
-from analysis.page import figures
+from analysis.page import composition, figures
 from analysis.page.document import Block, Figure, Missing, Paragraph, Section
 from analysis.page.style import Families, Tip
 from analysis.rows import Rows, field_name
@@ -68,8 +68,8 @@ def draw(result: FigureOne, numbers: Numbers) -> list[Block]:
     """The figure and its headline; on the page Figure 2 hangs below it and shares its selections."""
     below = [figure_two.chart(result.rows, result.families, result.gains, linked=True)] if result.gains else []
     views = ["accuracy_en", *(field_name(figure_two.gain_column(language)) for language in result.gains)]
-    page = figures.finish(figures.linked(_chart(result, linked=True), below, views))
-    spec = figures.finish(_chart(result))
+    page = composition.finish(composition.linked(_chart(result, linked=True), below, views))
+    spec = composition.finish(_chart(result))
     seeds = "; thin lines join the seeds of one configuration" if shared.joined(result.rows) else ""
     caption = (
         "Figure 1. English validation accuracy against Tr(F) after English fine-tuning; each mark is one model. "

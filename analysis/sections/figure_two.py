@@ -7,7 +7,7 @@ from typing import Any
 
 from analysis.configurations import StudyTables
 from analysis.numbers import Number, Numbers
-from analysis.page import figures
+from analysis.page import composition
 from analysis.page.document import Block, Figure, Missing, Paragraph, Section
 from analysis.page.style import Families
 from analysis.rows import Rows
@@ -81,7 +81,7 @@ def draw(result: FigureTwo, numbers: Numbers) -> list[Block]:
         "{H4}, {H4:p} ({H4:n} fitted configurations, {H4:families} families). " + shared.populations("H4")
     )
     text += f" By language: {each}."
-    spec = figures.finish(chart(result.rows, result.families, result.languages))
+    spec = composition.finish(chart(result.rows, result.families, result.languages))
     page: dict[str, Any] | None = {} if result.linked else None
     return [Paragraph(text), Figure("figure-2", spec, {"models": result.rows}, caption, alternative, page)]
 

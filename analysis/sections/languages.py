@@ -11,7 +11,7 @@ import numpy as np
 from analysis.configurations import StudyTables
 from analysis.languages import known, like_english
 from analysis.numbers import CONFIGURATION, Number, Numbers, plain
-from analysis.page import figures
+from analysis.page import composition, figures
 from analysis.page.document import Block, Figure, Missing, Paragraph, Section, Table
 from analysis.page.style import POINTS, Axis, Families
 from analysis.rows import Rows
@@ -168,7 +168,7 @@ def _distance(numbers: Numbers) -> str:
 def _panels(result: Languages) -> Figure:
     panels = [(f"accuracy.{language}", "fisher_trace", language) for language in result.order]
     title = "zero-shot accuracy (%)"
-    spec = figures.finish(shared.against_trace(result.rows, result.families, panels, title, zero=False))
+    spec = composition.finish(shared.against_trace(result.rows, result.families, panels, title, zero=False))
     page = None
     if shared.many(panels):
         x = shared.axis(result.rows, ["fisher_trace"], "Tr(F) (log scale)", log=True)
@@ -176,7 +176,7 @@ def _panels(result: Languages) -> Figure:
         one = figures.models(
             "models", x, y.of("chosen"), result.families, shared.tips(shared.TRACE), joined=shared.joined(result.rows)
         )
-        page = figures.finish(figures.picked(one, "language", result.order, "accuracy_"))
+        page = composition.finish(composition.picked(one, "language", result.order, "accuracy_"))
     caption = (
         "Zero-shot accuracy against Tr(F) on English, a panel a language, the most accurate first; marks as in "
         "Figure 1." + (" On the page: one panel, whose language is picked below it." if page else "")
@@ -195,7 +195,7 @@ def _forest(lines: Rows) -> Figure:
         "intervals; the open mark is the mean language of the mixed model."
     )
     alternative = "Forest plot of each language's slope; in the mean language {languages.zero_shot}."
-    chart = figures.finish(figures.forest("languages", x))
+    chart = composition.finish(figures.forest("languages", x))
     return Figure("languages-slopes", chart, {"languages": lines}, caption, alternative)
 
 

@@ -11,7 +11,7 @@ from analysis.configurations import StudyTables
 from analysis.depth import DEPTHS, PARAMETERS, TRACE, Depths
 from analysis.models import floats
 from analysis.numbers import Number, Numbers, Style, listed
-from analysis.page import figures
+from analysis.page import composition, figures
 from analysis.page.document import Block, Figure, Missing, Section, Table
 from analysis.rows import Rows
 from analysis.sections import shared
@@ -92,7 +92,7 @@ def _shares(tables: StudyTables, names: list[str]) -> tuple[Rows, list[str]]:
 
 def draw(result: Layers, numbers: Numbers) -> list[Block]:
     """A table of shares by family as a figure, and a table by depth."""
-    spec = figures.finish(figures.heat("layers", result.families, result.names, "share of Tr(F)"))
+    spec = composition.finish(figures.heat("layers", result.families, result.names, "share of Tr(F)"))
     caption = "Share of Tr(F) that each part of the model holds, mean over the models of a family."
     alternative = "Table of the share of the trace in each part of the model, by family."
     titles = {what: title for what, (title, _) in DESCRIBED.items()}

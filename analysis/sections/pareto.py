@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from analysis.configurations import StudyTables
 from analysis.numbers import Number, Numbers, count
-from analysis.page import figures
+from analysis.page import composition, figures
 from analysis.page.document import Block, Figure, Missing, Section, Table
 from analysis.page.style import Families, Tip
 from analysis.rows import Rows
@@ -87,7 +87,7 @@ def draw(result: Pareto, numbers: Numbers) -> list[Block]:
         "both accuracy and Tr(F). Adaptive search favours this front: read it as a result of the search, not a sample."
     )
     alternative = "Scatter plot of accuracy against trace with a stepped line through {pareto.size} configurations."
-    spec = figures.finish(chart)
+    spec = composition.finish(chart)
     headings = ["model", "settings", "Tr(F)", "English accuracy (%)", "seeds"]
     return [
         Figure("pareto", spec, {"models": result.rows, "front": result.front}, caption, alternative),

@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.configurations import StudyTables
 from analysis.measures import TURNED, with_measures
 from analysis.numbers import CONFIGURATION, Number, Numbers, from_association, listed
-from analysis.page import figures
+from analysis.page import composition, figures
 from analysis.page.document import Block, Figure, Missing, Paragraph, Section, Table
 from analysis.page.style import Axis
 from analysis.sections import shared
@@ -19,7 +19,7 @@ from analysis.statistics.association import partial_correlation
 from analysis.statistics.comparison import difference
 from analysis.statistics.permutation import holm
 from analysis.statistics.power import ALPHA
-from analysis.verdicts.statements import capital
+from analysis.verdicts.wording import capital
 
 TRACE = "fisher_trace"
 HEADINGS = (
@@ -183,7 +183,7 @@ def draw(result: Predictors, numbers: Numbers) -> list[Block]:
     return [
         Paragraph(said(numbers, result.outcomes, result.measures)),
         Paragraph(reading),
-        Figure("predictors", figures.finish(figures.row(panels, columns=2)), data, caption, alternative),
+        Figure("predictors", composition.finish(composition.row(panels, columns=2)), data, caption, alternative),
         Table(HEADINGS, table, title, sortable=True),
     ]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from analysis.configurations import StudyTables
 from analysis.numbers import Number, Numbers, Style
-from analysis.page import figures
+from analysis.page import composition
 from analysis.page.document import Block, Figure, Missing, Paragraph, Section, Table
 from analysis.page.style import Families
 from analysis.rows import Rows
@@ -100,7 +100,7 @@ def draw(result: SecondStage, numbers: Numbers) -> list[Block]:
         alternative = (
             "Scatter plots of distance and change of English accuracy against the trace of the Fisher information."
         )
-        blocks.append(Figure("second-stage", figures.finish(chart), {"models": result.rows}, caption, alternative))
+        blocks.append(Figure("second-stage", composition.finish(chart), {"models": result.rows}, caption, alternative))
     headings = ["language", "models", "before (%)", "after (%)", "gain (points)", "distance", "English after (%)"]
     blocks.append(Table(headings, result.table, "The second stage by language, means over models."))
     return [*blocks, path_table.table(result.paths, numbers)] if result.paths else blocks

@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.configurations import StudyTables
 from analysis.models import floats
 from analysis.numbers import Number, Numbers, from_association
-from analysis.page import figures
+from analysis.page import composition, figures
 from analysis.page.style import POINTS, Axis, Families, Tip
 from analysis.population import SENSITIVITY
 from analysis.rows import Rows, field_name
@@ -134,7 +134,7 @@ def against_trace(
                 legend=not linked, joined=joined(rows), linked=linked, zero=zero,
             )
         )  # fmt: skip
-    return figures.row(charts, across)
+    return composition.row(charts, across)
 
 
 def correlate(tables: StudyTables, x: str, y: str, *held: str, ranks: bool = False) -> Number:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from analysis.configurations import StudyTables
 from analysis.numbers import Number, Numbers
-from analysis.page import figures
+from analysis.page import composition
 from analysis.page.document import Block, Figure, Missing, Section, Table
 from analysis.page.style import Families
 from analysis.rows import Rows
@@ -60,7 +60,7 @@ def draw(result: Transfer, numbers: Numbers) -> list[Block]:
     table = [shared.estimate_line(label, key, numbers) for label, key in result.lines]
     title = "Correlations of the transfer gap with ln Tr(F), given family; p unadjusted."
     return [
-        Figure("transfer", figures.finish(chart), {"models": result.rows}, caption, alternative),
+        Figure("transfer", composition.finish(chart), {"models": result.rows}, caption, alternative),
         Table(shared.ESTIMATE_COLUMNS, table, title, sortable=True),
     ]
 

@@ -10,32 +10,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from analysis.numbers import Number, Numbers, listed
+from analysis.numbers import Number, Numbers
 from analysis.statistics.permutation import holm
 from analysis.statistics.power import ALPHA, NO_ASSOCIATION, configurations_to_decide
-from analysis.verdicts.declared import HYPOTHESES, TOGETHER, control_name
+from analysis.verdicts.declared import HYPOTHESES
 from analysis.verdicts.margins import Verdict, Word, equivalence, ratio
-
-_FALLS = {  # what a correlation says in plain English: below 0, above 0, neither, open
-    "H1": (
-        "flatter models were more accurate in English",
-        "flatter models were less accurate in English",
-        "flatter models were neither more nor less accurate in English",
-        "whether flatter models are more accurate in English stays open",
-    ),
-    "H2": (
-        "a larger consistency weight gave flatter models",
-        "a larger consistency weight gave sharper models",
-        "a larger consistency weight gave neither flatter nor sharper models",
-        "whether a larger consistency weight gives flatter models stays open",
-    ),
-    "H4": (
-        "flatter models gained more from the second stage",
-        "flatter models gained less from the second stage",
-        "flatter models gained neither more nor less from the second stage",
-        "whether flatter models gain more from the second stage stays open",
-    ),
-}
+from analysis.verdicts.wording import FALLS, also_at_equal, capital, name_of, plainly, untested
 
 
 def adjust(numbers: Numbers) -> Numbers:
@@ -57,7 +37,7 @@ def adjust(numbers: Numbers) -> Numbers:
                 adjusted[control] = holm(found | {key: numbers[control].p})[key]
     out = dict(numbers.adjusted(adjusted))
     tests = max(1, sum(p is not None for p in found.values()))
-    for key in _FALLS:
+    for key in FALLS:
         if key in out and correlation_word(out[key]) == "undecided" and out[key].value is not None:
             out[key] = replace(out[key], needed=_needed(out[key], tests))
     return Numbers(out)
@@ -126,24 +106,6 @@ def survives(number: Number, control: Number) -> bool:
     return control.p_adjusted < ALPHA and control.value * number.value > 0
 
 
-def plainly(key: str, word: Word) -> str:
-    """What a word on a correlation says in plain English.
-
-    Args:
-        key: H1, H2 or H4.
-        word: The word, before any control was asked.
-
-    Returns:
-        The sentence, without its numbers.
-
-    Example:
-        >>> plainly("H1", "supported")
-        'flatter models were more accurate in English'
-    """
-    below, above, neither, stays_open = _FALLS[key]
-    return {"supported": below, "contradicted": above, "no association": neither, "undecided": stays_open}[word]
-
-
 def _correlation(key: str, numbers: Numbers) -> Verdict:
     number, declared = numbers[key], HYPOTHESES[key].text
     word = correlation_word(number)
@@ -159,20 +121,20 @@ def _correlation(key: str, numbers: Numbers) -> Verdict:
         if tested:
             word = "explained"
             strongest = max(tested, key=lambda name: _doubt(number, numbers[name]))
-            plain += f", but not at equal {_name(key, strongest)}"
+            plain += f", but not at equal {name_of(key, strongest)}"
             given = f"; given it r {{{strongest}}}, {{{strongest}:p_adjusted}}"
         else:
             word = "undecided"
-            plain = f"{stays_open}: {_untested(key, failed[0], numbers[failed[0]])}"
+            plain = f"{stays_open}: {untested(key, failed[0], numbers[failed[0]])}"
     elif names:
         held = [name for name in names if numbers[name].status == "tested"]
-        plain += _also(key, held)
+        plain += also_at_equal(key, held)
         if held:
             weakest = max(held, key=lambda name: _doubt(number, numbers[name]))
-            given = f"; at the least {{{weakest}}}, {{{weakest}:p_adjusted}}, given {_name(key, weakest)}"
+            given = f"; at the least {{{weakest}}}, {{{weakest}:p_adjusted}}, given {name_of(key, weakest)}"
     for name in names:
         if numbers[name].status == "constant":
-            after += f" {capital(_name(key, name))} is the same within families, so it explains nothing."
+            after += f" {capital(name_of(key, name))} is the same within families, so it explains nothing."
     if word == "undecided" and number.needed:
         given = f"; about {{{key}:needed}} configurations would decide if r stayed"
     design = f"{{{key}:n}} configurations in {{{key}:families}} {'family' if number.families == 1 else 'families'}"
@@ -184,32 +146,6 @@ def _doubt(number: Number, control: Number) -> float:
     """How far a control takes a headline away: its p, beyond 1 where the sign is turned."""
     p = 1.0 if control.p is None else control.p
     return p if (control.value or 0.0) * (number.value or 0.0) > 0 else 2.0 - p
-
-
-def _name(key: str, control: str) -> str:
-    return control_name(key, control.removeprefix(f"{key}.given."))
-
-
-def _untested(key: str, control: str, number: Number) -> str:
-    """Why a control could not be asked."""
-    if number.status == "missing":
-        return f"the control {_name(key, control)} was not measured in every fitted model"
-    if control.startswith(f"{key}.given.{TOGETHER}"):
-        return "all controls together leave too little to correlate"
-    return f"the control {_name(key, control)} leaves too little to correlate"
-
-
-def _also(key: str, held: list[str]) -> str:
-    """What a headline survived, in plain English."""
-    found = {name.removeprefix(f"{key}.given.").partition(".")[0] for name in held} - {TOGETHER}
-    parts = []
-    for control in HYPOTHESES[key].controls:
-        if control.key in found:
-            parts.append("training fit" if control.key in ("train_nll", "train_accuracy") else control.name)
-    parts = list(dict.fromkeys(parts))
-    if not parts:
-        return ""
-    return f", also at equal {listed(parts)}"
 
 
 def verdicts(numbers: Numbers) -> list[Verdict]:
@@ -246,15 +182,3 @@ def sentence(verdict: Verdict, numbers: Numbers) -> str:
         For example "H1 supported: Flatter models were more accurate in English, also at equal training fit (...)."
     """
     return f"{verdict.hypothesis} {verdict.word}: {capital(numbers.text(verdict.template))}"
-
-
-def capital(text: str) -> str:
-    """A text with a large first letter.
-
-    Args:
-        text: The text.
-
-    Returns:
-        It, otherwise unchanged.
-    """
-    return text[:1].upper() + text[1:]

@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 
 from study.config import Arm
 from study.search_space import ACCURACY, TRACE, LogUniform, Uniform, Value
-from study.store.records import read_study
+from study.store.record_files import read_study
 from study.store.results import is_missing, load_store
 from study.store.storage import Store
 from trainables.config.dotted_paths import flatten, parse

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from study.store.records import TrialRecord, read_study, read_trials
+from study.store.record_files import read_study, read_trials
+from study.store.records import TrialRecord
 from study.store.storage import STUDY_FILE, Store
 from trainables.errors import InputError
 

@@ -18,8 +18,9 @@ from study.config import StudyConfig
 from study.plan.planning import draft
 from study.store.account import RARE, STATES, account, trial_states
 from study.store.commands import start_command
+from study.store.folders import studies
 from study.store.lock import is_running
-from study.store.records import read_study, read_trials, studies
+from study.store.record_files import read_study, read_trials
 from study.store.results import is_missing
 from study.store.storage import Store
 from study.store.storage_error import StorageError

@@ -13,7 +13,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from study.store.records import TrialRecord, read_study, read_trials
+from study.store.record_files import read_study, read_trials
+from study.store.records import TrialRecord
 from study.store.storage import Store
 from trainables.config import TrialConfig
 from trainables.config.dotted_paths import parse, with_values

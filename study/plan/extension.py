@@ -8,11 +8,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from study.config import Arm, StudyConfig, describe
-from study.plan.planning import PlannedTrial, refuse_taken_paths, select_arms
+from study.config import Arm, StudyConfig
+from study.plan.narrowing import refuse_taken_paths, select_arms
+from study.plan.planning import PlannedTrial
 from study.search_space import Distribution, Grid
 from trainables.config.dotted_paths import flatten
 from trainables.errors import InputError
+from trainables.schema import describe
 
 
 def extend(

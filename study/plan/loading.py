@@ -13,8 +13,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from study.catalog import CATALOG
-from study.config import StudyConfig, describe
+from study.config import StudyConfig
 from trainables.errors import InputError
+from trainables.schema import describe
 
 BUNDLED = " --bundled"
 USER_MODULE = "_fisher_study_file"

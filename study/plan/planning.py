@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from study.config import Arm, StudyConfig, describe
-from study.search_space import Grid, Value
+from study.config import Arm, StudyConfig
 from trainables.config import TrialConfig
-from trainables.config.dotted_paths import flatten, with_values
+from trainables.config.dotted_paths import flatten
 from trainables.errors import InputError
 from trainables.schema import identity
-from trainables.views.view import language_files
-
-RESERVED = ("mini", "bundled", "hub")  # names that mean no folder, even where a folder is called so
 
 Fingerprints = Callable[[TrialConfig], tuple[str, str]]
 """Content of the model and of the data that a configuration names."""
@@ -44,153 +37,6 @@ class PlannedTrial:
     seed: int
     config: TrialConfig
     slot: int | None = None
-
-
-ANSWER = "answer."
-"""Begins the paths of a study's own settings, which no trial has."""
-
-
-def parse_settings(settings: Sequence[str]) -> dict[str, str]:
-    """Path and value of every ``--set PATH=VALUE``.
-
-    Args:
-        settings: The options as typed.
-
-    Returns:
-        Path to value, both text.
-
-    Raises:
-        InputError: There is no equals sign, or a path occurs twice.
-    """
-    values: dict[str, str] = {}
-    for setting in settings:
-        path, equals, value = setting.partition("=")
-        if not equals:
-            raise InputError(f"--set takes PATH=VALUE, got {setting!r}")
-        path = path.strip()
-        if path in values:
-            raise InputError(f"{path} is set twice, to {values[path]!r} and to {value!r}")
-        values[path] = value
-    return values
-
-
-def narrow(
-    study: StudyConfig,
-    *,
-    name: str | None = None,
-    arms: str | None = None,
-    seeds: int | None = None,
-    values: Mapping[str, str] | None = None,
-) -> StudyConfig:
-    """A study as the command line changes it.
-
-    Args:
-        study: The study of the catalog.
-        name: Another name.
-        arms: Arms to keep, with commas; ``kl=0.6`` keeps that arm with this value alone, and may be repeated.
-        seeds: Another number of repeats.
-        values: Dotted path to text, for the base of every arm; ``answer.fit`` is the study's own.
-
-    Returns:
-        The changed study.
-
-    Raises:
-        InputError: An arm or a path is unknown, a value does not fit, or a path belongs to an arm.
-    """
-    own = {path: value for path, value in (values or {}).items() if path.startswith(ANSWER)}
-    of_base = {path: value for path, value in (values or {}).items() if path not in own}
-    base = with_values(study.base, of_base)
-    kept = study.arms if arms is None else select_arms(study, base, arms)
-    for arm in kept:
-        refuse_taken_paths(arm, of_base)
-    changed: dict[str, Any] = {
-        "name": study.name if name is None else name,
-        "description": study.description,
-        "source": study.source,
-        "base": absolute_folders(base),
-        "seeds": study.seeds if seeds is None else seeds,
-        "arms": kept,
-        "answer": study.answer.model_dump() | {path.removeprefix(ANSWER): value for path, value in own.items()},
-    }
-    try:
-        return StudyConfig(**changed)
-    except ValidationError as error:
-        raise InputError(describe(error)) from None
-
-
-def refuse_taken_paths(arm: Arm, paths: Iterable[str]) -> None:
-    """Refuse that the base of a study changes what an arm gives its own values.
-
-    Args:
-        arm: The arm.
-        paths: What the base changes.
-
-    Raises:
-        InputError: The arm searches or fixes one of the paths.
-    """
-    for path in paths:
-        if path in arm.searched:
-            choose = f"choose its value with --arms {arm.name}=VALUE, or " if arm.slots is None else ""
-            raise InputError(f"{path} is searched by arm {arm.name}; {choose}leave the arm out to set it")
-        if path in arm.set:
-            raise InputError(f"{path} is fixed by arm {arm.name}; leave the arm out to set it")
-
-
-def absolute_folders(config: TrialConfig) -> TrialConfig:
-    """The configuration with absolute paths, so that a study resumes from any working directory."""
-    names = {"model.name": config.model.name, "data.source": config.data.source}
-    folders = {path: Path(name).expanduser() for path, name in names.items() if name not in RESERVED}
-    found = {path: str(folder.resolve()) for path, folder in folders.items() if folder.is_dir()}
-    if ":" in config.data.name:
-        file, _, member = config.data.name.rpartition(":")
-        found["data.name"] = f"{Path(file).expanduser().resolve()}:{member}"
-    for path, text in flatten(config).items():
-        if path.startswith("stages.") and path.endswith(".files") and text is not None and text not in RESERVED:
-            files = {language: Path(file).expanduser() for language, file in language_files(text).items()}
-            found[path] = ",".join(f"{language}={file.resolve()}" for language, file in files.items())
-    return with_values(config, found)
-
-
-def select_arms(study: StudyConfig, base: TrialConfig, text: str) -> tuple[Arm, ...]:
-    """The arms that ``--arms`` names.
-
-    Args:
-        study: The study that has them.
-        base: The trial that they change.
-        text: As typed: names with commas; ``kl=0.6`` takes that arm with this value alone, and may be repeated.
-
-    Returns:
-        The arms in the order of the study.
-
-    Raises:
-        InputError: There is no such arm, or a value does not fit.
-    """
-    known = {arm.name: arm for arm in study.arms}
-    whole: set[str] = set()
-    chosen: dict[str, list[Value]] = {}
-    for item in [item for item in text.split(",") if item.strip()] or [""]:
-        name, equals, value = (part.strip() for part in item.partition("="))
-        if name not in known:
-            raise InputError(f"study {study.name} has no arm {name!r}; its arms are {', '.join(known)}")
-        if equals:
-            chosen.setdefault(name, []).append(known[name].convert(base, value))
-        else:
-            whole.add(name)
-    if both := sorted(whole & set(chosen)):
-        raise InputError(f"--arms takes arm {both[0]} either whole or with values")
-    return tuple(
-        _with_grid(arm, tuple(chosen[arm.name])) if arm.name in chosen else arm
-        for arm in study.arms
-        if arm.name in whole or arm.name in chosen
-    )
-
-
-def _with_grid(arm: Arm, values: tuple[Value, ...]) -> Arm:
-    """The arm with its only searched path on a grid of these values."""
-    ((path, space),) = arm.search.items()
-    if len(set(values)) != len(values):
-        raise InputError(f"--arms names a value of arm {arm.name} twice")
-    return arm.model_copy(update={"search": {path: Grid(values=values, also=space.also)}})
 
 
 def draft(study: StudyConfig) -> list[PlannedTrial]:

@@ -8,23 +8,18 @@ file is whole or absent.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from study.config import NAME, StudyConfig, describe
+from study.config import StudyConfig
 from study.plan.planning import PlannedTrial
-from study.store.commands import start_command
-from study.store.storage import STUDY_FILE, Store
-from study.store.storage_error import cause
 from trainables.config.dotted_paths import parse
 from trainables.errors import InputError
+from trainables.schema import describe
 
-REPORT_PAGE = "report/report.html"
 SCHEMA_VERSION: Literal[1] = 1
 
 State = Literal["complete", "not_reached", "diverged", "failed"]
@@ -193,157 +188,3 @@ def plan_rows(trials: Sequence[PlannedTrial]) -> tuple[PlanRow, ...]:
         )
         for t in trials
     )
-
-
-def write_study(folder: Store, record: StudyRecord) -> None:
-    """Write study.json.
-
-    Args:
-        folder: The study's folder.
-        record: Its content.
-    """
-    folder.write(STUDY_FILE, (json.dumps(record.model_dump(mode="json"), indent=1) + "\n").encode())
-
-
-def read_study(folder: Store) -> StudyRecord:
-    """Read study.json.
-
-    Args:
-        folder: The study's folder.
-
-    Returns:
-        Its content.
-
-    Raises:
-        InputError: There is none, or it is damaged.
-    """
-    try:
-        content = folder.read(STUDY_FILE)
-        return StudyRecord.model_validate_json(content)
-    except FileNotFoundError:
-        raise InputError(f"{folder.location} is no study: it has no {STUDY_FILE}") from None
-    except ValidationError as error:
-        _refuse_newer(content, folder.place(STUDY_FILE))
-        raise InputError(
-            f"{folder.place(STUDY_FILE)} is damaged ({describe(error)}); restore it from a copy, "
-            f"or delete the folder and run the study again"
-        ) from None
-
-
-def _refuse_newer(content: bytes, place: str) -> None:
-    """What a later version of the program wrote is not damaged, and must not be written over."""
-    try:
-        version = json.loads(content)["schema_version"]
-    except (ValueError, TypeError, KeyError):
-        return
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise InputError(f"{place} was written by a later version of fisher-study: update this one")
-
-
-def write_trial(folder: Store, record: TrialRecord) -> None:
-    """Write the record of a trial that ended.
-
-    Args:
-        folder: The study's folder.
-        record: The record; a number that is not finite is refused by its type.
-    """
-    content = json.dumps(record.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
-    folder.child("trials").write(f"{record.trial_id}.json", content.encode())
-
-
-def read_trials(folder: Store, strict: bool = False) -> tuple[dict[str, TrialRecord], dict[str, str]]:
-    """Read the records of a study.
-
-    Args:
-        folder: The study's folder.
-        strict: Refuse to go on when a local storage, too, does not give one of them, which may be as good as any.
-
-    Returns:
-        Trial id to record, and trial id to the reason why its record cannot be read.
-
-    Raises:
-        InputError: A later version of the program wrote one of them.
-        OSError: An object storage cannot be read, or, when strict, one of them.
-    """
-    records: dict[str, TrialRecord] = {}
-    unreadable: dict[str, str] = {}
-    trials = folder.child("trials")
-    for name in trials.names():
-        if name.startswith(".") or not name.endswith(".json"):
-            continue  # a record that was being written when its driver died
-        trial_id = name.removesuffix(".json")
-        content = b""
-        try:
-            content = trials.read(name)
-            record = TrialRecord.model_validate_json(content)
-            parse(record.config)
-        except OSError as error:
-            if strict or not folder.is_local:  # an object storage that is away would be asked for every record
-                raise
-            unreadable[trial_id] = cause(error)
-        except ValidationError as error:
-            _refuse_newer(content, trials.place(name))
-            unreadable[trial_id] = describe(error)
-        except InputError as error:
-            unreadable[trial_id] = str(error)
-        else:
-            records[trial_id] = record
-    return records, unreadable
-
-
-def next_run(folder: Store) -> str:
-    """The name of the next Tune experiment: ``0001``, ``0002``, ...
-
-    Args:
-        folder: The study's folder.
-
-    Returns:
-        The name.
-    """
-    numbers = [int(name) for name in folder.child("runs").names() if name.isdigit()]
-    return f"{max(numbers, default=0) + 1:04d}"
-
-
-def study_folder(storage: Store, name: str) -> Store:
-    """The folder of a study that must exist.
-
-    Args:
-        storage: The storage.
-        name: The study's name.
-
-    Returns:
-        The folder.
-
-    Raises:
-        InputError: The storage holds no such study; the message lists those that it holds.
-    """
-    folder = storage.child(name)
-    if not re.fullmatch(NAME, name) or not folder.exists(STUDY_FILE):
-        known = studies(storage)
-        none = f"it holds no study yet; start one with: {start_command(storage)}"
-        held = f"it holds {', '.join(known)}" if known else none
-        raise InputError(f"{storage.location} holds no study {name!r}; {held}")
-    return folder
-
-
-def studies(storage: Store) -> list[str]:
-    """Names of the studies in a storage, sorted.
-
-    Args:
-        storage: The storage.
-
-    Returns:
-        The names; none when the storage does not exist. A local folder that this user may not read is passed over.
-
-    Raises:
-        OSError: The storage cannot be read.
-    """
-    found = []
-    for name in storage.names():
-        try:
-            if storage.child(name).exists(STUDY_FILE):
-                found.append(name)
-        except OSError:
-            if not storage.is_local:
-                raise
-    return found

@@ -13,7 +13,8 @@ import pandas as pd
 
 from study.store.account import account, trial_states
 from study.store.lock import is_running
-from study.store.records import PlanRow, StudyRecord, TrialRecord, read_study, read_trials
+from study.store.record_files import read_study, read_trials
+from study.store.records import PlanRow, StudyRecord, TrialRecord
 from study.store.storage import Store, open_store, place
 from study.store.working_files import read_draws
 from trainables.config import ENGLISH

@@ -14,7 +14,9 @@ from study.config import StudyConfig
 from study.plan.planning import draft
 from study.store.account import UNFINISHED, UNREADABLE, account, account_line, trial_states
 from study.store.commands import study_command
-from study.store.records import REPORT_PAGE, StudyRecord, TrialRecord, read_study, read_trials
+from study.store.folders import REPORT_PAGE
+from study.store.record_files import read_study, read_trials
+from study.store.records import StudyRecord, TrialRecord
 from study.store.storage import STUDY_FILE, Store
 from study.store.storage_error import cause
 from study.sweep.interruption import TIME_BUDGET, Interruption

@@ -12,8 +12,10 @@ from rich.console import Console
 
 from study.config import StudyConfig
 from study.plan.planning import PlannedTrial
+from study.store.folders import next_run
 from study.store.lock import DriverLock
-from study.store.records import StudyRecord, TrialRecord, next_run, read_study, read_trials, write_study, write_trial
+from study.store.record_files import read_study, read_trials, write_study, write_trial
+from study.store.records import StudyRecord, TrialRecord
 from study.store.storage import STUDY_FILE, Store
 from study.store.working_files import delete_checkpoint, read_draws, tidy_checkpoints, write_draw
 from study.sweep.answer import trace_advice

@@ -6,8 +6,6 @@ imported when they are needed, so that a study that is complete answers at once.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -17,12 +15,13 @@ from rich.console import Console
 from study.browse.tables import arms_table, base_table
 from study.config import StudyConfig
 from study.plan.extension import extend, keep_rows
-from study.plan.left_out import left_out, without
 from study.plan.loading import load_source
 from study.plan.planning import PlannedTrial, differences, draft, plan, probes
 from study.store.commands import study_command
+from study.store.folders import study_folder
 from study.store.lock import LOCK_FILE, refuse_second_driver
-from study.store.records import StudyRecord, TrialRecord, new_study, read_study, read_trials, study_folder
+from study.store.record_files import read_study, read_trials
+from study.store.records import StudyRecord, TrialRecord, new_study
 from study.store.storage import STUDY_FILE, Store
 from study.sweep.answer import Typed, answer_again, finish, print_power
 from study.sweep.drive import Work, drive
@@ -30,11 +29,11 @@ from study.sweep.estimate import print_estimate
 from study.sweep.interruption import Interruption
 from study.sweep.resources import Resources, prepare_ray
 from trainables.errors import InputError
-from trainables.schema import identity
-from trainables.software import NUMERIC, software, threads
+from trainables.software import software
 
 if TYPE_CHECKING:
-    from trainables.assets import Assets
+    pass
+from study.sweep.inputs import content_of, refuse_changes, resolve
 
 RETRIED = frozenset({"failed", "diverged"})
 
@@ -74,7 +73,7 @@ def run(study: StudyConfig, storage: Store, resources: Resources, console: Conso
         assets, possible = resolve(study, draft(study), console)
         trials = plan(possible, assets.fingerprints)
         console.print(f"{study.name}: {len(trials)} trials")
-        record = new_study(study, trials, _fingerprints(trials, assets), software(), assets.notes)
+        record = new_study(study, trials, content_of(trials, assets), software(), assets.notes)
         work = Work(folder, study, trials, trials, kept={}, record=record)
         done = drive(work, assets, resources, console, interruption)
     return finish(folder, console, interruption, typed, done)
@@ -152,14 +151,14 @@ def _continue(
         if larger is not None:
             planned = keep_rows(planned, plan(possible, assets.fingerprints))
             pending = _unfinished(planned, records, retry)
-            extended = record.extended(larger, planned, _fingerprints(planned, assets))
+            extended = record.extended(larger, planned, content_of(planned, assets))
         console.print(f"{record.study}: {len(planned) - len(pending)} of {len(planned)} trials are finished")
         if damaged := [trial.trial_id for trial in pending if trial.trial_id in unreadable]:
             console.print(f"records that cannot be read, so that their trials run again: {', '.join(damaged)}")
         again = {trial.trial_id for trial in pending}
         kept = {trial.trial_id: records[trial.trial_id] for trial in planned if trial.trial_id not in again}
         if not accept_changes:
-            _refuse_changes(record, folder, pending, kept, assets, resources, typed)
+            refuse_changes(record, folder, pending, kept, assets, resources, typed, software())
         work = Work(folder, study, planned, pending, kept, found=record, records=records, record=extended)
         done = drive(work, assets, resources, console, interruption)
     return finish(folder, console, interruption, typed, done)
@@ -189,7 +188,7 @@ def preview(study: StudyConfig, storage: Store, resources: Resources, console: C
     console.print()
     print_power(possible, console)
     trials = plan(possible, assets.fingerprints)
-    for kind, found in _fingerprints(trials, assets).items():
+    for kind, found in content_of(trials, assets).items():
         for name, fingerprint in found.items():
             console.print(f"{kind}: {name}: {fingerprint}", markup=False, soft_wrap=True)
     # What a slot will draw is not known yet; a trial at the bounds of its space switches on the same terms.
@@ -217,81 +216,3 @@ def parse_retry(text: str | None) -> frozenset[str]:
     if unknown := states - RETRIED:
         raise InputError(f"--retry takes failed, diverged or both with a comma, got {', '.join(sorted(unknown))!r}")
     return states
-
-
-def resolve(study: StudyConfig, rows: Sequence[PlannedTrial], console: Console) -> tuple[Assets, StudyConfig]:
-    """Read the models and the data of some trials, and build each model once, so that wrong input is found here.
-
-    Args:
-        study: The study.
-        rows: Those of its trials that will run, as far as they are known before.
-        console: Where the run is shown; when it is quiet, notes on the data are left to study.json and the report.
-
-    Returns:
-        Their assets, and the study without the arms that its model cannot run, each of which has a note.
-    """
-    from trainables.assets import Assets
-    from trainables.cpus import limit_torch
-    from trainables.rehearsal.check import check
-
-    limit_torch()
-    trials = [*rows, *probes(study)]
-    assets = Assets.resolve(trial.config for trial in trials)
-    lines = left_out(trials, assets)
-    check(assets, [trial.config for trial in trials if trial.arm not in lines])
-    assets.notes[:] = [*lines.values(), *assets.notes]
-    for note in assets.notes:
-        Console(stderr=True, quiet=console.quiet).print(f"note: {note}", markup=False, soft_wrap=True)
-    return assets, without(study, lines)
-
-
-def _fingerprints(trials: Sequence[PlannedTrial], assets: Assets) -> dict[str, dict[str, str]]:
-    """Content of every model and data set that some trials name, and the commit of each model of the hub."""
-    found: dict[str, dict[str, str]] = {"models": {}, "data": {}, "revisions": {}}
-    for trial in trials:
-        model, data = assets.fingerprints(trial.config)
-        named = trial.config.model
-        key = named.name if named.revision is None else f"{named.name} at {named.revision}"
-        found["models"][key] = model
-        if (revision := assets.model(trial.config).revision) is not None:
-            found["revisions"][key] = revision
-        content = json.dumps(identity(trial.config.data), separators=(",", ":"), ensure_ascii=False)
-        draw = hashlib.sha256(content.encode()).hexdigest()[:8]
-        files = dict.fromkeys(view.files for stage in trial.config.stages for view, _ in stage.views() if view.files)
-        beside = f", view files {' and '.join(files)}" if files else ""
-        found["data"][f"{trial.config.data.name} from {trial.config.data.source}, draw {draw}{beside}"] = data
-    return found
-
-
-def _refuse_changes(
-    record: StudyRecord,
-    folder: Store,
-    pending: Sequence[PlannedTrial],
-    kept: Mapping[str, TrialRecord],
-    assets: Assets,
-    resources: Resources,
-    typed: Typed,
-) -> None:
-    now = software()
-    changed = [
-        f"{name}: {record.versions.get(name)} -> {now[name]}"
-        for name in NUMERIC
-        if record.versions.get(name) != now[name]
-    ]
-    found = _fingerprints(pending, assets)
-    for kind in ("models", "data"):  # another commit with the same content is no change
-        before = record.fingerprints[kind]
-        changed += [
-            f"{kind} {key}: {before[key]} -> {new}" for key, new in found[kind].items() if before.get(key, new) != new
-        ]
-    # The number of threads decides in which order numbers are added.
-    used = {threads(float(r.provenance["cpus"])) for r in kept.values() if "cpus" in r.provenance}
-    if used and threads(resources.cpus_per_trial) not in used:
-        was = " and ".join(map(str, sorted(used)))
-        changed.append(f"threads of a trial (--cpus-per-trial): {was} -> {threads(resources.cpus_per_trial)}")
-    if changed:
-        command = study_command("resume", folder, *typed.all, "--accept-changes")
-        raise InputError(
-            f"since study {record.study} began, this changed: {'; '.join(changed)}. Trials of both would be mixed: "
-            f"bring the old state back, start a new study with --name, or go on with: {command}"
-        )

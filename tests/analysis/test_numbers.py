@@ -7,7 +7,8 @@ import math
 
 import pytest
 
-from analysis.numbers import Number, Numbers, count, plain, write_p, write_value
+from analysis.numbers import Number, Numbers, count, plain
+from analysis.writing import write_p, write_value
 from tests.analysis.synthetic import read_numbers
 
 

@@ -10,7 +10,8 @@ import pytest
 from study.config import Arm, StudyConfig
 from study.plan.planning import PlannedTrial, plan
 from study.search_space import Grid
-from study.store.records import TrialRecord, new_study, write_study, write_trial
+from study.store.record_files import write_study, write_trial
+from study.store.records import TrialRecord, new_study
 from study.store.storage import Store, open_store
 from trainables.config import TrialConfig
 

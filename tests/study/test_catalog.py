@@ -9,7 +9,8 @@ from analysis.statistics.power import planned_power
 from study.catalog import CATALOG
 from study.catalog.arms import L2_WEIGHT
 from study.plan.loading import load_study
-from study.plan.planning import draft, narrow
+from study.plan.narrowing import narrow
+from study.plan.planning import draft
 from trainables.config import Rival
 from trainables.config.dotted_paths import parse as parse_trial
 from trainables.config.dotted_paths import with_values

@@ -5,10 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from study.config import Arm, StudyConfig, describe, format_value
+from study.config import Arm, StudyConfig, format_value
 from study.search_space import Choice, Distribution, Grid, LogUniform, Uniform
 from trainables.config import TrialConfig
 from trainables.errors import InputError
+from trainables.schema import describe
 
 L2 = "stages.0.penalties.l2.weight"
 FISHER = "stages.0.penalties.fisher.weight"
@@ -177,8 +178,8 @@ def test_describe_is_one_line() -> None:
         StudyConfig.model_validate({"name": "s", "arms": [{"name": "a"}], "seeds": 0, "colour": "blue"})
     text = describe(caught.value)
     assert "\n" not in text
-    assert "seeds: Input should be greater than or equal to 1, got 0" in text
-    assert "colour: Extra inputs are not permitted, got 'blue'" in text
+    assert "seeds: input should be greater than or equal to 1, got 0" in text
+    assert "colour: extra inputs are not permitted, got 'blue'" in text
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

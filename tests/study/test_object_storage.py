@@ -11,8 +11,9 @@ import pytest
 from pyarrow import fs
 
 from study.__main__ import main
+from study.store.folders import studies
 from study.store.lock import is_running, live_holder
-from study.store.records import read_trials, studies
+from study.store.record_files import read_trials
 from study.store.storage import STUDY_FILE, Store, open_store
 from study.store.storage_error import MissingFileError, StorageError
 from study.store.working_files import read_draws

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from trainables.config import TrialConfig
 from trainables.errors import InputError
+from trainables.schema import describe
 
 
 def _sub_models(annotation: Any) -> list[type[BaseModel]]:
@@ -175,17 +176,9 @@ def parse(data: Mapping[str, Any]) -> TrialConfig:
         The validated configuration.
 
     Raises:
-        InputError: A key is unknown or a value does not fit; one line a problem.
+        InputError: A key is unknown or a value does not fit; names each.
     """
     try:
         return TrialConfig.model_validate(data)
     except ValidationError as error:
-        raise InputError("; ".join(_describe(problem) for problem in error.errors())) from None
-
-
-def _describe(problem: Any) -> str:
-    path = ".".join(str(key) for key in problem["loc"])
-    message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "value_error":
-        return str(message)
-    return f"{path}: {message[0].lower()}{message[1:]}, got {problem['input']!r}"
+        raise InputError(describe(error)) from None

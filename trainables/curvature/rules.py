@@ -13,31 +13,32 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from trainables.curvature.ghost import GhostNorms, Rules, Source
+from trainables.curvature.ghost import GhostNorms, Rules
 from trainables.curvature.norms import Lookup, norms_by_gram, norms_directly, prefers_gram
 from trainables.curvature.operations import Kind, NoRule
+from trainables.curvature.sharing import Source
 
 
 def _linear(ghost: GhostNorms, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor | None:
-    matrix, offset = ghost.parameter(weight), ghost.parameter(bias)
-    if ghost.shared(weight) is not None and matrix is None:
+    matrix, offset = ghost.values.parameter(weight), ghost.values.parameter(bias)
+    if ghost.values.get(weight) is not None and matrix is None:
         # A weight that is itself computed: torch forms its gradient, example by example.
         return _add_bias(ghost, torch.bmm(_by_example(ghost, x), _copies(ghost, weight).mT), x, bias)
-    if ghost.shared(bias) is not None and offset is None:
+    if ghost.values.get(bias) is not None and offset is None:
         return None
     return _product(ghost, functional.linear(x, weight, bias), x, matrix, offset, transposed=False)
 
 
 def _addmm(ghost: GhostNorms, bias: Tensor, x: Tensor, weight: Tensor, **scales: Any) -> Tensor | None:
-    matrix, offset = ghost.parameter(weight), ghost.parameter(bias)
-    if scales or any(ghost.shared(t) is not None and s is None for t, s in ((weight, matrix), (bias, offset))):
+    matrix, offset = ghost.values.parameter(weight), ghost.values.parameter(bias)
+    if scales or any(ghost.values.get(t) is not None and s is None for t, s in ((weight, matrix), (bias, offset))):
         return None
     return _product(ghost, torch.addmm(bias, x, weight), x, matrix, offset, transposed=True)
 
 
 def _matmul(ghost: GhostNorms, x: Tensor, weight: Tensor) -> Tensor | None:
-    matrix = ghost.parameter(weight)
-    if ghost.shared(x) is not None or weight.ndim != 2 or x.ndim < 2:
+    matrix = ghost.values.parameter(weight)
+    if ghost.values.get(x) is not None or weight.ndim != 2 or x.ndim < 2:
         return None
     if matrix is None:
         return _add_bias(ghost, torch.bmm(_by_example(ghost, x), _copies(ghost, weight)), x, None)
@@ -52,14 +53,14 @@ def _by_example(ghost: GhostNorms, x: Tensor) -> Tensor:
 
 
 def _copies(ghost: GhostNorms, tensor: Tensor) -> Tensor:
-    shared = ghost.shared(tensor)
+    shared = ghost.values.get(tensor)
     assert shared is not None
-    return ghost.copies(shared, tensor.ndim + 1)
+    return ghost.values.copies(shared, tensor.ndim + 1)
 
 
 def _add_bias(ghost: GhostNorms, product: Tensor, x: Tensor, bias: Tensor | None) -> Tensor:
     if bias is not None:
-        product = product + (bias if ghost.shared(bias) is None else _copies(ghost, bias).unsqueeze(1))
+        product = product + (bias if ghost.values.get(bias) is None else _copies(ghost, bias).unsqueeze(1))
     return product.reshape(*x.shape[:-1], product.shape[-1])
 
 
@@ -67,8 +68,8 @@ def _product(
     ghost: GhostNorms, out: Tensor, x: Tensor, matrix: Source | None, bias: Source | None, *, transposed: bool
 ) -> Tensor:
     inputs = _by_example(ghost, x.detach())
-    alone = matrix is not None and ghost.uses(matrix) == 1
-    folded = alone and bias is not None and ghost.uses(bias) == 1 and ghost.together(matrix, bias)
+    alone = matrix is not None and ghost.sums.uses(matrix) == 1
+    folded = alone and bias is not None and ghost.sums.uses(bias) == 1 and ghost.sums.together(matrix, bias)
     if bias is not None and not folded:
         bias.expected += 1
     gram = None
@@ -79,46 +80,47 @@ def _product(
     def arrived(gradient: Tensor) -> None:
         gradient = gradient.reshape(ghost.rows, -1, gradient.shape[-1])
         if matrix is not None and gram is not None:
-            ghost.add(matrix, norms_by_gram(gram, gradient))
+            ghost.sums.add(matrix, norms_by_gram(gram, gradient))
         elif matrix is not None and alone:
-            ghost.add(matrix, norms_directly(inputs, gradient))
+            ghost.sums.add(matrix, norms_directly(inputs, gradient))
             if bias is not None and folded:
-                ghost.add(bias, gradient.sum(1).square().sum(1))
+                ghost.sums.add(bias, gradient.sum(1).square().sum(1))
         elif matrix is not None:
-            ghost.add_product(matrix, inputs, gradient, transposed)
+            ghost.sums.add_product(matrix, inputs, gradient, transposed)
         if bias is not None and not folded:
             bias.add(gradient.sum(1))
 
-    return ghost.listen(out, arrived)
+    return ghost.values.listen(out, arrived)
 
 
 def _shared_linear(ghost: GhostNorms, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor | None:
     """A table of relative positions through a projection: its rows are further positions of every example."""
-    matrix, offset, before = ghost.parameter(weight), ghost.parameter(bias), ghost.shared(x)
-    if matrix is None or (ghost.shared(bias) is not None and offset is None):
+    matrix, offset, before = ghost.values.parameter(weight), ghost.values.parameter(bias), ghost.values.get(x)
+    if matrix is None or (ghost.values.get(bias) is not None and offset is None):
         return None
     inputs = (x if before is None else before.value).detach()
     if offset is not None:
         offset.expected += 1
     if before is not None:
-        ghost.expect(before)
+        ghost.values.expect(before)
 
     def settle(gradient: Tensor) -> None:
         flat = gradient.reshape(ghost.rows, -1, gradient.shape[-1])
-        ghost.add_product(matrix, inputs.reshape(1, -1, inputs.shape[-1]), flat, False)
+        ghost.sums.add_product(matrix, inputs.reshape(1, -1, inputs.shape[-1]), flat, False)
         if offset is not None:
             offset.add(flat.sum(1))
         if before is not None:
-            ghost.arrive(before, gradient @ weight)
+            ghost.values.arrive(before, gradient @ weight)
 
-    return ghost.share(functional.linear(inputs, weight.detach(), None if bias is None else bias.detach()), settle)
+    out = functional.linear(inputs, weight.detach(), None if bias is None else bias.detach())
+    return ghost.values.share(out, settle)
 
 
 def _table(
     ghost: GhostNorms, ids: Tensor, weight: Tensor, options: tuple[Any, ...], settings: dict[str, Any], rows: int
 ) -> tuple[Tensor, Callable[[Tensor], None]] | None:
     """The output of a lookup, and what becomes of its gradient ``[rows, ..., features]``."""
-    table = ghost.parameter(weight)
+    table = ghost.values.parameter(weight)
     if table is None:
         return None
     names = ("padding_idx", "max_norm", "norm_type", "scale_grad_by_freq", "sparse")
@@ -128,14 +130,14 @@ def _table(
     padding = settings.get("padding_idx")
     padding = None if padding is None else padding % len(weight)
     flat = ids.reshape(rows, -1)
-    lookup = Lookup(flat, padding) if ghost.uses(table) == 1 else None
+    lookup = Lookup(flat, padding) if ghost.sums.uses(table) == 1 else None
 
     def arrived(gradient: Tensor) -> None:
         gradient = gradient.reshape(ghost.rows, -1, gradient.shape[-1])
         if lookup is None:
-            ghost.add_lookup(table, flat, padding, gradient)
+            ghost.sums.add_lookup(table, flat, padding, gradient)
         else:
-            ghost.add(table, lookup.norms(gradient))
+            ghost.sums.add(table, lookup.norms(gradient))
 
     return functional.embedding(ids, weight.detach(), padding), arrived
 
@@ -144,12 +146,12 @@ def _embedding(ghost: GhostNorms, ids: Tensor, weight: Tensor, *options: Any, **
     if ids.shape[0] % ghost.rows:
         raise NoRule("an embedding does not see the examples one by one")
     found = _table(ghost, ids, weight, options, settings, ghost.rows)
-    return None if found is None else ghost.listen(*found)
+    return None if found is None else ghost.values.listen(*found)
 
 
 def _shared_embedding(ghost: GhostNorms, ids: Tensor, weight: Tensor, *options: Any, **settings: Any) -> Tensor | None:
     found = _table(ghost, ids, weight, options, settings, 1)
-    return None if found is None else ghost.share(*found)
+    return None if found is None else ghost.values.share(*found)
 
 
 def _layer_norm(
@@ -170,8 +172,8 @@ def _rms_norm(ghost: GhostNorms, x: Tensor, shape: Any, weight: Any = None, eps:
 
 
 def _gain(ghost: GhostNorms, out: Tensor, normalized: Callable[[], Tensor], weight: Any, bias: Any) -> Tensor | None:
-    gain, offset = ghost.parameter(weight), ghost.parameter(bias)
-    if any(ghost.shared(t) is not None and s is None for t, s in ((weight, gain), (bias, offset))):
+    gain, offset = ghost.values.parameter(weight), ghost.values.parameter(bias)
+    if any(ghost.values.get(t) is not None and s is None for t, s in ((weight, gain), (bias, offset))):
         return None
     for source in (gain, offset):
         if source is not None:
@@ -183,7 +185,7 @@ def _gain(ghost: GhostNorms, out: Tensor, normalized: Callable[[], Tensor], weig
         if offset is not None:
             offset.add(gradient.reshape(ghost.rows, -1, *bias.shape).sum(1))
 
-    return ghost.listen(out, arrived)
+    return ghost.values.listen(out, arrived)
 
 
 def _conv1d(
@@ -191,7 +193,7 @@ def _conv1d(
     dilation: Any = 1, groups: int = 1,
 ) -> Tensor | None:  # fmt: skip
     """Examples side by side as groups of channels, so that each has a kernel of its own."""
-    if ghost.shared(weight) is None or ghost.shared(x) is not None or x.ndim != 3 or x.shape[0] != ghost.rows:
+    if ghost.values.get(weight) is None or ghost.values.get(x) is not None or x.ndim != 3 or x.shape[0] != ghost.rows:
         return None
     kernels = _copies(ghost, weight).flatten(0, 1)
     out = functional.conv1d(
@@ -199,15 +201,15 @@ def _conv1d(
     ).reshape(ghost.rows, weight.shape[0], -1)
     if bias is None:
         return out
-    return out + (bias if ghost.shared(bias) is None else _copies(ghost, bias)).unsqueeze(-1)
+    return out + (bias if ghost.values.get(bias) is None else _copies(ghost, bias)).unsqueeze(-1)
 
 
 def _repeat(ghost: GhostNorms, tensor: Tensor, *sizes: Any, repeats: Any = None) -> Tensor | None:
-    shared = ghost.shared(tensor)
+    shared = ghost.values.get(tensor)
     times = tuple(repeats if repeats is not None else sizes[0] if isinstance(sizes[0], (tuple, list)) else sizes)
     if shared is None or times[0] != ghost.rows:
         return None
-    copies = ghost.copies(shared, tensor.ndim + 1)
+    copies = ghost.values.copies(shared, tensor.ndim + 1)
     if len(times) > tensor.ndim:
         return copies.reshape(ghost.rows, *(1,) * (len(times) - 1 - tensor.ndim), *tensor.shape).repeat(1, *times[1:])
     return copies.repeat(1, 1, *times[1:]).flatten(0, 1)

@@ -10,15 +10,8 @@ from typing import TYPE_CHECKING, Any
 from trainables.config import ModelConfig
 from trainables.errors import InputError
 from trainables.models.build import build_with_new_head
-from trainables.models.files import (
-    ADAPTER,
-    ModelFiles,
-    has_weights,
-    load_model_files,
-    model_folder,
-    read_tokenizer,
-    tokenizer_folder,
-)
+from trainables.models.files import ModelFiles, load_model_files, read_tokenizer
+from trainables.models.folders import ADAPTER, has_weights, model_folder, tokenizer_folder
 from trainables.models.lora import ADAPTER_NAME, load_peft
 from trainables.models.settings import encoder_settings, first_line
 

@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import numpy.typing as npt
 
 from trainables.config import ModelConfig
 from trainables.errors import InputError
-from trainables.hub.repository_files import Repository, fetch
+from trainables.models.folders import has_weights, model_folder, refuse_adapter, tokenizer_folder
+from trainables.models.weight_files import read_weights
 from trainables.tokenization.encoding import TokenizerFiles
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
-
-MINI = "mini"
-LISTED = 5  # folders in a message
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
-PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
-ADAPTER = "adapter_config.json"
-TOKENIZER = ("tokenizer*", "vocab*", "*.model", "spec*")
-PATTERNS = ("config.json", ADAPTER, "*.safetensors", WEIGHTS[1], *TOKENIZER)
 
 
 @dataclass(frozen=True)
@@ -91,7 +83,7 @@ def _load(config: ModelConfig, *, classifier: bool = False, tokenizer: str | Non
     folder, revision = model_folder(config)
     config_file = folder / "config.json"
     if not (config_file.is_file() and has_weights(folder)):
-        _refuse_adapter(folder, config.name)
+        refuse_adapter(folder, config.name)
     if not config_file.is_file():
         raise InputError(f"model {config.name}: no config.json there, so it is not a Hugging Face model folder")
     try:
@@ -106,7 +98,7 @@ def _load(config: ModelConfig, *, classifier: bool = False, tokenizer: str | Non
     from trainables.models.settings import configuration
 
     known = configuration(settings, config.name)
-    weights, weight_hash = _read_weights(folder, config.name)
+    weights, weight_hash = read_weights(folder, config.name)
     try:
         if tokenizer is None:
             pieces = read_tokenizer(folder, config.name, known)
@@ -118,165 +110,6 @@ def _load(config: ModelConfig, *, classifier: bool = False, tokenizer: str | Non
     for part in (json.dumps(settings, sort_keys=True), weight_hash, pieces.backend):
         digest.update(part.encode())
     return ModelFiles(config.name, settings, weights, pieces, digest.hexdigest()[:16], revision)
-
-
-def model_folder(config: ModelConfig) -> tuple[Path, str | None]:
-    """Where the files of a model are, or of an adapter; from the hub they are fetched first.
-
-    Args:
-        config: Names the model.
-
-    Returns:
-        The folder, and the commit hash when it is of the hub.
-
-    Raises:
-        InputError: There is no such model.
-    """
-    from trainables.models.mini import FOLDER
-
-    folder = FOLDER if config.name == MINI else Path(config.name).expanduser()
-    if folder.is_dir():
-        if config.revision is not None:
-            raise InputError(f"model.revision={config.revision} is for a hub id, but model {config.name} is a folder")
-        return folder, None
-    _refuse_path(config.name)
-    repository = Repository(
-        kind="model",
-        name=config.name,
-        revision=config.revision,
-        patterns=PATTERNS,
-        include=False,
-        instead="model.name to a folder that holds config.json, model.safetensors and the tokenizer's files",
-    )
-    try:
-        snapshot = fetch(repository, _lacking)
-        if not any((snapshot / file).is_file() for file in (*WEIGHTS, ADAPTER)):
-            # Only then: such weights are as large again, and most repositories hold both.
-            snapshot = fetch(replace(repository, patterns=(*PATTERNS, *PICKLED, "pytorch_model-*.bin")), _lacking)
-    except InputError as error:
-        parent = folder.parent
-        if config.revision is None and parent != Path() and parent.is_dir():
-            held = ", ".join(sorted(path.name for path in parent.iterdir() if path.is_dir())[:LISTED])
-            raise InputError(f"model {config.name}: no such folder; {parent} holds {held or 'no folder'}") from None
-        raise InputError(f"there is no folder {config.name} here, and {error}") from None
-    return snapshot, snapshot.name
-
-
-def has_weights(folder: Path) -> bool:
-    """Whether a folder holds the weights of a whole model.
-
-    Args:
-        folder: The folder.
-
-    Returns:
-        False for a folder with an adapter alone.
-    """
-    return any((folder / file).is_file() for file in (*WEIGHTS, *PICKLED))
-
-
-def _refuse_path(name: str) -> None:
-    """Refuse what is no folder and can be no hub id."""
-    if Path(name).expanduser().is_file():
-        raise InputError(f"model {name}: a file; name the folder that holds it")
-    if name.count("/") > 1 or name.startswith((".", "/", "~")) or name.endswith("/"):
-        raise InputError(f"model {name}: no such folder (nor a hub id, nor 'mini')")
-
-
-def tokenizer_folder(name: str) -> Path:
-    """Where a tokenizer that is named by itself lies.
-
-    Args:
-        name: Folder or hub id.
-
-    Returns:
-        The folder.
-
-    Raises:
-        InputError: There is no such folder, nor such a repository.
-    """
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return folder
-    _refuse_path(name)
-    repository = Repository(
-        kind="model",
-        name=name,
-        revision=None,
-        patterns=("config.json", *TOKENIZER),
-        include=True,
-        instead="--tokenizer to a folder that holds the tokenizer's files",
-    )
-    return fetch(repository, lambda folder: [file for file in _lacking(folder) if file == "tokenizer.json"])
-
-
-def _lacking(folder: Path) -> list[str]:
-    """Files that every encoder has and a folder does not."""
-    lacking = [] if (folder / "config.json").is_file() else ["config.json"]
-    if not any(path.is_file() for ending in ("safetensors", "bin") for path in folder.glob(f"*.{ending}")):
-        lacking.append(WEIGHTS[0])
-    if not any(path.is_file() for start in ("tokenizer.json", "vocab*", "*.model") for path in folder.glob(start)):
-        lacking.append("tokenizer.json")
-    return lacking
-
-
-def _refuse_adapter(folder: Path, name: str) -> None:
-    """Refuse a folder that holds only what was added to a model, naming that model."""
-    if not (folder / ADAPTER).is_file():
-        return
-    try:
-        base = json.loads((folder / ADAPTER).read_text(encoding="utf-8"))["base_model_name_or_path"]
-    except (ValueError, KeyError, TypeError):
-        base = "another model"
-    raise InputError(
-        f"model {name}: an adapter for {base}, not a model: set model.name to {base}, or to a folder into which the "
-        "two were merged (peft's merge_and_unload, then save_pretrained)"
-    )
-
-
-def _weight_files(folder: Path, name: str) -> list[Path]:
-    """The files that hold the weights: safetensors where there are any, else torch's own format."""
-    for single, index in (WEIGHTS, PICKLED):
-        if (folder / single).is_file():
-            return [folder / single]
-        if not (folder / index).is_file():
-            continue
-        try:
-            shards = sorted(set(json.loads((folder / index).read_text(encoding="utf-8"))["weight_map"].values()))
-        except (ValueError, KeyError, AttributeError, TypeError):
-            raise InputError(f"model {name}: {index} is damaged") from None
-        for shard in shards:
-            if not (folder / shard).is_file():
-                raise InputError(f"model {name}: {shard} is missing")
-        return [folder / shard for shard in shards]
-    raise InputError(f"model {name}: no {WEIGHTS[0]} there (nor {PICKLED[0]})")
-
-
-def _read_weights(folder: Path, name: str) -> tuple[dict[str, npt.NDArray[Any]], str]:
-    import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    from trainables.models.pickled import load_pickled
-    from trainables.models.settings import quantised
-
-    weights: dict[str, npt.NDArray[Any]] = {}
-    digest = hashlib.sha256()
-    for file in _weight_files(folder, name):
-        with file.open("rb") as stream:
-            content = hashlib.file_digest(stream, "sha256")
-        digest.update(content.digest())
-        try:
-            safe = file.suffix == ".safetensors"
-            tensors = load_file(file) if safe else load_pickled(file, content.hexdigest(), name)
-        except SafetensorError as error:
-            raise InputError(f"model {name}: {file.name} is damaged ({error})") from None
-        for key, tensor in tensors.items():
-            small = tensor.itemsize == 1 and tensor.dtype != torch.bool
-            if small and key.endswith("weight"):
-                raise InputError(quantised(name, f"{key} is {str(tensor.dtype).removeprefix('torch.')}"))
-            # NumPy has no bfloat16; float32 holds its every value.
-            weights[key] = np.asarray(tensor.float() if tensor.dtype == torch.bfloat16 else tensor)
-    return weights, digest.hexdigest()
 
 
 def read_tokenizer(folder: Path, name: str, config: PretrainedConfig | None = None) -> TokenizerFiles:

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from trainables.models.adapters import save_adapter
-from trainables.models.files import ADAPTER
+from trainables.models.folders import ADAPTER
 from trainables.models.lora import has_lora, merged
 from trainables.tokenization.encoding import TokenizerFiles
 

@@ -6,36 +6,25 @@ batch has; costs are by example.
 
 from __future__ import annotations
 
-import time
-import warnings
-from collections.abc import Callable
-
 import torch
 from transformers import PreTrainedModel
 
 from trainables.assets import Assets
-from trainables.config import ENGLISH, OptimizerConfig, StageConfig, TrialConfig
-from trainables.curvature import SlowPathWarning, fisher_trace, kl_expansion
-from trainables.curvature.rivals import RIVALS, FineTuned
+from trainables.config import ENGLISH, StageConfig, TrialConfig
+from trainables.curvature import kl_expansion
 from trainables.data.contract import Rows
 from trainables.examples import Examples
-from trainables.measuring.evaluation import BATCH_SIZE, CURVATURE_BATCH, first_rows, predict
+from trainables.measuring.evaluation import BATCH_SIZE, CURVATURE_BATCH, first_rows
 from trainables.models.build import build_model, positions
-from trainables.models.lora import merged
 from trainables.precision import training_dtype
+from trainables.rehearsal.timed_work import Run, measured_stage, optimizer_step, predictions, rivals, timed, trace
 from trainables.seeding import Streams
 from trainables.tokenization.encoding import Encoder
-from trainables.training.stage import train_stage
 
 SAMPLE = 256
 """Rows of a split from which its lengths are known."""
 PATIENCE = 0.5
 """A measurement of several rows that took so many seconds is not repeated with more."""
-STILL = 1e-12
-"""Learning rate of a measured step, so that one model serves all arms."""
-
-Run = Callable[[PreTrainedModel, Examples], float]
-"""Does some work with some examples, and says how long it took."""
 
 
 class Stopwatch:
@@ -66,7 +55,7 @@ class Stopwatch:
         of_merged = stage == "merged"
         number = int(stage) if stage.isdigit() else 0
         decisive = {
-            "train": (config.model.dropout, _measured(config.stages[number])),  # no rate acts in evaluation mode
+            "train": (config.model.dropout, measured_stage(config.stages[number])),  # no rate acts in evaluation mode
             "rivals": config.measure.rivals,
             "expansion": config.measure.expansion,
         }.get(name)
@@ -80,9 +69,9 @@ class Stopwatch:
                 "build": lambda: self._build(config),
                 "encode": lambda: self._encode(config, rows),
                 "train": lambda: self._train(config, number, rows),
-                "evaluate": lambda: self._by_example(config, rows, BATCH_SIZE, _evaluate(self._dtype(config))),
-                "trace": lambda: self._by_example(config, rows, CURVATURE_BATCH, _trace(config, of_merged)),
-                "rivals": lambda: self._by_example(config, rows, CURVATURE_BATCH, _rivals(config)),
+                "evaluate": lambda: self._by_example(config, rows, BATCH_SIZE, predictions(self._dtype(config))),
+                "trace": lambda: self._by_example(config, rows, CURVATURE_BATCH, trace(config, of_merged)),
+                "rivals": lambda: self._by_example(config, rows, CURVATURE_BATCH, rivals(config)),
                 "expansion": lambda: self._expand(config, rows),
             }[name]()
             self._costs[key] = taken, self._pieces(config, rows)
@@ -117,19 +106,19 @@ class Stopwatch:
 
     def _build(self, config: TrialConfig) -> float:
         self._model = None
-        return _timed(lambda: self._classifier(config))
+        return timed(lambda: self._classifier(config))
 
     def _encode(self, config: TrialConfig, rows: Rows) -> float:
         self._classifier(config)
         some = _first(rows)
-        return _timed(lambda: self._examples(config, some)) / len(some)
+        return timed(lambda: self._examples(config, some)) / len(some)
 
     def _train(self, config: TrialConfig, number: int, rows: Rows) -> float:
-        stage = _measured(config.stages[number])
+        stage = measured_stage(config.stages[number])
         dtype = self._dtype(config)
 
         def step(settings: StageConfig) -> float:
-            return self._by_example(config, rows, stage.batch_size, _step(settings, dtype), mixed=True)
+            return self._by_example(config, rows, stage.batch_size, optimizer_step(settings, dtype), mixed=True)
 
         fisher = stage.penalties.fisher
         if fisher is None or fisher.every == 1:
@@ -148,7 +137,7 @@ class Stopwatch:
 
         def run(model: PreTrainedModel, examples: Examples) -> float:
             batches = list(first_rows(model, examples, len(examples)))
-            return _timed(lambda: kl_expansion(model, batches, sigmas, 1, generator=torch.Generator().manual_seed(0)))
+            return timed(lambda: kl_expansion(model, batches, sigmas, 1, generator=torch.Generator().manual_seed(0)))
 
         return self._by_example(config, rows, settings.examples, run)
 
@@ -187,66 +176,3 @@ class Stopwatch:
 
 def _first(rows: Rows) -> Rows:
     return rows.take(range(min(SAMPLE, len(rows))))
-
-
-def _now() -> float:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter()
-
-
-def _timed(run: Callable[[], object]) -> float:
-    start = _now()
-    run()
-    return _now() - start
-
-
-def _measured(stage: StageConfig) -> StageConfig:
-    """The stage for two steps, with nothing else in it than what their cost depends on."""
-    optimizer = OptimizerConfig(learning_rate=STILL, sam_rho=stage.optimizer.sam_rho)
-    return stage.model_copy(update={"epochs": 2, "until": None, "selection": "last", "optimizer": optimizer})
-
-
-def _step(stage: StageConfig, dtype: torch.dtype) -> Run:
-    """The second of two optimiser steps; the first makes the optimiser's state."""
-
-    def run(model: PreTrainedModel, examples: Examples) -> float:
-        whole = len(examples) == stage.batch_size
-        settings = stage.model_copy(
-            update={"batch_size": len(examples), "accumulation": stage.accumulation if whole else 1}
-        )
-        ends: list[float] = []
-
-        def on_step(step: int) -> None:
-            ends.append(_now())
-
-        # Stage 1 evaluates nothing between its epochs.
-        train_stage(model, examples, examples, settings, Streams(0), 1, ENGLISH, lambda point: None, on_step, dtype)
-        return ends[1] - ends[0]
-
-    return run
-
-
-def _evaluate(dtype: torch.dtype) -> Run:
-    return lambda model, examples: _timed(lambda: predict(model, examples, dtype=dtype))
-
-
-def _trace(config: TrialConfig, of_merged: bool) -> Run:
-    def run(model: PreTrainedModel, examples: Examples) -> float:
-        rows = first_rows(model, examples, len(examples))
-        subject = merged(model) if of_merged else model
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SlowPathWarning)  # said already, before anything was timed
-            return _timed(lambda: fisher_trace(subject, rows, **config.measure.trace_options()))
-
-    return run
-
-
-def _rivals(config: TrialConfig) -> Run:
-    def run(model: PreTrainedModel, examples: Examples) -> float:
-        rows = list(first_rows(model, examples, len(examples)))
-        start = {name: parameter.detach() for name, parameter in model.named_parameters()}
-        trained = FineTuned(model, rows, predict(model, examples), start, rows)
-        return _timed(lambda: [RIVALS[name](trained) for name in config.measure.rivals])
-
-    return run

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -221,36 +220,3 @@ def unpack(content: bytes, key: str, device: torch.device) -> tuple[Standing, fl
         stage=stage,
     )
     return standing, float(header["seconds"])
-
-
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> State:
-    """The state of an optimiser as flat tensors.
-
-    Args:
-        optimizer: The optimiser; its state holds tensors only, as AdamW's does.
-
-    Returns:
-        ``PARAMETER.KEY`` to tensor.
-    """
-    state: Mapping[int, Mapping[str, torch.Tensor]] = optimizer.state_dict()["state"]
-    return {f"{index}.{name}": tensor for index, kept in state.items() for name, tensor in kept.items()}
-
-
-def restore_optimizer(
-    optimizer: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LambdaLR, state: StageState
-) -> None:
-    """Put an optimiser and its schedule where they stood.
-
-    Args:
-        optimizer: Newly made for the stage.
-        schedule: Newly made for the stage.
-        state: Where the stage stood.
-    """
-    kept: dict[int, dict[str, torch.Tensor]] = {}
-    for name, tensor in state.optimizer.items():
-        index, _, key = name.partition(".")
-        kept.setdefault(int(index), {})[key] = tensor
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": kept})
-    schedule.load_state_dict({**schedule.state_dict(), "last_epoch": state.steps, "_step_count": state.steps + 1})
-    for group, rate, scale in zip(optimizer.param_groups, schedule.base_lrs, schedule.lr_lambdas, strict=True):
-        group["lr"] = rate * scale(state.steps)

@@ -21,9 +21,10 @@ from trainables.measuring.evaluation import evaluate
 from trainables.measuring.measurements import CurvePoint
 from trainables.regularizers.parameters import penalised
 from trainables.seeding import Streams
-from trainables.training.checkpoint import StageState, optimizer_tensors, restore_optimizer
+from trainables.training.checkpoint import StageState
 from trainables.training.gradient import step_gradient
 from trainables.training.kept_weights import Kept, added, mean
+from trainables.training.optimizer_state import optimizer_tensors, restore_optimizer
 
 
 @dataclass(frozen=True)

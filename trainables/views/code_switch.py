@@ -101,13 +101,14 @@ class CodeSwitchViews:
         Returns:
             One Encoded a row.
         """
-        switched = Rows([], None if self._rows.second is None else [], [0] * len(indices))
+        switched = []
         for index, seed in zip(indices, seeds, strict=True):
             generator = random.Random(seed)
-            switched.first.append(self._switch(self._rows.first[index], generator))
-            if self._rows.second is not None and switched.second is not None:
-                switched.second.append(self._switch(self._rows.second[index], generator))
-        return self._encoder.encode(switched)
+            row = self._rows.take([index])
+            first = [self._switch(text, generator) for text in row.first]
+            second = None if row.second is None else [self._switch(text, generator) for text in row.second]
+            switched.append(Rows(first, second, row.labels))
+        return self._encoder.encode(Rows.joined(switched))
 
     def _switch(self, text: str, generator: random.Random) -> str:
         parts = re.split(r"(\s+)", text)  # words at even places, what lies between them at odd ones

@@ -84,12 +84,10 @@ class TranslationViews:
         Returns:
             One Encoded a row.
         """
-        drawn = Rows([], None if self._rows.second is None else [], [0] * len(indices))
+        drawn = []
         for index, seed in zip(indices, seeds, strict=True):
             generator = random.Random(seed)
             translated = generator.random() < self._strength
             source = generator.choice(self._translations) if translated else self._rows
-            drawn.first.append(source.first[index])
-            if drawn.second is not None and source.second is not None:
-                drawn.second.append(source.second[index])
-        return self._encoder.encode(drawn)
+            drawn.append(source.take([index]))
+        return self._encoder.encode(Rows.joined(drawn))

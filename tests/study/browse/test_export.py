@@ -18,7 +18,8 @@ from optuna.trial import TrialState
 from study.browse.export import export_optuna, opened
 from study.config import Arm, StudyConfig
 from study.search_space import Grid, LogUniform, Uniform
-from study.store.records import TrialRecord, write_trial
+from study.store.record_files import write_trial
+from study.store.records import TrialRecord
 from study.store.results import load
 from study.store.working_files import write_draw
 from trainables.config.dotted_paths import flatten, with_values

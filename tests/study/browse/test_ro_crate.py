@@ -11,7 +11,8 @@ import pytest
 from rocrate.rocrate import ROCrate
 
 from study.browse.ro_crate import PROFILE, export_ro_crate
-from study.store.records import TrialRecord, write_trial
+from study.store.record_files import write_trial
+from study.store.records import TrialRecord
 from study.store.storage import open_store
 from trainables.errors import InputError
 

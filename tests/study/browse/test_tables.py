@@ -11,7 +11,8 @@ from study.browse import tables as browse
 from study.config import Arm, StudyConfig
 from study.plan.loading import load_study
 from study.search_space import LogUniform
-from study.store.records import TrialRecord, write_trial
+from study.store.record_files import write_trial
+from study.store.records import TrialRecord
 from study.store.results import load
 from study.store.storage import open_store
 from trainables.config.dotted_paths import paths

@@ -10,7 +10,8 @@ from rich.console import Console, RenderableType
 
 from study.browse.trial_view import definition, find_trial, trial_tables
 from study.config import StudyConfig
-from study.store.records import TrialError, TrialRecord, write_trial
+from study.store.record_files import write_trial
+from study.store.records import TrialError, TrialRecord
 from study.store.results import load
 from trainables.errors import InputError
 from trainables.measuring.measurements import DEFINITIONS

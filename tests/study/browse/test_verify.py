@@ -15,7 +15,8 @@ from rich.console import Console
 from study.browse.verify import Comparison, compare, draw, verify
 from study.config import Arm, StudyConfig
 from study.plan.planning import plan
-from study.store.records import TrialRecord, new_study, write_study, write_trial
+from study.store.record_files import write_study, write_trial
+from study.store.records import TrialRecord, new_study
 from study.store.storage import Store, open_store
 from trainables.assets import Assets
 from trainables.config import TrialConfig

@@ -6,7 +6,8 @@ import pytest
 
 from study.config import Arm, StudyConfig
 from study.plan.extension import extend, keep_rows
-from study.plan.planning import draft, narrow, plan
+from study.plan.narrowing import narrow
+from study.plan.planning import draft, plan
 from study.search_space import Grid, LogUniform, Uniform
 from trainables.config import TrialConfig
 from trainables.config.dotted_paths import with_values

@@ -11,8 +11,9 @@ from rich.console import Console
 
 from study.catalog import xnli
 from study.plan.left_out import left_out, without
-from study.plan.planning import draft, narrow
-from study.sweep.launch import resolve
+from study.plan.narrowing import narrow
+from study.plan.planning import draft
+from study.sweep.inputs import resolve
 from trainables.config import TrialConfig
 
 LINE = "arm dropout is left out: model mini has none of the dropout that it sets"
@@ -62,7 +63,7 @@ def test_where_no_arm_would_remain_none_is_left_out(arms: str, values: dict[str,
 def test_it_is_said_and_the_others_are_checked(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     assets = FakeAssets("mpt")
     monkeypatch.setattr("trainables.assets.Assets.resolve", lambda configs: assets)
-    monkeypatch.setattr("trainables.rehearsal.check.check", lambda assets, configs: assets.check(configs))
+    monkeypatch.setattr("trainables.rehearsal.check.check", FakeAssets.check)
     study = xnli(True)
     rows = draft(study)
     assert resolve(study, rows, Console(file=io.StringIO())) == (assets, without(study, ["dropout"]))

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from study.config import Arm, StudyConfig
-from study.plan.planning import absolute_folders, differences, draft, identify, narrow, parse_settings, plan, probes
+from study.plan.narrowing import absolute_folders, narrow, parse_settings
+from study.plan.planning import differences, draft, identify, plan, probes
 from study.search_space import Grid, LogUniform
 from trainables.config import ModelConfig, TrialConfig
 from trainables.config.dotted_paths import with_values
@@ -274,7 +275,7 @@ def test_the_share_of_a_fitted_model_is_the_studys_own_and_changes_no_trial() ->
     assert changed.answer.fit == 0.9
     assert [row.trial_id for row in plan(changed, content)] == [row.trial_id for row in plan(STUDY, content)]
     assert narrow(changed, seeds=2).answer.fit == 0.9
-    with pytest.raises(InputError, match="answer.fit: Input should be less than or equal to 1, got '1.5'"):
+    with pytest.raises(InputError, match="answer.fit: input should be less than or equal to 1, got '1.5'"):
         narrow(STUDY, values={"answer.fit": "1.5"})
     with pytest.raises(InputError, match="answer.fits"):
         narrow(STUDY, values={"answer.fits": "0.9"})

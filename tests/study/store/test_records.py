@@ -8,7 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from study.config import StudyConfig
-from study.store.records import TrialRecord, next_run, read_study, read_trials, studies, study_folder, write_trial
+from study.store.folders import next_run, studies, study_folder
+from study.store.record_files import read_study, read_trials, write_trial
+from study.store.records import TrialRecord
 from study.store.storage import Store, open_store
 from trainables.errors import InputError
 
@@ -80,7 +82,7 @@ def test_a_trial_id_does_not_lead_out_of_the_folder(make_study: MakeStudy) -> No
     content = json.loads(folder.read("study.json"))
     content["plan"][0]["trial_id"] = "../../x"
     folder.write("study.json", json.dumps(content).encode())
-    with pytest.raises(InputError, match=r"is damaged \(plan\.0\.trial_id: String should match pattern"):
+    with pytest.raises(InputError, match=r"is damaged \(plan\.0\.trial_id: string should match pattern"):
         read_study(folder)
 
 
@@ -112,7 +114,7 @@ def test_a_study_of_another_version_is_named(make_study: MakeStudy) -> None:
     folder, _ = make_study()
     record = read_study(folder)
     other = record.model_copy(update={"config": {**record.config, "colour": "blue"}})
-    with pytest.raises(InputError, match="study small was written by another version: colour: Extra inputs"):
+    with pytest.raises(InputError, match="study small was written by another version: colour: extra inputs"):
         other.study_config()
 
 

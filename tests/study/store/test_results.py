@@ -12,7 +12,8 @@ from study.config import Arm, StudyConfig
 from study.search_space import LogUniform, Uniform
 from study.store.account import account_line, trial_states
 from study.store.lock import DriverLock
-from study.store.records import TrialRecord, read_study, read_trials, write_trial
+from study.store.record_files import read_study, read_trials, write_trial
+from study.store.records import TrialRecord
 from study.store.results import load
 from study.store.working_files import read_draws, write_draw
 from trainables.config import TrialConfig

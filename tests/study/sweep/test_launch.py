@@ -19,11 +19,13 @@ import study.sweep.tune
 from study.config import Arm, StudyConfig
 from study.plan.left_out import left_out, without
 from study.plan.loading import load_study
-from study.plan.planning import PlannedTrial, narrow, probes
+from study.plan.narrowing import narrow
+from study.plan.planning import PlannedTrial, probes
 from study.search_space import LogUniform
 from study.store.commands import study_command
 from study.store.lock import LOCK_FILE, DriverLock
-from study.store.records import TrialRecord, read_study, read_trials
+from study.store.record_files import read_study, read_trials
+from study.store.records import TrialRecord
 from study.store.storage import Store, open_store
 from study.store.storage_error import StorageError
 from study.store.working_files import WorkerFolder, checkpoint_store, read_draws

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 import torch
 
 from tests.reference import double, fisher_trace_by_loop, fisher_trace_by_parameter
 from tests.trainables.curvature.cases import FAMILIES, make_batch, make_model
-from trainables.curvature import fisher_trace, ghost, rules
+from trainables.curvature import fisher_trace, rules
 from trainables.curvature.estimate import layer_group
+from trainables.curvature.norm_sums import NormSums
+from trainables.curvature.sharing import Source
 
 EXACT = {"rtol": 1e-10, "atol": 0.0}
 SINGLE = {"rtol": 1e-4, "atol": 0.0}
@@ -154,9 +158,9 @@ def test_logistic_regression_by_hand() -> None:
 
 
 def test_rounding_does_not_make_a_norm_negative() -> None:
-    norms = ghost.GhostNorms(make_model(), {"classifier.weight": "classifier"}, (), rules.RULES, passes=2)
-    norms.add(ghost.Source(torch.zeros(2), None, "classifier.weight"), torch.tensor([-1e-12, 2.0]))
-    assert norms._norms["classifier"].tolist() == [0.0, 2.0]
+    sums = NormSums({"classifier.weight": "classifier"}, Counter())
+    sums.add(Source(torch.zeros(2), None, "classifier.weight"), torch.tensor([-1e-12, 2.0]))
+    assert sums.found["classifier"].tolist() == [0.0, 2.0]
 
 
 def test_an_example_without_curvature_has_none() -> None:

@@ -137,7 +137,7 @@ def test_the_hub_is_asked_for_pickles_only_where_it_has_no_safetensors(folder, t
             torch.save(tensors, folder / "pytorch_model.bin")
         return folder
 
-    monkeypatch.setattr("trainables.models.files.fetch", fetch)
+    monkeypatch.setattr("trainables.models.folders.fetch", fetch)
     found = load_model_files(ModelConfig(name="some/model"))
     assert found.weights.keys() == tensors.keys()
     assert asked == ([False] if both else [False, True])

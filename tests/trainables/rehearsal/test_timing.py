@@ -160,7 +160,7 @@ def clock(monkeypatch):
 
         return run
 
-    monkeypatch.setattr(stopwatch, "_step", step)
+    monkeypatch.setattr(stopwatch, "optimizer_step", step)
     return sizes
 
 
@@ -184,7 +184,7 @@ def test_what_a_batch_takes_beside_its_rows_is_shared_by_all_of_them(tiny_config
     def step(settings, dtype):
         return lambda model, examples: sizes.append(len(examples)) or 6.0 + len(examples)
 
-    monkeypatch.setattr(stopwatch, "_step", step)
+    monkeypatch.setattr(stopwatch, "optimizer_step", step)
     assert Stopwatch(tiny_assets).cost(tiny_config, "train.0.en") == (6 + 8) / 8
     assert sizes == [1, 4]
 
@@ -192,7 +192,7 @@ def test_what_a_batch_takes_beside_its_rows_is_shared_by_all_of_them(tiny_config
 def test_languages_are_measured_once_and_differ_by_their_lengths(tiny_config, tiny_assets, monkeypatch):
     """Rows of 5 and of 9 pieces, three special tokens among them."""
     seen = []
-    monkeypatch.setattr(stopwatch, "_evaluate", lambda dtype: lambda model, some: seen.append(some) or len(some) / 4)
+    monkeypatch.setattr(stopwatch, "predictions", lambda dtype: lambda model, some: seen.append(some) or len(some) / 4)
     rows = {
         language: Rows([" ".join(["red"] * words)] * 4, ["dog"] * 4, [0, 1] * 2)
         for language, words in (("en", 1), ("de", 5))
@@ -223,8 +223,8 @@ def test_a_mixed_batch_is_taken_through_all_lengths_and_a_sorted_one_from_the_mi
         chosen.append(sorted(len(example) for example in examples.encoded))
         return 0.0
 
-    monkeypatch.setattr(stopwatch, "_evaluate", lambda dtype: look)
-    monkeypatch.setattr(stopwatch, "_step", lambda settings, dtype: look)
+    monkeypatch.setattr(stopwatch, "predictions", lambda dtype: look)
+    monkeypatch.setattr(stopwatch, "optimizer_step", lambda settings, dtype: look)
     rows = Rows([" ".join(["red"] * words) for words in range(12, 0, -1)], ["dog"] * 12, [0, 1] * 6)
     data = replace(tiny_assets.rows(tiny_config), train=rows, validation={"en": rows})
     watch = Stopwatch(replace(tiny_assets, data={key: data for key in tiny_assets.data}))

@@ -181,7 +181,7 @@ def test_a_code_switched_trial_runs(switched, tiny_config):
 
 
 def test_paths_of_view_files_become_absolute(tiny_config, tmp_path, monkeypatch):
-    from study.plan.planning import absolute_folders
+    from study.plan.narrowing import absolute_folders
 
     monkeypatch.chdir(tmp_path)
     config = with_values(tiny_config, {f"{VIEW}.kind": "code_switch", f"{VIEW}.files": "de=a.txt,es=~/b.txt"})

@@ -1,0 +1,89 @@
+"""Charts put together as plain Vega-Lite, in the report's style.
+
+Altair's own composition copies every part many times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from analysis.page.style import GREY, INK
+
+Spec = dict[str, Any]
+FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
+_TEXT = {"labelFont": FONT, "titleFont": FONT, "labelColor": INK, "titleFontWeight": "normal", "labelFontSize": 11}
+_STYLE: Spec = {
+    "font": FONT,
+    "view": {"stroke": None},
+    "axis": _TEXT | {"titleFontSize": 12, "titlePadding": 8, "titleColor": INK, "domainColor": GREY, "tickColor": GREY,
+                     "gridColor": "#ececec"},
+    "legend": _TEXT | {"titleFontSize": 11, "titleColor": GREY, "rowPadding": 5},
+    "title": {"font": FONT, "fontSize": 12, "fontWeight": "bold", "anchor": "start", "color": INK, "offset": 8},
+}  # fmt: skip
+LOOKS = ("fill", "stroke", "shape")  # the channels that name the family
+# Selections that the views of a page share: families picked in the legend, a region of the first view, a trial.
+_PICKED = {"name": "picked", "select": {"type": "point", "fields": ["family"], "toggle": "true"}, "bind": "legend"}
+_REGION = {"name": "region", "select": {"type": "interval", "encodings": ["x", "y"]}}
+_TRIAL = {"name": "trial", "select": {"type": "point", "fields": ["id"], "on": "pointerover", "clear": "pointerout"}}
+
+
+def row(charts: Sequence[Spec], columns: int = 3) -> Spec:
+    """Charts side by side with one legend, a few in each line."""
+    shared = {"scale": dict.fromkeys(LOOKS, "shared")}
+    return {"concat": list(charts), "columns": columns, "spacing": 16, "resolve": shared}
+
+
+def linked(first: Spec, rest: Sequence[Spec], views: Sequence[str]) -> Spec:
+    """Charts one below the other whose selections act on all of them; legend and region belong to the first.
+
+    Args:
+        first: A chart of :func:`models`.
+        rest: Charts made of such charts.
+        views: The fields on the vertical axes of all of them, which name the views.
+
+    Returns:
+        The chart.
+    """
+    names = [f"marks of {field}" for field in views]
+    params = [_PICKED | {"views": names[:1]}, _REGION | {"views": names[:1]}, _TRIAL | {"views": names}]
+    apart = {"scale": dict.fromkeys(LOOKS, "independent")}
+    return {"vconcat": [first, *rest], "spacing": 26, "params": params, "resolve": apart}
+
+
+def finish(spec: Spec) -> Spec:
+    """A chart in the report's style, complete but for its rows."""
+    return {"config": _STYLE, "background": "white"} | spec
+
+
+def picked(chart: Spec, name: str, options: Sequence[str], prefix: str) -> Spec:
+    """A chart of :func:`models` whose vertical field ``chosen`` is the field that a reader picks from a list.
+
+    Args:
+        chart: The chart.
+        name: What is picked, as the list's label.
+        options: What there is to pick; the first is shown first.
+        prefix: Of the fields; the rest is the option.
+
+    Returns:
+        The chart.
+    """
+    choose = [
+        {"calculate": f"datum[{quoted(prefix)} + replace({name}, /[^A-Za-z0-9]/g, '_')]", "as": "chosen"},
+        {"filter": "isValid(datum.chosen)"},
+    ]
+    layers = [layer | {"transform": [*choose, *layer.get("transform", [])]} for layer in chart["layer"]]
+    bind = {"input": "select", "options": list(options), "name": f"{name} "}
+    return chart | {"layer": layers, "params": [{"name": name, "value": options[0], "bind": bind}]}
+
+
+def quoted(text: str) -> str:
+    """A text as an expression of Vega writes it.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The literal.
+    """
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

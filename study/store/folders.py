@@ -1,0 +1,70 @@
+"""Folders of studies in a storage."""
+
+from __future__ import annotations
+
+import re
+
+from study.config import NAME
+from study.store.commands import start_command
+from study.store.storage import STUDY_FILE, Store
+from trainables.errors import InputError
+
+REPORT_PAGE = "report/report.html"
+
+
+def next_run(folder: Store) -> str:
+    """The name of the next Tune experiment: ``0001``, ``0002``, ...
+
+    Args:
+        folder: The study's folder.
+
+    Returns:
+        The name.
+    """
+    numbers = [int(name) for name in folder.child("runs").names() if name.isdigit()]
+    return f"{max(numbers, default=0) + 1:04d}"
+
+
+def study_folder(storage: Store, name: str) -> Store:
+    """The folder of a study that must exist.
+
+    Args:
+        storage: The storage.
+        name: The study's name.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: The storage holds no such study; the message lists those that it holds.
+    """
+    folder = storage.child(name)
+    if not re.fullmatch(NAME, name) or not folder.exists(STUDY_FILE):
+        known = studies(storage)
+        none = f"it holds no study yet; start one with: {start_command(storage)}"
+        held = f"it holds {', '.join(known)}" if known else none
+        raise InputError(f"{storage.location} holds no study {name!r}; {held}")
+    return folder
+
+
+def studies(storage: Store) -> list[str]:
+    """Names of the studies in a storage, sorted.
+
+    Args:
+        storage: The storage.
+
+    Returns:
+        The names; none when the storage does not exist. A local folder that this user may not read is passed over.
+
+    Raises:
+        OSError: The storage cannot be read.
+    """
+    found = []
+    for name in storage.names():
+        try:
+            if storage.child(name).exists(STUDY_FILE):
+                found.append(name)
+        except OSError:
+            if not storage.is_local:
+                raise
+    return found

@@ -1,0 +1,118 @@
+"""The models and data of a study: read and checked before it starts, and compared with the past when it goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from study.config import StudyConfig
+from study.plan.left_out import left_out, without
+from study.plan.planning import PlannedTrial, probes
+from study.store.commands import study_command
+from study.store.records import StudyRecord, TrialRecord
+from study.store.storage import Store
+from study.sweep.answer import Typed
+from study.sweep.resources import Resources
+from trainables.errors import InputError
+from trainables.schema import identity
+from trainables.software import NUMERIC, threads
+
+if TYPE_CHECKING:
+    from trainables.assets import Assets
+
+
+def resolve(study: StudyConfig, rows: Sequence[PlannedTrial], console: Console) -> tuple[Assets, StudyConfig]:
+    """Read the models and the data of some trials, and build each model once, so that wrong input is found here.
+
+    Args:
+        study: The study.
+        rows: Those of its trials that will run, as far as they are known before.
+        console: Where the run is shown; when it is quiet, notes on the data are left to study.json and the report.
+
+    Returns:
+        Their assets, and the study without the arms that its model cannot run, each of which has a note.
+    """
+    from trainables.assets import Assets
+    from trainables.cpus import limit_torch
+    from trainables.rehearsal.check import check
+
+    limit_torch()
+    trials = [*rows, *probes(study)]
+    assets = Assets.resolve(trial.config for trial in trials)
+    lines = left_out(trials, assets)
+    check(assets, [trial.config for trial in trials if trial.arm not in lines])
+    assets.notes[:] = [*lines.values(), *assets.notes]
+    for note in assets.notes:
+        Console(stderr=True, quiet=console.quiet).print(f"note: {note}", markup=False, soft_wrap=True)
+    return assets, without(study, lines)
+
+
+def content_of(trials: Sequence[PlannedTrial], assets: Assets) -> dict[str, dict[str, str]]:
+    """Content of every model and data set that some trials name, and the commit of each model of the hub."""
+    found: dict[str, dict[str, str]] = {"models": {}, "data": {}, "revisions": {}}
+    for trial in trials:
+        model, data = assets.fingerprints(trial.config)
+        named = trial.config.model
+        key = named.name if named.revision is None else f"{named.name} at {named.revision}"
+        found["models"][key] = model
+        if (revision := assets.model(trial.config).revision) is not None:
+            found["revisions"][key] = revision
+        content = json.dumps(identity(trial.config.data), separators=(",", ":"), ensure_ascii=False)
+        draw = hashlib.sha256(content.encode()).hexdigest()[:8]
+        files = dict.fromkeys(view.files for stage in trial.config.stages for view, _ in stage.views() if view.files)
+        beside = f", view files {' and '.join(files)}" if files else ""
+        found["data"][f"{trial.config.data.name} from {trial.config.data.source}, draw {draw}{beside}"] = data
+    return found
+
+
+def refuse_changes(
+    record: StudyRecord,
+    folder: Store,
+    pending: Sequence[PlannedTrial],
+    kept: Mapping[str, TrialRecord],
+    assets: Assets,
+    resources: Resources,
+    typed: Typed,
+    now: Mapping[str, str | bool | None],
+) -> None:
+    """Refuse to go on where code, data or weights changed since a study began.
+
+    Args:
+        record: The study.
+        folder: Its folder.
+        pending: Trials that are to run.
+        kept: Records that stay, by trial id.
+        assets: Models and data as they are now.
+        resources: What a trial gets now.
+        typed: The options that were typed, for the message.
+        now: Versions of the software.
+
+    Raises:
+        InputError: Something changed; names it, and the command that goes on nevertheless.
+    """
+    changed = [
+        f"{name}: {record.versions.get(name)} -> {now[name]}"
+        for name in NUMERIC
+        if record.versions.get(name) != now[name]
+    ]
+    found = content_of(pending, assets)
+    for kind in ("models", "data"):  # another commit with the same content is no change
+        before = record.fingerprints[kind]
+        changed += [
+            f"{kind} {key}: {before[key]} -> {new}" for key, new in found[kind].items() if before.get(key, new) != new
+        ]
+    # The number of threads decides in which order numbers are added.
+    used = {threads(float(r.provenance["cpus"])) for r in kept.values() if "cpus" in r.provenance}
+    if used and threads(resources.cpus_per_trial) not in used:
+        was = " and ".join(map(str, sorted(used)))
+        changed.append(f"threads of a trial (--cpus-per-trial): {was} -> {threads(resources.cpus_per_trial)}")
+    if changed:
+        command = study_command("resume", folder, *typed.all, "--accept-changes")
+        raise InputError(
+            f"since study {record.study} began, this changed: {'; '.join(changed)}. Trials of both would be mixed: "
+            f"bring the old state back, start a new study with --name, or go on with: {command}"
+        )

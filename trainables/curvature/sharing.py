@@ -1,0 +1,232 @@
+"""Values that are computed from parameters alone, and so shared by the examples: where they start, and the way back.
+
+A value has one copy for each example where it joins them; the gradients of the copies, ``[rows, *value]``, go back to
+the parameters example by example.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from trainables.curvature.operations import NoRule
+
+Arrived = Callable[[Tensor], None]
+MOST = 1 << 27  # entries of per-example gradients that are formed as such: half a gigabyte
+
+
+class _Listen(Function):
+    """A copy of a value that does not require a gradient, and yet tells its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, anchor: Tensor, value: Tensor, arrived: Arrived) -> Tensor:
+        ctx.arrived = arrived
+        return value.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, None, None]:
+        ctx.arrived(gradient)
+        return None, None, None
+
+
+class Source:
+    """Where a shared value starts: a parameter, or the output of a lookup or product that has a rule of its own.
+
+    Attributes:
+        value: A leaf that requires a gradient.
+        settle: What becomes of its per-example gradient ``[rows, *value]``; None for a parameter.
+        name: Of the parameter, or of none.
+        pending: The gradient so far.
+        expected: Operations whose gradients it gets.
+        missing: Those still to come in this pass.
+    """
+
+    def __init__(self, value: Tensor, settle: Arrived | None, name: str = "") -> None:
+        self.value = value
+        self.settle = settle
+        self.name = name
+        self.pending: Tensor | None = None
+        self.expected = self.missing = 0
+
+    def add(self, gradient: Tensor | None) -> None:
+        """Take the gradient from one operation; hand on the sum after the last.
+
+        Args:
+            gradient: ``[rows, *value]``, or None where there is none.
+        """
+        if gradient is not None:
+            self.pending = gradient if self.pending is None else self.pending + gradient
+        self.missing -= 1
+        if self.missing == 0:
+            self.close()
+
+    def close(self) -> None:
+        """Hand on what has come."""
+        if self.settle is not None and self.pending is not None:
+            whole, self.pending = self.pending, None
+            self.settle(whole)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A value that examples share.
+
+    Attributes:
+        seen: The tensor that the model has.
+        value: The same, computed from the sources' leaves.
+        sources: Where it comes from.
+    """
+
+    seen: Tensor
+    value: Tensor
+    sources: tuple[Source, ...]
+
+
+class SharedValues:
+    """The shared values of one forward pass.
+
+    Attributes:
+        rows: Examples of the pass.
+        sources: Where the values start, in the order of the pass.
+    """
+
+    def __init__(self) -> None:
+        self.start()
+
+    def start(self, rows: int = 0, device: torch.device | None = None) -> None:
+        """Forget the pass before.
+
+        Args:
+            rows: Examples of the next one.
+            device: Where it runs.
+        """
+        self.rows = rows
+        self.anchor = torch.zeros((), device=device, requires_grad=True)
+        self.sources: list[Source] = []
+        self._shared: dict[int, Shared] = {}
+
+    def add(self, seen: Tensor, value: Tensor, sources: tuple[Source, ...]) -> None:
+        """Take a value.
+
+        Args:
+            seen: The tensor that the model has.
+            value: The same, computed from the sources' leaves.
+            sources: Where it comes from.
+        """
+        self._shared[id(seen)] = Shared(seen, value, sources)
+
+    def get(self, tensor: Any) -> Shared | None:
+        """What is known of a tensor that is computed from parameters alone.
+
+        Args:
+            tensor: Any argument of an operation.
+
+        Returns:
+            None for anything else.
+        """
+        return self._shared.get(id(tensor))
+
+    def parameter(self, tensor: Any) -> Source | None:
+        """The source of a tensor that is a parameter.
+
+        Args:
+            tensor: Any argument of an operation.
+
+        Returns:
+            None for anything else, also for a parameter that does not count.
+        """
+        found = self._shared.get(id(tensor))
+        whole = found is not None and found.sources[0].name and found.value is found.sources[0].value
+        return found.sources[0] if found is not None and whole else None
+
+    def share(self, value: Tensor, settle: Arrived) -> Tensor:
+        """Make the output of an operation a source of its own.
+
+        Args:
+            value: The output, without a graph.
+            settle: Called with its gradient ``[rows, *value]`` in each pass.
+
+        Returns:
+            The output for the model.
+        """
+        source = Source(value.detach().requires_grad_(), settle)
+        self.sources.append(source)
+        seen = source.value.clone()  # a model may go on in place, which a leaf forbids
+        self.add(seen, seen, (source,))
+        return seen
+
+    def copies(self, shared: Shared, dims: int) -> Tensor:
+        """One copy of a shared value for each example, that tells its gradient.
+
+        Args:
+            shared: The value.
+            dims: Dimensions of what the copies are to be broadcast with; the examples are the first.
+
+        Returns:
+            ``[rows, 1, ..., *value]``.
+
+        Raises:
+            NoRule: The value has no place for the examples, or the copies would not fit the memory.
+        """
+        value = shared.value.detach()
+        value = value.reshape((1,) * (dims - value.ndim) + value.shape)
+        if value.shape[0] != 1 or value.ndim != dims or self.rows * value.numel() > MOST:
+            raise NoRule(f"a value of shape {list(value.shape)} is computed from parameters and has no rule")
+        shape = shared.value.shape
+        self.expect(shared)
+        copies = value.expand(self.rows, *value.shape[1:])
+        return self.listen(copies, lambda gradient: self.arrive(shared, gradient.reshape(self.rows, *shape)))
+
+    def listen(self, value: Tensor, arrived: Arrived) -> Tensor:
+        """Hear of the gradient of a tensor.
+
+        Args:
+            value: The tensor.
+            arrived: Called with its gradient in each pass.
+
+        Returns:
+            The tensor for the model.
+        """
+        if not value.requires_grad:
+            result: Tensor = _Listen.apply(self.anchor, value, arrived)  # type: ignore[no-untyped-call]
+            return result
+
+        def hook(gradient: Tensor) -> None:
+            with torch.no_grad():
+                arrived(gradient)
+
+        value.register_hook(hook)  # type: ignore[no-untyped-call]
+        return value
+
+    def expect(self, shared: Shared) -> None:
+        """Announce one more :meth:`arrive` in each pass.
+
+        Args:
+            shared: The value that it is for.
+        """
+        for source in shared.sources:
+            source.expected += 1
+
+    def arrive(self, shared: Shared, gradient: Tensor) -> None:
+        """Carry the gradient of a shared value back to its sources.
+
+        Args:
+            shared: The value.
+            gradient: ``[rows, *value]``.
+        """
+        if shared.value is shared.sources[0].value:
+            shared.sources[0].add(gradient)
+            return
+        leaves = [source.value for source in shared.sources]
+        found = torch.autograd.grad(
+            shared.value, leaves, gradient, retain_graph=True, allow_unused=True, is_grads_batched=True
+        )
+        for source, part in zip(shared.sources, found, strict=True):
+            source.add(part)
