@@ -54,7 +54,8 @@ def compute(tables: StudyTables) -> Regret | Missing:
     if models["configuration"].nunique() < 2:
         return Missing("fewer than two configurations have an accuracy in every target language.")
     measured, labels = _measured(models, languages)
-    rules = [rule for rule in RULES if measured.applies(rule)]
+    known = [replace(RULES[name], name=name) for name in RULES.known()]
+    rules = [rule for rule in known if measured.applies(rule)]
     once = np.ones((1, measured.accuracy.shape[2]))
     weights, of_languages = resample(measured)
     blank = Number(None, "points", n=len(labels), unit=CONFIGURATION)
@@ -80,7 +81,7 @@ def compute(tables: StudyTables) -> Regret | Missing:
         # Regret that English validation has more than flatness is accuracy that flatness gains: the oracle cancels.
         english, flat = by_rule[english_accuracy.RULE.name], by_rule[small_trace.RULE.name]
         numbers[FLATNESS] = _with_interval(blank, english[0] - flat[0], english[1] - flat[1], of_languages, measured)
-    absent = [_absence(rule, measured) for rule in RULES if rule not in rules]
+    absent = [_absence(rule, measured) for rule in known if rule not in rules]
     return Regret(numbers, lines, absent, _resampled(measured))
 
 

@@ -31,7 +31,7 @@ from study.sweep.interruption import Interruption
 from study.sweep.resources import Resources, prepare_ray
 from trainables.errors import InputError
 from trainables.schema import identity
-from trainables.software import NUMERIC, software, threads
+from trainables.software import NUMERIC, plugin_versions, software, threads
 
 if TYPE_CHECKING:
     from trainables.assets import Assets
@@ -278,6 +278,9 @@ def _refuse_changes(
         for name in NUMERIC
         if record.versions.get(name) != now[name]
     ]
+    for name, here in plugin_versions(trial.config for trial in pending).items():
+        there = {r.provenance[name] for r in kept.values() if name in r.provenance} - {here}
+        changed += [f"{name}: {version} -> {here}" for version in sorted(there)]
     found = _fingerprints(pending, assets)
     for kind in ("models", "data"):  # another commit with the same content is no change
         before = record.fingerprints[kind]
