@@ -37,9 +37,7 @@ def entries(kind: str) -> dict[str, EntryPoint]:
         if entry.name in found:
             raise InputError(f"plugins: {kind} has {entry.name} twice, {found[entry.name].value} and {entry.value}")
         if not entry.name.isidentifier():
-            raise InputError(
-                f"plugins: {kind} has {entry.name!r} = {entry.value}; names take letters, digits and '_'"
-            )
+            raise InputError(f"plugins: {kind} has {entry.name!r} = {entry.value}; names take letters, digits and '_'")
         found[entry.name] = entry
     return found
 

@@ -86,7 +86,7 @@ HUB = {
         ({"measure.trace_languages": "fr"}, "measure.trace_languages must be among data.languages, got fr"),
         (
             {"measure.rivals": "margin,flatness"},
-            "unknown rival of Tr\\(F\\) 'flatness'; known are label_variance",
+            "unknown rival of Tr\\(F\\) 'flatness'; did you mean relative_flatness",
         ),
         ({"measure.twins": "1,-1,0"}, "measure.twins takes distinct exponents of two other than 0, got 1,-1,0"),
         ({"measure.twins": "1,1"}, "measure.twins takes distinct exponents of two other than 0, got 1,1"),
