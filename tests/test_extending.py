@@ -86,10 +86,10 @@ def test_a_study_uses_one_of_each(folder: Path, tiny_model: Path, tiny_data: Pat
         ("[fisher_study.presets]\nmvr = mine:DROP_CONSISTENCY", "", "presets has mvr already"),
         ("[fisher_study.penalties]\nl2 = mine:l1", "", "penalties has l2 already; mine:l1 needs another name"),
         ("[fisher_study.rivals]\nmargin = mine:entropy", "", "rivals has margin already"),
-        ("[fisher_study.views]\ndrop_words = mine:l1", "", "views drop_words = mine:l1 is no ViewKind"),
+        ("[fisher_study.views]\ndrop_words = mine:drop_words", "", "drop_words = mine:drop_words is no ViewKind"),
         ("[fisher_study.views]\ndrop-words = mine:l1", "", "views has 'drop-words' = mine:l1; names take letters"),
         ("", "syntax error", "views drop_words = mine:DROP_WORDS fails: SyntaxError"),
-        ("", None, "unknown consistency preset 'drop_consistency'"),
+        ("", None, "unknown configuration path 'stages.0.penalties.l1.weight'"),
     ],
 )  # fmt: skip
 def test_a_broken_plugin_is_one_line(folder: Path, entries: str, code: str | None, said: str) -> None:

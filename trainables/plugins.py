@@ -12,7 +12,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
 
-from trainables.errors import InputError
+from trainables.errors import PluginError
 
 KINDS = ("views", "presets", "penalties", "rivals", "sections", "rules")
 """What can be added; its group of entry points is ``fisher_study.KIND``."""
@@ -30,14 +30,14 @@ def entries(kind: str) -> dict[str, EntryPoint]:
         Entry points by name.
 
     Raises:
-        InputError: Two have one name, or a name cannot be part of a dotted path.
+        PluginError: Two have one name, or a name cannot be part of a dotted path.
     """
     found: dict[str, EntryPoint] = {}
     for entry in entry_points(group=f"fisher_study.{kind}"):
         if entry.name in found:
-            raise InputError(f"plugins: {kind} has {entry.name} twice, {found[entry.name].value} and {entry.value}")
+            raise PluginError(f"plugins: {kind} has {entry.name} twice, {found[entry.name].value} and {entry.value}")
         if not entry.name.isidentifier():
-            raise InputError(f"plugins: {kind} has {entry.name!r} = {entry.value}; names take letters, digits and '_'")
+            raise PluginError(f"plugins: {kind} has {entry.name!r} = {entry.value}; names take letters, digits and '_'")
         found[entry.name] = entry
     return found
 
@@ -54,14 +54,16 @@ def load(kind: str, name: str) -> Any:
         The object.
 
     Raises:
-        InputError: It cannot be imported.
+        PluginError: It cannot be imported.
     """
     entry = entries(kind)[name]
     try:
         return entry.load()
+    except PluginError:  # of another that it uses
+        raise
     except Exception as error:
         first = (str(error).splitlines() or ["no message"])[0]
-        raise InputError(f"plugins: {kind} {name} = {entry.value} fails: {type(error).__name__}: {first}") from None
+        raise PluginError(f"plugins: {kind} {name} = {entry.value} fails: {type(error).__name__}: {first}") from None
 
 
 def load_all() -> None:
@@ -82,11 +84,11 @@ def known(kind: str, ours: Iterable[str]) -> list[str]:
         The names.
 
     Raises:
-        InputError: A plugin has a name of ours.
+        PluginError: A plugin has a name of ours.
     """
     names = list(ours)
     if taken := [entry for name, entry in entries(kind).items() if name in names]:
-        raise InputError(f"plugins: {kind} has {taken[0].name} already; {taken[0].value} needs another name")
+        raise PluginError(f"plugins: {kind} has {taken[0].name} already; {taken[0].value} needs another name")
     return [*names, *entries(kind)]
 
 
@@ -132,7 +134,7 @@ class Registry(dict[str, T]):
         found: T = load(self._kind, name)
         if not isinstance(found, self._type):
             value = entries(self._kind)[name].value
-            raise InputError(f"plugins: {self._kind} {name} = {value} is no {self._type.__name__}")
+            raise PluginError(f"plugins: {self._kind} {name} = {value} is no {self._type.__name__}")
         return found
 
     def known(self) -> list[str]:

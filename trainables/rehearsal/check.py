@@ -26,8 +26,9 @@ def check(assets: Assets, configs: Iterable[TrialConfig]) -> list[str]:
         nothing, and examples that will be cut.
 
     Raises:
-        InputError: A plugin cannot be imported; a model cannot be built, trained or measured, or take a view; or
-            subword views need another vocabulary.
+        InputError: A model cannot be built, trained or measured, or take a view; or subword views need another
+            vocabulary.
+        PluginError: A plugin cannot be imported.
     """
     from trainables.curvature import reason_against_fast_path
     from trainables.models.build import build_model, positions
