@@ -78,7 +78,7 @@ def compute(study: StudyTables) -> Findings:
     Returns:
         The findings.
     """
-    results = {key: section.compute(study) for key, section in SECTIONS.items()}
+    results = {key: SECTIONS[key].compute(study) for key in SECTIONS.known()}
     merged: dict[str, Number] = {}
     for result in results.values():
         merged |= result.numbers
@@ -124,8 +124,8 @@ def compose(study: StudyTables, found: Findings) -> render.Document:
     """What the report says, section by section; sections without data become one line each at the end."""
     sections: list[tuple[str, str, list[Block]]] = []
     absent: list[Block] = []
-    for key, section in SECTIONS.items():
-        result = found.results[key]
+    for key, result in found.results.items():
+        section = SECTIONS[key]
         if isinstance(result, Missing):
             absent.append(Paragraph(f"{section.title}: {result.reason}"))
         else:

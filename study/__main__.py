@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 
 from study.cli import app
-from trainables.errors import InputError
+from trainables.errors import InputError, PluginError
 
 
 def main() -> None:
     """Run the command that was typed."""
     try:
         app()
-    except InputError as error:
+    except (InputError, PluginError) as error:
         print(f"fisher-study: {error}", file=sys.stderr)
         sys.exit(2)
 

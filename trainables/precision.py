@@ -76,10 +76,8 @@ def _onednn_has_bfloat16() -> bool:
     return bool(torch._C._has_mkldnn and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-CONTINUOUS = frozenset(
-    {"embedding_gaussian", "embedding_uniform", "hidden_noise", "parameter_noise", "adversarial_embedding"}
-)
-"""Views whose perturbation may be as small as one likes."""
+COARSE = frozenset({"subword", "code_switch", "translation", "second_dropout", "token_substitution"})
+"""Views whose perturbation cannot be small; that of a plugin may be."""
 
 
 def step_dtype(dtype: torch.dtype, exact: bool, consistency_view: str | None) -> torch.dtype:
@@ -97,7 +95,8 @@ def step_dtype(dtype: torch.dtype, exact: bool, consistency_view: str | None) ->
         >>> step_dtype(torch.bfloat16, exact=True, consistency_view=None)
         torch.float32
     """
-    return torch.float32 if exact or consistency_view in CONTINUOUS else dtype
+    small = consistency_view is not None and consistency_view not in COARSE
+    return torch.float32 if exact or small else dtype
 
 
 @contextmanager

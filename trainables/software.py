@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib
 import importlib.metadata
 import platform
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from trainables.plugins import entries
+
+if TYPE_CHECKING:
+    from trainables.config import TrialConfig
 
 DISTRIBUTIONS = ("fisher-study", "torch", "ray", "transformers", "tokenizers", "peft", "optuna")
 NUMERIC = ("version.code", "version.torch", "version.transformers", "version.tokenizers")
@@ -71,7 +80,35 @@ def code_fingerprint() -> str:
     Returns:
         Twelve hexadecimal digits.
     """
+    return _fingerprint(PACKAGE)
+
+
+def _fingerprint(root: Path) -> str:
     digest = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*.py")):
-        digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in sorted(root.rglob("*.py")) if root.is_dir() else [root]:
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]
+
+
+def plugin_versions(configs: Iterable[TrialConfig]) -> dict[str, str]:
+    """The plugins that make the numbers of some trials.
+
+    Args:
+        configs: The trials.
+
+    Returns:
+        ``version.MODULE`` of each: a hash of the sources of that module, or of the package that it is in.
+    """
+    named: set[tuple[str, str]] = set()
+    for config in configs:
+        named |= {("rivals", name) for name in config.measure.rivals}
+        for stage in config.stages:
+            named |= {("views", str(view.kind)) for view, _ in stage.views()}
+            named |= {("presets", stage.consistency.preset)} if stage.consistency else set()
+            named |= {("penalties", name) for name, value in stage.penalties if value is not None}
+    used = {entries(kind)[name].module.partition(".")[0] for kind, name in named if name in entries(kind)}
+    return {f"version.{name}": _fingerprint(_sources(importlib.import_module(name))) for name in sorted(used)}
+
+
+def _sources(module: ModuleType) -> Path:
+    return Path(module.__path__[0] if hasattr(module, "__path__") else str(module.__file__))

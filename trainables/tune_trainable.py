@@ -17,7 +17,7 @@ from ray import tune
 from trainables.config.dotted_paths import parse
 from trainables.errors import Diverged
 from trainables.measuring.measurements import CurvePoint, Measurements
-from trainables.software import NUMERIC, software, threads
+from trainables.software import NUMERIC, plugin_versions, software, threads
 from trainables.trial_log import TrialLog
 
 if TYPE_CHECKING:
@@ -82,6 +82,9 @@ def _run(
     )
     precision = str(dtype).removeprefix("torch.")
     same = [config["trial"], fingerprints, [software()[name] for name in NUMERIC], threads(cpus)]
+    plugins = plugin_versions([trial])
+    if plugins:
+        same.append(plugins)
     if not cuda and dtype != torch.float32:
         same.append(precision)  # a trial may go on where the CPU has another format
     checkpoint = TrialCheckpoint(checkpoints, config["trial_id"], json.dumps(same, sort_keys=True))
@@ -120,6 +123,7 @@ def _run(
         **({} if saver is None or saver.note is None else {"models": saver.note}),
         **({} if kept is None or kept.note is None else {"predictions": kept.note}),
         **software(),
+        **plugins,
     }
     outcome = {
         "state": state,

@@ -1,4 +1,7 @@
-"""The sections of the report, one file each, in the order of the page. A new section is one file and one line here."""
+"""The sections of the report, one file each, in the order of the page. A new section is one file and one line here.
+
+Those of plugins follow.
+"""
 
 from analysis.page.document import Section
 from analysis.sections import (
@@ -24,8 +27,9 @@ from analysis.sections import (
     trials,
     twins,
 )
+from trainables.plugins import Registry
 
-SECTIONS: dict[str, Section] = {
+_OURS = {
     "account": account.SECTION,
     "figure-1": figure_one.SECTION,
     "figure-2": figure_two.SECTION,
@@ -48,3 +52,4 @@ SECTIONS: dict[str, Section] = {
     "methods": methods.SECTION,
     "compute": compute_total.SECTION,
 }
+SECTIONS: Registry[Section] = Registry("sections", Section, _OURS)

@@ -15,7 +15,7 @@ from analysis.page.document import Block, Missing, Paragraph, Section, Table
 from analysis.population import BASELINE
 from analysis.regret import RESAMPLES, Measured, chosen, interval, regrets, resample
 from analysis.selection_rules import RULES, english_accuracy, small_trace
-from analysis.selection_rules.rule import ENGLISH_ACCURACY, IS_BASELINE, MARGIN, TRACE, Rule
+from analysis.selection_rules.rule import ENGLISH_ACCURACY, IS_BASELINE, MARGIN, TARGET_TRACE, TRACE, Rule
 
 FLATNESS = "regret.flatness_against_english"
 RANDOM = "random"
@@ -24,6 +24,7 @@ COLUMNS = {  # what a rule may look at, in words
     TRACE: "a positive Tr(F) on English",
     MARGIN: "the margin (measure.margin)",
     IS_BASELINE: "a baseline",
+    TARGET_TRACE: "Tr(F) on the text of every target language",
 }
 
 
@@ -54,7 +55,8 @@ def compute(tables: StudyTables) -> Regret | Missing:
     if models["configuration"].nunique() < 2:
         return Missing("fewer than two configurations have an accuracy in every target language.")
     measured, labels = _measured(models, languages)
-    rules = [rule for rule in RULES if measured.applies(rule)]
+    known = [replace(RULES[name], name=name) for name in RULES.known()]
+    rules = [rule for rule in known if measured.applies(rule)]
     once = np.ones((1, measured.accuracy.shape[2]))
     weights, of_languages = resample(measured)
     blank = Number(None, "points", n=len(labels), unit=CONFIGURATION)
@@ -80,7 +82,7 @@ def compute(tables: StudyTables) -> Regret | Missing:
         # Regret that English validation has more than flatness is accuracy that flatness gains: the oracle cancels.
         english, flat = by_rule[english_accuracy.RULE.name], by_rule[small_trace.RULE.name]
         numbers[FLATNESS] = _with_interval(blank, english[0] - flat[0], english[1] - flat[1], of_languages, measured)
-    absent = [_absence(rule, measured) for rule in RULES if rule not in rules]
+    absent = [_absence(rule, measured) for rule in known if rule not in rules]
     return Regret(numbers, lines, absent, _resampled(measured))
 
 
@@ -94,7 +96,8 @@ def _measured(models: pd.DataFrame, languages: list[str]) -> tuple[Measured, lis
         out[rows, columns] = values
         return out
 
-    looked_at = {name: grid(floats(models, name)) for name in (ENGLISH_ACCURACY, TRACE, MARGIN) if name in models}
+    measures = [str(name) for name in models if str(name).startswith("measure.")]
+    looked_at = {name: grid(floats(models, name)) for name in (ENGLISH_ACCURACY, TRACE, *measures) if name in models}
     looked_at[IS_BASELINE] = grid(np.where(models["family"] == BASELINE, 1.0, np.nan))
     traces = [f"{TRACE}.{language}" for language in languages]
     measured = Measured(
@@ -136,7 +139,7 @@ def _absence(rule: Rule, measured: Measured) -> str:
     """Why a rule is left out, as a sentence."""
     if rule.fitted_only and not measured.fitted.any():
         return f"The rule {rule.name} is left out: no configuration fitted its training data with every seed."
-    needed = " and ".join(COLUMNS.get(name, "Tr(F) on the text of every target language") for name in rule.needs)
+    needed = " and ".join(COLUMNS.get(name, name) for name in rule.needs)
     return f"The rule {rule.name} is left out: no configuration that it may choose has {needed}."
 
 

@@ -2,8 +2,9 @@
 
 from analysis.selection_rules import average_rank, baseline, english_accuracy, margin, small_target_trace, small_trace
 from analysis.selection_rules.rule import Rule
+from trainables.plugins import Registry
 
-RULES: tuple[Rule, ...] = (
+_OURS = (
     english_accuracy.RULE,
     small_trace.RULE,
     small_target_trace.RULE,
@@ -11,3 +12,4 @@ RULES: tuple[Rule, ...] = (
     average_rank.RULE,
     baseline.RULE,
 )
+RULES: Registry[Rule] = Registry("rules", Rule, {rule.name: rule for rule in _OURS})

@@ -214,7 +214,7 @@ def _machine(config: TrialConfig, assets: Any) -> dict[str, Any]:
     import torch
 
     from trainables.precision import training_dtype
-    from trainables.software import software
+    from trainables.software import plugin_versions, software
 
     cuda = torch.cuda.is_available()
     dtype = training_dtype(
@@ -223,6 +223,7 @@ def _machine(config: TrialConfig, assets: Any) -> dict[str, Any]:
     model, data = assets.fingerprints(config)
     return {
         **software(),
+        **plugin_versions([config]),
         "device": torch.cuda.get_device_name() if cuda else "cpu",
         "precision": str(dtype).removeprefix("torch."),
         "host": socket.gethostname(),

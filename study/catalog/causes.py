@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import get_args
 
 from study.catalog.arms import (
     BASELINE,
@@ -23,9 +22,7 @@ from study.catalog.arms import (
 )
 from study.config import Arm, StudyConfig
 from study.search_space import Grid, log_grid
-from trainables.config import (
-    Rival,
-)
+from trainables.config import RIVALS
 from trainables.config.dotted_paths import with_values
 
 
@@ -90,7 +87,7 @@ def invariance(bundled: bool = False) -> StudyConfig:
     passes over 2,000 rows each time, twice as long as the fine-tuning: roughly 12 GPU-hours (estimated, not measured).
     Bundled: about 10 minutes on two CPU cores (estimated, not measured).
     """  # noqa: DOC201 (people read this text)
-    base = with_values(on_xnli(bundled), {"measure.twins": (-2, -1, 1, 2), "measure.rivals": get_args(Rival)})
+    base = with_values(on_xnli(bundled), {"measure.twins": (-2, -1, 1, 2), "measure.rivals": RIVALS})
     return StudyConfig(name="invariance", base=base, seeds=3, arms=(BASELINE, at(KL, 0.6), at(FPEN, 0.01)))
 
 

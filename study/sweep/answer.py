@@ -20,7 +20,7 @@ from study.store.records import StudyRecord, TrialRecord
 from study.store.storage import STUDY_FILE, Store
 from study.store.storage_error import cause
 from study.sweep.interruption import TIME_BUDGET, Interruption
-from trainables.errors import InputError
+from trainables.errors import InputError, PluginError
 
 COMPLETE, FAULT, INCOMPLETE = 0, 1, 3
 """Exit codes: every planned trial complete; something stopped the sweep; some trials failed or diverged."""
@@ -148,7 +148,7 @@ def _report(folder: Store, counts: Mapping[str, int], console: Console) -> int:
 
     try:
         report = write_report(folder.location, None)
-    except (InputError, OSError, KeyboardInterrupt) as error:
+    except (InputError, PluginError, OSError, KeyboardInterrupt) as error:
         _say(console, account_line(counts))
         why = "interrupted" if isinstance(error, KeyboardInterrupt) else error
         _say(console, f"no report was written ({why}); write it with: {study_command('report', folder)}")

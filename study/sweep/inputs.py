@@ -19,7 +19,7 @@ from study.sweep.answer import Typed
 from study.sweep.resources import Resources
 from trainables.errors import InputError
 from trainables.schema import identity
-from trainables.software import NUMERIC, threads
+from trainables.software import NUMERIC, plugin_versions, threads
 
 if TYPE_CHECKING:
     from trainables.assets import Assets
@@ -99,6 +99,9 @@ def refuse_changes(
         for name in NUMERIC
         if record.versions.get(name) != now[name]
     ]
+    for name, here in plugin_versions(trial.config for trial in pending).items():
+        there = {r.provenance[name] for r in kept.values() if name in r.provenance} - {here}
+        changed += [f"{name}: {version} -> {here}" for version in sorted(there)]
     found = content_of(pending, assets)
     for kind in ("models", "data"):  # another commit with the same content is no change
         before = record.fingerprints[kind]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -26,14 +25,11 @@ from study.store.storage import STUDY_FILE, Store
 from study.sweep.answer import Typed, answer_again, finish, print_power
 from study.sweep.drive import Work, drive
 from study.sweep.estimate import print_estimate
+from study.sweep.inputs import content_of, refuse_changes, resolve
 from study.sweep.interruption import Interruption
 from study.sweep.resources import Resources, prepare_ray
 from trainables.errors import InputError
 from trainables.software import software
-
-if TYPE_CHECKING:
-    pass
-from study.sweep.inputs import content_of, refuse_changes, resolve
 
 RETRIED = frozenset({"failed", "diverged"})
 

@@ -22,7 +22,7 @@ from study.store.results import load
 from tests.analysis.synthetic import LANGUAGES, write_study
 
 Records = list[dict[str, Any]]
-NAMES = [rule.name for rule in RULES]
+NAMES = list(RULES)
 
 
 def measured(rng: np.random.Generator, languages: int = 3, configurations: int = 6, seeds: int = 3) -> Measured:
@@ -94,7 +94,7 @@ def naive_regret(study: Measured, name: str, language: int, weights: np.ndarray)
 @pytest.mark.parametrize("name", [*NAMES, section.RANDOM])
 def test_regret_and_interval_against_plain_loops(name: str, seed: int) -> None:
     study = measured(np.random.default_rng(seed))
-    rule = next((rule for rule in RULES if rule.name == name), None)
+    rule = RULES.get(name)
     weights, of_languages = resample(study, 50, seed)
     found = regrets(study, rule, weights)
     means = []
@@ -278,7 +278,7 @@ def test_a_large_study_is_fast() -> None:
     large = measured(np.random.default_rng(0), languages=14, configurations=330, seeds=3)
     weights, _ = resample(large)
     start = time.perf_counter()
-    for rule in RULES:
+    for rule in RULES.values():
         regrets(large, rule, weights)
     assert time.perf_counter() - start < 5
     assert chosen(large, average_rank.RULE, weights[:1]).shape == (14, 1)

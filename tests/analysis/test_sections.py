@@ -6,7 +6,7 @@ import json
 import math
 import re
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import altair as alt
 import numpy as np
@@ -25,9 +25,9 @@ from analysis.sections.pareto import front
 from study.store.results import load
 from tests.analysis import synthetic
 from tests.analysis.synthetic import LANGUAGES, write_study
-from trainables.config import MeasureConfig, Rival
+from trainables import config
 
-RIVALS = MeasureConfig().rivals
+RIVALS = config.MeasureConfig().rivals
 
 Records = list[dict[str, Any]]
 
@@ -646,7 +646,7 @@ def test_every_rival_is_compared_with_the_trace(tmp_path: Path) -> None:
         assert found.numbers[f"predictor.accuracy.{name}"].value == pytest.approx(-1, abs=1e-3)
         assert found.numbers[f"predictor.accuracy.{name}.difference"].value > 0
     assert "As a predictor of English accuracy, margin, sharpness and empirical_fisher win against Tr(F)" in text
-    assert set(get_args(Rival)) >= {*NOT_IN_LOGARITHMS, *LARGER_IS_BETTER}
+    assert set(config.RIVALS) >= {*NOT_IN_LOGARITHMS, *LARGER_IS_BETTER}
     assert {key.split(".")[2] for key in found.numbers if key.startswith("predictor.accuracy.")} == {
         "fisher_trace", *RIVALS
     }  # fmt: skip

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
@@ -11,7 +10,7 @@ from study.catalog.arms import L2_WEIGHT
 from study.plan.loading import load_study
 from study.plan.narrowing import narrow
 from study.plan.planning import draft
-from trainables.config import Rival
+from trainables.config import RIVALS
 from trainables.config.dotted_paths import parse as parse_trial
 from trainables.config.dotted_paths import with_values
 from trainables.errors import InputError
@@ -107,7 +106,7 @@ def test_invariance_measures_every_rival_on_four_twins() -> None:
     rows = draft(load_study("invariance"))
     assert [row.label for row in rows[::3]] == ["baseline", "kl=0.6", "fpen=0.01"]
     assert {row.config.measure.twins for row in rows} == {(-2, -1, 1, 2)}
-    assert {row.config.measure.rivals for row in rows} == {get_args(Rival)}
+    assert {row.config.measure.rivals for row in rows} == {RIVALS}
 
 
 def test_the_learning_rates_are_multiples_of_the_bases() -> None:

@@ -59,7 +59,7 @@ HUB = {
         ({"zzz": 1}, "unknown configuration path 'zzz'; the paths are listed"),
         ({"stages.0.epochs": "many"}, "stages.0.epochs: input should be a valid integer.*'many'"),
         ({"stages.0.epochs": 0}, "stages.0.epochs: input should be greater than or equal to 1, got 0"),
-        ({"data.name": "snli"}, "data.name: no data set 'snli'; did you mean xnli.* known are americas_nli, custom"),
+        ({"data.name": "snli"}, "unknown data.name 'snli'; did you mean xnli.* known are americas_nli, custom"),
         ({"data.languages": "de,en"}, "data.languages takes distinct target languages without 'en', got de,en"),
         (
             {"data.name": "custom"},
@@ -84,7 +84,10 @@ HUB = {
         ({"stages.0.accumulation": 5}, "accumulation must divide batch_size, got batch_size=32, accumulation=5"),
         ({"stages.0.consistency.dropout": "shared"}, "needs a view that keeps the tokens in place, and 'subword'"),
         ({"measure.trace_languages": "fr"}, "measure.trace_languages must be among data.languages, got fr"),
-        ({"measure.rivals": "margin,flatness"}, "measure.rivals.1: input should be 'label_variance', .*got 'flatness'"),
+        (
+            {"measure.rivals": "margin,flatness"},
+            "unknown rival of Tr\\(F\\) 'flatness'; did you mean relative_flatness",
+        ),
         ({"measure.twins": "1,-1,0"}, "measure.twins takes distinct exponents of two other than 0, got 1,-1,0"),
         ({"measure.twins": "1,1"}, "measure.twins takes distinct exponents of two other than 0, got 1,1"),
         ({"measure.twins": "0.3"}, "measure.twins.0: input should be a valid integer.*'0.3'"),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
 from tests.zoo import ZOO
-from trainables.config import DropoutConfig, OptimizerConfig, PenaltiesConfig, Rival, StageConfig, TrialConfig
+from trainables.config import RIVALS, DropoutConfig, OptimizerConfig, PenaltiesConfig, StageConfig, TrialConfig
 from trainables.config.dotted_paths import flatten, paths
 from trainables.models.dropout import FIELDS, acting
 from trainables.regularizers.consistency import ConsistencyConfig
@@ -120,7 +120,7 @@ def test_every_familys_rates_of_dropout_are_listed() -> None:
 
 
 def test_every_rival_has_a_row() -> None:
-    assert list(table("Rivals of Tr(F)")) == list(get_args(Rival))
+    assert list(table("Rivals of Tr(F)")) == list(RIVALS)
 
 
 @pytest.mark.parametrize("preset", PRESETS)

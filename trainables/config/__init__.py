@@ -7,13 +7,14 @@ nothing of studies, arms or search spaces.
 from __future__ import annotations
 
 from trainables.config.data import ENGLISH, DataConfig
-from trainables.config.measure import USUAL_RIVALS, ExpansionConfig, MeasureConfig, Rival
+from trainables.config.measure import RIVALS, USUAL_RIVALS, ExpansionConfig, MeasureConfig
 from trainables.config.model import DropoutConfig, ModelConfig
 from trainables.config.stage import OptimizerConfig, PenaltiesConfig, StageConfig, UntilConfig
 from trainables.config.trial import TrialConfig
 
 __all__ = [
     "ENGLISH",
+    "RIVALS",
     "USUAL_RIVALS",
     "DataConfig",
     "DropoutConfig",
@@ -22,7 +23,6 @@ __all__ = [
     "ModelConfig",
     "OptimizerConfig",
     "PenaltiesConfig",
-    "Rival",
     "StageConfig",
     "TrialConfig",
     "UntilConfig",

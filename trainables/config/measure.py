@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from trainables.plugins import check_name, known
 from trainables.schema import Count, Frozen, Language, later
 
-Rival = Literal[
+RIVALS = (
     "label_variance",
     "margin",
     "sharpness",
@@ -23,10 +24,17 @@ Rival = Literal[
     "trace_f2",
     "noise_scale",
     "adaptive_sharpness",
-]
-"""The rivals of Tr(F); trainables/curvature/rivals defines them."""
-USUAL_RIVALS: tuple[Rival, ...] = get_args(Rival)[:6]
+)
+"""The rivals of Tr(F) that are ours; trainables/curvature/rivals defines them."""
+USUAL_RIVALS = RIVALS[:6]
 """Those that are measured unless a configuration names others: identities of configurations hold them as they are."""
+
+
+def _known(rival: str) -> str:
+    return check_name("rival of Tr(F)", rival, known("rivals", RIVALS))
+
+
+Rival = Annotated[str, AfterValidator(_known)]
 
 
 class ExpansionConfig(Frozen):

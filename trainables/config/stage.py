@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, create_model, field_validator, model_validator
 
+from trainables.plugins import entries, known, load
 from trainables.regularizers.consistency import ConsistencyConfig
 from trainables.regularizers.fisher_penalty import FisherPenaltyConfig
 from trainables.regularizers.l2 import L2Config
@@ -44,6 +45,15 @@ class OptimizerConfig(Frozen):
         return self
 
 
+class PluginPenaltyConfig(Frozen):
+    """A penalty of a plugin: any function of the step, or of the parameters alone."""
+
+    weight: Weight = Field(description="weight of a plugin's penalty")
+    form: Form = Field(
+        "plain", description="plain: in the loss; lazy, for a penalty on the parameters: on rows that the step has seen"
+    )
+
+
 class PenaltiesConfig(Frozen):
     """Penalties on the parameters; absent is null."""
 
@@ -51,8 +61,13 @@ class PenaltiesConfig(Frozen):
     l2: L2Config | None = Field(None, description="L2 to zero")
     l2_sp: L2SPConfig | None = Field(None, description="L2 to the stage's starting point")
 
+    @property
+    def needs_start(self) -> bool:
+        """Whether a penalty may ask for the stage's starting point."""
+        return self.l2_sp is not None or any(getattr(self, name) is not None for name in entries("penalties"))
+
     def on_parameters(self, form: Form) -> list[tuple[str, float, Callable[[Passes], torch.Tensor]]]:
-        """The penalties of one form that act and need no forward pass.
+        """The penalties of one form that act: those on the parameters, which need no forward pass, and of plugins.
 
         Args:
             form: How they enter a step.
@@ -66,7 +81,24 @@ class PenaltiesConfig(Frozen):
         if self.l2_sp is not None and self.l2_sp.form == form:
             found.append(("l2_sp", self.l2_sp.weight, self.l2_sp.penalty))
             found.append(("l2_sp_head", self.l2_sp.head_weight, self.l2_sp.head_penalty))
+        for name in entries("penalties"):
+            own: PluginPenaltyConfig | None = getattr(self, name)
+            if own is not None and own.form == form:
+                found.append((name, own.weight, load("penalties", name)))
         return [entry for entry in found if entry[1] > 0]
+
+
+if not TYPE_CHECKING:  # a penalty of a plugin is a field like ours
+    _OURS = list(PenaltiesConfig.model_fields)
+    PenaltiesConfig = create_model(
+        "PenaltiesConfig",
+        __base__=PenaltiesConfig,
+        __module__=__name__,
+        **{
+            name: (PluginPenaltyConfig | None, later(None, description=f"{entries('penalties')[name].value}, a plugin"))
+            for name in known("penalties", _OURS)[len(_OURS) :]
+        },
+    )
 
 
 class UntilConfig(Frozen):

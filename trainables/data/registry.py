@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import runpy
-from difflib import get_close_matches
 from pathlib import Path
 
+from trainables import plugins
 from trainables.data import sets
 from trainables.data.contract import Task
 from trainables.errors import InputError
@@ -30,9 +30,7 @@ def check_name(name: str) -> str:
     file, _, member = name.rpartition(":")
     if name in NAMES or (file.endswith(".py") and member.isidentifier()):
         return name
-    near = get_close_matches(name, NAMES, 1)
-    meant = f"did you mean {near[0]}? " if near else ""
-    raise ValueError(f"data.name: no data set {name!r}; {meant}known are {', '.join(NAMES)}, and FILE.py:NAME")
+    return plugins.check_name("data.name", name, (*NAMES, "FILE.py:NAME"))
 
 
 def find_set(name: str) -> Task:

@@ -78,7 +78,7 @@ def rivals(
     """
     rows, traced = (list(first_rows(model, split, config.measure.trace_examples)) for split in (train, english))
     trained = FineTuned(model, rows, logits, pretrained, traced)
-    return {f"measure.{name}": rival(trained) for name, rival in RIVALS.items() if name in config.measure.rivals}
+    return {f"measure.{name}": RIVALS[name](trained) for name in RIVALS.known() if name in config.measure.rivals}
 
 
 def twins(

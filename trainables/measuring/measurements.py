@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from trainables.plugins import entries
+
 DEFINITIONS: dict[str, str] = {
     "train_accuracy": "accuracy on the stage-0 training examples at the end of stage 0 (fraction)",
     "train_nll": "mean negative log-likelihood on the stage-0 training examples (nats an example)",
@@ -73,6 +75,7 @@ DEFINITIONS: dict[str, str] = {
     "the gradient of one row's loss at its observed label, G their mean (examples)",
     "measure.adaptive_sharpness": "largest rise that 20 steps of APGD find of the mean cross-entropy of those training "
     "rows, logits divided by their standard deviation, when each weight may change by 0.2 % of itself (nats)",
+    **{f"measure.{name}": f"{entry.value}, a plugin's rival of Tr(F)" for name, entry in entries("rivals").items()},
     "twin.K.logit_change": "largest change of a logit over English validation when in every layer the queries are "
     "multiplied by 2^K and the keys divided by it, relative to the largest logit (fraction)",
     "twin.K.NAME": "fisher_trace or measure.NAME of that twin, on the same rows (same unit)",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
 
+from trainables.plugins import check_name
 from trainables.regularizers.presets import PRESETS, Divergence, Dropout, StopGradient
 from trainables.schema import Fraction, Frozen, Weight
 from trainables.views.view import VIEWS, ViewConfig
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
 
 
 def _known(preset: str) -> str:
-    if preset not in PRESETS:
-        raise ValueError(f"unknown consistency preset {preset!r}; known are {', '.join(PRESETS)}")
-    return preset
+    return check_name("consistency preset", preset, PRESETS.known())
 
 
 @dataclass(frozen=True)

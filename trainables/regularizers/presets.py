@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from trainables.plugins import Registry
 from trainables.views.view import ViewConfig
 
 Divergence = Literal["kl", "reverse_kl", "symmetric_kl", "half_symmetric_kl", "hidden_squared_error"]
@@ -70,7 +71,7 @@ class Preset:
     conversions: tuple[Conversion, ...] = ()
 
 
-PRESETS: dict[str, Preset] = {
+_OURS = {
     "mvr": Preset(
         source="Wang et al. 2021, equation 2",
         formula="0.5 CE + 0.5 CE' + w KL(p_clean || p_view)",
@@ -171,3 +172,4 @@ PRESETS: dict[str, Preset] = {
         deviation="no public code",
     ),
 }
+PRESETS: Registry[Preset] = Registry("presets", Preset, _OURS)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from trainables.assets import Assets, data_key, model_key
 from trainables.config import TrialConfig
+from trainables.plugins import load_all
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -27,6 +28,7 @@ def check(assets: Assets, configs: Iterable[TrialConfig]) -> list[str]:
     Raises:
         InputError: A model cannot be built, trained or measured, or take a view; or subword views need another
             vocabulary.
+        PluginError: A plugin cannot be imported.
     """
     from trainables.curvature import reason_against_fast_path
     from trainables.models.build import build_model, positions
@@ -38,6 +40,7 @@ def check(assets: Assets, configs: Iterable[TrialConfig]) -> list[str]:
     from trainables.views.code_switch import dictionary_notes
     from trainables.views.perturbation import check_view
 
+    load_all()
     notes: dict[str, None] = {}
     seen: set[str] = set()
     rehearsal = Rehearsal(assets)

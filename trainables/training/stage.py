@@ -92,7 +92,7 @@ def train_stage(
     optimizer, schedule = _optimizer(model, config, batches * config.epochs)
     parameters = [p for p in model.parameters() if p.requires_grad]
     starting_point = None
-    if config.penalties.l2_sp is not None:
+    if config.penalties.needs_start:
         starting_point = {name: p.detach().clone() for name, p in model.named_parameters()}
     selects, many = config.selection == "best_english", config.runs > 1
     first = {name: tensor.clone() for name, tensor in model.state_dict().items()} if many else {}

@@ -150,7 +150,8 @@ class Step:
         if view is None:
             return Perturbation(self.clean())
         number = ROLES.index(role)
-        encoded = self.clean() if VIEWS[str(view.kind)].keeps_tokens else self._other_tokens(view, number)
+        kind = VIEWS[str(view.kind)]
+        encoded = self.clean() if kind.keeps_tokens or kind.perturb else self._other_tokens(view, number)
         draws = Draws(self.streams, self.stage, self.index, number, self.indices)
         reference: Reference = ("clean", 0, 0)
         if role == "view" and self._loss is not None:

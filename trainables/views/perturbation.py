@@ -17,7 +17,7 @@ from trainables.views.hooks import Draws, Hook, Perturbation
 from trainables.views.modules import encoder_layers, word_embedding
 from trainables.views.parameter_noise import parameter_noise
 from trainables.views.token_substitution import loss_gradients, substitute
-from trainables.views.view import ViewConfig
+from trainables.views.view import VIEWS, ViewConfig
 
 if TYPE_CHECKING:
     from trainables.views.passes import Passes
@@ -39,6 +39,8 @@ def perturb(step: Passes, view: ViewConfig, encoded: list[Encoded], draws: Draws
     Returns:
         The changes, the same under every dropout mask.
     """
+    if (own := VIEWS[str(view.kind)].perturb) is not None:
+        return own(step, view, encoded, draws)
     if view.kind in KINDS:
         return KINDS[view.kind](step, view, encoded, draws, reference)
     return Perturbation(encoded)

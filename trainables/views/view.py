@@ -6,13 +6,19 @@ does is in a file of its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from trainables.plugins import Registry, check_name
 from trainables.schema import Count, Frozen
+
+if TYPE_CHECKING:
+    from trainables.tokenization.encoding import Encoded
+    from trainables.views.hooks import Draws, Perturbation
+    from trainables.views.passes import Passes
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,8 @@ class ViewKind:
         keeps_tokens: Whether each token stays in its place, so that both passes can have the same dropout masks.
         highest: Largest strength.
         alone: Whether it is noise without a consistency loss, too.
+        perturb: Of a plugin: from the passes, the explicit view, the clean examples and the random numbers to what
+            changes; ours are in ``perturbation.py`` and ``token_views.py``.
     """
 
     summary: str
@@ -34,11 +42,12 @@ class ViewKind:
     keeps_tokens: bool = True
     highest: float = float("inf")
     alone: bool = True
+    perturb: Callable[[Passes, ViewConfig, list[Encoded], Draws], Perturbation] | None = None
 
 
 EMBEDDING_NOISE = {"strength": 0.1, "scale": "absolute"}
 
-VIEWS: dict[str, ViewKind] = {
+_OURS = {
     "subword": ViewKind(
         "sampled subword segmentations; rejection probability (WordPiece, BPE) or alpha (Unigram)",
         "Hiraoka 2022; Provilkov et al. 2020; Kudo 2018",
@@ -86,6 +95,7 @@ VIEWS: dict[str, ViewKind] = {
         highest=1.0,
     ),
 }
+VIEWS: Registry[ViewKind] = Registry("views", ViewKind, _OURS)
 
 
 BUNDLED = "bundled"
@@ -126,9 +136,7 @@ def _files(text: str) -> str:
 
 
 def _known(kind: str) -> str:
-    if kind not in VIEWS:
-        raise ValueError(f"unknown view {kind!r}; known are {', '.join(VIEWS)}")
-    return kind
+    return check_name("view", kind, VIEWS.known())
 
 
 class ViewConfig(Frozen):
@@ -187,7 +195,7 @@ class ViewConfig(Frozen):
             'absolute'
         """
         if self.kind is None:
-            raise ValueError(f"a view needs its kind: {', '.join(VIEWS)}")
+            raise ValueError(f"a view needs its kind: {', '.join(VIEWS.known())}")
         given = self.model_dump(exclude_none=True)
         values = dict(VIEWS[self.kind].fields) | given
         if missing := [name for name, value in values.items() if value is None]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-import typing
 from typing import Any
 
 import pytest
@@ -15,7 +14,8 @@ from tests.reference import double, squared_scores_at
 from tests.trainables.curvature.cases import make_batch, make_model
 from tests.trainables.curvature.rivals_by_definition import INVARIANT_OR_SPECTRAL, LABELS
 from tests.trainables.curvature.test_left_as_found import same, state
-from trainables.config import USUAL_RIVALS, MeasureConfig, Rival
+from trainables import config
+from trainables.config import USUAL_RIVALS, MeasureConfig
 from trainables.curvature import fisher_trace
 from trainables.curvature.rivals import RIVALS, FineTuned
 from trainables.errors import InputError
@@ -190,6 +190,6 @@ def test_relative_flatness_needs_a_last_layer_that_makes_the_logits() -> None:
 
 
 def test_the_table_the_configuration_and_the_definitions_agree() -> None:
-    assert typing.get_args(Rival) == tuple(RIVALS)
+    assert tuple(RIVALS) == config.RIVALS
     assert MeasureConfig().rivals == USUAL_RIVALS == tuple(RIVALS)[:6]
     assert [name for name in DEFINITIONS if name.startswith("measure.")] == [f"measure.{name}" for name in RIVALS]

@@ -25,8 +25,9 @@ from trainables.curvature.rivals.relative_flatness import relative_flatness
 from trainables.curvature.rivals.sharpness import sharpness
 from trainables.curvature.rivals.subject import FineTuned
 from trainables.curvature.rivals.trace_f2 import trace_f2
+from trainables.plugins import Registry
 
-RIVALS: dict[str, Callable[[FineTuned], float]] = {
+_OURS: dict[str, Callable[[FineTuned], float]] = {
     "label_variance": label_variance,
     "margin": margin,
     "sharpness": sharpness,
@@ -42,5 +43,6 @@ RIVALS: dict[str, Callable[[FineTuned], float]] = {
     "noise_scale": noise_scale,
     "adaptive_sharpness": adaptive_sharpness,
 }
+RIVALS: Registry[Callable[[FineTuned], float]] = Registry("rivals", Callable, _OURS)
 
 __all__ = ["RIVALS", "FineTuned"]

@@ -1,0 +1,146 @@
+"""Plugins: what a file or package of one's own adds, by entry points ``NAME = MODULE:OBJECT`` of a group of ours.
+
+Names are known at once. A module is imported when something of it is looked up, so that nobody waits for a plugin that
+is not used, or fails by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, TypeVar
+
+from trainables.errors import PluginError
+
+KINDS = ("views", "presets", "penalties", "rivals", "sections", "rules")
+"""What can be added; its group of entry points is ``fisher_study.KIND``."""
+T = TypeVar("T")
+
+
+@cache
+def entries(kind: str) -> dict[str, EntryPoint]:
+    """What plugins add, not yet imported.
+
+    Args:
+        kind: One of ``KINDS``.
+
+    Returns:
+        Entry points by name.
+
+    Raises:
+        PluginError: Two have one name, or a name cannot be part of a dotted path.
+    """
+    found: dict[str, EntryPoint] = {}
+    for entry in entry_points(group=f"fisher_study.{kind}"):
+        if entry.name in found:
+            raise PluginError(f"plugins: {kind} has {entry.name} twice, {found[entry.name].value} and {entry.value}")
+        if not entry.name.isidentifier():
+            raise PluginError(f"plugins: {kind} has {entry.name!r} = {entry.value}; names take letters, digits and '_'")
+        found[entry.name] = entry
+    return found
+
+
+@cache
+def load(kind: str, name: str) -> Any:
+    """Import what a plugin adds.
+
+    Args:
+        kind: One of ``KINDS``.
+        name: A name of :func:`entries`.
+
+    Returns:
+        The object.
+
+    Raises:
+        PluginError: It cannot be imported.
+    """
+    entry = entries(kind)[name]
+    try:
+        return entry.load()
+    except PluginError:  # of another that it uses
+        raise
+    except Exception as error:
+        first = (str(error).splitlines() or ["no message"])[0]
+        raise PluginError(f"plugins: {kind} {name} = {entry.value} fails: {type(error).__name__}: {first}") from None
+
+
+def load_all() -> None:
+    """Import every plugin, so that what is broken is found before a trial starts."""
+    for kind in KINDS:
+        for name in entries(kind):
+            load(kind, name)
+
+
+def known(kind: str, ours: Iterable[str]) -> list[str]:
+    """Every name, ours first.
+
+    Args:
+        kind: One of ``KINDS``.
+        ours: Names that need no plugin.
+
+    Returns:
+        The names.
+
+    Raises:
+        PluginError: A plugin has a name of ours.
+    """
+    names = list(ours)
+    if taken := [entry for name, entry in entries(kind).items() if name in names]:
+        raise PluginError(f"plugins: {kind} has {taken[0].name} already; {taken[0].value} needs another name")
+    return [*names, *entries(kind)]
+
+
+def check_name(what: str, name: str, names: Iterable[str]) -> str:
+    """Refuse a name that is not known.
+
+    Args:
+        what: What it names.
+        name: The name.
+        names: Those that are known.
+
+    Returns:
+        It.
+
+    Raises:
+        ValueError: There is no such name; the message suggests the nearest.
+    """
+    choice = list(names)
+    if name in choice:
+        return name
+    near = get_close_matches(name, choice, 1)
+    meant = f"did you mean {near[0]}? " if near else ""
+    raise ValueError(f"unknown {what} {name!r}; {meant}known are {', '.join(choice)}")
+
+
+class Registry(dict[str, T]):
+    """Ours by name. Those of plugins are found when they are looked up; iterating passes over them.
+
+    Args:
+        kind: One of ``KINDS``.
+        type_: What an entry has to be.
+        ours: Ours.
+    """
+
+    def __init__(self, kind: str, type_: Any, ours: dict[str, T]) -> None:
+        super().__init__(ours)
+        self._kind = kind
+        self._type = type_
+
+    def __missing__(self, name: str) -> T:
+        if name not in entries(self._kind):
+            raise KeyError(name)
+        found: T = load(self._kind, name)
+        if not isinstance(found, self._type):
+            value = entries(self._kind)[name].value
+            raise PluginError(f"plugins: {self._kind} {name} = {value} is no {self._type.__name__}")
+        return found
+
+    def known(self) -> list[str]:
+        """Every name, ours first.
+
+        Returns:
+            The names.
+        """
+        return known(self._kind, self)
