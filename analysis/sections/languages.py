@@ -10,7 +10,7 @@ import numpy as np
 
 from analysis.configurations import StudyTables
 from analysis.languages import known, like_english
-from analysis.numbers import CONFIGURATION, Number, Numbers, plain
+from analysis.numbers import CONFIGURATION, Number, Numbers, count, plain
 from analysis.page import composition, figures
 from analysis.page.document import Block, Figure, Missing, Paragraph, Section, Table
 from analysis.page.style import POINTS, Axis, Families
@@ -29,7 +29,7 @@ class Languages:
     """Numbers and marks.
 
     Attributes:
-        numbers: languages.mean, .worst, .accuracy.LANGUAGE, .accuracy.same_family and .accuracy.same_script; for each
+        numbers: languages.count, .mean, .worst, .accuracy.LANGUAGE, .accuracy.same_family and .accuracy.same_script; for each
             outcome languages.OUTCOME (the slope in the mean language), and its .spread, .LANGUAGE, .same_family and
             .same_script.
         order: Languages with zero-shot accuracies, the most accurate first.
@@ -57,6 +57,7 @@ def compute(tables: StudyTables) -> Languages | Missing:
     order = sorted(measured, key=lambda language: -means[language])
     facts: dict[str, Any] = {"n": len(models), "unit": "trial", "method": "mean over fitted models"}
     numbers = {f"languages.accuracy.{language}": Number(means[language], "percent", **facts) for language in order}
+    numbers["languages.count"] = count(len(order))
     numbers["languages.mean"] = Number(float(np.mean(list(means.values()))), "percent", **facts)
     numbers["languages.worst"] = Number(means[order[-1]], "percent", **facts)
     numbers |= _by_kind("accuracy", means)
@@ -116,7 +117,7 @@ def draw(result: Languages, numbers: Numbers) -> list[Block]:
     worst = plain(order[-1])
     blocks: list[Block] = [
         Paragraph(
-            f"Over {len(order)} languages, zero-shot accuracy is {{languages.mean}} on average and {{languages.worst}} "
+            f"Over {{languages.count}} languages, zero-shot accuracy is {{languages.mean}} on average and {{languages.worst}} "
             f"in the worst, {worst} ({{languages.mean:n}} fitted models)."
         )
     ]
