@@ -30,8 +30,8 @@ class Languages:
 
     Attributes:
         numbers: languages.count, .mean, .worst, .accuracy.LANGUAGE, .accuracy.same_family and .accuracy.same_script;
-            for each outcome languages.OUTCOME (the slope in the mean language), and its .spread, .LANGUAGE, .same_family and
-            .same_script.
+            for each outcome languages.OUTCOME (the slope in the mean language), and its .spread, .LANGUAGE,
+            .same_family and .same_script.
         order: Languages with zero-shot accuracies, the most accurate first.
         rows: The models.
         families: Their families.
@@ -117,8 +117,8 @@ def draw(result: Languages, numbers: Numbers) -> list[Block]:
     worst = plain(order[-1])
     blocks: list[Block] = [
         Paragraph(
-            "Over {languages.count} languages, zero-shot accuracy is {languages.mean} on average and {languages.worst} in "
-            f"the worst, {worst} ({{languages.mean:n}} fitted models)."
+            "Over {languages.count} languages, zero-shot accuracy is {languages.mean} on average and {languages.worst} "
+            f"in the worst, {worst} ({{languages.mean:n}} fitted models)."
         )
     ]
     blocks += [Paragraph(_said(outcome, numbers)) for outcome in OUTCOMES if f"languages.{outcome}" in numbers]
