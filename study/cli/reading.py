@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from study.cli.shared import Name, Storage, Study, console, location
+from study.cli.shared import Storage, Study, console, location
 
 if TYPE_CHECKING:
     from analysis.report import Report
@@ -48,7 +48,7 @@ def list_(storage: Storage = "./studies") -> None:
 
 
 def show(
-    name: Name,
+    study: Study,
     trial: Annotated[str | None, typer.Argument(metavar="TRIAL", help="A trial's id or label.")] = None,
     sort: Annotated[str | None, typer.Option(metavar="COLUMN", help="Sort by it; -COLUMN: the largest first.")] = None,
     descending: Annotated[bool, typer.Option("--descending", help="With --sort: the largest first.")] = False,
@@ -68,12 +68,11 @@ def show(
     from study.browse.selection import check_options, select
     from study.browse.trial_view import find_trial, trial_tables
     from study.store.account import account_line
-    from study.store.folders import study_folder
     from study.store.results import load_store
     from study.store.storage import open_store
 
     check_options(trial, sort=sort, descending=descending, where=where, columns=columns, json=json, csv=csv)
-    folder = study_folder(open_store(storage), name)
+    folder = open_store(location(study, storage))
     with _reading():
         results = load_store(folder)
     if trial is not None:
@@ -88,6 +87,7 @@ def show(
     elif csv:
         typer.echo(chosen.to_csv(index=False), nl=False)
     else:
+        name = results.study["study"]
         typer.echo(f"{name} (running)" if results.running else name)
         typer.echo(browse.columns_table(chosen) if columns else browse.trials_table(chosen))
         typer.echo(account_line(results.account) + (f"; {len(chosen)} shown" if where else ""))
@@ -96,7 +96,7 @@ def show(
 
 
 def export(
-    name: Name,
+    study: Study,
     optuna: Annotated[
         str | None, typer.Option("--optuna", metavar="sqlite:///FILE", help="SQLite file to write an Optuna study to.")
     ] = None,
@@ -108,13 +108,12 @@ def export(
     """Write a study as an Optuna study, for optuna-dashboard, or as an RO-Crate, for an archive."""
     from study.browse.export import export_optuna
     from study.browse.ro_crate import export_ro_crate
-    from study.store.folders import study_folder
     from study.store.storage import open_store
     from trainables.errors import InputError
 
     if (optuna is None) == (ro_crate is None):
         raise InputError("export takes one of --optuna sqlite:///FILE and --ro-crate FILE.zip")
-    folder = study_folder(open_store(storage), name)
+    folder = open_store(location(study, storage))
     if optuna is not None:
         url = export_optuna(folder, optuna)
         typer.echo(f"written; look at it with: {shlex.join(['optuna-dashboard', url])}")
