@@ -298,7 +298,7 @@ def test_a_name_that_is_taken(type_: Any, make_study: MakeStudy, real: list[str]
         (["resume", "nope"], ["holds no study 'nope'", "it holds small"]),
         (["show", "nope"], ["holds no study 'nope'", "it holds small"]),
         (["show", "../../x"], ["../../x is no study: it has no study.json"]),
-        (["resume", "../../x"], ["../../x is no study: it has no study.json"]),
+        (["resume", "../../x"], ["holds no study '../../x'"]),
         (["report", "nope"], ["holds no study 'nope'"]),
         (["report", "no/folder"], ["no/folder is no study"]),
         (["show", "small", "nope"], ["has no trial 'nope'"]),
