@@ -14,7 +14,7 @@ from trainables.assets import Assets
 from trainables.config.dotted_paths import with_values
 from trainables.data.contract import Rows
 from trainables.measuring import evaluation, flatness, held_out, trajectory
-from trainables.rehearsal import stopwatch
+from trainables.rehearsal import stopwatch, timed_work
 from trainables.rehearsal.stopwatch import Stopwatch
 from trainables.rehearsal.timing import estimate, seconds, work
 from trainables.training import gradient
@@ -119,9 +119,9 @@ def test_tr_f_is_counted_by_language(tiny_config, tiny_assets):
 def test_the_merged_weights_are_timed_apart(tiny_config, monkeypatch):
     config = with_values(tiny_config, {"model.lora.rank": 2})
     assets = Assets.resolve([config])
-    counted, trace = [], stopwatch.fisher_trace
+    counted, trace = [], timed_work.fisher_trace
     monkeypatch.setattr(
-        stopwatch,
+        timed_work,
         "fisher_trace",
         lambda model, *rest: counted.append(all(p.requires_grad for p in model.parameters())) or trace(model, *rest),
     )
@@ -302,6 +302,6 @@ def test_a_measured_step_is_the_loops_own_and_does_not_move_the_weights(build, m
     monkeypatch.setattr(
         gradient, "accumulate", lambda *args, **rule: indices.append(args[6]) or original(*args, **rule)
     )
-    assert stopwatch._step(stopwatch._measured(config.stages[0]), torch.float32)(model, examples) > 0
+    assert timed_work.optimizer_step(timed_work.measured_stage(config.stages[0]), torch.float32)(model, examples) > 0
     assert indices == [0, 1]
     assert all(torch.allclose(p, before[name], atol=1e-10) for name, p in model.named_parameters())
