@@ -37,12 +37,14 @@ class Regret:
         lines: (description, what was chosen, id, worst language) of each line of the table.
         absent: Rules that are left out, with why.
         resampled: What the intervals resample, as a sentence.
+        seeds: How many seeds of each configuration there are.
     """
 
     numbers: dict[str, Number]
     lines: list[tuple[str, str, str, str]]
     absent: list[str]
     resampled: str
+    seeds: int
 
 
 def compute(tables: StudyTables) -> Regret | Missing:
@@ -83,7 +85,7 @@ def compute(tables: StudyTables) -> Regret | Missing:
         english, flat = by_rule[english_accuracy.RULE.name], by_rule[small_trace.RULE.name]
         numbers[FLATNESS] = _with_interval(blank, english[0] - flat[0], english[1] - flat[1], of_languages, measured)
     absent = [_absence(rule, measured) for rule in known if rule not in rules]
-    return Regret(numbers, lines, absent, _resampled(measured))
+    return Regret(numbers, lines, absent, _resampled(measured), measured.seeds)
 
 
 def _measured(models: pd.DataFrame, languages: list[str]) -> tuple[Measured, list[str]]:
@@ -167,6 +169,9 @@ def closing(result: Regret | Missing, numbers: Numbers) -> str | None:
             start += f" would have taken the same configuration ({plain(by_trace)}): a difference of {change}"
             return f"{start}, too close to call."
         return f"{start} would have made a difference of {change}: too close to call."
+    if result.seeds < 2:
+        # The interval is over languages alone, and which configuration a rule chooses hangs on the seed.
+        return f"{start} would have made a difference of {change} with this one seed: another seed may turn it."
     verb = "gained accuracy" if number.low > 0 else "cost accuracy"
     return f"{start} would have {verb}: a difference of {change}."
 

@@ -177,6 +177,24 @@ def test_the_last_sentence_says_what_flatness_costs_or_gains(tmp_path: Path, fla
     assert found.numbers["regret.baseline.de"].value == pytest.approx(best - 0.55)
 
 
+@pytest.mark.parametrize("flat", [0.7, 0.5])
+def test_the_last_sentence_of_one_seed_decides_nothing(tmp_path: Path, flat: float) -> None:
+    def edit(records: Records) -> Records:
+        for record in records:
+            planted(record, 0.8, 3.0, 0.55)
+            if record["label"] == "kl=0.05":
+                planted(record, 0.9, 2.0, 0.6)
+            if record["label"] == "kl=0.16":
+                planted(record, 0.7, 1.0, flat)
+        return records
+
+    found = compute(study(tmp_path, {"baseline": 1, "kl": 3}, seeds=1, edit=edit))
+    text = found.numbers.text(section.closing(found.results["regret"], found.numbers))
+    assert text.endswith("points of accuracy in the target languages with this one seed: another seed may turn it.")
+    assert "gained" not in text
+    assert "cost" not in text
+
+
 def test_the_last_sentence_says_when_both_rules_choose_the_same(tmp_path: Path) -> None:
     def edit(records: Records) -> Records:
         for record in records:
@@ -269,7 +287,7 @@ def test_no_target_languages_and_no_second_configuration(tmp_path: Path) -> None
 
 def test_an_interval_that_touches_zero_is_too_close() -> None:
     number = Number(0.01, "points", 0.0, 0.02, 0.95)
-    said = section.closing(section.Regret({}, [], [], ""), Numbers({section.FLATNESS: number}))
+    said = section.closing(section.Regret({}, [], [], "", 2), Numbers({section.FLATNESS: number}))
     assert said is not None
     assert said.endswith("too close to call.")
 
