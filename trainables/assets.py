@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from trainables.config import DataConfig, ModelConfig, TrialConfig
 from trainables.data.task_data import TaskData, load_task_data
@@ -13,9 +12,6 @@ from trainables.data.view_files import load_view_files
 from trainables.models.files import ModelFiles, load_model_files
 from trainables.views.token_views import ViewFiles
 from trainables.views.view import ViewConfig
-
-if TYPE_CHECKING:
-    pass
 
 
 def model_key(config: ModelConfig) -> str:

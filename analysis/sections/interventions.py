@@ -45,8 +45,6 @@ def compute(tables: StudyTables) -> Interventions | Missing:
     models = tables.models.loc[tables.usable("ln_trace", "accuracy.en").index]
     if not arms or BASELINE not in set(models["family"]):
         return Missing("there is no fitted baseline beside another arm.")
-    if "transfer_gap" in models:
-        models = models.assign(zero_shot=models["accuracy.en"] - models["transfer_gap"])
     measured = [name for name, (column, _, _) in MEASURED.items() if column in models and models[column].notna().all()]
     baselines = {name: _by_seed(models, BASELINE, MEASURED[name][0]) for name in measured}
     numbers: dict[str, Number] = {}

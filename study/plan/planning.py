@@ -1,4 +1,4 @@
-"""From a study to its planned trials: what the command line changes, then arm x point x seed, then ids by content."""
+"""From a study to its planned trials: arm x point x seed, then ids by content."""
 
 from __future__ import annotations
 
