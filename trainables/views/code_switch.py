@@ -14,7 +14,8 @@ from pathlib import Path
 from trainables.data.contract import Rows
 from trainables.data.tsv import read_fields
 from trainables.errors import InputError
-from trainables.tokenization.encoding import Encoded, Encoder
+from trainables.tokenization.encoding import Encoder
+from trainables.views.row_views import RowViews
 
 Dictionary = Mapping[str, Sequence[str]]
 """Lower-case word to its translations."""
@@ -71,7 +72,7 @@ def dictionary_notes(dictionaries: Mapping[str, Dictionary]) -> list[str]:
     ]
 
 
-class CodeSwitchViews:
+class CodeSwitchViews(RowViews):
     """Draws code-switched views: special tokens, truncation and all other words stay.
 
     Words are what blanks separate, so "dog." is no "dog", as in xTune's code. Its rates are 0.3 for XNLI and 0.5 for
@@ -86,29 +87,14 @@ class CodeSwitchViews:
     """
 
     def __init__(self, encoder: Encoder, rows: Rows, dictionaries: Mapping[str, Dictionary], strength: float) -> None:
-        self._encoder = encoder
-        self._rows = rows
+        super().__init__(encoder, rows, strength)
         self._dictionaries = list(dictionaries.values())
-        self._strength = strength
 
-    def draw(self, indices: Sequence[int], seeds: Sequence[int]) -> list[Encoded]:
-        """Code-switched encodings.
-
-        Args:
-            indices: Row numbers.
-            seeds: One a row.
-
-        Returns:
-            One Encoded a row.
-        """
-        switched = []
-        for index, seed in zip(indices, seeds, strict=True):
-            generator = random.Random(seed)
-            row = self._rows.take([index])
-            first = [self._switch(text, generator) for text in row.first]
-            second = None if row.second is None else [self._switch(text, generator) for text in row.second]
-            switched.append(Rows(first, second, row.labels))
-        return self._encoder.encode(Rows.joined(switched))
+    def _row(self, index: int, generator: random.Random) -> Rows:
+        row = self._rows.take([index])
+        first = [self._switch(text, generator) for text in row.first]
+        second = None if row.second is None else [self._switch(text, generator) for text in row.second]
+        return Rows(first, second, row.labels)
 
     def _switch(self, text: str, generator: random.Random) -> str:
         parts = re.split(r"(\s+)", text)  # words at even places, what lies between them at odd ones

@@ -7,13 +7,14 @@ example i. A line is a sentence, or for sentence pairs two sentences with a tab 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from trainables.data.contract import Rows
 from trainables.data.tsv import read_table
 from trainables.errors import InputError
-from trainables.tokenization.encoding import Encoded, Encoder
+from trainables.tokenization.encoding import Encoder
+from trainables.views.row_views import RowViews
 
 
 def read_parallel(path: Path, examples: int, sentences: int) -> Rows:
@@ -58,7 +59,7 @@ def read_parallel(path: Path, examples: int, sentences: int) -> Rows:
     return Rows([fields[0] for fields in lines], second, [0] * len(lines))
 
 
-class TranslationViews:
+class TranslationViews(RowViews):
     """Draws translated views.
 
     Args:
@@ -69,25 +70,9 @@ class TranslationViews:
     """
 
     def __init__(self, encoder: Encoder, rows: Rows, translations: Mapping[str, Rows], strength: float) -> None:
-        self._encoder = encoder
-        self._rows = rows
+        super().__init__(encoder, rows, strength)
         self._translations = list(translations.values())
-        self._strength = strength
 
-    def draw(self, indices: Sequence[int], seeds: Sequence[int]) -> list[Encoded]:
-        """Translated encodings.
-
-        Args:
-            indices: Row numbers.
-            seeds: One a row.
-
-        Returns:
-            One Encoded a row.
-        """
-        drawn = []
-        for index, seed in zip(indices, seeds, strict=True):
-            generator = random.Random(seed)
-            translated = generator.random() < self._strength
-            source = generator.choice(self._translations) if translated else self._rows
-            drawn.append(source.take([index]))
-        return self._encoder.encode(Rows.joined(drawn))
+    def _row(self, index: int, generator: random.Random) -> Rows:
+        translated = generator.random() < self._strength
+        return (generator.choice(self._translations) if translated else self._rows).take([index])
