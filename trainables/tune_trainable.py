@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from ray import tune
 from trainables.config.dotted_paths import parse
 from trainables.errors import Diverged
 from trainables.measuring.measurements import CurvePoint, Measurements
-from trainables.software import NUMERIC, plugin_versions, software, threads
+from trainables.software import NUMERIC, plugin_versions, threads
 from trainables.trial_log import TrialLog
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def _run(
 
     from trainables.measuring.predictions import PredictionFile
     from trainables.models.saved import ModelSaver
-    from trainables.precision import training_dtype
+    from trainables.provenance import provenance
     from trainables.training.checkpoint import TrialCheckpoint
     from trainables.trial import fine_tune
 
@@ -75,18 +74,14 @@ def _run(
     cpus = float(resources.get("CPU", 1))
     torch.set_num_threads(threads(cpus))
     memory = PeakMemory()
-    fingerprints = assets.fingerprints(trial)
-    cuda = torch.cuda.is_available()
-    dtype = training_dtype(
-        torch.device("cuda" if cuda else "cpu"), trial.model.precision, assets.model(trial).hidden_size
-    )
-    precision = str(dtype).removeprefix("torch.")
-    same = [config["trial"], fingerprints, [software()[name] for name in NUMERIC], threads(cpus)]
+    here = provenance(trial, assets)
+    fingerprints = [here["model_fingerprint"], here["data_fingerprint"]]
+    same = [config["trial"], fingerprints, [here[name] for name in NUMERIC], threads(cpus)]
     plugins = plugin_versions([trial])
     if plugins:
         same.append(plugins)
-    if not cuda and dtype != torch.float32:
-        same.append(precision)  # a trial may go on where the CPU has another format
+    if here["device"] == "cpu" and here["precision"] != "float32":
+        same.append(here["precision"])  # a trial may go on where the CPU has another format
     checkpoint = TrialCheckpoint(checkpoints, config["trial_id"], json.dumps(same, sort_keys=True))
     saver = None if models is None else ModelSaver(models.child(config["trial_id"]), saved)
     kept = None if predictions is None else PredictionFile(predictions, config["trial_id"])
@@ -107,30 +102,22 @@ def _run(
     except Diverged as error:
         found = Measurements({})
         state, reason = "diverged", str(error)
-    model, data = fingerprints
-    provenance = {
+    record = {
         "seconds": checkpoint.seconds,
         **({"steps": found.steps} if state != "diverged" else {}),  # elsewhere unknown
         "cpus": cpus,
         "peak_memory_mib": memory.mib(),
-        "device": torch.cuda.get_device_name() if cuda else "cpu",
-        "precision": precision,
-        "host": socket.gethostname(),
-        "data_fingerprint": data,
-        "model_fingerprint": model,
-        "model_revision": assets.model(trial).revision,
+        **here,
         **checkpoint.provenance,
         **({} if saver is None or saver.note is None else {"models": saver.note}),
         **({} if kept is None or kept.note is None else {"predictions": kept.note}),
-        **software(),
-        **plugins,
     }
     outcome = {
         "state": state,
         "reason": reason,
         "measurements": found.values,
         "curves": [point.as_dict() for point in points],
-        "provenance": provenance,
+        "provenance": record,
     }
     tune.report({**found.values, OUTCOME: json.dumps(outcome, allow_nan=False)})
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -77,6 +76,8 @@ def verify(
     drawn = draw(folder, trials, seed)
     told = ", ".join(f"{record.label} seed {record.seed}" for record in drawn)
     console.print(f"{name}: drawn by seed {seed}: {told}", soft_wrap=True, markup=False)
+    from trainables.provenance import provenance
+
     configs = [with_values(parse(record.config), _pinned(record) | dict(settings)) for record in drawn]
     assets = _assets(configs)
     agreed = 0
@@ -85,7 +86,7 @@ def verify(
         started = time.monotonic()
         found = _again(record, config, assets)
         agreed += show(console, record, found, tolerance, time.monotonic() - started)
-        _show_machine(console, record, _machine(config, assets))
+        _show_machine(console, record, provenance(config, assets))
     console.print()
     limit = "bit for bit" if tolerance == 0 else f"within a relative difference of {tolerance:g}"
     console.print(f"{agreed} of {len(drawn)} trials agree with their records {limit}", markup=False)
@@ -207,29 +208,6 @@ def show(console: Console, record: TrialRecord, found: Sequence[Comparison], tol
             table.add_row(number.name, f"{number.before:.10g}", now, f"{number.difference:.2g}")
         console.print(table)
     return agrees
-
-
-def _machine(config: TrialConfig, assets: Any) -> dict[str, Any]:
-    """Provenance of a trial that runs in this process."""
-    import torch
-
-    from trainables.precision import training_dtype
-    from trainables.software import plugin_versions, software
-
-    cuda = torch.cuda.is_available()
-    dtype = training_dtype(
-        torch.device("cuda" if cuda else "cpu"), config.model.precision, assets.model(config).hidden_size
-    )
-    model, data = assets.fingerprints(config)
-    return {
-        **software(),
-        **plugin_versions([config]),
-        "device": torch.cuda.get_device_name() if cuda else "cpu",
-        "precision": str(dtype).removeprefix("torch."),
-        "host": socket.gethostname(),
-        "model_fingerprint": model,
-        "data_fingerprint": data,
-    }
 
 
 def _show_machine(console: Console, record: TrialRecord, now: Mapping[str, Any]) -> None:

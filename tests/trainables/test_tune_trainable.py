@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import trainables.trial
-from trainables import precision, tune_trainable
+from trainables import provenance, tune_trainable
 from trainables.config import TrialConfig
 from trainables.config.dotted_paths import with_values
 from trainables.errors import Diverged
@@ -143,11 +143,11 @@ def test_a_trial_goes_on_from_its_checkpoint_while_nothing_changed(
     other = SimpleNamespace(**{**vars(ASSETS), "fingerprints": lambda config: ("other", "rows")})
     run_trial(CONFIG, other, folder)
     assert "another configuration" in json.loads(reports[-1][OUTCOME])["provenance"]["checkpoint"]
-    monkeypatch.setattr(tune_trainable, "software", lambda: software() | {"version.code": "new"})
+    monkeypatch.setattr(provenance, "software", lambda: software() | {"version.code": "new"})
     run_trial(CONFIG, other, folder)
     changed = {**CONFIG, "trial": TrialConfig(seed=4).model_dump(mode="json")}
     run_trial(changed, other, folder)
-    monkeypatch.setattr(precision, "training_dtype", lambda *device_and_model: torch.bfloat16)
+    monkeypatch.setattr(provenance, "training_dtype", lambda *device_and_model: torch.bfloat16)
     run_trial(changed, other, folder)
     assert places == [0, 1, 0, 0, 0, 0]
     assert list(folder.kept) == ["abc.safetensors"]
