@@ -134,6 +134,9 @@ def test_sections_fold_and_a_link_opens_its_own(opened: Any) -> None:
     assert page.evaluate(unfolded) == ["dose-response"]
     page.locator("#unfold").click()
     assert page.evaluate(unfolded) == page.evaluate("[...document.querySelectorAll('details.fold')].map(d => d.id)")
+    assert page.locator("#unfold").inner_text() == "Fold all"
+    page.locator("#unfold").click()
+    assert page.evaluate(unfolded) == []
     page.evaluate("window.scrollTo(0, 0)")
 
 

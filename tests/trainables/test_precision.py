@@ -17,6 +17,7 @@ from trainables.training import step as step_module
 from trainables.training.objective import objective
 from trainables.training.stage import train_stage
 from trainables.training.step import Step
+from trainables.training.step_rules import trust_region
 from trainables.trial import fine_tune
 from trainables.views.view import VIEWS
 
@@ -123,6 +124,13 @@ def test_a_consistency_loss_gets_float32_logits_of_both_passes(build, monkeypatc
         monkeypatch.setitem(PREDICTIONS, name, spy(divergence))
     objective(*step_of(build, BF16, stages__0__consistency__weight=1))
     assert given == [(torch.float32, torch.float32)]
+
+
+def test_every_pass_of_a_step_of_tram_is_float32(build, formats):
+    step, stage = step_of(build, BF16, stages__0__optimizer__tram_sigma=0.1)
+    objective(step, stage)
+    assert float(trust_region(step, 0.1)) > 0
+    assert set(formats) == {torch.float32}
 
 
 def test_every_pass_of_a_step_in_which_the_fisher_penalty_acts_is_float32(build, formats):
