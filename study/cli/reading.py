@@ -168,7 +168,7 @@ def verify(
 
 def trace(
     checkpoint: Annotated[str, typer.Argument(metavar="CHECKPOINT", help="Folder or hub id of a sequence classifier.")],
-    data: Annotated[Path, typer.Option("--data", help="TSV without header: sentence [, sentence] [, label].")],
+    data: Annotated[Path, typer.Option("--data", help="TSV: sentence [, sentence] [, label]; a header may stand.")],
     columns: Annotated[
         str | None,
         typer.Option(metavar="first=1,second=none,label=2", help="Which column is which, where it is in doubt."),

@@ -88,7 +88,7 @@ def run(
         list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change the base of every arm; repeatable.")
     ] = None,
     storage: Storage = "./studies",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and check the input; run nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, check the input; run no trial.")] = False,
     *,
     resources: Resources,
     quiet: Quiet = False,
