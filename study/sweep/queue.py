@@ -1,4 +1,4 @@
-"""The planned trials as Tune's searcher: those of a grid in their order, those of slots as they are drawn."""
+"""The planned trials as Tune's searcher: those of a grid spread over their arms, those of slots as they are drawn."""
 
 from __future__ import annotations
 
@@ -19,14 +19,43 @@ if TYPE_CHECKING:
     from study.sweep.optuna_search import JointSearch
 
 
+def spread(trials: Sequence[PlannedTrial]) -> list[PlannedTrial]:
+    """The order in which trials run, so that a study that ends early has some of every arm, from all of its range.
+
+    Seed by seed, one trial of each arm in turn; an arm's points in van der Corput's order (1935), in which every
+    beginning covers the range. Slots keep their own order, since an adaptive draw learns from those before it.
+
+    Args:
+        trials: What is to run, in plan order.
+
+    Returns:
+        The same trials.
+    """
+    arms: dict[tuple[int, str], list[PlannedTrial]] = {}
+    for trial in trials:
+        arms.setdefault((trial.seed, trial.arm), []).append(trial)
+    turns = [
+        (seed, turn, trial)
+        for (seed, _), points in arms.items()
+        for turn, trial in enumerate(points if points[0].slot is not None else _van_der_corput(points))
+    ]
+    return [trial for _, _, trial in sorted(turns, key=lambda row: row[:2])]
+
+
+def _van_der_corput(points: Sequence[PlannedTrial]) -> list[PlannedTrial]:
+    digits = len(f"{len(points) - 1:b}")
+    order = sorted(range(2**digits), key=lambda number: f"{number:0{digits}b}"[::-1])
+    return [points[number] for number in order if number < len(points)]
+
+
 class Queue(Searcher):  # type: ignore[misc]
-    """Hands the planned trials to Tune in their order.
+    """Hands the planned trials to Tune, one after the other.
 
     Tune asks ahead, so that a free slot finds a trial waiting. That is right for a grid; an adaptive draw waits until
     it can start, so that it knows every trial that ended before.
 
     Args:
-        trials: What to run.
+        trials: What to run, in this order.
         searches: Arm to its draws, for arms with slots.
         concurrency: Trials at a time; None: as many as fit.
         capacity: Trials that fit.

@@ -1,6 +1,6 @@
 """Planned trials on Ray Tune: the cluster, the resources, the failure policy and the way records reach the driver.
 
-Tune gets the trials in the order of the plan: those of a grid as planned, those of an arm with slots as Optuna draws
+Tune gets the trials spread over arms and ranges: those of a grid as planned, those of an arm with slots as Optuna draws
 them when they start. Tune's own snapshot and trial folders lag behind, so nothing here reads them: a trial's record is
 made from its last report, in a callback of the driver.
 """
@@ -21,7 +21,7 @@ from study.store.working_files import CHECKPOINTS, MODELS, PREDICTIONS, WorkerFo
 from study.sweep.cluster import capacity, session
 from study.sweep.interruption import Interruption
 from study.sweep.progress import SweepProgress
-from study.sweep.queue import Queue
+from study.sweep.queue import Queue, spread
 from study.sweep.recorder import Recorder
 from study.sweep.resources import Resources
 from study.sweep.tensorboard import TensorBoard
@@ -62,7 +62,7 @@ def sweep(
         trainable: Runs one trial.
         searches: Arm to its draws, for arms with slots.
     """
-    queue = Queue(trials, searches or {}, resources.concurrency, capacity(resources), interruption)
+    queue = Queue(spread(trials), searches or {}, resources.concurrency, capacity(resources), interruption)
     runs = folder.child("runs")
     with TemporaryDirectory(prefix="fisher-study-", ignore_cleanup_errors=True) as logs:
         recorder = Recorder(folder.name, run, queue, write, progress, interruption, resources, logs)
