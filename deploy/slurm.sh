@@ -22,6 +22,7 @@ storage=${STORAGE:-$PWD/studies}
 # Only who knows the token can use this Ray; srun hands the environment to every node.
 RAY_AUTH_TOKEN=$("$bin/python" -c "import secrets; print(secrets.token_hex(32))")
 export RAY_AUTH_TOKEN RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0
+export THP_MEM_ALLOC_ENABLE=1  # torch takes huge pages: fewer page faults
 export RAY_memory_monitor_refresh_ms=0  # Tune does not survive what Ray's monitor does to workers; the kernel does it well
 export RAY_TMPDIR=/tmp/ray-$SLURM_JOB_ID  # on each node's own disk, and short: it holds sockets
 
