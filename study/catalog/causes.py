@@ -40,7 +40,7 @@ def trajectory(bundled: bool = False) -> StudyConfig:
 
     Cost: 54 fine-tunings of 3,125 steps, each with 25 measurements of 500 examples: roughly 45 GPU-hours (estimated,
     not measured). Bundled: 13 minutes on two CPU cores (from measured steps).
-    """  # noqa: DOC201 (people read this text)
+    """
     base = on_xnli(bundled)
     every = math.ceil(steps_an_epoch(base) / 5)
     base = with_values(base, {"measure.trace_every": every, "measure.trace_examples": 200 if bundled else 500})
@@ -61,7 +61,7 @@ def learning_rate(bundled: bool = False) -> StudyConfig:
 
     Cost: 90 fine-tunings of 3,125 steps: roughly 65 GPU-hours (estimated, not measured).
     Bundled: 16 minutes on two CPU cores (from measured steps).
-    """  # noqa: DOC201 (people read this text)
+    """
     base = on_xnli(bundled)
     near = Grid(values=tuple(rounded(multiple * base.stages[0].optimizer.learning_rate) for multiple in (0.5, 1, 2)))
     kl = Arm(name="kl", search={CONSISTENCY: Grid(values=log_grid(0.05, 5, 4)), RATE: near})
@@ -86,7 +86,7 @@ def invariance(bundled: bool = False) -> StudyConfig:
     Cost: 9 fine-tunings of 3,125 steps, and five times Tr(F) and every rival, of which adaptive sharpness takes 21
     passes over 2,000 rows each time, twice as long as the fine-tuning: roughly 12 GPU-hours (estimated, not measured).
     Bundled: about 10 minutes on two CPU cores (estimated, not measured).
-    """  # noqa: DOC201 (people read this text)
+    """
     base = with_values(on_xnli(bundled), {"measure.twins": (-2, -1, 1, 2), "measure.rivals": RIVALS})
     return StudyConfig(name="invariance", base=base, seeds=3, arms=(BASELINE, at(KL, 0.6), at(FPEN, 0.01)))
 
@@ -117,7 +117,7 @@ def intervene(bundled: bool = False) -> StudyConfig:
     Cost: 87 fine-tunings of 3,125 steps; fpen, sharpen and three averaged runs take about three times as long as the
     baseline, tram two and a half times, sam and kl twice: roughly 150 GPU-hours in float32 (estimated, not measured).
     Bundled: 22 minutes on two CPU cores (estimated, not measured).
-    """  # noqa: DOC201 (people read this text)
+    """
     arms = (
         BASELINE,
         KL,

@@ -51,7 +51,7 @@ def sib200(bundled: bool = False) -> StudyConfig:
 
     Cost: two to six hours on two CPU cores (estimated from measured steps; the dry run measures one on your machine).
     Bundled: 6 minutes on two CPU cores (estimated, not measured).
-    """  # noqa: DOC201 (people read this text)
+    """
     if bundled:
         base = on_bundled("inference", stage2_examples=250)
     else:

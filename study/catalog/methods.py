@@ -38,7 +38,7 @@ def views(bundled: bool = False) -> StudyConfig:
 
     Cost: 159 fine-tunings of 3,125 steps, each two to three times as long as the baseline's: roughly 160 GPU-hours
     (estimated, not measured). Bundled: 34 minutes on two CPU cores (from measured steps).
-    """  # noqa: DOC201 (people read this text)
+    """
     weights = Grid(values=log_grid(0.1, 10, 4))
     isolated = {"mvr": "off", "r3f": "shared", "smart": "shared", "xtune_r1": "off", "vat_d": "shared"}
     arms = [BASELINE]
@@ -68,7 +68,7 @@ def lora(bundled: bool = False) -> StudyConfig:
 
     Cost: 54 fine-tunings of 3,125 steps: at most 30 GPU-hours (estimated, not measured).
     Bundled: about 12 minutes on two CPU cores (estimated from single trials).
-    """  # noqa: DOC201 (people read this text)
+    """
     base = on_xnli(bundled)
     rates = {
         f"stages.{i}.optimizer.learning_rate": rounded(10 * stage.optimizer.learning_rate)
@@ -93,7 +93,7 @@ def search(bundled: bool = False) -> StudyConfig:
 
     Cost: 61 fine-tunings of 3,125 steps with both a consistency loss and a Fisher penalty: roughly 80 GPU-hours
     (estimated, not measured). Bundled: 35 minutes on two CPU cores (from measured steps).
-    """  # noqa: DOC201 (people read this text)
+    """
     base = on_xnli(bundled)
     space = {
         CONSISTENCY: LogUniform(low=0.05, high=5),

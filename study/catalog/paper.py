@@ -46,7 +46,7 @@ def quick(bundled: bool = True) -> StudyConfig:
     and weight decay 0.01, tuned on the baseline's accuracy alone; one seed, so seeds cannot be told from weights.
 
     Cost: five minutes on two idle CPU cores (measured: 5 min 9 s, Ray and the report included).
-    """  # noqa: DOC201 (people read this text)
+    """
     base = with_values(
         on_bundled("inference", stage2_examples=500),
         {
@@ -85,7 +85,7 @@ def xnli(bundled: bool = False) -> StudyConfig:
     Cost: 111 fine-tunings of 3,125 steps, those of kl and fpen two to three times as long as the others: roughly 60
     GPU-hours on a current data-centre GPU (estimated, not measured).
     Bundled: 16 minutes on two CPU cores (from measured steps).
-    """  # noqa: DOC201 (people read this text)
+    """
     base = on_xnli(bundled)
     return StudyConfig(name="xnli", base=base, seeds=3, arms=families(base))
 
@@ -105,7 +105,7 @@ def equal_fit(bundled: bool = False) -> StudyConfig:
 
     Cost: at most three times that of ``xnli``; a model that fits fast costs less than there (estimated, not measured).
     Bundled: at most about 40 minutes on two CPU cores (estimated, not measured).
-    """  # noqa: DOC201 (people read this text)
+    """
     base = on_xnli(bundled)
     until = {"stages.0.until.train_nll": 0.3, "stages.0.until.max_epochs": 12 if bundled else 15}
     base = with_values(base, until)
@@ -126,7 +126,7 @@ def pawsx(bundled: bool = False) -> StudyConfig:
 
     Cost: 111 fine-tunings of 7,720 steps and three second stages of 96: roughly 140 GPU-hours (estimated, not
     measured). Bundled: 26 minutes on two CPU cores (from measured steps).
-    """  # noqa: DOC201 (people read this text)
+    """
     if bundled:
         base = on_bundled("paraphrase", stage2_examples=750)
     else:
@@ -150,7 +150,7 @@ def theory(bundled: bool = False) -> StudyConfig:
     Cost: 9 fine-tunings of 3,125 steps; each of the 6 measurements takes 10 forward-mode products and 70 forward passes
     of 8 examples in float64: roughly 6 GPU-hours (estimated, not measured).
     Bundled: 3 minutes on two CPU cores (from measured steps).
-    """  # noqa: DOC201 (people read this text)
+    """
     base = on_xnli(bundled)
     expansion = ExpansionConfig(sigmas=_decades(-6, -2), draws=10, examples=8, every=steps_an_epoch(base))
     base = base.model_copy(update={"measure": base.measure.model_copy(update={"expansion": expansion})})
