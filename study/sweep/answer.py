@@ -20,6 +20,7 @@ from study.store.records import StudyRecord, TrialRecord
 from study.store.storage import STUDY_FILE, Store
 from study.store.storage_error import cause
 from study.sweep.interruption import TIME_BUDGET, Interruption
+from study.sweep.telling import tell
 from trainables.errors import InputError, PluginError
 
 COMPLETE, FAULT, INCOMPLETE = 0, 1, 3
@@ -154,7 +155,7 @@ def _report(folder: Store, counts: Mapping[str, int], console: Console) -> int:
         _say(console, f"no report was written ({why}); write it with: {study_command('report', folder)}")
         return 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else FAULT
     for line in report.sentences:
-        _say(console, line)
+        tell(console, line)
     _say(console, account_line(counts))
     _say_where(folder, console, report.page)
     return COMPLETE
@@ -189,11 +190,11 @@ def print_power(study: StudyConfig, console: Console) -> None:
         return
     design = f"{sum(groups)} configurations in {len(groups)} families"
     found = ", ".join(f"{power:.2f} at {r:g}" for r, power in planned_power(groups).items())
-    _say(console, f"power of the headline test by within-family correlation: {found} ({design})")
+    tell(console, f"power of the headline test by within-family correlation: {found} ({design})")
     controls = sum(not control.setting for control in HYPOTHESES["H1"].controls)
     kept = [max(0, count - round(count * UNFIT)) for count in groups]
     whole, fewer = (planned_power(sizes, controls)[0.6] for sizes in (groups, kept))
-    _say(
+    tell(
         console,
         f"power of a verdict that survives its controls, at 0.6: {whole:.2f} if every model fits its training data "
         f"(which no plan can know), {fewer:.2f} if a quarter of each family does not",

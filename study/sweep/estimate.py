@@ -12,6 +12,7 @@ from rich.table import Table
 from study.browse.tables import duration
 from study.plan.planning import PlannedTrial
 from study.sweep.resources import LOCAL, Resources
+from study.sweep.telling import tell
 from trainables.config import TrialConfig
 from trainables.cpus import usable_cpus
 from trainables.errors import Diverged
@@ -39,7 +40,7 @@ def print_estimate(trials: Sequence[PlannedTrial], assets: Assets, resources: Re
         with console.status("measuring one step of each arm") as status:
             found = estimate(arms, assets, threads, lambda arm: status.update(f"measuring one step of arm {arm}"))
     except Diverged as error:
-        console.print(f"no estimate of the time: {error}", markup=False, soft_wrap=True)
+        tell(console, f"no estimate of the time: {error}")
         return
     table = Table(box=None, pad_edge=False)
     for column in ("arm", "trials", "time of a trial"):
@@ -50,7 +51,7 @@ def print_estimate(trials: Sequence[PlannedTrial], assets: Assets, resources: Re
     line = summary([one for arm in found.values() for one in arm], resources, threads)
     if any(trial.config.stages[0].until is not None for trial in trials):
         line += "; an upper bound, as if no trial reached stages.0.until.train_nll before max_epochs"
-    console.print(line, soft_wrap=True)
+    tell(console, line)
 
 
 def summary(seconds: Sequence[float], resources: Resources, threads: int) -> str:

@@ -17,6 +17,7 @@ from study.store.records import StudyRecord, TrialRecord
 from study.store.storage import Store
 from study.sweep.answer import Typed
 from study.sweep.resources import Resources
+from study.sweep.telling import tell, working
 from trainables.errors import InputError
 from trainables.schema import identity
 from trainables.software import NUMERIC, plugin_versions, threads
@@ -42,12 +43,13 @@ def resolve(study: StudyConfig, rows: Sequence[PlannedTrial], console: Console) 
 
     limit_torch()
     trials = [*rows, *probes(study)]
-    assets = Assets.resolve(trial.config for trial in trials)
-    lines = left_out(trials, assets)
-    check(assets, [trial.config for trial in trials if trial.arm not in lines])
+    with working(console, "reading the model and the data, and trying every arm on two rows"):
+        assets = Assets.resolve(trial.config for trial in trials)
+        lines = left_out(trials, assets)
+        check(assets, [trial.config for trial in trials if trial.arm not in lines])
     assets.notes[:] = [*lines.values(), *assets.notes]
     for note in assets.notes:
-        Console(stderr=True, quiet=console.quiet).print(f"note: {note}", markup=False, soft_wrap=True)
+        tell(Console(stderr=True, quiet=console.quiet), f"note: {note}")
     return assets, without(study, lines)
 
 

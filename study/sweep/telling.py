@@ -1,0 +1,22 @@
+"""Sentences on a console: broken between words in a terminal, whole lines in a file or a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+
+
+def tell(console: Console, text: str) -> None:
+    """Print a sentence. A line that people copy, a command or a path, is better printed with ``soft_wrap``."""
+    console.print(text, soft_wrap=not console.is_terminal, markup=False)
+
+
+@contextmanager
+def working(console: Console, text: str) -> Iterator[None]:
+    """Say what takes the time: a line that moves in a terminal, a plain one elsewhere."""
+    if not console.is_interactive:
+        tell(console, text)
+    with console.status(text):
+        yield
