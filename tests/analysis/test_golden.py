@@ -16,11 +16,11 @@ pytestmark = pytest.mark.skipif(
 HINT = "numbers of the golden study changed; if that is meant: python -m tests.golden --reason '...'"
 
 
-def _same(found: Any, expected: Any, path: str) -> None:
+def same(found: Any, expected: Any, path: str) -> None:
     if isinstance(expected, dict):
         assert found.keys() == expected.keys(), f"{path}: {HINT}"
         for key, value in expected.items():
-            _same(found[key], value, f"{path}.{key}")
+            same(found[key], value, f"{path}.{key}")
     elif isinstance(expected, float):
         assert found == pytest.approx(expected, rel=1e-6, abs=1e-9), f"{path}: {HINT}"
     else:
@@ -28,7 +28,7 @@ def _same(found: Any, expected: Any, path: str) -> None:
 
 
 def test_numbers_are_the_recorded_ones() -> None:
-    _same(json.loads(numbers()), json.loads((HERE / "numbers.json").read_text(encoding="utf-8")), "")
+    same(json.loads(numbers()), json.loads((HERE / "numbers.json").read_text(encoding="utf-8")), "")
 
 
 def test_every_change_has_a_reason() -> None:
