@@ -1,7 +1,8 @@
 """What languages are: family and script, for the question whether a language close to English behaves otherwise.
 
-Families are the top level of Glottolog 5 (Hammarstroem et al., glottolog.org), scripts the codes of ISO 15924, as in
-the codes of FLORES-200 where it has the language. Typological databases know more and would be a dependency.
+Families are the top level of Glottolog (Hammarstroem et al., glottolog.org; compared with the languoid table of 4.0),
+scripts the codes of ISO 15924, as in the codes of FLORES-200 where it has the language. Typological databases know more
+and would be a dependency.
 """
 
 from __future__ import annotations
