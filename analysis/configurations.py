@@ -4,7 +4,7 @@ A *model* is a trial with measurements: complete, or ended without reaching the 
 *configuration* is what the models that differ only in their seed share; it is the unit of every headline. A *family* is
 an arm. A complete model is *fitted* when its training accuracy is at least 95 % (study.json: ``answer.fit``) of that of
 the study's reference; correlations run over fitted models, the others are drawn hollow. The worst of them have
-*collapsed*: training accuracy below the majority share plus five points.
+*collapsed*: their training accuracy is below the majority share plus five points.
 """
 
 from __future__ import annotations
@@ -32,17 +32,14 @@ class StudyTables:
     """A study, ready for the sections.
 
     Attributes:
-        name: The study's name.
         study: study.json as data.
         account: Counts of trials by state; they sum to the plan.
         unreadable: (file, reason) of records that could not be read.
-        running: A driver is at work on the study.
-        trials: The trials table: every planned trial in plan order.
+        trials: Every planned trial, in plan order.
         models: Complete trials and those that did not reach their training loss, with the derived columns.
-        curves: The curves table.
         families: Arms in plan order.
         languages: Target languages with a measured accuracy, in the configuration's order.
-        searched: Family to the configuration paths that it searches; paths that only follow another left out.
+        searched: Family to the configuration paths that it searches; paths that only follow another are left out.
         reference: The training accuracy that decides which models are fitted.
         fit: The share of it that a fitted model has.
         adaptive: Families whose configurations were drawn one after another, each in view of the outcomes before.
@@ -83,15 +80,10 @@ class StudyTables:
         return f"all {models} models collapsed" if models > 1 else "the only model collapsed"
 
     def means(self, *columns: str, fit: float | None = None, adaptive: bool = False) -> pd.DataFrame:
-        """Configurations: the mean over seeds of some columns, over the models that have a finite value in all.
-
-        Args:
-            columns: Columns of ``models``.
-            fit: Share of the reference's training accuracy; None takes the declared one, 0 every model.
-            adaptive: Also the configurations of an adaptive search.
+        """Configurations: means over seeds of the :meth:`usable` models, which explains ``fit`` and ``adaptive``.
 
         Returns:
-            One row a configuration: configuration, family, label, seeds and the columns; empty when a column is absent.
+            One row each: configuration, family, label, seeds and the columns; no row when a column is absent.
         """
         rows = self._rows(columns, fit, adaptive)
         codes, first, inverse = np.unique(
@@ -106,7 +98,7 @@ class StudyTables:
         return pd.DataFrame(found)
 
     def usable(self, *columns: str, fit: float | None = None, adaptive: bool = False) -> pd.DataFrame:
-        """The models that have a finite value in all of some columns.
+        """The identity and some columns of the models that have a finite value in all of those columns.
 
         An adaptive search picks its configurations by accuracy and Tr(F), so they are no independent sample of either:
         every correlation leaves them out.
@@ -115,9 +107,6 @@ class StudyTables:
             columns: Columns of ``models``; where one does not exist no model is usable.
             fit: Share of the reference's training accuracy; None takes the declared one, 0 every model.
             adaptive: Also the models of an adaptive search.
-
-        Returns:
-            Their identity and those columns.
         """
         shown = dict.fromkeys([*_IDENTITY, *(column for column in columns if column in self.models)])
         return self.models.iloc[self._rows(columns, fit, adaptive)][list(shown)]
@@ -132,50 +121,21 @@ class StudyTables:
         return np.flatnonzero(keep)
 
     def known(self, among: Sequence[str], columns: Iterable[str]) -> list[str]:
-        """The columns that every usable model has a finite value in.
-
-        Args:
-            among: What makes a model usable.
-            columns: Columns of ``models``, some of which may not exist.
-
-        Returns:
-            Those without a gap; none where no model is usable.
-        """
+        """Which columns have a finite value in every model that is usable for ``among``; none where no model is."""
         rows = self._rows(among, None, False)
         return [name for name in columns if len(rows) and np.isfinite(floats(self.models, name)[rows]).all()]
 
     def fitted(self, fit: float) -> NDArray[np.bool_]:
-        """Which models reach a share of the reference's training accuracy.
-
-        Args:
-            fit: The share; 0 is reached by every model, whatever was measured of it.
-
-        Returns:
-            A flag for each row of ``models``.
-        """
+        """Which models reach a share of the reference's training accuracy [models]; every model reaches 0."""
         return fitted(self.models, self.reference, fit)
 
     def has(self, *columns: str) -> bool:
-        """Whether any model has a finite value in all of some columns.
-
-        Args:
-            columns: Columns of ``models``.
-
-        Returns:
-            True when at least one has, fitted or not.
-        """
+        """Whether any model, fitted or not, has a finite value in all of some columns."""
         values = [np.isfinite(floats(self.models, column)) for column in columns]
         return bool(np.logical_and.reduce(values).any())
 
     def dose(self, family: str) -> str | None:
-        """The one path that a family searches, when its values are numbers.
-
-        Args:
-            family: An arm.
-
-        Returns:
-            The column of the trials table, or None for a family with no or several searched paths.
-        """
+        """The column of the one path that a family searches; None for no or several paths, or values not numeric."""
         paths = self.searched.get(family, [])
         if len(paths) != 1:
             return None
@@ -185,14 +145,7 @@ class StudyTables:
 
 
 def tables(results: StudyResults) -> StudyTables:
-    """The tables of a study for the sections.
-
-    Args:
-        results: What ``study.store.results.load`` gives.
-
-    Returns:
-        The tables.
-    """
+    """The tables of a study for the sections."""
     trials = results.trials
     families = list(dict.fromkeys(trials["arm"].tolist())) if len(trials) else []
     languages = [name.removeprefix("accuracy.") for name in trials.columns if name.startswith("accuracy.")]

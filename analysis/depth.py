@@ -34,12 +34,6 @@ class Depths:
 
         A layer is early, middle or late by the third that its centre lies in: (i + 1/2) / n for layer i of the n that
         the model has.
-
-        Args:
-            models: The models.
-
-        Returns:
-            Their depths.
         """
         names = [str(column).removeprefix(TRACE) for column in models.columns if str(column).startswith(TRACE)]
         names.sort(key=lambda name: (*_order(name), name))
@@ -52,26 +46,14 @@ class Depths:
         return cls(names, np.where(present, places, _ABSENT))
 
     def parts(self, depth: str) -> list[str]:
-        """The layer groups that are at a depth in some model.
-
-        Args:
-            depth: One of DEPTHS.
-
-        Returns:
-            Their names in order.
-        """
+        """The layer groups that are at a depth in some model, in order."""
         found = (self.places == DEPTHS.index(depth)).any(axis=1)
         return [name for name, there in zip(self.names, found, strict=True) if there]
 
     def sums(self, models: pd.DataFrame, prefix: str) -> dict[str, NDArray[np.float64]]:
-        """What the layer groups at each depth hold together.
+        """TRACE or PARAMETERS (``prefix``) summed over the layer groups at each depth [models].
 
-        Args:
-            models: The models.
-            prefix: Of the columns to sum: TRACE or PARAMETERS.
-
-        Returns:
-            Depth to its sum in each model [models]; NaN where a model has no such part, or it was not measured.
+        NaN where a model has no such part, or it was not measured.
         """
         values, found = _table(models, prefix, self.names), {}
         for place, depth in enumerate(DEPTHS):

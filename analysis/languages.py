@@ -12,12 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Language:
-    """A language.
-
-    Attributes:
-        family: Top-level family.
-        script: ISO 15924 code.
-    """
+    """A language: its top-level family and the ISO 15924 code of its script."""
 
     family: str
     script: str
@@ -49,13 +44,10 @@ _KNOWN = {code: Language(family, script) for family, script, codes in _TABLE for
 
 
 def known(code: str) -> Language | None:
-    """A language by its code.
+    """A language in the script that its code names, else in its usual one; None where it is not in the table.
 
     Args:
         code: ISO 639-1 or 639-3, with or without a script or region: ``de``, ``deu_Latn``.
-
-    Returns:
-        The language in the script that the code names, else in its usual one; None where it is not in the table.
 
     Example:
         >>> known("sw"), known("xx")
@@ -68,14 +60,6 @@ def known(code: str) -> Language | None:
 
 
 def like_english(code: str, what: str) -> bool | None:
-    """Whether a language shares its family or script with English.
-
-    Args:
-        code: Its code.
-        what: "family" or "script".
-
-    Returns:
-        The answer; None where the language is not in the table.
-    """
+    """Whether a language shares its "family" or "script" with English; None where it is not in the table."""
     found = known(code)
     return None if found is None else bool(getattr(found, what) == getattr(_ENGLISH, what))

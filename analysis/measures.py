@@ -20,14 +20,7 @@ TURNED = "turned."
 
 
 def with_measures(tables: StudyTables) -> tuple[StudyTables, list[str]]:
-    """The study with every measure as a column ``turned.NAME``.
-
-    Args:
-        tables: The study.
-
-    Returns:
-        The study, whose models have those columns too, and the names.
-    """
+    """The study with every measure as a column ``turned.NAME`` of its models, and the names."""
     measured = [str(column) for column in tables.models.columns if str(column).startswith("measure.")]
     found = {column.removeprefix("measure."): column for column in measured}
     found = {name: column for name, column in (found | COLUMNS).items() if tables.has(column, "ln_trace")}

@@ -31,16 +31,7 @@ SECOND_STAGE = {  # derived column -> the column of each language whose mean it 
 
 
 def models_table(trials: pd.DataFrame, searched: Mapping[str, list[str]], languages: Sequence[str]) -> pd.DataFrame:
-    """The trials that have measurements, with the derived columns.
-
-    Args:
-        trials: The trials table.
-        searched: Family to the configuration paths that it searches.
-        languages: Target languages.
-
-    Returns:
-        One row a model; ``fitted`` is still to be told.
-    """
+    """The trials that have measurements, with all derived columns but ``fitted``."""
     models = trials.loc[trials["state"].isin(["complete", NOT_REACHED])].copy() if len(trials) else trials.copy()
     for name in ("accuracy.en", "fisher_trace", "train_accuracy", "train_majority_share"):
         if name not in models:
@@ -72,15 +63,7 @@ def models_table(trials: pd.DataFrame, searched: Mapping[str, list[str]], langua
 
 
 def floats(table: pd.DataFrame, column: str) -> NDArray[np.float64]:
-    """A column as numbers.
-
-    Args:
-        table: A table.
-        column: One of its columns, or none of them.
-
-    Returns:
-        Its values; NaN where one is absent or no number, and everywhere for a column that does not exist.
-    """
+    """A column as numbers: NaN where a value is absent or no number, and everywhere when there is no such column."""
     if column not in table:
         return np.full(len(table), math.nan)
     values = table[column]

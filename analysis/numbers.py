@@ -25,14 +25,9 @@ class Number:
 
     Attributes:
         value: The estimate; None where it is not defined.
-        style: How it is written.
-        low: Lower end of the interval.
-        high: Upper end.
-        level: Of the interval.
-        p: Two-sided p, unadjusted.
+        p: Two-sided, unadjusted.
         p_adjusted: p after Holm: of a hypothesis over H1 to H4, of a difference over the measures of its outcome.
         n: Units that it rests on.
-        families: Families that they belong to.
         unit: What one unit is; the unit that is permuted or resampled.
         method: How estimate, interval and p were made.
         reason: Why there is no value.
@@ -58,15 +53,7 @@ class Number:
 
 
 def from_association(found: Association, unit: str = CONFIGURATION) -> Number:
-    """A correlation as a number of the report.
-
-    Args:
-        found: The correlation.
-        unit: What one row was.
-
-    Returns:
-        The number.
-    """
+    """A correlation as a number of the report."""
     level = None if found.low is None else 0.95
     return Number(
         found.r, "correlation", found.low, found.high, level, found.p, None, found.n, found.families, unit,
@@ -75,14 +62,7 @@ def from_association(found: Association, unit: str = CONFIGURATION) -> Number:
 
 
 def count(value: int) -> Number:
-    """A plain count.
-
-    Args:
-        value: The count.
-
-    Returns:
-        The number.
-    """
+    """A plain count."""
     return Number(float(value), "count")
 
 
@@ -102,15 +82,10 @@ class Numbers(Mapping[str, Number]):
         return len(self._items)
 
     def quote(self, key: str, field: str | None = None) -> str:
-        """One number, or one field of it, as text.
+        """A number as text: its value with its interval, or one field of it.
 
         Args:
-            key: Its id.
-            field: None for the value with its interval; "value", "interval", "p", "p_adjusted", "n", "families",
-                "needed" or "reason".
-
-        Returns:
-            The text.
+            field: "value", "interval", "p", "p_adjusted", "n", "families", "needed" or "reason".
         """
         number = self._items[key]
         if field is None and number.value is None:
@@ -135,9 +110,6 @@ class Numbers(Mapping[str, Number]):
             template: Text with references ``{id}`` or ``{id:field}``.
             mark: Called with id and digits to wrap them, for a page that shows where a number comes from.
 
-        Returns:
-            The text.
-
         Example:
             >>> Numbers({"account.planned": count(24)}).text("{account.planned} trials")
             '24 trials'
@@ -152,36 +124,18 @@ class Numbers(Mapping[str, Number]):
         return _REFERENCE.sub(fill, template)
 
     def explain(self, key: str) -> str:
-        """What a number rests on, in one line.
-
-        Args:
-            key: Its id.
-
-        Returns:
-            Number of units, families, method and id.
-        """
+        """What a number rests on, in one line: number of units, unit, families, method and id."""
         number = self._items[key]
         parts = [f"n = {number.n:,}" if number.n is not None else "", f"unit: {number.unit}" if number.unit else ""]
         parts += [f"{number.families} families" if number.families else "", number.method or "", f"numbers.json: {key}"]
         return "; ".join(part for part in parts if part)
 
     def adjusted(self, p_values: Mapping[str, float]) -> Numbers:
-        """The same numbers with adjusted p-values at some of them.
-
-        Args:
-            p_values: Id to adjusted p.
-
-        Returns:
-            A copy.
-        """
+        """A copy with adjusted p-values at some ids."""
         return Numbers(self._items | {key: replace(self._items[key], p_adjusted=p) for key, p in p_values.items()})
 
     def as_json(self) -> dict[str, dict[str, Any]]:
-        """Plain data; what is absent is left out.
-
-        Returns:
-            Id to fields.
-        """
+        """Plain data, id to fields; what is absent is left out."""
         return {
             key: {name: value for name, value in asdict(number).items() if value is not None}
             for key, number in self._items.items()
@@ -189,13 +143,7 @@ class Numbers(Mapping[str, Number]):
 
 
 def plain(text: str) -> str:
-    """Any text as a template that says just that.
-
-    Args:
-        text: Text from a record or a user.
-
-    Returns:
-        The template.
+    """Any text, from a record or a user, as a template that says just that.
 
     Example:
         >>> Numbers({}).text(plain("KeyError: {x}"))
@@ -205,14 +153,7 @@ def plain(text: str) -> str:
 
 
 def listed(names: Sequence[str], last: str = "and") -> str:
-    """Names as a sentence lists them.
-
-    Args:
-        names: One or more.
-        last: The word before the last one.
-
-    Returns:
-        The text.
+    """One or more names as a sentence lists them.
 
     Example:
         >>> listed(["a", "b", "c"])

@@ -20,8 +20,8 @@ class Reference:
     """The training accuracy that models are measured against.
 
     Attributes:
-        value: Mean training accuracy; NaN where none was measured.
-        what: Whose it is.
+        value: NaN where none was measured.
+        what: Whose it is, in words.
         n: Models that it rests on.
     """
 
@@ -31,26 +31,12 @@ class Reference:
 
 
 def declared_fit(study: dict[str, Any]) -> float:
-    """The share of the reference that a study declares in study.json.
-
-    Args:
-        study: Content of study.json.
-
-    Returns:
-        ``config.answer.fit``, or 0.95 for a study from before there was one.
-    """
+    """The share of the reference in study.json (``config.answer.fit``); 0.95 for a study from before there was one."""
     return float((study.get("config", {}).get("answer") or {}).get("fit", FIT))
 
 
 def reference(models: pd.DataFrame) -> Reference:
-    """The baseline's mean over seeds; without a baseline the median over configurations.
-
-    Args:
-        models: Complete trials with family, configuration and train_accuracy.
-
-    Returns:
-        The reference.
-    """
+    """Over complete trials: the baseline's mean over seeds; without a baseline the median over configurations."""
     measured = models.loc[np.isfinite(models["train_accuracy"].to_numpy(dtype=np.float64, na_value=np.nan))]
     own = measured.loc[measured["family"] == BASELINE, "train_accuracy"]
     if len(own):
@@ -62,16 +48,10 @@ def reference(models: pd.DataFrame) -> Reference:
 
 
 def fitted(models: pd.DataFrame, measured: Reference, fit: float) -> NDArray[np.bool_]:
-    """Which models reach a share of the reference's training accuracy.
+    """Which models reach a share of the reference's training accuracy [models]; every model reaches 0.
 
-    Args:
-        models: Models with state, train_accuracy and collapsed.
-        measured: The reference.
-        fit: The share; 0 is reached by every model, whatever was measured of it.
-
-    Returns:
-        A flag for each model; False where its training accuracy is unknown, and for a model that has collapsed or ended
-        above the training loss that it was to reach.
+    False where the training accuracy is unknown, and for a model that has collapsed or ended above the training loss
+    that it was to reach.
     """
     if not fit:
         return np.full(len(models), True)

@@ -1,4 +1,4 @@
-"""What a choice of configuration costs in target languages, and how far seeds and languages let that be told."""
+"""What a choice of configuration costs in target languages, with intervals from resampled seeds and languages."""
 
 from __future__ import annotations
 
@@ -35,16 +35,7 @@ class Measured:
         return int(np.isfinite(self.accuracy[0]).sum(axis=1).max())
 
     def candidates(self, rule: Rule, language: int, weights: NDArray[np.float64]) -> Candidates:
-        """The table that a rule chooses from.
-
-        Args:
-            rule: The rule.
-            language: Place of the target language.
-            weights: How often each seed counts [resamples, seeds].
-
-        Returns:
-            The columns that it looks at, each [resamples, configurations].
-        """
+        """The columns that a rule looks at [resamples, configurations], means under weights [resamples, seeds]."""
         columns = dict(self.columns)
         if self.target_trace is not None:
             columns[TARGET_TRACE] = self.target_trace[language]
@@ -53,14 +44,7 @@ class Measured:
         return {name: seed_means(columns[name], weights) + allowed for name in looked_at}
 
     def applies(self, rule: Rule) -> bool:
-        """Whether some configuration has all that a rule needs, for every language.
-
-        Args:
-            rule: The rule.
-
-        Returns:
-            True when the rule can choose.
-        """
+        """Whether some configuration has all that a rule needs, for every language."""
         once = np.ones((1, self.accuracy.shape[2]))
         for language in range(len(self.accuracy)):
             table = self.candidates(rule, language, once)
@@ -72,15 +56,13 @@ class Measured:
 
 
 def seed_means(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Means over seeds under weights.
+    """Means over seeds [resamples, configurations] of values [configurations, seeds], NaN where there is no model.
+
+    A configuration with none of the seeds that count keeps its plain mean, so that every resample chooses among the
+    same configurations; NaN where it has no value at all.
 
     Args:
-        values: Values [configurations, seeds], NaN where there is no model.
         weights: How often each seed counts [resamples, seeds].
-
-    Returns:
-        Means [resamples, configurations]. A configuration with none of the seeds that count keeps its plain mean, so
-        that every resample chooses among the same configurations; NaN where it has no value at all.
     """
     present = np.isfinite(values)
     filled = np.where(present, values, 0.0)
@@ -93,16 +75,7 @@ def seed_means(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDA
 
 
 def chosen(measured: Measured, rule: Rule, weights: NDArray[np.float64]) -> NDArray[np.intp]:
-    """What a rule chooses.
-
-    Args:
-        measured: The study.
-        rule: A rule that applies.
-        weights: How often each seed counts [resamples, seeds].
-
-    Returns:
-        Configurations [languages, resamples].
-    """
+    """The configurations that a rule chooses [languages, resamples] under weights [resamples, seeds]."""
     languages = len(measured.accuracy)
     if measured.target_trace is None or TARGET_TRACE not in (*rule.needs, *rule.uses):
         return np.tile(rule.choose(measured.candidates(rule, 0, weights)), (languages, 1))
@@ -110,15 +83,13 @@ def chosen(measured: Measured, rule: Rule, weights: NDArray[np.float64]) -> NDAr
 
 
 def regrets(measured: Measured, rule: Rule | None, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The oracle's accuracy minus that of the choice; choice and oracle are made anew under every weighting.
+    """The oracle's accuracy minus that of the choice, at least 0 [languages, resamples].
+
+    Choice and oracle are made anew under every weighting.
 
     Args:
-        measured: The study.
-        rule: A rule that applies; None for a random fitted configuration, as its expectation.
+        rule: One that applies; None for a random fitted configuration, as its expectation.
         weights: How often each seed counts [resamples, seeds].
-
-    Returns:
-        Regrets [languages, resamples], at least 0.
     """
     # A few seeds can be drawn in a few ways only: each is worked out once.
     weights, place_of = np.unique(weights, axis=0, return_inverse=True)
@@ -141,11 +112,6 @@ def resample(
 
     Seeds are drawn for all configurations at once, as models of one seed share their rows and first weights.
 
-    Args:
-        measured: The study.
-        resamples: How many.
-        seed: Of the random numbers.
-
     Returns:
         Weights of seeds [resamples, seeds], a single row of ones where no configuration has two; and weights of
         languages [languages, resamples], which sum to 1.
@@ -159,14 +125,10 @@ def resample(
 
 
 def interval(by_language: NDArray[np.float64], of_languages: NDArray[np.float64]) -> tuple[float, float]:
-    """The 95 % percentile interval of a mean over languages.
+    """The 95 % percentile interval of a mean over languages with weights [languages, resamples].
 
     Args:
         by_language: Values [languages, resamples], or [languages, 1] where seeds were not resampled.
-        of_languages: Weights of languages [languages, resamples].
-
-    Returns:
-        Lower and upper end.
     """
     low, high = np.quantile((by_language * of_languages).sum(axis=0), (0.025, 0.975))
     return float(low), float(high)

@@ -32,9 +32,8 @@ class Report:
     """What a report says and where it is.
 
     Attributes:
-        sentences: One a hypothesis, as far as measured; the first is the answer; then advice, where models collapsed;
-            the last says what choosing by flatness would have cost or gained, where it could choose.
-        answer: The first sentence.
+        sentences: One for each hypothesis, as far as measured; the first is the answer; then advice, where models
+            collapsed; the last says what choosing by flatness would have cost or gained, where it could choose.
         account: The account of trials in one line.
         page: Path or URI of report.html.
     """
@@ -52,7 +51,7 @@ class Findings:
     Attributes:
         results: Section to its result or what is missing.
         numbers: All numbers, adjusted.
-        verdicts: One a hypothesis.
+        verdicts: One for each hypothesis.
     """
 
     results: dict[str, Any]
@@ -60,24 +59,13 @@ class Findings:
     verdicts: list[Verdict]
 
     def sentences(self) -> list[str]:
-        """One sentence a hypothesis, as far as measured; H1 always.
-
-        Returns:
-            The sentences.
-        """
+        """One sentence for each hypothesis, as far as measured; H1 always."""
         told = [v for v in self.verdicts if v.word != "not measured" or v.hypothesis == "H1"]
         return [statements.sentence(verdict, self.numbers) for verdict in told]
 
 
 def compute(study: StudyTables) -> Findings:
-    """All numbers of a report.
-
-    Args:
-        study: The study.
-
-    Returns:
-        The findings.
-    """
+    """All numbers of a report."""
     results = {key: SECTIONS[key].compute(study) for key in SECTIONS.known()}
     merged: dict[str, Number] = {}
     for result in results.values():
@@ -95,11 +83,8 @@ def write_report(folder: str, out: str | None = None) -> Report:
     """Write the report of a study: page, Markdown, numbers, tables and figures.
 
     Args:
-        folder: The study's folder: a local path or a URI.
-        out: Where to write; null writes to ``report`` inside the study's folder.
-
-    Returns:
-        The sentences and the page's address.
+        folder: A local path or a URI.
+        out: Where to write; None writes to ``report`` inside the study's folder.
     """
     target = inside(folder, "report") if out is None else out.rstrip("/")
     study = tables(load(folder))

@@ -1,4 +1,4 @@
-"""The rows that figures and the page's table draw from: one row a model, short field names, rounded numbers."""
+"""The rows that figures and the page's table draw from: one for each model, short field names, rounded numbers."""
 
 from __future__ import annotations
 
@@ -25,46 +25,26 @@ class Rows:
 
     Attributes:
         columns: Field names; letters, digits and underscores only, as Vega reads a dot as a path.
-        values: One list a row; None where absent.
+        values: One list for each row; None where absent.
     """
 
     columns: list[str]
     values: list[list[Any]]
 
     def records(self, fields: Iterable[str] | None = None) -> list[dict[str, Any]]:
-        """The rows as one mapping each.
-
-        Args:
-            fields: Only these; None takes all.
-
-        Returns:
-            The rows.
-        """
+        """The rows as one mapping each, of some fields or of all."""
         wanted = set(self.columns if fields is None else fields)
         kept = [(index, name) for index, name in enumerate(self.columns) if name in wanted]
         return [{name: row[index] for index, name in kept} for row in self.values]
 
     def column(self, name: str) -> list[Any]:
-        """The present values of one field.
-
-        Args:
-            name: The field.
-
-        Returns:
-            Its values without the absent ones.
-        """
+        """The present values of one field."""
         index = self.columns.index(name)
         return [row[index] for row in self.values if row[index] is not None]
 
 
 def field_name(column: str) -> str:
     """A column of a table as a field of a figure.
-
-    Args:
-        column: The column.
-
-    Returns:
-        The field.
 
     Example:
         >>> field_name("stage2.de.gain")
@@ -74,14 +54,9 @@ def field_name(column: str) -> str:
 
 
 def rows(table: pd.DataFrame, columns: Sequence[str]) -> Rows:
-    """Some columns of a table as rows for a figure.
+    """Those of some columns that a table has, as rows for a figure.
 
-    Args:
-        table: The table.
-        columns: Columns; those that do not exist are left out.
-
-    Returns:
-        The rows; numbers with five significant digits, non-finite ones absent.
+    Numbers have five significant digits; non-finite ones are absent.
     """
     present = [column for column in columns if column in table]
     cells = [_cells(table[column]) for column in present]
@@ -103,15 +78,7 @@ def _rounded(value: float) -> float | None:
 
 
 def model_rows(models: pd.DataFrame, searched: Mapping[str, Sequence[str]]) -> Rows:
-    """One row a model with everything that a figure draws.
-
-    Args:
-        models: Complete trials with their derived columns.
-        searched: Family to the configuration paths that it searches.
-
-    Returns:
-        The rows.
-    """
+    """One row for each model with everything that a figure draws."""
     identity = pd.DataFrame({
         "id": models["trial_id"], "label": models["label"], "family": models["family"],
         "configuration": models["configuration"], "seed": models["seed"], "unfit": ~models["fitted"].astype(bool),
@@ -138,13 +105,7 @@ def _value(value: object) -> str:
 
 
 def short_path(column: str) -> str:
-    """A configuration path as a reader's label: without the parts that every path shares.
-
-    Args:
-        column: ``config.PATH`` or a path.
-
-    Returns:
-        The label.
+    """A configuration path, with or without ``config.``, as a label: without the parts that every path shares.
 
     Example:
         >>> short_path("config.stages.0.penalties.fisher.weight")

@@ -24,7 +24,7 @@ class Pairs:
     """Pairs of configurations of one family that differ in exactly one searched hyperparameter.
 
     Attributes:
-        left: Configuration of each pair [m].
+        left: One configuration of each pair [m].
         right: The other [m].
         configurations: A number that no configuration reaches.
     """
@@ -35,14 +35,7 @@ class Pairs:
 
     @classmethod
     def of(cls, tables: StudyTables) -> Pairs:
-        """The pairs of a study, whether their models fitted or not.
-
-        Args:
-            tables: The study.
-
-        Returns:
-            The pairs.
-        """
+        """The pairs of a study, whether their models fitted or not."""
         first = tables.models.drop_duplicates("configuration")
         left, right = [np.zeros(0, np.intp)], [np.zeros(0, np.intp)]
         for family, rows in first.groupby("family"):
@@ -59,15 +52,10 @@ class Pairs:
         return cls(np.concatenate(left), np.concatenate(right), len(tables.models))
 
     def sign_error(self, means: pd.DataFrame, x: ArrayLike, y: ArrayLike) -> Number:
-        """The share of the pairs that a predictor ranks against the declared, negative sign.
+        """The share of the pairs that a predictor x [n] ranks against y [n] and the declared, negative sign.
 
         Args:
-            means: The configurations that count, one row each [n].
-            x: The predictor [n].
-            y: The outcome [n].
-
-        Returns:
-            The share.
+            means: The configurations that count, one row for each value [n].
         """
         place = np.full(self.configurations, -1)
         place[means["configuration"].to_numpy()] = np.arange(len(means))

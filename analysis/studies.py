@@ -36,7 +36,6 @@ class Compared:
 
     Attributes:
         names: Of the studies, all different.
-        studies: Their tables.
         found: What the report of each finds.
         numbers: ``H1.in.NAME`` of each study; ``H1``, ``H1.tau``, ``H1.i2`` and ``H1.prediction`` of the summary.
         verdicts: The summaries, H1 to H4.
@@ -54,13 +53,7 @@ class Compared:
 
 
 def compare(folders: Sequence[str]) -> Compared:
-    """Read studies and summarise their hypotheses.
-
-    Args:
-        folders: Their folders: local paths or URIs.
-
-    Returns:
-        All numbers.
+    """Read studies from local paths or URIs and summarise their hypotheses.
 
     Raises:
         InputError: One cannot be read, or two are the same study.
@@ -126,15 +119,10 @@ def _shared(names: Sequence[str], studies: Sequence[StudyTables]) -> list[str]:
 
 
 def error_of(key: str, number: Number) -> float | None:
-    """The standard error of a study's estimate, from its 95 % interval.
+    """The standard error of a study's estimate, from its 95 % interval; None without an interval, or one without width.
 
-    Args:
-        key: H1 to H4.
-        number: The estimate: a correlation, whose interval is 1.96 errors of Fisher's z, or for H3 a mean difference,
-            whose interval is that of t over its n seeds.
-
-    Returns:
-        The error (of z, or in accuracy); None where there is no estimate with an interval, or one without width.
+    The interval of a correlation is 1.96 errors of Fisher's z, and the error is that of z. H3 is a mean difference, in
+    accuracy, whose interval is that of t over its n seeds.
     """
     if number.value is None or number.low is None or number.high is None or number.low >= number.high:
         return None
@@ -209,15 +197,7 @@ def _verdict(key: str, numbers: Numbers, own: Sequence[str]) -> Verdict:
 
 
 def heterogeneity(key: str, numbers: Numbers) -> str:
-    """How far the studies differ, in words.
-
-    Args:
-        key: H1 to H4, with a summary.
-        numbers: Its numbers.
-
-    Returns:
-        The template.
-    """
+    """How far the studies differ on a hypothesis that has a summary, as a template."""
     i2, studies = numbers[f"{key}.i2"].value or 0.0, numbers[key].n or 0
     words = ((LITTLE, "hardly"), (MODERATE, "a little"), (HIGH, "clearly"), (math.inf, "much"))
     how = next(word for bound, word in words if i2 < bound)

@@ -55,11 +55,8 @@ def write_comparison(folders: Sequence[str], out: str | None = None) -> Report:
     """Write the page of several studies: page, Markdown, numbers and figures.
 
     Args:
-        folders: The studies' folders: local paths or URIs.
-        out: Where to write; null writes to ``comparison`` in the working directory.
-
-    Returns:
-        The sentences and the page's address.
+        folders: Local paths or URIs.
+        out: Where to write; None writes to ``comparison`` in the working directory.
 
     Raises:
         InputError: No study is named, one cannot be read, or two are the same.

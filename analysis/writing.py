@@ -16,14 +16,7 @@ _WRITE: dict[str, Callable[[float], str]] = {
 
 
 def write_value(value: float, style: str) -> str:
-    """A value in the way of its style, without a minus before zero.
-
-    Args:
-        value: A finite number.
-        style: One of :data:`Style`; "points" are percentage points.
-
-    Returns:
-        The text.
+    """A finite value in the way of its style ("points" are percentage points), without a minus before zero.
 
     Example:
         >>> write_value(-0.001, "correlation"), write_value(0.0123, "points")
@@ -35,12 +28,6 @@ def write_value(value: float, style: str) -> str:
 
 def write_p(p: float) -> str:
     """A p-value in words.
-
-    Args:
-        p: Between 0 and 1.
-
-    Returns:
-        The text.
 
     Example:
         >>> write_p(0.00004), write_p(0.0312), write_p(0.4)

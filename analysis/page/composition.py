@@ -41,9 +41,6 @@ def linked(first: Spec, rest: Sequence[Spec], views: Sequence[str]) -> Spec:
         first: A chart of :func:`models`.
         rest: Charts made of such charts.
         views: The fields on the vertical axes of all of them, which name the views.
-
-    Returns:
-        The chart.
     """
     names = [f"marks of {field}" for field in views]
     params = [_PICKED | {"views": names[:1]}, _REGION | {"views": names[:1]}, _TRIAL | {"views": names}]
@@ -60,13 +57,9 @@ def picked(chart: Spec, name: str, options: Sequence[str], prefix: str) -> Spec:
     """A chart of :func:`models` whose vertical field ``chosen`` is the field that a reader picks from a list.
 
     Args:
-        chart: The chart.
         name: What is picked, as the list's label.
         options: What there is to pick; the first is shown first.
         prefix: Of the fields; the rest is the option.
-
-    Returns:
-        The chart.
     """
     choose = [
         {"calculate": f"datum[{quoted(prefix)} + replace({name}, /[^A-Za-z0-9]/g, '_')]", "as": "chosen"},
@@ -78,12 +71,5 @@ def picked(chart: Spec, name: str, options: Sequence[str], prefix: str) -> Spec:
 
 
 def quoted(text: str) -> str:
-    """A text as an expression of Vega writes it.
-
-    Args:
-        text: Any text.
-
-    Returns:
-        The literal.
-    """
+    """A text as a literal of a Vega expression."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

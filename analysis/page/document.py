@@ -13,11 +13,7 @@ from analysis.rows import Rows
 
 @dataclass(frozen=True)
 class Paragraph:
-    """Text with references to numbers.
-
-    Attributes:
-        text: The template.
-    """
+    """Text with references to numbers: a template."""
 
     text: str
 
@@ -27,11 +23,8 @@ class Table:
     """A small table; cells are templates.
 
     Attributes:
-        columns: Headings.
-        rows: Cells.
-        caption: What it shows.
         sortable: A click on a heading sorts.
-        rows_of: Name and rows of a table with a row a trial, which the page builds itself; ``rows`` is empty then.
+        rows_of: Name and rows of a table with one row for each trial, which the page builds itself (no ``rows`` then).
     """
 
     columns: Sequence[str]
@@ -43,14 +36,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure, as a Vega-Lite specification without its rows.
+    """A figure, as a Vega-Lite specification without its rows; caption and alternative text are templates.
 
     Attributes:
         name: File name without ending, and id on the page.
         spec: The specification of the pictures.
         rows: Data name to rows.
-        caption: What it shows; a template.
-        alternative: What a reader who does not see it needs; a template.
+        alternative: What a reader who does not see it needs.
         page: The specification on the page where it differs: a figure with selections. None draws ``spec``; a figure
             that another one's ``page`` includes has an empty one.
     """
@@ -92,7 +84,6 @@ class Section:
     """A section of the report: numbers first, then what is drawn from them.
 
     Attributes:
-        title: Its heading.
         compute: From the study to a typed result, or Missing.
         draw: From that result and all numbers of the report to blocks.
     """

@@ -88,24 +88,15 @@ def models(
     title: str = "", legend: bool = True, joined: bool = True, linked: bool = False, zero: bool = False,
     front: str | None = None,
 ) -> Spec:  # fmt: skip
-    """One mark a model: y against x, colour and shape by family, size by dose, hollow for a model that did not fit.
+    """One mark for each model: colour and shape by family, size by dose, hollow for a model that did not fit.
 
     Args:
         data: Name of the rows, which have id, family, configuration, unfit (0 or 1), dose (0 to 1).
-        x: Horizontal axis.
-        y: Vertical axis.
-        families: The families.
-        tips: What a mark says.
         size: Width and height in pixels.
-        title: Of the panel.
-        legend: Draw the legend.
         joined: Join the seeds of a configuration by a thin line.
         linked: Take part in the selections of :func:`linked`.
         zero: Draw a line at y = 0.
         front: Name of rows to join by a stepped line.
-
-    Returns:
-        The chart.
     """
     base = _chart(data)
     looks = _family_channels(families, legend)
@@ -134,20 +125,13 @@ def models(
 def doses(
     data: str, order: Sequence[str], y: Axis, families: Families, tips: Sequence[Tip], *, where: str, title: str, x: str
 ) -> Spec:
-    """One mark a model over its dose, and a line through the geometric means of y; doses are evenly spaced.
+    """One mark for each model over its dose, and a line through the geometric means of y; doses are evenly spaced.
 
     Args:
         data: Name of the rows, which also have dose_label.
         order: Dose labels, smallest dose first.
-        y: Vertical axis.
-        families: The families.
-        tips: What a mark says.
         where: A Vega expression that picks the rows.
-        title: Of the panel.
         x: Title of the horizontal axis.
-
-    Returns:
-        The chart.
     """
     dose = alt.X("dose_label:O", sort=list(order), title=x, axis=alt.Axis(labelAngle=0, labelOverlap=True))
     looks = _family_channels(families, False)
@@ -166,17 +150,11 @@ def doses(
 
 
 def forest(data: str, x: Axis, *, bands: Sequence[float] = (0.0,), title: str = "", width: int = 420) -> Spec:
-    """One estimate a line: a mark with its interval; open marks are for comparison only.
+    """One estimate in each line: a mark with its interval; open marks are for comparison only.
 
     Args:
         data: Name of the rows: label, order, value, low, high, open (0 or 1), text.
-        x: Horizontal axis.
         bands: Values to mark by a vertical line.
-        title: Of the panel.
-        width: In pixels.
-
-    Returns:
-        The chart.
     """
     y = alt.Y("label:N", sort=alt.EncodingSortField("order"), title=None, axis=alt.Axis(labelLimit=420, grid=True))
     interval = _chart(data).mark_rule(strokeWidth=1.6, color=INK, clip=True)
@@ -196,19 +174,12 @@ def lines(
     data: str, x: Axis, y: Axis, families: Families, *, where: str, at: float | None = None,
     size: tuple[int, int] = (290, 190),
 ) -> Spec:  # fmt: skip
-    """One line a series in its family's colour, its last point marked by the family's shape.
+    """One line for each series in its family's colour, its last point marked by the family's shape.
 
     Args:
         data: Name of the rows, which have family, series, label, last (0 or 1).
-        x: Horizontal axis.
-        y: Vertical axis.
-        families: The families.
         where: A Vega expression that picks the rows.
         at: A value of y to mark by a line.
-        size: Width and height in pixels.
-
-    Returns:
-        The chart.
     """
     looks = _family_channels(families, True)
     tips = _tooltip([Tip("label", "model"), Tip(x.field, x.title, ".4g"), Tip(y.field, y.title, ".4g")])
@@ -228,10 +199,6 @@ def heat(data: str, rows: Sequence[str], columns: Sequence[str], title: str) -> 
         data: Name of the rows: row, column, value (a share).
         rows: Row labels in order.
         columns: Column labels in order.
-        title: What a cell shows.
-
-    Returns:
-        The chart.
     """
     place = {
         "x": alt.X("column:N", sort=list(columns), title=None, axis=alt.Axis(labelAngle=-35, labelLimit=140)),

@@ -27,11 +27,7 @@ _DATUM = re.compile(r"datum\.(\w+)|datum\['(\w+)'\]")
 
 
 class Drawing:
-    """Processes at work on some files of a folder.
-
-    Args:
-        folder: Where they write.
-    """
+    """Processes that write files to a folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -42,11 +38,7 @@ class Drawing:
         self._start([LIBRARY])
 
     def pictures(self, specs: Mapping[str, Mapping[str, Any]]) -> None:
-        """Draw specifications with their rows to NAME.svg, NAME.pdf and NAME.png.
-
-        Args:
-            specs: Name to specification.
-        """
+        """Draw specifications with their rows to NAME.svg, NAME.pdf and NAME.png."""
         sizes = {}
         for name, spec in specs.items():
             text = json.dumps(spec, separators=(",", ":"))
@@ -58,11 +50,7 @@ class Drawing:
             self._start([f"{name}.json" for name in order[worker::workers]])
 
     def wait(self) -> None:
-        """Wait for all files.
-
-        Raises:
-            RuntimeError: A process failed.
-        """
+        """Wait for all files; RuntimeError where a process failed."""
         ends = [process.communicate()[1] for process in self._processes]
         if any(process.returncode for process in self._processes):
             raise RuntimeError("drawing failed: " + " ".join(filter(None, ends)))
@@ -84,12 +72,8 @@ def static(spec: Mapping[str, Any], rows: Mapping[str, Any], title: str) -> dict
     """A specification for pictures: without what only a page needs, with the columns that it reads.
 
     Args:
-        spec: The specification.
         rows: Data name to rows, which have ``records(fields)``.
         title: The alternative text.
-
-    Returns:
-        The specification.
     """
     bare: dict[str, Any] = _without_tooltips(spec)
     fields = set(_fields(bare))
@@ -119,14 +103,7 @@ def _fields(spec: Any) -> Iterator[str]:
 
 
 def draw(spec: dict[str, Any]) -> dict[str, bytes]:
-    """A specification as pictures.
-
-    Args:
-        spec: From :func:`static`.
-
-    Returns:
-        "svg", "pdf" and "png" to content.
-    """
+    """A specification from :func:`static` as pictures: "svg", "pdf" and "png" to content."""
     vega = vl_convert.vegalite_to_vega(spec, vl_version=VEGA_LITE)
     svg = vl_convert.vega_to_svg(vega)
     start, rest = svg.split(">", 1)
@@ -136,11 +113,7 @@ def draw(spec: dict[str, Any]) -> dict[str, bytes]:
 
 
 def main(paths: Iterable[str]) -> None:
-    """Do the jobs of one process.
-
-    Args:
-        paths: LIBRARY, or NAME.json files with specifications, in the folder to write to.
-    """
+    """Make files in the folders that they are named in: LIBRARY, or the pictures of a specification NAME.json."""
     for path in map(Path, paths):
         if path.name == LIBRARY:
             script = vl_convert.javascript_bundle(None, VEGA_LITE)  # type: ignore[arg-type]  # None: the usual entry

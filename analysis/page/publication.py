@@ -40,14 +40,10 @@ class Publication:
         self._folder.cleanup()
 
     def write(self, document: render.Document, others: Callable[[list[str]], Mapping[str, bytes]]) -> str:
-        """Draw the pictures and put all files into place.
+        """Draw the pictures and put all files into place; gives the page's path or URI.
 
         Args:
-            document: What the page says.
             others: From the figures' names to further files by relative path; called while the pictures are drawn.
-
-        Returns:
-            The page's path or URI.
         """
         text = document.numbers.text
         drawn = [block for _, _, blocks in document.sections for block in blocks if isinstance(block, Figure)]

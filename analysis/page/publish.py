@@ -17,11 +17,7 @@ ENDINGS = ("svg", "pdf", "png")
 
 
 def check_writable(target: str) -> None:
-    """Find out before the work whether a report can be written.
-
-    Args:
-        target: Local folder or URI.
-    """
+    """Find out before the work whether a report can be written to a local folder or URI."""
     with _told(target):
         if "://" in target:
             open_store(target)

@@ -27,15 +27,12 @@ class Document:
     """Everything that a report says.
 
     Attributes:
-        study: Its name.
-        running: The study is still running.
-        answer: The first sentence.
-        verdicts: One a hypothesis.
+        answer: The first sentence, a template.
+        verdicts: One for each hypothesis.
         closing: The summary's last sentence, a template; None where there is none.
         reading: How the numbers are to be read, in one paragraph; a template.
         account: The account in one line.
         sections: (key, title, blocks) in page order.
-        numbers: All numbers.
     """
 
     study: str
@@ -50,15 +47,7 @@ class Document:
 
 
 def page(document: Document, library: str) -> str:
-    """The report as one HTML file.
-
-    Args:
-        document: The report.
-        library: Vega, Vega-Lite and vega-embed as one script.
-
-    Returns:
-        The HTML.
-    """
+    """The report as one HTML file; the library is Vega, Vega-Lite and vega-embed as one script."""
 
     def fill(template: str) -> Markup:
         return Markup(document.numbers.text(html.escape(template, quote=False), _marker(document.numbers)))
@@ -125,15 +114,7 @@ def _packed(table: Rows) -> dict[str, Any]:
 
 
 def markdown(document: Document, pictures: Mapping[str, str]) -> str:
-    """The report as Markdown beside its pictures.
-
-    Args:
-        document: The report.
-        pictures: Figure name to the picture's path, relative to the file.
-
-    Returns:
-        The text.
-    """
+    """The report as Markdown beside its pictures, whose paths are relative to the file."""
     fill = document.numbers.text
     lines = [f"# {document.study}", ""]
     if document.running:

@@ -20,12 +20,7 @@ POINTS = "points"  # axis labels that are a hundred times the value
 
 @dataclass(frozen=True)
 class Families:
-    """The families of a study and how each looks.
-
-    Attributes:
-        names: In plan order.
-        legend: Legend text of each, with its weights.
-    """
+    """The families of a study in plan order, each with its legend text."""
 
     names: tuple[str, ...]
     legend: tuple[str, ...]
@@ -59,9 +54,6 @@ class Axis:
     Attributes:
         field: Column of the rows.
         title: With the unit.
-        low: Smallest value shown.
-        high: Largest.
-        log: Logarithmic.
         number: d3 format of the labels, or POINTS; empty for plain numbers.
     """
 
@@ -77,14 +69,7 @@ class Axis:
         """An axis that shows all of some values with a margin.
 
         Args:
-            field: Column of the rows.
-            title: With the unit.
             values: Finite numbers, positive for a logarithmic axis; may be empty.
-            log: Logarithmic.
-            number: d3 format of the labels.
-
-        Returns:
-            The axis.
         """
         low, high = (min(values), max(values)) if len(values) else (1.0, 10.0)
         if log:
@@ -98,10 +83,7 @@ class Axis:
         return replace(self, field=field, title=self.title if title is None else title)
 
     def ticks(self) -> list[float]:
-        """Tick values of a logarithmic axis: decades, with values between them when there are few.
-
-        Returns:
-            The values, ascending.
+        """Tick values of a logarithmic axis, ascending: decades, with values between them when there are few.
 
         Example:
             >>> Axis("x", "x", 0.8, 60.0, log=True).ticks()

@@ -60,13 +60,7 @@ _PATTERNS = [
 
 
 def meaning(column: str) -> str:
-    """What a column of the trials table means, with its unit.
-
-    Args:
-        column: The column.
-
-    Returns:
-        The meaning; empty for a column that is unknown here.
+    """What a column of the trials table means, with its unit; empty for a column that is unknown here.
 
     Example:
         >>> meaning("stage2.de.gain")
@@ -78,15 +72,7 @@ def meaning(column: str) -> str:
 
 
 def table_files(trials: pd.DataFrame, curves: pd.DataFrame) -> dict[str, bytes]:
-    """The exported files.
-
-    Args:
-        trials: The trials table.
-        curves: The curves table.
-
-    Returns:
-        File name to content: trials and curves as CSV and Parquet, and columns.csv. Parquet fields carry their meaning.
-    """
+    """The exported files by name; the fields of a Parquet file carry their meaning, which columns.csv lists."""
     of_trials = {column: meaning(column) for column in trials.columns}
     of_curves = {column: CURVES.get(column, "") for column in curves.columns}
     dictionary = pd.DataFrame(

@@ -1,4 +1,4 @@
-"""Account of trials: planned = the sum over the states, and why; and which models fitted their training data."""
+"""Account of trials: how many are in each state, and why; and which models fitted their training data."""
 
 from __future__ import annotations
 
@@ -22,15 +22,13 @@ class Account:
     """Where every planned trial went.
 
     Attributes:
-        numbers: The counts.
         states: The states that have a column.
-        rows: A row a family: name, configurations, trials planned and in each state, models fitted and collapsed.
+        rows: For each family: name, configurations, trials planned and in each state, models fitted and collapsed.
         reasons: (trial, state, reason) of the trials that are neither complete nor unfinished.
         fit: Which models count as fitted, and how many do.
         excluded: What complete trials lack for Figure 1, one sentence each.
         shift: Families in which more than two configurations collapsed.
         notes: What was noted of the models and the data when the study began, one sentence each.
-        running: The study is still running.
     """
 
     numbers: dict[str, Number]
@@ -45,14 +43,7 @@ class Account:
 
 
 def compute(tables: StudyTables) -> Account:
-    """Count.
-
-    Args:
-        tables: The study.
-
-    Returns:
-        The account.
-    """
+    """Count trials and models."""
     trials, models = tables.trials, tables.models
     numbers = {f"account.{state}": count(tables.account.get(state, 0)) for state in ("planned", *STATES)}
     states = [state for state in STATES if tables.account.get(state, 0) or state not in RARE]
@@ -126,15 +117,7 @@ def _said(state: str) -> str:
 
 
 def line(numbers: Numbers, running: bool) -> str:
-    """The account in one line.
-
-    Args:
-        numbers: All numbers.
-        running: The study is still running.
-
-    Returns:
-        The line.
-    """
+    """The account in one line."""
     counted = [state for state in STATES if state == "complete" or numbers[f"account.{state}"].value]
     states = ", ".join(f"{{account.{state}}} {_said(state)}" for state in counted)
     end = "; the study is still running" if running else ""
@@ -142,15 +125,7 @@ def line(numbers: Numbers, running: bool) -> str:
 
 
 def advice(result: Account, numbers: Numbers) -> str | None:
-    """What to change when models collapsed.
-
-    Args:
-        result: The account.
-        numbers: All numbers.
-
-    Returns:
-        Text, or None where too few collapsed to ask for another study.
-    """
+    """What to change when models collapsed; None where too few did to ask for another study."""
     fallen, complete = (numbers[f"account.{what}"].value for what in ("collapsed", "complete"))
     if fallen and fallen == complete:
         return (
@@ -164,15 +139,7 @@ def advice(result: Account, numbers: Numbers) -> str | None:
 
 
 def draw(result: Account, numbers: Numbers) -> list[Block]:
-    """Sentences and up to three tables.
-
-    Args:
-        result: The account.
-        numbers: All numbers.
-
-    Returns:
-        The blocks.
-    """
+    """Sentences and up to three tables."""
     blocks: list[Block] = [
         Paragraph(
             f"{line(numbers, result.running)} Families planned: {{account.families}}; configurations with a model: "

@@ -32,7 +32,6 @@ class Associations:
         numbers: OUTCOME.WHAT for each line.
         lines: Outcome to (label, id, for comparison only) of its lines.
         deviations: Configurations as deviations from their family's mean.
-        families: Their families.
     """
 
     numbers: dict[str, Number]
@@ -57,7 +56,7 @@ def compute(tables: StudyTables) -> Associations | Missing:
 def _lines(
     tables: StudyTables, outcome: str, column: str, head: str, pairs: Pairs, numbers: dict[str, Number]
 ) -> list[tuple[str, str, bool]]:
-    """Fill in the numbers of one outcome; the lines of its table in order."""
+    """Fill in the numbers of one outcome; gives the lines of its table in order."""
     lines = [("headline: partial Pearson given family", head, False)]
     lines.append(("headline with all models", f"{head}.{EVERYTHING}", False))
     for share in SENSITIVITY:

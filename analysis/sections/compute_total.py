@@ -19,13 +19,7 @@ NAMED = ("torch", "transformers", "ray")
 
 @dataclass(frozen=True)
 class ComputeTotal:
-    """The paragraphs.
-
-    Attributes:
-        numbers: compute.hours and its like.
-        methods: The first paragraph, a template.
-        compute: The second.
-    """
+    """The two paragraphs, as templates, and their numbers compute.hours and so on."""
 
     numbers: dict[str, Number]
     methods: str

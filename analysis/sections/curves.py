@@ -40,7 +40,6 @@ class Curves:
             outcome over the same configurations, given family; none where no peak was measured.
         rows: Points: family, label, series, name, step, value, last.
         names: What is drawn, in order.
-        families: The families.
         by_family: A line is a family's mean, not a configuration's.
     """
 
@@ -118,7 +117,7 @@ def _early(outcomes: Sequence[str], numbers: Numbers) -> list[Block]:
 
 
 def draw(result: Curves, numbers: Numbers) -> list[Block]:
-    """A panel a curve."""
+    """The early peak, where it was measured, and a panel for each curve."""
     values = dict[str, list[float]]()
     name_at, value_at = result.rows.columns.index("name"), result.rows.columns.index("value")
     for row in result.rows.values:

@@ -31,10 +31,8 @@ class DoseResponse:
 
     Attributes:
         numbers: H2, H3 and trend.FAMILY.trace / .accuracy.
-        rows: The models.
-        families: Their families.
         doses: (family, name of its dose, dose labels in order) of each family with one numeric dose.
-        table: A row a configuration: family, weight, weight in Tr(F) units, seeds, accuracy, Tr(F), fitted models.
+        table: For each configuration: family, weight, weight in Tr(F) units, seeds, accuracy, Tr(F), fitted models.
     """
 
     numbers: dict[str, Number]
@@ -80,13 +78,7 @@ def _equivalence(tables: StudyTables) -> Number | None:
     For each seed both weights are those with the best mean over all other seeds; the difference at the seed itself is
     one unit. Equivalence by two one-sided t tests against a margin of one point; the p of a difference beyond the
     margin is reported where that is smaller. Seeds share weights that were chosen on overlapping data: with few seeds
-    this is a rough answer, and says so by its interval.
-
-    Args:
-        tables: The study.
-
-    Returns:
-        The mean difference over seeds; None when the study has not both kinds.
+    this is a rough answer, and says so by its interval. None when the study has not both kinds.
     """
     models = tables.usable("accuracy.en", fit=0.0)
     weights = tables.models.loc[models.index].reindex(columns=[CONSISTENCY, FISHER]).apply(pd.to_numeric).fillna(0.0)
@@ -153,7 +145,7 @@ def _table(tables: StudyTables, doses: list[tuple[str, str, list[str]]]) -> list
 
 
 def draw(result: DoseResponse, numbers: Numbers) -> list[Block]:
-    """A panel a family, the trends, and the configurations."""
+    """A panel for each family, the trends, and the configurations."""
     y = shared.axis(result.rows, ["fisher_trace"], "Tr(F) (log scale)", log=True)
     panels = [
         figures.doses(

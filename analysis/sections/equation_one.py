@@ -33,7 +33,6 @@ class EquationOne:
         sigmas: Noise levels, ascending.
         moments: Id before SIGMA to moment, in the order of training.
         drawn: Moments that have a panel.
-        families: The families.
         by_family: A line is a family's mean, not a configuration's.
     """
 
@@ -126,7 +125,7 @@ def _hutchinson(tables: StudyTables) -> dict[str, Number]:
 
 
 def draw(result: EquationOne, numbers: Numbers) -> list[Block]:
-    """A panel a moment with lines over the noise, and a table of moments by noise."""
+    """A panel for each moment with lines over the noise, and a table of moments by noise."""
     x = Axis.over("x", "sigma (standard deviation of the noise, log scale)", result.sigmas, log=True, number="~e")
     y = Axis.over("value", "", [*result.rows.column("value"), 1.0])
     size = (290, 190) if len(result.drawn) > 1 else (420, 260)

@@ -24,8 +24,6 @@ class FigureOne:
 
     Attributes:
         numbers: H1, the same over other populations, and given each control.
-        rows: The models.
-        families: Their families.
         gains: Languages of Figure 2, which the page draws below with linked selections.
         adaptive: Families that are drawn and not counted, since an adaptive search picked their configurations.
     """

@@ -1,4 +1,4 @@
-"""Figure 2 and H4: the gain of the second stage against Tr(F), a panel a language."""
+"""Figure 2 and H4: the gain of the second stage against Tr(F), a panel for each language."""
 
 from __future__ import annotations
 
@@ -21,8 +21,6 @@ class FigureTwo:
 
     Attributes:
         numbers: H4, the same over other populations and given each control, and H4.LANGUAGE.
-        rows: The models.
-        families: Their families.
         languages: Languages with a gain.
         linked: The page draws it together with Figure 1.
     """

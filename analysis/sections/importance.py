@@ -20,7 +20,7 @@ OUTCOMES = {"accuracy.en": "accuracy", "ln_trace": "trace", "gain": "gain"}
 
 @dataclass(frozen=True)
 class Importance:
-    """Shares.
+    """Shares of spread.
 
     Attributes:
         numbers: importance.OUTCOME.FAMILY.PATH.
@@ -65,9 +65,6 @@ def drop_in_r2(values: pd.DataFrame, outcome: pd.Series[float]) -> dict[str, Num
     Args:
         values: A column for each hyperparameter, a row for each configuration.
         outcome: The outcome of each configuration.
-
-    Returns:
-        Column to its loss of R^2.
     """
     ranks = values.rank().to_numpy(dtype=np.float64)
     y = outcome.rank().to_numpy(dtype=np.float64)

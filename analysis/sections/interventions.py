@@ -1,4 +1,4 @@
-"""Interventions: each arm against the baseline at equal fit, seed by seed; does it move ln Tr(F) and accuracy apart?"""
+"""Each arm against the baseline at equal fit, seed by seed: do ln Tr(F) and accuracy move in opposite directions?"""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Interventions:
     Attributes:
         numbers: intervention.ARM.WHAT for each of MEASURED that was, and .configurations.
         arms: The arms, without the baseline.
-        measured: Which of them were measured.
+        measured: Which of MEASURED were measured.
     """
 
     numbers: dict[str, Number]
@@ -63,15 +63,9 @@ def _by_seed(models: pd.DataFrame, family: str, column: str) -> pd.DataFrame:
 
 
 def difference(arm: pd.DataFrame, baseline: pd.DataFrame, style: Style) -> Number:
-    """An arm minus the baseline, over seeds.
+    """An arm's mean over its configurations minus the baseline at the same seed: the mean over seeds with a t interval.
 
-    Args:
-        arm: A measurement of the arm's configurations (rows) with each seed of the baseline (columns).
-        baseline: The same of the baseline.
-        style: How the difference is written.
-
-    Returns:
-        The mean over seeds of the arm's mean over configurations minus the baseline at that seed, with a t interval.
+    Rows are configurations and columns seeds; the arm has every seed of the baseline.
     """
     method = "mean over the arm's configurations minus the baseline at the same seed; t interval over seeds"
     if arm.empty:
@@ -93,7 +87,7 @@ def _sign(number: Number) -> int:
 
 
 def draw(result: Interventions, numbers: Numbers) -> list[Block]:
-    """A sentence on how to read it, and a row an arm."""
+    """A sentence on how to read it, and a row for each arm."""
     rows = []
     for arm in result.arms:
         keys = [f"intervention.{arm}.{name}" for name in result.measured]

@@ -33,8 +33,6 @@ class Languages:
             for each outcome languages.OUTCOME (the slope in the mean language), and its .spread, .LANGUAGE,
             .same_family and .same_script.
         order: Languages with zero-shot accuracies, the most accurate first.
-        rows: The models.
-        families: Their families.
     """
 
     numbers: dict[str, Number]
@@ -96,7 +94,7 @@ def _number(found: Estimate, method: str, **facts: Any) -> Number:
 
 
 def _by_kind(outcome: str, values: Mapping[str, float]) -> dict[str, Number]:
-    """Languages that share English's family or script against the others; those that nobody knows are left out."""
+    """Languages that share English's family or script against the others; those of unknown kind are left out."""
     numbers = {}
     for kind in KINDS:
         flags = {language: flag for language in values if (flag := like_english(language, kind)) is not None}

@@ -31,7 +31,6 @@ class Layers:
         numbers: layers.DEPTH.share; layers.DEPTH.per_parameter where parameters were counted; layers.DEPTH.OUTCOME, the
             correlation of the ln of that part with each outcome.
         rows: Family, part, share.
-        families: Families in order.
         names: Parts in order.
         parts: Depth to its parts, in words.
     """

@@ -1,4 +1,4 @@
-"""Methods and provenance: what was declared, how numbers were made, and with what the trials ran."""
+"""Methods and provenance: what was declared, how numbers were made, and the hardware and software of the trials."""
 
 from __future__ import annotations
 
@@ -50,9 +50,7 @@ class Methods:
     Attributes:
         protocol: (setting, values) over all planned trials.
         provenance: (what, values) over all ended trials.
-        description: The study's own description.
         created: When the study was planned.
-        numbers: None.
     """
 
     protocol: list[list[str]]

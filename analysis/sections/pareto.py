@@ -23,10 +23,8 @@ class Pareto:
 
     Attributes:
         numbers: pareto.size and pareto.configurations.
-        rows: The models.
         front: Tr(F) and accuracy of the front's configurations, ascending in both.
-        families: The families.
-        table: A row a configuration of the front.
+        table: One row for each configuration of the front.
     """
 
     numbers: dict[str, Number]
@@ -39,12 +37,7 @@ class Pareto:
 def front(traces: NDArray[np.float64], accuracies: NDArray[np.float64]) -> NDArray[np.intp]:
     """Rows that no other row beats: none has a trace at most as large and an accuracy at least as high, one strictly.
 
-    Args:
-        traces: Smaller is better [n].
-        accuracies: Larger is better [n].
-
-    Returns:
-        Row numbers, ascending in trace; of equal rows the first.
+    Their numbers are ascending in trace; of equal rows there is the first.
 
     Example:
         >>> front(np.array([1.0, 2.0, 3.0]), np.array([0.5, 0.4, 0.7])).tolist()

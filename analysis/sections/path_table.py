@@ -1,4 +1,4 @@
-"""The table of the second stage's path: what equation 1 makes of it, what was measured, and what goes with them."""
+"""The table of the second stage's path: what equation 1 predicts, what was measured, and how both go with outcomes."""
 
 from __future__ import annotations
 
@@ -17,14 +17,7 @@ HEADINGS = (
 
 
 def numbers(tables: StudyTables) -> dict[str, Number]:
-    """Correlations over configurations, for each language whose path was measured.
-
-    Args:
-        tables: The study.
-
-    Returns:
-        ``path.LANG.PREDICTOR.OUTCOME`` to the correlation.
-    """
+    """Correlations ``path.LANG.PREDICTOR.OUTCOME`` over configurations, for each language whose path was measured."""
     return {
         f"path.{language}.{predictor}.{outcome}": shared.correlate(tables, x.format(language), y.format(language))
         for language in _measured(tables)
@@ -34,14 +27,7 @@ def numbers(tables: StudyTables) -> dict[str, Number]:
 
 
 def rows(tables: StudyTables) -> list[list[str]]:
-    """A row a language: its means over fitted models, without the correlations.
-
-    Args:
-        tables: The study.
-
-    Returns:
-        Language, models and the means; empty where no path was measured.
-    """
+    """For each language whose path was measured: language, fitted models, and their means."""
     found = []
     for language in _measured(tables):
         columns = [f"stage2.{language}.{name}" for name in MEANS]
@@ -52,15 +38,7 @@ def rows(tables: StudyTables) -> list[list[str]]:
 
 
 def table(lines: list[list[str]], known: Numbers) -> Table:
-    """The table.
-
-    Args:
-        lines: What :func:`rows` gave.
-        known: The report's numbers.
-
-    Returns:
-        The table, its correlations with their p where they could be computed.
-    """
+    """The table of :func:`rows`, with correlations and their p where they could be computed."""
     shown = []
     for line in lines:
         keys = [f"path.{line[0]}.{predictor}.{outcome}" for outcome in OUTCOMES for predictor in PREDICTORS]

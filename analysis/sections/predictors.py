@@ -91,16 +91,8 @@ def standing(numbers: Numbers, outcome: str, measures: list[str]) -> tuple[list[
     """Which measures win against Tr(F), and which lose.
 
     The better of two has the smaller correlation, as the declared sign is negative. It wins when the difference is
-    decided, by p after Holm over the measures, and its own interval lies below 0: of two that do not go with the
-    outcome as declared, none wins.
-
-    Args:
-        numbers: The section's numbers.
-        outcome: The outcome.
-        measures: The measures.
-
-    Returns:
-        Those that win, those that lose.
+    decided, by p after Holm over the measures, and its own interval lies below 0: when neither of the two goes with the
+    outcome as declared, neither wins.
     """
     start = f"predictor.{outcome}"
 
@@ -121,16 +113,7 @@ def standing(numbers: Numbers, outcome: str, measures: list[str]) -> tuple[list[
 
 
 def said(numbers: Numbers, outcomes: list[str], measures: list[str]) -> str:
-    """Who wins, in plain sentences.
-
-    Args:
-        numbers: The section's numbers.
-        outcomes: The outcomes.
-        measures: The measures beside Tr(F).
-
-    Returns:
-        A sentence for each outcome with a winner, and one for all others.
-    """
+    """Who wins: a sentence for each outcome with a winner, and one for all others."""
     sentences, undecided = [], []
     for outcome in outcomes:
         winners, losers = standing(numbers, outcome, measures)
@@ -149,7 +132,7 @@ def said(numbers: Numbers, outcomes: list[str], measures: list[str]) -> str:
 
 
 def draw(result: Predictors, numbers: Numbers) -> list[Block]:
-    """Who wins, how to read it, a panel an outcome, and the table."""
+    """Who wins, how to read it, a panel for each outcome, and the table."""
     panels, data, table = [], {}, []
     for outcome in result.outcomes:
         start, name = f"predictor.{outcome}", OUTCOMES[outcome][1]

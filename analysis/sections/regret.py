@@ -146,15 +146,7 @@ def _absence(rule: Rule, measured: Measured) -> str:
 
 
 def closing(result: Regret | Missing, numbers: Numbers) -> str | None:
-    """What choosing by flatness would have cost or gained, as the last sentence of the report's summary.
-
-    Args:
-        result: The section's result.
-        numbers: All numbers.
-
-    Returns:
-        A template; None where one of the two rules could not choose.
-    """
+    """A template: what choosing by flatness would have cost or gained; None where one of the rules could not choose."""
     if isinstance(result, Missing) or FLATNESS not in numbers:
         return None
     number = numbers[FLATNESS]

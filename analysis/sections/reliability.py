@@ -1,4 +1,4 @@
-"""How reliable ln Tr(F), the accuracy and the gain are as variables, and what Tr(F) rests on."""
+"""How reliable ln Tr(F), the accuracy and the gain are as variables, and how few examples make up Tr(F)."""
 
 from __future__ import annotations
 

@@ -24,11 +24,9 @@ class SecondStage:
 
     Attributes:
         numbers: stage2.mean.WHAT and stage2.WHAT for gain, distance and English kept.
-        rows: The models.
-        families: Their families.
         measured: Which of distance and English kept are there.
-        table: A row a language: accuracy before and after, gain, distance, English kept.
-        paths: A row a language whose path was measured.
+        table: For each language: models, accuracy before and after, gain, distance, English accuracy after.
+        paths: For each language whose path was measured, what :mod:`path_table` shows.
     """
 
     numbers: dict[str, Number]

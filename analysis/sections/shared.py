@@ -58,17 +58,9 @@ def tips(*measured: Tip) -> list[Tip]:
 
 
 def axis(rows: Rows, columns: Sequence[str], title: str, *, log: bool = False, number: str = "") -> Axis:
-    """One axis over all values of some columns of the model rows; it draws the first.
+    """One axis over all values of some columns of the trials table; it draws the first.
 
-    Args:
-        rows: The models.
-        columns: Columns of the trials table.
-        title: With the unit.
-        log: Logarithmic; values that are not positive are not shown.
-        number: d3 format of the labels.
-
-    Returns:
-        The axis.
+    On a logarithmic axis values that are not positive are not shown.
     """
     fields = [field_name(column) for column in columns]
     values = [float(v) for field in fields for v in rows.column(field) if v > 0 or not log]
@@ -81,16 +73,7 @@ def many(panels: Sequence[object]) -> bool:
 
 
 def by_mean(tables: StudyTables, languages: Sequence[str], column: Callable[[str], str]) -> list[str]:
-    """Languages in the order of their panels: as configured, or where there are many the largest mean first.
-
-    Args:
-        tables: The study.
-        languages: Languages.
-        column: A language's column of the models.
-
-    Returns:
-        The languages.
-    """
+    """Languages in the order of their panels: as configured, or where there are many the largest mean first."""
     if not many(languages):
         return list(languages)
     return sorted(languages, key=lambda language: -float(np.nanmean(floats(tables.models, column(language)))))
@@ -103,18 +86,12 @@ def against_trace(
     """Panels of a measurement against a trace of the same models, side by side.
 
     Args:
-        rows: The models.
-        looks: Their families.
         panels: (column, column of the trace, title) of each panel.
         title: Of the vertical axes.
         linked: Take part in the page's selections; the legend is then another chart's.
         same: One vertical axis for all panels, titled once; else each has its own, titled by its panel.
         first: Put before the title of the first panel.
-        number: d3 format of the vertical labels.
         zero: Draw a line at 0.
-
-    Returns:
-        The chart.
     """
     x = axis(rows, list(dict.fromkeys(trace for _, trace, _ in panels)), "Tr(F) (log scale)", log=True)
     y = axis(rows, [column for column, _, _ in panels], title, number=number)
@@ -138,32 +115,14 @@ def against_trace(
 
 
 def correlate(tables: StudyTables, x: str, y: str, *held: str, ranks: bool = False) -> Number:
-    """The partial correlation of two columns over configurations, given family and further columns.
-
-    Args:
-        tables: The study.
-        x: Column of the models.
-        y: Column of the models.
-        held: Columns held fixed.
-        ranks: Spearman's.
-
-    Returns:
-        The number.
-    """
+    """The partial correlation (``ranks``: Spearman's) of two columns over configurations, given family and ``held``."""
     means = tables.means(*dict.fromkeys((x, y, *held)))
     covariates = [means[column] for column in held]
     return from_association(partial_correlation(means[x], means[y], means["family"], covariates, ranks=ranks))
 
 
 def populations(key: str) -> str:
-    """A headline over other populations, as a sentence.
-
-    Args:
-        key: H1 or H4.
-
-    Returns:
-        The template.
-    """
+    """A headline over other populations, as a template."""
     said = []
     for percent in (f"{100 * share:.0f}" for share in SENSITIVITY):
         name = f"{key}.at.{percent}"
@@ -173,15 +132,7 @@ def populations(key: str) -> str:
 
 
 def control_lines(key: str, numbers: Numbers) -> list[tuple[str, str, bool]]:
-    """A headline given each of its controls, as lines of a table of correlations.
-
-    Args:
-        key: H1 or H4.
-        numbers: All numbers.
-
-    Returns:
-        (label, id, False) of each.
-    """
+    """A headline given each of its controls, as lines (label, id, False) of a table of correlations."""
     start = f"{key}.given."
     return [
         (f"given {control_name(key, name.removeprefix(start))}", name, False)
@@ -198,15 +149,7 @@ def estimate_line(what: str, key: str, numbers: Numbers) -> list[str]:
 
 
 def forest_rows(lines: Sequence[tuple[str, str, bool]], numbers: Numbers) -> Rows:
-    """Rows of a forest chart.
-
-    Args:
-        lines: (label, id of the number, for comparison only) of each line; undefined numbers are left out.
-        numbers: All numbers.
-
-    Returns:
-        The rows.
-    """
+    """Rows of a forest chart from lines (label, id, for comparison only); undefined numbers are left out."""
     values = [
         [label, place, n.value, n.low, n.high, int(opened), numbers.quote(key)]
         for place, (label, key, opened) in enumerate(lines)

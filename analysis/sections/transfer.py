@@ -21,8 +21,6 @@ class Transfer:
         numbers: transfer.en, transfer.LANGUAGE and transfer.own.LANGUAGE.
         lines: (label, id) of each line of the table.
         panels: (column, trace column, title) of each panel.
-        rows: The models.
-        families: Their families.
     """
 
     numbers: dict[str, Number]

@@ -1,4 +1,4 @@
-"""The trials table, sortable: every planned trial with what identifies it and its main measurements."""
+"""The trials table, sortable: every planned trial with its identity and its main measurements."""
 
 from __future__ import annotations
 
@@ -27,13 +27,7 @@ _SHOWN = {
 
 @dataclass(frozen=True)
 class Trials:
-    """The rows of the table.
-
-    Attributes:
-        rows: A row a planned trial.
-        titles: Headings.
-        numbers: None.
-    """
+    """The rows of the table, one for each planned trial, and their headings."""
 
     rows: Rows
     titles: list[str]
@@ -41,14 +35,7 @@ class Trials:
 
 
 def compute(tables: StudyTables) -> Trials | Missing:
-    """Pick the columns.
-
-    Args:
-        tables: The study.
-
-    Returns:
-        The rows, or that the plan is empty.
-    """
+    """Pick the columns."""
     if tables.trials.empty:
         return Missing("the plan has no trials.")
     shown = dict(_SHOWN)
@@ -69,15 +56,7 @@ def _any(trials: pd.DataFrame, column: str) -> bool:
 
 
 def draw(result: Trials, numbers: Numbers) -> list[Block]:
-    """The table.
-
-    Args:
-        result: The rows.
-        numbers: All numbers.
-
-    Returns:
-        One block.
-    """
+    """The table."""
     caption = "Every planned trial; all columns are in trials.csv and trials.parquet, their meaning in columns.csv."
     return [Table(result.titles, [], caption, sortable=True, rows_of=("trials", result.rows))]
 

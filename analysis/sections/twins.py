@@ -25,7 +25,6 @@ class Twins:
     Attributes:
         numbers: twin.MEASURE with .configurations; twin.left_out.
         moved: Measures that move, farthest first; Tr(F) is fisher_trace.
-        unchanged: Those that do not.
         undefined: Those without a ratio.
     """
 

@@ -12,14 +12,7 @@ SIGNS = {ENGLISH_ACCURACY: -1.0, TRACE: 1.0, TARGET_TRACE: 1.0, MARGIN: -1.0}  #
 
 
 def choose(candidates: Candidates) -> NDArray[np.intp]:
-    """The configuration with the smallest mean rank; equal values share their mean rank.
-
-    Args:
-        candidates: A table of configurations.
-
-    Returns:
-        The index chosen in each row of the table.
-    """
+    """The configuration with the smallest mean rank; equal values share their mean rank."""
     signed = [sign * candidates[column] for column, sign in SIGNS.items() if column in candidates]
     # A rank among configurations that another criterion leaves out would not compare.
     gaps = np.any([np.isnan(values) for values in signed], axis=0)

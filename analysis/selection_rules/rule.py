@@ -40,17 +40,7 @@ class Rule:
 
 
 def by_column(name: str, description: str, column: str, sign: float, *, fitted_only: bool) -> Rule:
-    """The rule that takes the configuration with the smallest value of one column, or with the largest.
-
-    Args:
-        name: Its name.
-        description: What it does, in one line.
-        column: The column.
-        sign: 1 for the smallest value, -1 for the largest.
-        fitted_only: As in :class:`Rule`.
-
-    Returns:
-        The rule.
+    """The rule that takes the configuration with the smallest value of one column (sign 1), or with the largest (-1).
 
     Example:
         >>> rule = by_column("margin", "largest margin", MARGIN, -1.0, fitted_only=True)
@@ -61,13 +51,7 @@ def by_column(name: str, description: str, column: str, sign: float, *, fitted_o
 
 
 def smallest(values: NDArray[np.float64]) -> NDArray[np.intp]:
-    """The index of the smallest value along the last axis; of equal ones the first.
-
-    Args:
-        values: Values [..., configurations], NaN where there is none.
-
-    Returns:
-        Indices [...].
+    """The index [...] of the smallest value [..., configurations], the first of equal ones; NaN is passed over.
 
     Example:
         >>> int(smallest(np.array([np.nan, 2.0, 1.0])))

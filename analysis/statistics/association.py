@@ -33,9 +33,8 @@ class Association:
     """A correlation within families.
 
     Attributes:
-        r: The correlation; None where it is not defined.
+        r: None where it is not defined.
         low: Lower end of the 95 % interval; None where there are too few rows.
-        high: Upper end.
         p: Two-sided p of "no association within families".
         n: Rows counted.
         families: Families counted.
@@ -117,14 +116,7 @@ class Within:
 
 
 def centred(values: ArrayLike, groups: ArrayLike) -> Array:
-    """Values minus the mean of their group.
-
-    Args:
-        values: Numbers [n] or [n, k].
-        groups: A label for each row [n].
-
-    Returns:
-        The deviations, same shape.
+    """Values [n] or [n, k] minus the mean of their group [n].
 
     Example:
         >>> centred([1.0, 3.0, 10.0], ["a", "a", "b"]).tolist()
@@ -140,7 +132,7 @@ def centred(values: ArrayLike, groups: ArrayLike) -> Array:
 def within(
     x: ArrayLike, y: ArrayLike, groups: ArrayLike, covariates: Sequence[ArrayLike] = (), *, ranks: bool = False
 ) -> Within:
-    """Rows that count, as deviations from their family's mean.
+    """Rows that count, as deviations from their family's mean, with a reason where no correlation is defined.
 
     Args:
         x: Numbers [n]; rows with a missing value anywhere are left out.
@@ -148,9 +140,6 @@ def within(
         groups: Family of each row [n].
         covariates: Variables [n] to remove by regression; one that does not vary within families is ignored.
         ranks: Replace the deviations of x and y by their ranks.
-
-    Returns:
-        The deviations, with a reason where no correlation is defined.
     """
     columns = np.column_stack([np.asarray(v, dtype=np.float64) for v in (x, y, *covariates)])
     labels = np.asarray(groups)
@@ -206,17 +195,8 @@ def partial_correlation(
     """Partial correlation of x and y given family and covariates, interval and p by Fisher's z.
 
     r is the Pearson correlation of the residuals of x and of y after regression on family dummies and covariates. With
-    ``ranks`` x and y are first replaced by the ranks of their deviations from the family's mean (Spearman).
-
-    Args:
-        x: Numbers [n]; rows with a missing value anywhere are left out.
-        y: Numbers [n].
-        groups: Family of each row [n].
-        covariates: Further variables [n] held fixed; one that does not vary within families is ignored.
-        ranks: Correlate ranks.
-
-    Returns:
-        Correlation, Fisher-z interval and p.
+    ``ranks`` x and y are first replaced by the ranks of their deviations from the family's mean (Spearman). The arrays
+    are those of :func:`within`.
 
     Example:
         >>> partial_correlation([1, 2, 3, 8, 9, 7], [1, 2, 3, -8, -7, -9], list("aaabbb")).r
@@ -233,16 +213,7 @@ def partial_correlation(
 
 
 def leave_one_family_out(x: ArrayLike, y: ArrayLike, groups: ArrayLike) -> dict[Any, Association]:
-    """The partial correlation without each family in turn.
-
-    Args:
-        x: Numbers [n].
-        y: Numbers [n].
-        groups: Family of each row [n].
-
-    Returns:
-        Family left out to what remains.
-    """
+    """The partial correlation of x and y [n] without each family in turn, by the family left out."""
     first, second, labels = np.asarray(x), np.asarray(y), np.asarray(groups)
     return {
         family: partial_correlation(first[labels != family], second[labels != family], labels[labels != family])

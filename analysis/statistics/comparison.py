@@ -1,4 +1,4 @@
-"""Which of two variables goes closer with an outcome, and how often a variable ranks a pair wrongly."""
+"""Which of two variables correlates more closely with an outcome, and how often a variable ranks a pair wrongly."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ class Estimate:
     """A number with its 95 % interval.
 
     Attributes:
-        value: The estimate; None where it is not defined.
-        low: Lower end.
-        high: Upper end.
+        value: None where it is not defined.
         n: Units that it rests on.
         p: Two-sided p of 0: one minus the level at which the interval reaches it, rounded up; None without one.
     """
@@ -39,16 +37,8 @@ def difference(first: ArrayLike, second: ArrayLike, y: ArrayLike, groups: ArrayL
     """Difference of two partial correlations with one outcome: r(first, y) - r(second, y), given family.
 
     The interval is Zou's (2007, MOVER), made from the Fisher-z intervals of both and the correlation between the two
-    correlations, so it allows for the two being measured on the same configurations.
-
-    Args:
-        first: Numbers [n].
-        second: Numbers [n].
-        y: The outcome [n]; rows with a missing value anywhere are left out.
-        groups: Family of each row [n].
-
-    Returns:
-        The difference.
+    correlations, so it allows for the two being measured on the same configurations. All arrays are [n]; rows with a
+    missing value anywhere are left out.
 
     Example:
         >>> round(difference([1, 2, 3, 4, 5], [1, 3, 2, 5, 4], [1, 2, 3, 4, 6], list("aaaaa")).value, 2)
@@ -88,16 +78,7 @@ def sign_error(x: ArrayLike, y: ArrayLike, left: NDArray[np.intp], right: NDArra
 
     0 is a perfect predictor of the declared (negative) sign, 1/2 a coin, 1 a perfect predictor of the other sign; a tie
     counts 1/2. The interval inverts the score test with Esscher's (1924) variance of Kendall's tau at each candidate
-    value, which allows for pairs that share a row.
-
-    Args:
-        x: Numbers [n].
-        y: Numbers [n].
-        left: One row of each pair [m].
-        right: The other [m].
-
-    Returns:
-        The share over the m pairs.
+    value, which allows for pairs that share a row. x and y are [n]; left and right [m] hold the rows of each pair.
 
     Example:
         >>> sign_error([1, 2, 3], [3, 2, 1], np.array([0, 0, 1]), np.array([1, 2, 2])).value

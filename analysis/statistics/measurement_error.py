@@ -77,9 +77,6 @@ def corrected(
         exact: Controls without error [n].
         error: Moments of the error, per degree of freedom within families.
         steepest: Largest size of k.
-
-    Returns:
-        Correlation, Fisher-z interval and p.
     """
     method = "partial correlation given family and controls, the error of the accuracy before taken out; Fisher z"
     one, two = within(x, noisy, groups, exact), within(y, noisy, groups, exact)
@@ -110,15 +107,7 @@ def corrected(
 
 
 def reliability(values: ArrayLike, error_variances: ArrayLike, groups: ArrayLike) -> Reliability:
-    """Reliability within families.
-
-    Args:
-        values: The variable [n]; rows with a missing value anywhere are left out.
-        error_variances: Variance of each value's error [n].
-        groups: Family of each row [n]; a family of one row is not counted.
-
-    Returns:
-        The reliability.
+    """Reliability within families of values [n]; rows with a missing value, and families of one row, are not counted.
 
     Example:
         >>> reliability([1.0, 3.0, 5.0], [1.0, 1.0, 1.0], ["a", "a", "a"]).value
@@ -143,13 +132,10 @@ def reliability(values: ArrayLike, error_variances: ArrayLike, groups: ArrayLike
 def examples_needed(found: Reliability, examples: float, target: float = 0.9) -> int | None:
     """Examples of Tr(F) with which ln Tr(F) would reach a reliability; its error variance falls as their inverse.
 
-    Args:
-        found: The reliability with today's examples.
-        examples: Today's examples.
-        target: The reliability to reach.
+    None where the error is as large as the variance, so that no number can be told.
 
-    Returns:
-        The number; None where the error is as large as the variance, so that no number can be told.
+    Args:
+        examples: Today's examples, which ``found`` rests on.
 
     Example:
         >>> examples_needed(Reliability(0.75, 4.0, 1.0, 3, 1), 200)
@@ -162,16 +148,10 @@ def examples_needed(found: Reliability, examples: float, target: float = 0.9) ->
 
 
 def disattenuated(found: Association, *reliabilities: Reliability) -> Association:
-    """The correlation of what two variables measure: r and its interval over the root of their reliabilities.
+    """The correlation of what two variables measure: r and its interval over the root of their reliabilities, cut at 1.
 
-    The reliabilities are taken as known, so the interval is too narrow when they are poor.
-
-    Args:
-        found: The correlation as measured.
-        *reliabilities: Those of both variables.
-
-    Returns:
-        The correlation, cut at 1; undefined where a reliability is unknown or 0.
+    The reliabilities are taken as known, so the interval is too narrow when they are poor. It is undefined where one is
+    unknown or 0.
     """
     values = [one.value for one in reliabilities]
     method = "r over the root of both reliabilities, taken as known"

@@ -18,14 +18,12 @@ class Summary:
     """The mean effect over studies.
 
     Attributes:
-        mean: Estimate, in the unit of the effects.
+        mean: In the unit of the effects.
         error: Its standard error.
         low: Lower end of the 95 % interval.
-        high: Upper end.
         tau: Standard deviation of the true effects between studies (same unit).
         i2: Share of the variance of the estimates that is between studies, from Cochran's Q (fraction).
         predicted: 95 % prediction interval of the true effect in a further study; None with fewer than three.
-        studies: How many there are.
     """
 
     mean: float
@@ -38,13 +36,9 @@ class Summary:
     studies: int
 
     def p(self, distance: float) -> float:
-        """The share of t with k - 1 degrees below -|distance| / error: a one-sided p.
+        """One-sided p of a value at a distance from the mean.
 
-        Args:
-            distance: From the mean to the value in question.
-
-        Returns:
-            p.
+        The share of t with k - 1 degrees below -|distance| / error.
         """
         return float(stdtr(self.studies - 1, -abs(distance) / self.error))
 
@@ -62,9 +56,6 @@ def summarise(effects: Sequence[float], errors: Sequence[float]) -> Summary:
     Args:
         effects: Estimates y_i [k], k >= 2.
         errors: Their standard errors [k], positive.
-
-    Returns:
-        The summary.
 
     Example:
         >>> found = summarise([0.1, 0.3, 0.2], [0.1, 0.1, 0.1])

@@ -22,7 +22,7 @@ _KEPT = 40_000_000  # more entries than this (160 MB) are drawn block by block a
 def headline(
     x: ArrayLike, y: ArrayLike, groups: ArrayLike, covariates: Sequence[ArrayLike] = (), *, seed: int = 0
 ) -> Association:
-    """Partial Pearson correlation given family, p by permuting rows within their family.
+    """Partial Pearson correlation given family, its Fisher-z interval, and p by permuting rows within their family.
 
     Under "no association within families" every arrangement of y within the families is as likely as the one seen, so
     p is the share of arrangements whose |r| reaches the observed one: all of them when there are at most 10,000, else
@@ -34,10 +34,6 @@ def headline(
         y: Numbers [n].
         groups: Family of each row [n].
         covariates: Variables [n] held fixed.
-        seed: Of the random arrangements.
-
-    Returns:
-        Correlation, Fisher-z interval and permutation p.
 
     Example:
         >>> found = headline([1, 2, 3, 4], [2, 1, 4, 3], list("aaaa"))
@@ -59,11 +55,10 @@ def permuted(parts: Sequence[Within], *, seed: int = 0, r: float | None = None) 
 
     Args:
         parts: Rows as deviations, the same families in each.
-        seed: Of the random arrangements.
         r: The correlation observed, where it is not that of x and y.
 
     Returns:
-        p, and how many arrangements it rests on.
+        p, and in words how many arrangements it rests on.
     """
     sizes = parts[0].sizes
     exact = math.prod(math.factorial(size) for size in sizes) <= EXACT_ARRANGEMENTS
@@ -118,13 +113,7 @@ def _random_arrangements(sizes: tuple[int, ...], draws: int, rng: np.random.Gene
 
 
 def holm(p_values: Mapping[str, float | None]) -> dict[str, float]:
-    """Holm's step-down adjustment over the hypotheses that have a p-value.
-
-    Args:
-        p_values: Name to p; None where there is none.
-
-    Returns:
-        Name to adjusted p, at most 1.
+    """Holm's step-down adjustment over the hypotheses that have a p: name to adjusted p, at most 1.
 
     Example:
         >>> holm({"H1": 0.01, "H2": 0.04, "H3": None})

@@ -14,11 +14,10 @@ NO_ASSOCIATION = 0.3  # an interval inside -+ this is called "no association"
 def degrees_of_freedom(groups: Iterable[int]) -> int:
     """Degrees of the Fisher-z interval given family: n - (families - 1) - 3 over families of two or more.
 
+    Below 1 there is no interval.
+
     Args:
         groups: Number of configurations of each family.
-
-    Returns:
-        The degrees; below 1 there is no interval.
 
     Example:
         >>> degrees_of_freedom([4, 4, 4, 4, 4, 4, 1])
@@ -29,15 +28,11 @@ def degrees_of_freedom(groups: Iterable[int]) -> int:
 
 
 def power_at(r: float, degrees: int, alpha: float = ALPHA) -> float:
-    """Power of the two-sided test of a within-family correlation, by Fisher's z.
+    """Power of the two-sided test of a within-family correlation, by Fisher's z; 0 without a degree of freedom.
 
     Args:
         r: The true correlation of configuration means within families.
         degrees: From :func:`degrees_of_freedom`.
-        alpha: Level of the test.
-
-    Returns:
-        Probability of rejection; 0 without a degree of freedom.
 
     Example:
         >>> round(power_at(0.6, 16), 2)
@@ -57,9 +52,6 @@ def planned_power(groups: list[int], controls: int = 0) -> dict[float, float]:
         controls: Controls that a verdict must survive, each alone and all together; they cost a degree each, and two
             for being asked several times (matched to simulated studies whose controls do not go with Tr(F)).
 
-    Returns:
-        Correlation to power.
-
     Example:
         >>> {r: round(power, 2) for r, power in planned_power([6] * 6).items()}
         {0.4: 0.61, 0.6: 0.96, 0.8: 1.0}
@@ -72,16 +64,8 @@ def configurations_to_decide(r: float, families: int, tests: int = 1) -> int:
     """Configurations with which the same estimate would no longer be "undecided".
 
     The smaller of two numbers: that with which the test rejects 0 at .05 / tests (Holm's first step), and that with
-    which the 95 % interval lies inside -+.3. Counts configurations in as many families; an estimate, not a promise:
-    r itself will move.
-
-    Args:
-        r: The correlation found.
-        families: Families of two or more configurations.
-        tests: Hypotheses that share the error rate.
-
-    Returns:
-        Configurations in all.
+    which the 95 % interval lies inside -+.3. It assumes as many families (of two or more), and is an estimate, not a
+    promise: r itself will move.
 
     Example:
         >>> configurations_to_decide(-0.4, 4), configurations_to_decide(0.05, 4)

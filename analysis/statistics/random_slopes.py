@@ -61,7 +61,6 @@ class RandomSlopes:
         errors: Their standard errors [languages], each from its own residuals.
         degrees: Of each slope's t: configurations - families - 1.
         configurations: Counted, in families of two or more.
-        families: Of those.
     """
 
     mean: Estimate
@@ -75,7 +74,7 @@ class RandomSlopes:
 
 
 def random_slopes(x: ArrayLike, y: ArrayLike, groups: ArrayLike) -> RandomSlopes | str:
-    """The mixed model of outcomes in many languages on x, within families.
+    """The mixed model of outcomes in many languages on x, within families; or in words why there is none.
 
     y_cl = a_{f(c) l} + (b + b_l) x_c + u_c + e_cl for configuration c of family f in language l, b_l ~ N(0, t^2),
     u_c ~ N(0, s_u^2), e_cl ~ N(0, s_e^2). With x and y centred within families, S = sum x_c^2, n configurations,
@@ -93,9 +92,6 @@ def random_slopes(x: ArrayLike, y: ArrayLike, groups: ArrayLike) -> RandomSlopes
         x: Numbers [n].
         y: Outcomes [n, L], all finite.
         groups: Family of each row [n]; a family of one row is not counted.
-
-    Returns:
-        The fit, or in words why there is none.
     """
     labels, outcomes = np.asarray(groups), np.asarray(y, dtype=np.float64)
     languages = outcomes.shape[1]
@@ -138,14 +134,11 @@ def between_languages(values: ArrayLike, flags: ArrayLike) -> Estimate | str:
     """Mean over the flagged languages minus that over the others, with the pooled variance of languages.
 
     For slopes of a complete table this is the covariate's interaction with x in the mixed model: what a configuration
-    adds to all languages is the same on both sides and drops out.
+    adds to all languages is the same on both sides and drops out. It has L - 2 degrees; or in words why there is none.
 
     Args:
-        values: One a language [L].
+        values: One for each language [L].
         flags: Which are of the one kind [L].
-
-    Returns:
-        The difference, with L - 2 degrees; or in words why there is none.
     """
     data, one = np.asarray(values, dtype=np.float64), np.asarray(flags, dtype=bool)
     sides = data[one], data[~one]

@@ -37,16 +37,7 @@ _REASONS = {"missing": "it was not measured in every fitted model", "constant": 
 
 
 def survive(tables: StudyTables, key: str, hypothesis: Hypothesis) -> dict[str, Number]:
-    """Every control of a hypothesis.
-
-    Args:
-        tables: The study.
-        key: The hypothesis' name.
-        hypothesis: As declared.
-
-    Returns:
-        ``KEY.given.CONTROL`` for each control, with the status that decides how the verdict reads it.
-    """
+    """Every control of a hypothesis as ``KEY.given.CONTROL``, with the status that decides how the verdict reads it."""
     base = (hypothesis.outcome, "ln_trace")
     known = tables.known(base, [control.column for control in hypothesis.controls])
     halves = halves_of(tables) if BEFORE in known else None
@@ -102,14 +93,9 @@ def _without_error(means: pd.DataFrame, exact: list[pd.Series[float]], errors: l
 
 
 def halves_of(tables: StudyTables) -> pd.DataFrame | None:
-    """Configurations with the halves of the second stage's validation rows.
+    """Configurations with the halves of the second stage's validation rows: ln_trace, gain, its controls, both halves.
 
-    Args:
-        tables: The study.
-
-    Returns:
-        ln_trace, gain, its controls and the columns of both halves; None where a model lacks halves, or where they do
-        not add up to the whole, as in a record that was changed by hand.
+    None where a model lacks halves, or where they do not add up to the whole, as in a record that was changed by hand.
     """
     base = ("gain", "ln_trace")
     wanted = [BEFORE, *HALVES]
@@ -127,11 +113,7 @@ def halves_of(tables: StudyTables) -> pd.DataFrame | None:
 def other_half(halves: pd.DataFrame) -> Association:
     """The gain on one half of the rows, given the accuracy before on the other; both ways, averaged.
 
-    Args:
-        halves: From :func:`halves_of`.
-
-    Returns:
-        The mean of both partial correlations; interval from the mean of their z, p by arranging both together.
+    The interval is from the mean of both z, p from arranging both together; ``halves`` is from :func:`halves_of`.
     """
     parts = [
         within(halves["ln_trace"], halves[f"{gain}.gain"], halves["family"], [halves[f"{before}.accuracy_before"]])
@@ -151,19 +133,15 @@ def other_half(halves: pd.DataFrame) -> Association:
 
 
 def error_of_before(tables: StudyTables, means: pd.DataFrame, halves: pd.DataFrame | None) -> list[ErrorMoments]:
-    """What is known of the error of the accuracy before.
+    """What is known of the error of the accuracy before: one or two possible errors; none without a number of rows.
 
     With halves both moments are measured: what the halves do not share. Without them the variance is binomial, with
     the rows of all languages counted as independent, and its covariance with the error of the gain lies between 0 (the
     errors before and after are as one) and minus the variance (they are independent): both ends are returned.
 
     Args:
-        tables: The study.
         means: Configurations with gain, accuracy_before and seeds.
         halves: From :func:`halves_of`.
-
-    Returns:
-        One or two possible errors; none where the number of rows is unknown.
     """
     if halves is not None:
         groups = halves["family"]
@@ -185,11 +163,7 @@ def error_of_before(tables: StudyTables, means: pd.DataFrame, halves: pd.DataFra
 def rows_of_validation(tables: StudyTables) -> float | None:
     """Rows that validation accuracies are over: as recorded, else as asked for, else at least those of Tr(F).
 
-    Args:
-        tables: The study.
-
-    Returns:
-        The median over models; None where nothing is known.
+    The median over models; None where nothing is known.
     """
     for column in ("validation_examples", "config.data.validation_examples", "fisher_trace_examples"):
         if column in tables.models and len(known := pd.to_numeric(tables.models[column], errors="coerce").dropna()):

@@ -39,7 +39,6 @@ class Hypothesis:
     """A hypothesis as declared before looking.
 
     Attributes:
-        text: What it says.
         population: The models that it is tested over.
         outcome: The column that is declared to fall with ln Tr(F), for those with controls.
         controls: What a significant headline must survive, each alone and all together.
@@ -78,14 +77,7 @@ HYPOTHESES = {
 
 
 def control_name(hypothesis: str, control: str) -> str:
-    """A control in a sentence: "at equal NAME".
-
-    Args:
-        hypothesis: H1 to H5.
-        control: What follows ``given.`` in its id.
-
-    Returns:
-        The name.
+    """A control, what follows ``given.`` in its id, in a sentence: "at equal NAME".
 
     Example:
         >>> control_name("H1", "train_nll"), control_name("H4", "accuracy_before.corrected")

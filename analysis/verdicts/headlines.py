@@ -18,12 +18,7 @@ EVERYTHING = "with_all"
 def headline_numbers(tables: StudyTables, key: str) -> dict[str, Number]:
     """Correlate a hypothesis' outcome with ln Tr(F) over configurations, given family.
 
-    Args:
-        tables: The study.
-        key: H1 or H4.
-
-    Returns:
-        KEY, KEY.with_all, KEY.at.90 and KEY.at.98, and KEY.given.CONTROL.
+    KEY, KEY.with_all, KEY.at.90 and KEY.at.98, and KEY.given.CONTROL, for KEY H1 or H4.
     """
     hypothesis = HYPOTHESES[key]
     numbers = {key: over(tables, hypothesis.outcome)}
@@ -36,15 +31,9 @@ def headline_numbers(tables: StudyTables, key: str) -> dict[str, Number]:
 
 
 def over(tables: StudyTables, outcome: str, fit: float | None = None) -> Number:
-    """The correlation of an outcome with ln Tr(F) over one population.
+    """The correlation of an outcome with ln Tr(F) over one population (``fit`` as in :meth:`StudyTables.usable`).
 
-    Args:
-        tables: The study.
-        outcome: Column of the models.
-        fit: Share of the reference's training accuracy; None takes the declared one, 0 every model.
-
-    Returns:
-        The number; where there is none its reason says what the population lacks.
+    Where there is none its reason says what the population lacks.
     """
     means = tables.means(outcome, "ln_trace", fit=fit)
     number = from_association(headline(means["ln_trace"], means[outcome], means["family"]))

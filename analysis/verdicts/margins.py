@@ -21,7 +21,6 @@ class Verdict:
     Attributes:
         hypothesis: H1 to H5.
         declared: The hypothesis, as declared before looking.
-        word: The verdict.
         template: Its sentence with references to numbers.
     """
 

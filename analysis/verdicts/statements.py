@@ -19,15 +19,9 @@ from analysis.verdicts.wording import FALLS, also_at_equal, capital, name_of, pl
 
 
 def adjust(numbers: Numbers) -> Numbers:
-    """Holm over H1 to H4, as far as they were measured, and the units that would decide.
+    """Holm over H1 to H4, as far as they were measured (``p_adjusted``), and the units that would decide (``needed``).
 
     A control's p is adjusted as the headline's would be if it had that p.
-
-    Args:
-        numbers: All numbers; the hypotheses have the ids H1 to H5.
-
-    Returns:
-        The numbers with ``p_adjusted`` and ``needed`` filled in.
     """
     found = {key: numbers[key].p for key in ("H1", "H2", "H3", "H4") if key in numbers}
     adjusted = holm(found)
@@ -44,15 +38,7 @@ def adjust(numbers: Numbers) -> Numbers:
 
 
 def controls(key: str, numbers: Numbers) -> list[str]:
-    """The ids of a headline's controls.
-
-    Args:
-        key: H1 to H5.
-        numbers: All numbers.
-
-    Returns:
-        ``KEY.given.CONTROL`` of each.
-    """
+    """The ids ``KEY.given.CONTROL`` of a headline's controls."""
     return [name for name in numbers if name.startswith(f"{key}.given.")]
 
 
@@ -67,12 +53,6 @@ def _needed(number: Number, tests: int) -> int:
 
 def correlation_word(number: Number) -> Word:
     """The verdict on a correlation whose declared sign is negative, before its controls are asked.
-
-    Args:
-        number: r with interval and adjusted p.
-
-    Returns:
-        The word.
 
     Example:
         >>> correlation_word(Number(-0.6, "correlation", -0.8, -0.3, p_adjusted=0.01))
@@ -92,12 +72,7 @@ def correlation_word(number: Number) -> Word:
 def survives(number: Number, control: Number) -> bool:
     """Whether a significant headline stands given one control: same sign, adjusted p below .05.
 
-    Args:
-        number: The headline.
-        control: The partial correlation given the control.
-
-    Returns:
-        True also for a control that is constant within families and so explains nothing.
+    A control that is constant within families explains nothing, so the headline stands.
     """
     if control.status == "constant":
         return True
@@ -149,14 +124,7 @@ def _doubt(number: Number, control: Number) -> float:
 
 
 def verdicts(numbers: Numbers) -> list[Verdict]:
-    """One verdict for each declared hypothesis, H1 first.
-
-    Args:
-        numbers: All numbers, adjusted.
-
-    Returns:
-        The verdicts; "not measured" where the study has no such data.
-    """
+    """One verdict for each declared hypothesis, H1 first; "not measured" where the study has no such data."""
     out = []
     for key, hypothesis in HYPOTHESES.items():
         declared = hypothesis.text
@@ -174,11 +142,6 @@ def verdicts(numbers: Numbers) -> list[Verdict]:
 def sentence(verdict: Verdict, numbers: Numbers) -> str:
     """The sentence of a verdict with its numbers, as the terminal prints it.
 
-    Args:
-        verdict: The verdict.
-        numbers: All numbers, adjusted.
-
-    Returns:
-        For example "H1 supported: Flatter models were more accurate in English, also at equal training fit (...)."
+    For example "H1 supported: Flatter models were more accurate in English, also at equal training fit (...)."
     """
     return f"{verdict.hypothesis} {verdict.word}: {capital(numbers.text(verdict.template))}"

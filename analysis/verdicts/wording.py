@@ -29,14 +29,7 @@ FALLS = {  # what a correlation says in plain English: below 0, above 0, neither
 
 
 def plainly(key: str, word: Word) -> str:
-    """What a word on a correlation says in plain English.
-
-    Args:
-        key: H1, H2 or H4.
-        word: The word, before any control was asked.
-
-    Returns:
-        The sentence, without its numbers.
+    """What a word on a correlation, before any control was asked, says in plain English, without its numbers.
 
     Example:
         >>> plainly("H1", "supported")
@@ -74,12 +67,5 @@ def also_at_equal(key: str, held: list[str]) -> str:
 
 
 def capital(text: str) -> str:
-    """A text with a large first letter.
-
-    Args:
-        text: The text.
-
-    Returns:
-        It, otherwise unchanged.
-    """
+    """A text with a large first letter."""
     return text[:1].upper() + text[1:]
