@@ -151,7 +151,7 @@ def tables(results: StudyResults) -> StudyTables:
     languages = [name.removeprefix("accuracy.") for name in trials.columns if name.startswith("accuracy.")]
     second = [name.split(".")[1] for name in trials.columns if name.startswith("stage2.") and name.endswith(".gain")]
     found = [language for language in dict.fromkeys([*languages, *second]) if language != ENGLISH]
-    order = _configured_languages(results.study)
+    order = results.study.get("config", {}).get("base", {}).get("data", {}).get("languages", [])
     searched = _searched(results.study, trials, families)
     models, fit = models_table(trials, searched, found), declared_fit(results.study)
     measured = reference(models.loc[models["state"] == "complete"])
@@ -172,11 +172,6 @@ def tables(results: StudyResults) -> StudyTables:
         fit=fit,
         adaptive=frozenset(arm["name"] for arm in results.study.get("config", {}).get("arms", []) if arm.get("slots")),
     )
-
-
-def _configured_languages(study: dict[str, Any]) -> list[str]:
-    base = study.get("config", {}).get("base", {})
-    return list(base.get("data", {}).get("languages", []))
 
 
 def _searched(study: dict[str, Any], trials: pd.DataFrame, families: Sequence[str]) -> dict[str, list[str]]:

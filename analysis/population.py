@@ -17,13 +17,7 @@ COLLAPSE_MARGIN = 0.05  # above the majority share
 
 @dataclass(frozen=True)
 class Reference:
-    """The training accuracy that models are measured against.
-
-    Attributes:
-        value: NaN where none was measured.
-        what: Whose it is, in words.
-        n: Models that it rests on.
-    """
+    """The training accuracy that models are measured against: whose it is, over n models; NaN if not measured."""
 
     value: float
     what: str

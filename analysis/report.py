@@ -46,13 +46,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Findings:
-    """Everything computed, before anything is drawn.
-
-    Attributes:
-        results: Section to its result or what is missing.
-        numbers: All numbers, adjusted.
-        verdicts: One for each hypothesis.
-    """
+    """Everything computed, before anything is drawn: the result of each section, or what it lacks; adjusted numbers."""
 
     results: dict[str, Any]
     numbers: Numbers

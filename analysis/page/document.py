@@ -60,12 +60,7 @@ Block = Paragraph | Table | Figure
 
 @dataclass(frozen=True)
 class Missing:
-    """A section that the study has no data for.
-
-    Attributes:
-        reason: What is missing, as a sentence.
-        numbers: Numbers that could be made nevertheless.
-    """
+    """A section that the study has no data for: why, as a sentence, and numbers that could be made nevertheless."""
 
     reason: str
     numbers: dict[str, Number] = field(default_factory=dict)

@@ -195,10 +195,7 @@ def lines(
 def heat(data: str, rows: Sequence[str], columns: Sequence[str], title: str) -> Spec:
     """Shares as a table whose cells are the darker the larger they are, with their value.
 
-    Args:
-        data: Name of the rows: row, column, value (a share).
-        rows: Row labels in order.
-        columns: Column labels in order.
+    The rows of ``data`` are row, column, value (a share); ``rows`` and ``columns`` are their labels in order.
     """
     place = {
         "x": alt.X("column:N", sort=list(columns), title=None, axis=alt.Axis(labelAngle=-35, labelLimit=140)),

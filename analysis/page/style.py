@@ -66,11 +66,7 @@ class Axis:
 
     @classmethod
     def over(cls, field: str, title: str, values: Sequence[float], *, log: bool = False, number: str = "") -> Axis:
-        """An axis that shows all of some values with a margin.
-
-        Args:
-            values: Finite numbers, positive for a logarithmic axis; may be empty.
-        """
+        """An axis that shows all of some values with a margin: finite ones, or none; positive ones on a log axis."""
         low, high = (min(values), max(values)) if len(values) else (1.0, 10.0)
         if log:
             margin = max(1.15, (high / low) ** 0.05)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.configurations import StudyTables
-from analysis.models import NOT_REACHED
+from analysis.models import NOT_REACHED, floats
 from analysis.numbers import Number, Numbers, count, plain
 from analysis.page.document import Block, Paragraph, Section, Table
 from analysis.population import SENSITIVITY
@@ -74,7 +74,7 @@ def compute(tables: StudyTables) -> Account:
 
 def _fit(tables: StudyTables, numbers: dict[str, Number]) -> str:
     """The declared population as a sentence, its counts among the numbers."""
-    known = np.isfinite(tables.models["train_accuracy"].to_numpy(dtype=np.float64, na_value=np.nan))
+    known = np.isfinite(floats(tables.models, "train_accuracy"))
     fitted = tables.models["fitted"].to_numpy(dtype=bool)
     numbers["account.fitted"] = count(int(fitted.sum()))
     numbers["account.unfit"] = count(int((known & ~fitted).sum()))
@@ -103,9 +103,7 @@ def _excluded(tables: StudyTables, numbers: dict[str, Number]) -> list[str]:
     """Complete trials that no headline can use, by what they lack."""
     out = []
     for column, what in (("accuracy.en", "English validation accuracy"), ("ln_trace", "a positive Tr(F)")):
-        values = tables.models[column].to_numpy(dtype=np.float64, na_value=np.nan)
-        lacking = int((~np.isfinite(values)).sum())
-        if lacking:
+        if lacking := int((~np.isfinite(floats(tables.models, column))).sum()):
             key = f"account.without.{column}"
             numbers[key] = count(lacking)
             out.append(f"{{{key}}} complete trials have no finite value of {what} and are in no figure that needs it.")

@@ -67,24 +67,21 @@ def _lines(
         numbers[f"{outcome}.{name}"] = number
         lines.append((label, f"{outcome}.{name}", compared))
 
+    def correlated(label: str, name: str, x: str, y: str) -> None:
+        if tables.has(x, y):
+            add(label, name, shared.correlate(tables, x, y))
+
     add("Spearman, given family", "spearman", shared.correlate(tables, "ln_trace", column, ranks=True))
+    correlated("ln of the median over examples in the place of ln Tr(F)", "median", "ln_trace_median", column)
     means = tables.means(column, "ln_trace")
-    if tables.has("ln_trace_median", column):
-        number = shared.correlate(tables, "ln_trace_median", column)
-        add("ln of the median over examples in the place of ln Tr(F)", "median", number)
     pooled = partial_correlation(means["ln_trace"], means[column], np.zeros(len(means)))
     add("pooled over families (mixes families; for comparison)", "pooled", from_association(pooled), True)
-    if outcome == "accuracy" and tables.has(UNTRACED, "ln_trace"):
-        number = shared.correlate(tables, "ln_trace", UNTRACED)
-        add("accuracy on the validation rows that Tr(F) did not see", "other_rows", number)
-    if tables.has("ln_trace.train", column):
-        number = shared.correlate(tables, "ln_trace.train", column)
-        add("Tr(F) on training rows (no example shared with the outcome)", "train_rows", number)
+    if outcome == "accuracy":
+        correlated("accuracy on the validation rows that Tr(F) did not see", "other_rows", "ln_trace", UNTRACED)
+    correlated("Tr(F) on training rows (no example shared with the outcome)", "train_rows", "ln_trace.train", column)
+    what, own = ("gain", "stage2.{}.gain") if outcome == "gain" else ("zero-shot accuracy", "accuracy.{}")
     for language in tables.languages:
-        own = f"stage2.{language}.gain" if outcome == "gain" else f"accuracy.{language}"
-        if tables.has(own, "ln_trace"):
-            add(f"{'gain' if outcome == 'gain' else 'zero-shot accuracy'} in {language}", language,
-                shared.correlate(tables, "ln_trace", own))  # fmt: skip
+        correlated(f"{what} in {language}", language, "ln_trace", own.format(language))
     counted = means.loc[means.groupby("family")["family"].transform("size") > 1]
     for family, found in leave_one_family_out(counted["ln_trace"], counted[column], counted["family"]).items():
         if found.families:

@@ -21,6 +21,7 @@ from analysis.sections import shared
 from analysis.statistics.association import partial_correlation
 
 MOST_LINES = 60  # with more configurations a line is a family's mean
+MODEL = ["trial_id", "configuration", "family", "label"]  # what a point takes over from its model
 LOGARITHMIC = ("fisher_trace", "train_loss")
 PEAK = "fisher_trace_peak"  # its definition says which steps are early
 OUTCOMES = {"accuracy": ("accuracy.en", "English accuracy"), "gap": ("generalization_gap", "the generalization gap")}
@@ -54,19 +55,12 @@ def compute(tables: StudyTables) -> Curves | Missing:
     """Mean over seeds of each curve of stage 0 at each step."""
     points = tables.curves
     points = points.loc[(points["stage"] == 0) & points["x"].isna()] if len(points) else points
-    facts = tables.models[["trial_id", "configuration", "family", "label"]]
-    joined = points.merge(facts, on="trial_id") if len(points) else points
+    joined = points.merge(tables.models[MODEL], on="trial_id") if len(points) else points
     joined = joined.loc[np.isfinite(joined["value"].astype(float))] if len(joined) else joined
     if joined.empty:
         return Missing("no complete trial has curves of its training.")
-    by_family = joined["configuration"].nunique() > MOST_LINES
-    key = ["family"] if by_family else ["family", "configuration", "label"]
-    means = pd.DataFrame(joined.groupby([*key, "name", "step"], as_index=False)["value"].mean())
-    if by_family:
-        means["configuration"], means["label"] = means["family"], means["family"] + ", mean of all models"
-    means["series"] = means["configuration"].astype(str)
-    last = means.groupby(["series", "name"])["step"].transform("max")
-    means["last"] = means["step"] == last
+    joined, by_family = by_line(joined)
+    means = line_means(joined, ["family", "configuration", "label"], "name", "step")
     found = list(dict.fromkeys(means["name"]))
     names = [name for name in TITLES if name in found] + [name for name in found if name not in TITLES]
     names = [name for name in names if means.loc[means["name"] == name, "step"].nunique() > 1]
@@ -74,6 +68,22 @@ def compute(tables: StudyTables) -> Curves | Missing:
         return Missing("every curve has one point only.")
     table = rows(means, ["family", "label", "series", "name", "step", "value", "last"])
     return Curves(_peaks(tables), table, names, shared.families(tables), by_family)
+
+
+def by_line(points: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
+    """Points with the configuration and label of their line, and whether a line is a whole family."""
+    by_family = points["configuration"].nunique() > MOST_LINES
+    if by_family:
+        points = points.assign(configuration=points["family"], label=points["family"] + ", mean of all models")
+    return points, by_family
+
+
+def line_means(points: pd.DataFrame, line: list[str], panel: str, x: str) -> pd.DataFrame:
+    """The mean over models at each x of each line of each panel; ``last`` marks where a line ends."""
+    means = pd.DataFrame(points.groupby([*line, panel, x], as_index=False)["value"].mean())
+    means["series"] = means["configuration"].astype(str)
+    means["last"] = means[x] == means.groupby(["series", panel])[x].transform("max")
+    return means
 
 
 def _peaks(tables: StudyTables) -> dict[str, Number]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -89,24 +89,20 @@ def _equivalence(tables: StudyTables) -> Number | None:
     pivots = [side.pivot_table("accuracy.en", "configuration", "seed") for side in (penalised, consistent)]
     seeds = sorted(set(pivots[0].columns) & set(pivots[1].columns))
     method = "weight chosen on the other seeds; two one-sided t tests over seeds, margin 1 point"
+    blank = Number(None, "points", n=len(seeds), unit="seed", method=method)
     if len(seeds) < 2:
-        reason = "it takes two seeds or more to choose the weight on other seeds"
-        return Number(None, "points", n=len(seeds), unit="seed", method=method, reason=reason)
+        return replace(blank, reason="it takes two seeds or more to choose the weight on other seeds")
     found = np.array([_chosen(pivots[0], seeds, s) - _chosen(pivots[1], seeds, s) for s in seeds])
     found = found[np.isfinite(found)]
-    if len(found) < 2:
-        reason = "too few configurations have all seeds"
-        return Number(None, "points", n=len(found), unit="seed", method=method, reason=reason)
-    mean, error = float(found.mean()), float(found.std(ddof=1)) / math.sqrt(len(found))
+    blank, n = replace(blank, n=len(found)), len(found)
+    if n < 2:
+        return replace(blank, reason="too few configurations have all seeds")
+    mean, error = float(found.mean()), float(found.std(ddof=1)) / math.sqrt(n)
     if error <= 1e-12:
-        reason = "the seeds do not differ, so their spread cannot be judged"
-        return Number(None, "points", n=len(found), unit="seed", method=method, reason=reason)
-    half = float(stdtrit(len(found) - 1, 0.975)) * error
-    p = _margin_p(mean, error, len(found))
-    needed = _seeds_needed(mean, error * math.sqrt(len(found)), len(found))
-    return Number(
-        mean, "points", mean - half, mean + half, 0.95, p, n=len(found), unit="seed", method=method, needed=needed
-    )
+        return replace(blank, reason="the seeds do not differ, so their spread cannot be judged")
+    half = float(stdtrit(n - 1, 0.975)) * error
+    p, needed = _margin_p(mean, error, n), _seeds_needed(mean, error * math.sqrt(n), n)
+    return replace(blank, value=mean, low=mean - half, high=mean + half, level=0.95, p=p, needed=needed)
 
 
 def _chosen(pivot: pd.DataFrame, seeds: list[int], seed: int) -> float:
@@ -162,23 +158,15 @@ def draw(result: DoseResponse, numbers: Numbers) -> list[Block]:
     ]  # fmt: skip
     blocks: list[Block] = [Figure("dose-response", spec, {"models": result.rows}, caption, alternative)]
     if "H2" in numbers:
-        text = (
-            "H2: the correlation of the rank of the consistency weight and ln Tr(F) is {H2}, {H2:p}, over "
-            "{H2:n} configurations."
-        )
-        blocks.append(Paragraph(text))
+        text = "H2: the correlation of the rank of the consistency weight and ln Tr(F) is {H2}, {H2:p}, over {H2:n} "
+        blocks.append(Paragraph(f"{text}configurations."))
     if "H3" in numbers and numbers["H3"].value is not None:
         text = (
             "H3: the best Fisher penalty minus the best consistency weight, each chosen on the other seeds, is {H3} "
             "points of English accuracy over {H3:n} seeds."
         )
         blocks.append(Paragraph(text))
-    headings = [
-        "family",
-        "r of weight's rank and ln Tr(F)",
-        "r of weight's rank and English accuracy",
-        "configurations",
-    ]
+    headings = ["family", *(f"r of weight's rank and {x}" for x in ("ln Tr(F)", "English accuracy")), "configurations"]
     blocks.append(Table(headings, trends, "Trend tests by family (permutation p, unadjusted)."))
     headings = ["family", "weight", "weight on Tr(F) itself", "seeds", "English accuracy (%)", "Tr(F)", "fitted models"]
     text = (

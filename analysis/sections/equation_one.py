@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -48,7 +48,7 @@ class EquationOne:
 def compute(tables: StudyTables) -> EquationOne | Missing:
     """Mean ratio over configurations at each noise level and moment, and Hutchinson's mean over the exact trace."""
     points = tables.curves.loc[tables.curves["name"] == "kl_ratio"].dropna(subset=["x", "value"])
-    points = points.merge(tables.models[["trial_id", "configuration", "family", "label"]], on="trial_id")
+    points = points.merge(tables.models[curves.MODEL], on="trial_id")
     hutchinson = _hutchinson(tables)
     if points.empty:
         return Missing("no complete trial has a KL ratio (curve kl_ratio).", hutchinson)
@@ -70,15 +70,12 @@ def compute(tables: StudyTables) -> EquationOne | Missing:
     }
     if at_the_end := [key for place in range(len(sigmas)) if (key := f"kl_ratio.{place}") in numbers]:
         numbers["H5"] = numbers[at_the_end[0]]
-    by_family = points["configuration"].nunique() > curves.MOST_LINES
-    if by_family:
-        points["configuration"], points["label"] = points["family"], points["family"] + ", mean of all models"
+    points, by_family = curves.by_line(points)
     names = list(moments.values())
     drawn = [names[i] for i in sorted(set(np.linspace(0, len(names) - 1, MOST_PANELS).round().astype(int).tolist()))]
-    line = ["family", "label", "configuration", "moment", "x"]
-    means = pd.DataFrame(points.loc[points["moment"].isin(drawn)].groupby(line, as_index=False)["value"].mean())
-    means["series"] = means["configuration"].astype(str) + "/" + means["moment"]
-    means["last"] = means["x"] == means.groupby("series")["x"].transform("max")
+    line = ["family", "label", "configuration"]
+    means = curves.line_means(points.loc[points["moment"].isin(drawn)], line, "moment", "x")
+    means["series"] += "/" + means["moment"]
     table = rows(means, ["family", "label", "series", "moment", "x", "value", "last"])
     return EquationOne(numbers, table, sigmas, moments, drawn, shared.families(tables), by_family)
 
@@ -86,18 +83,23 @@ def compute(tables: StudyTables) -> EquationOne | Missing:
 def _mean(points: pd.DataFrame) -> Number:
     """Mean over configurations with Student's interval; for one configuration, from its own standard error."""
     means = points.groupby("configuration")["value"].mean().to_numpy(dtype=np.float64)
-    n, value = len(means), float(means.mean())
+    n, reason = len(means), "one configuration without a standard error"
     if n > 1:
         half = float(stdtrit(n - 1, 0.975) * means.std(ddof=1) / math.sqrt(n))
         method = "mean over configurations, Student's t interval"
-        return Number(value, "ratio", value - half, value + half, 0.95, n=n, unit=CONFIGURATION, method=method)
-    errors = points["standard_error"].to_numpy(dtype=np.float64)
-    half = CRITICAL * float(np.sqrt((errors**2).sum())) / len(errors)
-    method = "one configuration; interval from the standard error of its measurements"
+    else:
+        errors = points["standard_error"].to_numpy(dtype=np.float64)
+        half = CRITICAL * float(np.sqrt((errors**2).sum())) / len(errors)
+        method = "one configuration; interval from the standard error of its measurements"
+    return _ratio(float(means.mean()), half, n, method, reason)
+
+
+def _ratio(value: float, half: float, n: int, method: str, reason: str) -> Number:
+    """A mean with its interval, or the reason why its half-width is not finite."""
+    found = Number(value, "ratio", n=n, unit=CONFIGURATION, method=method)
     if not math.isfinite(half):
-        reason = "one configuration without a standard error"
-        return Number(value, "ratio", n=n, unit=CONFIGURATION, method=method, reason=reason)
-    return Number(value, "ratio", value - half, value + half, 0.95, n=n, unit=CONFIGURATION, method=method)
+        return replace(found, reason=reason)
+    return replace(found, low=value - half, high=value + half, level=0.95)
 
 
 def _hutchinson(tables: StudyTables) -> dict[str, Number]:
@@ -117,11 +119,7 @@ def _hutchinson(tables: StudyTables) -> dict[str, Number]:
     # Configurations share their directions, so their errors are taken as one and the same: means of standard errors.
     half = CRITICAL * float((np.sqrt(groups["variance"].sum(min_count=1)) / counts).mean())
     method = "mean over configurations; interval from the standard error over directions, which configurations share"
-    if not math.isfinite(half):
-        reason = "one direction has no standard error"
-        return {"hutchinson": Number(value, "ratio", n=n, unit=CONFIGURATION, method=method, reason=reason)}
-    number = Number(value, "ratio", value - half, value + half, 0.95, n=n, unit=CONFIGURATION, method=method)
-    return {"hutchinson": number}
+    return {"hutchinson": _ratio(value, half, n, method, "one direction has no standard error")}
 
 
 def draw(result: EquationOne, numbers: Numbers) -> list[Block]:

@@ -7,14 +7,13 @@ from typing import Any
 
 from analysis.configurations import StudyTables
 from analysis.numbers import Number, Numbers, plain
-from analysis.page import composition, figures
+from analysis.page import composition
 from analysis.page.document import Block, Figure, Missing, Paragraph, Section
 from analysis.page.style import Families, Tip
 from analysis.rows import Rows, field_name
 from analysis.sections import figure_two, shared
 from analysis.verdicts.headlines import headline_numbers
 
-ACCURACY = Tip("accuracy_en", "English accuracy", ".4f")
 TRACE_ERROR = Tip("fisher_trace_se", "its standard error", ".2g")
 
 
@@ -45,21 +44,8 @@ def compute(tables: StudyTables) -> FigureOne | Missing:
 
 
 def _chart(result: FigureOne, linked: bool = False) -> Any:
-    x = shared.axis(result.rows, ["fisher_trace"], "Tr(F) on English validation (log scale)", log=True)
-    y = shared.axis(result.rows, ["accuracy.en"], "English validation accuracy", number=".0%")
-    tips = shared.tips(ACCURACY, shared.TRACE, TRACE_ERROR)
-    title = "Figure 1" if linked else ""
-    return figures.models(
-        "models",
-        x,
-        y,
-        result.families,
-        tips,
-        size=(520, 340),
-        joined=shared.joined(result.rows),
-        linked=linked,
-        title=title,
-    )
+    options = {"size": (520, 340), "linked": linked, "title": "Figure 1" if linked else ""}
+    return shared.accuracy_against_trace(result.rows, result.families, TRACE_ERROR, **options)
 
 
 def draw(result: FigureOne, numbers: Numbers) -> list[Block]:
@@ -80,10 +66,7 @@ def draw(result: FigureOne, numbers: Numbers) -> list[Block]:
         "Scatter plot of English validation accuracy against the trace of the Fisher information on a logarithmic "
         "axis, one mark a model. Within families the correlation is {H1} over {H1:n} configurations."
     )
-    text = (
-        "Headline, H1: within families the partial correlation of English accuracy and ln Tr(F) is {H1}, {H1:p} "
-        "({H1:n} fitted configurations, {H1:families} families). " + shared.populations("H1")
-    )
+    text = shared.headline("H1", "English accuracy")
     if result.adaptive:
         text += (
             f" Drawn, not counted here or in any other correlation: {plain(', '.join(result.adaptive))}, whose "

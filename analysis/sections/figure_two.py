@@ -74,11 +74,7 @@ def draw(result: FigureTwo, numbers: Numbers) -> list[Block]:
         "Scatter plots of the gain of the second stage against the trace of the Fisher information, one panel a "
         "language. Within families the correlation of the mean gain is {H4} over {H4:n} configurations."
     )
-    text = (
-        "Headline, H4: within families the partial correlation of the gain (mean over languages) and ln Tr(F) is "
-        "{H4}, {H4:p} ({H4:n} fitted configurations, {H4:families} families). " + shared.populations("H4")
-    )
-    text += f" By language: {each}."
+    text = f"{shared.headline('H4', 'the gain (mean over languages)')} By language: {each}."
     spec = composition.finish(chart(result.rows, result.families, result.languages))
     page: dict[str, Any] | None = {} if result.linked else None
     return [Paragraph(text), Figure("figure-2", spec, {"models": result.rows}, caption, alternative, page)]

@@ -15,7 +15,11 @@ from analysis.numbers import CONFIGURATION, Number, Numbers
 from analysis.page.document import Block, Missing, Section, Table
 from analysis.rows import short_path
 
-OUTCOMES = {"accuracy.en": "accuracy", "ln_trace": "trace", "gain": "gain"}
+OUTCOMES = {  # part of an id -> (column of the models, name)
+    "accuracy": ("accuracy.en", "English accuracy"),
+    "trace": ("ln_trace", "ln Tr(F)"),
+    "gain": ("gain", "gain"),
+}
 
 
 @dataclass(frozen=True)
@@ -37,23 +41,24 @@ def compute(tables: StudyTables) -> Importance | Missing:
     """Loss of R^2 when a hyperparameter's rank is left out of a linear model of the outcome's rank, by family."""
     numbers: dict[str, Number] = {}
     lines: list[tuple[str, str]] = []
-    outcomes = [column for column in OUTCOMES if tables.has(column)]
+    outcomes = [name for name, (column, _) in OUTCOMES.items() if tables.has(column)]
     for family in tables.families:
         paths = [f"config.{path}" for path in tables.searched.get(family, [])]
         paths = [path for path in paths if tables.has(path)]
-        for column in outcomes:
-            means = tables.means(*paths, column, adaptive=True) if paths else pd.DataFrame({"family": []})
+        for outcome in outcomes if paths else []:
+            column = OUTCOMES[outcome][0]
+            means = tables.means(*paths, column, adaptive=True)
             means = means.loc[means["family"] == family]
             varied = [path for path in paths if means[path].nunique() > 1]
             if len(means) < len(varied) + 3 or not varied or means[column].nunique() < 2:
                 continue
             for path, number in drop_in_r2(means[varied], means[column]).items():
-                numbers[f"importance.{OUTCOMES[column]}.{family}.{path}"] = number
+                numbers[f"importance.{outcome}.{family}.{path}"] = number
                 if (family, path) not in lines:
                     lines.append((family, path))
     if not lines:
         return Missing("no family has enough complete configurations for the values that it searches.")
-    return Importance(numbers, lines, [OUTCOMES[column] for column in outcomes])
+    return Importance(numbers, lines, outcomes)
 
 
 def drop_in_r2(values: pd.DataFrame, outcome: pd.Series[float]) -> dict[str, Number]:
@@ -89,7 +94,6 @@ def _r2(x: NDArray[Any], y: NDArray[Any]) -> float:
 
 def draw(result: Importance, numbers: Numbers) -> list[Block]:
     """One table."""
-    titles = {"accuracy": "English accuracy", "trace": "ln Tr(F)", "gain": "gain"}
     table = []
     for family, path in result.lines:
         cells = []
@@ -101,7 +105,8 @@ def draw(result: Importance, numbers: Numbers) -> list[Block]:
         "Share of the spread of each outcome (ranks, within the family) that is lost when a searched value is left out "
         "of a linear model; p unadjusted. Monotone effects only."
     )
-    return [Table(["family", "searched value", *(titles[o] for o in result.outcomes)], table, caption, sortable=True)]
+    headings = ["family", "searched value", *(OUTCOMES[name][1] for name in result.outcomes)]
+    return [Table(headings, table, caption, sortable=True)]
 
 
 SECTION = Section("Importance of hyperparameters", compute, draw)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -73,10 +73,11 @@ def difference(arm: pd.DataFrame, baseline: pd.DataFrame, style: Style) -> Numbe
         return Number(None, style, n=0, unit="seed", method=method, reason=reason)
     found = (arm.mean() - baseline.mean()).to_numpy(dtype=np.float64)
     mean, n = float(found.mean()), len(found)
+    number = Number(mean, style, n=n, unit="seed", method=method)
     if n < 2:
-        return Number(mean, style, n=n, unit="seed", method=method)
+        return number
     half = float(stdtrit(n - 1, 0.975)) * float(found.std(ddof=1)) / math.sqrt(n)
-    return Number(mean, style, mean - half, mean + half, 0.95, n=n, unit="seed", method=method)
+    return replace(number, low=mean - half, high=mean + half, level=0.95)
 
 
 def _sign(number: Number) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from analysis.page.style import POINTS, Axis, Families
 from analysis.rows import Rows
 from analysis.sections import shared
 from analysis.sections.figure_two import gain_column
-from analysis.statistics.random_slopes import Estimate, RandomSlopes, between_languages, random_slopes
+from analysis.statistics.random_slopes import Estimate, between_languages, random_slopes
 
 OUTCOMES = {"zero_shot": "zero-shot accuracy", "gain": "the gain of the second stage"}
 KINDS = ("family", "script")
@@ -53,11 +53,13 @@ def compute(tables: StudyTables) -> Languages | Missing:
         return Missing("it takes zero-shot accuracies in two languages or more, of a model that fitted.")
     means = {language: float(models[f"accuracy.{language}"].mean()) for language in measured}
     order = sorted(measured, key=lambda language: -means[language])
-    facts: dict[str, Any] = {"n": len(models), "unit": "trial", "method": "mean over fitted models"}
-    numbers = {f"languages.accuracy.{language}": Number(means[language], "percent", **facts) for language in order}
+    numbers = {
+        f"languages.accuracy.{language}": shared.mean(models[f"accuracy.{language}"], "percent") for language in order
+    }
+    worst = numbers[f"languages.accuracy.{order[-1]}"]
     numbers["languages.count"] = count(len(order))
-    numbers["languages.mean"] = Number(float(np.mean(list(means.values()))), "percent", **facts)
-    numbers["languages.worst"] = Number(means[order[-1]], "percent", **facts)
+    numbers["languages.mean"] = replace(worst, value=float(np.mean(list(means.values()))))
+    numbers["languages.worst"] = worst
     numbers |= _by_kind("accuracy", means)
     for outcome in OUTCOMES:
         numbers |= _slopes(tables, outcome)
@@ -79,14 +81,10 @@ def _slopes(tables: StudyTables, outcome: str) -> dict[str, Number]:
     numbers[f"{key}.spread"] = Number(
         found.spread, "points", p=found.p_spread, method="standard deviation between languages; F test", **facts
     )
-    for language, own in zip(languages, _each(found), strict=True):
+    for language, slope, error in zip(languages, found.slopes, found.errors, strict=True):
+        own = Estimate(float(slope), float(error), float(found.degrees))
         numbers[f"{key}.{language}"] = _number(own, "slope in this language given family; t interval", **facts)
     return numbers | _by_kind(outcome, dict(zip(languages, found.slopes, strict=True)))
-
-
-def _each(found: RandomSlopes) -> list[Estimate]:
-    pairs = zip(found.slopes, found.errors, strict=True)
-    return [Estimate(float(slope), float(error), float(found.degrees)) for slope, error in pairs]
 
 
 def _number(found: Estimate, method: str, **facts: Any) -> Number:

@@ -60,8 +60,7 @@ def compute(tables: StudyTables) -> Layers | Missing:
         for what, (_, style) in DESCRIBED.items():
             values = by_depth.usable("ln_trace", f"{what}.{depth}")[f"{what}.{depth}"]
             if len(values):
-                mean, method = float(values.mean()), "mean over fitted models"
-                numbers[f"layers.{depth}.{what}"] = Number(mean, style, n=len(values), unit="trial", method=method)
+                numbers[f"layers.{depth}.{what}"] = shared.mean(values, style)
     parts = {depth: depths.parts(depth) for depth in DEPTHS if f"layers.{depth}.share" in numbers}
     if not parts:
         return Missing("no fitted model has the parts of Tr(F) by layer.")

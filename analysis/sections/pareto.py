@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from analysis.configurations import StudyTables
 from analysis.numbers import Number, Numbers, count
-from analysis.page import composition, figures
+from analysis.page import composition
 from analysis.page.document import Block, Figure, Missing, Section, Table
-from analysis.page.style import Families, Tip
+from analysis.page.style import Families
 from analysis.rows import Rows
 from analysis.sections import shared
 
@@ -71,10 +71,7 @@ def compute(tables: StudyTables) -> Pareto | Missing:
 
 def draw(result: Pareto, numbers: Numbers) -> list[Block]:
     """The marks with the front, and the front's configurations."""
-    x = shared.axis(result.rows, ["fisher_trace"], "Tr(F) on English validation (log scale)", log=True)
-    y = shared.axis(result.rows, ["accuracy.en"], "English validation accuracy", number=".0%")
-    tips = shared.tips(Tip("accuracy_en", "English accuracy", ".4f"), shared.TRACE)
-    chart = figures.models("models", x, y, result.families, tips, joined=shared.joined(result.rows), front="front")
+    chart = shared.accuracy_against_trace(result.rows, result.families, front="front")
     caption = (
         "The front: {pareto.size} of {pareto.configurations} configurations (means over seeds) that no other beats in "
         "both accuracy and Tr(F). Adaptive search favours this front: read it as a result of the search, not a sample."

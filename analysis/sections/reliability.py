@@ -71,9 +71,7 @@ def _means(tables: StudyTables, column: str, errors: Array | pd.Series[float]) -
 def _trace(tables: StudyTables) -> Reliability | None:
     if not tables.has("ln_trace", "fisher_trace_se"):
         return None
-    relative = (
-        tables.models["fisher_trace_se"] / tables.models["fisher_trace"]
-    )  # the delta method: se of ln F is se / F
+    relative = tables.models["fisher_trace_se"] / tables.models["fisher_trace"]  # delta method: of ln F it is se / F
     return _means(tables, "ln_trace", relative**2)
 
 
@@ -99,11 +97,8 @@ def _gain(tables: StudyTables) -> Reliability | None:
         error = float(((apart - apart.mean()) ** 2).sum()) / max(1, len(apart) - 1) / 4
         return reliability(halves["gain"], np.full(len(halves), error), halves["family"])
     languages = [language for language in tables.languages if f"stage2.{language}.gain" in tables.models]
-    parts = [
-        _binomial(tables, f"stage2.{language}.accuracy_{when}")
-        for language in languages
-        for when in ("before", "after")
-    ]
+    columns = [f"stage2.{language}.accuracy_{when}" for language in languages for when in ("before", "after")]
+    parts = [_binomial(tables, column) for column in columns]
     known = [part for part in parts if part is not None]
     if not known or len(known) < len(parts):
         return None
@@ -128,10 +123,8 @@ def _largest(tables: StudyTables) -> dict[str, Number]:
         if tables.has(column):
             values = tables.usable(column, adaptive=True)[column]
             if len(values):
-                method = "median over fitted models"
-                out[f"trace.{name}"] = Number(
-                    float(values.median()), "percent", n=len(values), unit="trial", method=method
-                )
+                median, method = float(values.median()), "median over fitted models"
+                out[f"trace.{name}"] = Number(median, "percent", n=len(values), unit="trial", method=method)
     return out
 
 

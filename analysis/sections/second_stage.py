@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analysis.configurations import StudyTables
 from analysis.numbers import Number, Numbers, Style
@@ -64,10 +64,9 @@ def compute(tables: StudyTables) -> SecondStage | Missing:
 def _mean(tables: StudyTables, column: str) -> Number:
     values = tables.usable(column, adaptive=True)[column]
     style: Style = "general" if column == "distance" else "points"
-    unit, method = "trial", "mean over fitted models"
     if not len(values):
-        return Number(None, style, n=0, unit=unit, method=method, reason="no model fitted its training data")
-    return Number(float(values.mean()), style, n=len(values), unit=unit, method=method)
+        return replace(shared.mean(values, style), value=None, reason="no model fitted its training data")
+    return shared.mean(values, style)
 
 
 def draw(result: SecondStage, numbers: Numbers) -> list[Block]:

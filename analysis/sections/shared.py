@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.configurations import StudyTables
 from analysis.models import floats
-from analysis.numbers import Number, Numbers, from_association
+from analysis.numbers import Number, Numbers, Style, from_association
 from analysis.page import composition, figures
 from analysis.page.style import POINTS, Axis, Families, Tip
 from analysis.population import SENSITIVITY
@@ -18,6 +18,7 @@ from analysis.rows import Rows, field_name
 from analysis.statistics.association import partial_correlation
 from analysis.verdicts.declared import control_name
 
+ACCURACY = Tip("accuracy_en", "English accuracy", ".4f")
 TRACE = Tip("fisher_trace", "Tr(F)", ".4g")
 LISTED_WEIGHTS = 7
 MOST_JOINED = 150  # with more configurations the lines that join seeds hide the marks
@@ -81,7 +82,7 @@ def by_mean(tables: StudyTables, languages: Sequence[str], column: Callable[[str
 
 def against_trace(
     rows: Rows, looks: Families, panels: Sequence[tuple[str, str, str]], title: str, *, linked: bool = False,
-    same: bool = True, first: str = "", number: str = POINTS, zero: bool = True,
+    same: bool = True, first: str = "", zero: bool = True,
 ) -> Any:  # fmt: skip
     """Panels of a measurement against a trace of the same models, side by side.
 
@@ -94,7 +95,7 @@ def against_trace(
         zero: Draw a line at 0.
     """
     x = axis(rows, list(dict.fromkeys(trace for _, trace, _ in panels)), "Tr(F) (log scale)", log=True)
-    y = axis(rows, [column for column, _, _ in panels], title, number=number)
+    y = axis(rows, [column for column, _, _ in panels], title, number=POINTS)
     small = many(panels)
     across = 5 if small else 3
     charts = []
@@ -102,7 +103,7 @@ def against_trace(
         outer = place % across == 0 if small else place == 0
         own = y.of(field_name(column), title if outer else "")
         if not same:
-            own = axis(rows, [column], name, number=number)
+            own = axis(rows, [column], name, number=POINTS)
         said = tips(Tip(own.field, name, ".4f"), Tip(field_name(trace), "Tr(F)", ".4g"))
         charts.append(
             figures.models(
@@ -114,21 +115,37 @@ def against_trace(
     return composition.row(charts, across)
 
 
-def correlate(tables: StudyTables, x: str, y: str, *held: str, ranks: bool = False) -> Number:
-    """The partial correlation (``ranks``: Spearman's) of two columns over configurations, given family and ``held``."""
-    means = tables.means(*dict.fromkeys((x, y, *held)))
-    covariates = [means[column] for column in held]
-    return from_association(partial_correlation(means[x], means[y], means["family"], covariates, ranks=ranks))
+def accuracy_against_trace(rows: Rows, looks: Families, *further: Tip, **options: Any) -> Any:
+    """English accuracy against Tr(F), with options of :func:`figures.models`."""
+    x = axis(rows, ["fisher_trace"], "Tr(F) on English validation (log scale)", log=True)
+    y = axis(rows, ["accuracy.en"], "English validation accuracy", number=".0%")
+    said = tips(ACCURACY, TRACE, *further)
+    return figures.models("models", x, y, looks, said, joined=joined(rows), **options)
 
 
-def populations(key: str) -> str:
-    """A headline over other populations, as a template."""
+def mean(values: pd.Series[float], style: Style) -> Number:
+    """The mean of a measurement over fitted models."""
+    return Number(float(values.mean()), style, n=len(values), unit="trial", method="mean over fitted models")
+
+
+def correlate(tables: StudyTables, x: str, y: str, *, ranks: bool = False) -> Number:
+    """The partial correlation (``ranks``: Spearman's) of two columns over configurations, given family."""
+    means = tables.means(x, y)
+    return from_association(partial_correlation(means[x], means[y], means["family"], ranks=ranks))
+
+
+def headline(key: str, outcome: str) -> str:
+    """The headline of H1 or H4 and the same over other populations, as a template."""
     said = []
     for percent in (f"{100 * share:.0f}" for share in SENSITIVITY):
         name = f"{key}.at.{percent}"
         population = f"at {{account.fit.{percent}}} of the reference's training accuracy"
         said.append(f"{population} {{{name}}} ({{{name}:n}} configurations)")
-    return f"With all models {{{key}.with_all}} ({{{key}.with_all:n}} configurations); {'; '.join(said)}."
+    return (
+        f"Headline, {key}: within families the partial correlation of {outcome} and ln Tr(F) is {{{key}}}, {{{key}:p}} "
+        f"({{{key}:n}} fitted configurations, {{{key}:families}} families). With all models {{{key}.with_all}} "
+        f"({{{key}.with_all:n}} configurations); {'; '.join(said)}."
+    )
 
 
 def control_lines(key: str, numbers: Numbers) -> list[tuple[str, str, bool]]:

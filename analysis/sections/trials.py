@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import pandas as pd
-
 from analysis.configurations import StudyTables
 from analysis.numbers import Number, Numbers
 from analysis.page.document import Block, Missing, Section, Table
@@ -47,12 +45,8 @@ def compute(tables: StudyTables) -> Trials | Missing:
         shown[f"test.f1.{language}"] = f"test F1 {language}"
         shown[f"stage2.{language}.test_accuracy"] = f"test accuracy {language} after stage 2"
     shown |= {"seconds": "seconds", "trial_id": "trial", "reason": "reason"}
-    shown = {column: title for column, title in shown.items() if _any(tables.trials, column)}
+    shown = {c: title for c, title in shown.items() if c in tables.trials and tables.trials[c].notna().any()}
     return Trials(rows(tables.trials, list(shown)), list(shown.values()))
-
-
-def _any(trials: pd.DataFrame, column: str) -> bool:
-    return column in trials and bool(trials[column].notna().any())
 
 
 def draw(result: Trials, numbers: Numbers) -> list[Block]:

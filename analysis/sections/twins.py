@@ -14,8 +14,7 @@ from analysis.page.document import Block, Missing, Paragraph, Section, Table
 from trainables.measuring.measurements import SAME_FUNCTION
 
 PREFIX = "twin."
-UNCHANGED = 1e-3
-"""Relative change up to which a measure counts as unchanged."""
+UNCHANGED = 1e-3  # relative change up to which a measure counts as unchanged
 
 
 @dataclass(frozen=True)

@@ -33,13 +33,11 @@ class Association:
     """A correlation within families.
 
     Attributes:
-        r: None where it is not defined.
+        r: None where it is not defined, for the ``reason`` given.
         low: Lower end of the 95 % interval; None where there are too few rows.
         p: Two-sided p of "no association within families".
-        n: Rows counted.
-        families: Families counted.
+        n: Rows counted, in ``families`` of two or more.
         method: How interval and p were made.
-        reason: Why r is not defined, else None.
     """
 
     r: float | None

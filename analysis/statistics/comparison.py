@@ -18,12 +18,9 @@ _DEVIATES = np.linspace(0.0, 8.0, 1601)  # half-widths of an interval, in standa
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its 95 % interval.
+    """A number, None where it is not defined, with its 95 % interval and the n units that it rests on.
 
-    Attributes:
-        value: None where it is not defined.
-        n: Units that it rests on.
-        p: Two-sided p of 0: one minus the level at which the interval reaches it, rounded up; None without one.
+    ``p`` is the two-sided p of 0: one minus the level at which the interval reaches it, rounded up; None without one.
     """
 
     value: float | None

@@ -20,12 +20,7 @@ LEAST_TRUE = 0.25  # a control is corrected as if at least this share of its var
 
 @dataclass(frozen=True)
 class ErrorMoments:
-    """The error of a control, as mean products within families.
-
-    Attributes:
-        variance: Its variance.
-        covariance: Its covariance with the error of the outcome.
-    """
+    """The error of a control within families: its variance, and its covariance with the error of the outcome."""
 
     variance: float
     covariance: float
@@ -36,12 +31,9 @@ class Reliability:
     """How much of a variable's variance within families is no error of measurement.
 
     Attributes:
-        value: 1 - mean error variance / variance, not below 0; None where it is not defined.
+        value: 1 - mean error variance / variance, not below 0; None where it is not defined, for the ``reason`` given.
         variance: Variance within families.
         error: Mean error variance.
-        n: Rows counted.
-        families: Families counted.
-        reason: Why it is not defined, else None.
     """
 
     value: float | None

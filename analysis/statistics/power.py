@@ -27,7 +27,7 @@ def degrees_of_freedom(groups: Iterable[int]) -> int:
     return sum(counted) - (len(counted) - 1) - 3
 
 
-def power_at(r: float, degrees: int, alpha: float = ALPHA) -> float:
+def power_at(r: float, degrees: int) -> float:
     """Power of the two-sided test of a within-family correlation, by Fisher's z; 0 without a degree of freedom.
 
     Args:
@@ -41,7 +41,7 @@ def power_at(r: float, degrees: int, alpha: float = ALPHA) -> float:
     if degrees < 1:
         return 0.0
     shift = math.atanh(abs(r)) * math.sqrt(degrees)
-    return NormalDist().cdf(shift - _critical(alpha)) + NormalDist().cdf(-shift - _critical(alpha))
+    return NormalDist().cdf(shift - _critical(ALPHA)) + NormalDist().cdf(-shift - _critical(ALPHA))
 
 
 def planned_power(groups: list[int], controls: int = 0) -> dict[float, float]:

@@ -25,12 +25,9 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Estimate:
-    """An estimate with its t interval.
+    """An estimate with its standard error and the degrees of its t.
 
-    Attributes:
-        value: In the unit of the outcome, per unit of x where it is a slope.
-        error: Its standard error.
-        degrees: Of t.
+    Its unit is that of the outcome, per unit of x where it is a slope.
     """
 
     value: float

@@ -16,13 +16,7 @@ RATIO_MARGIN = 0.1  # H5: the KL ratio counts as 1 within a tenth; the margin is
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the data say of one hypothesis.
-
-    Attributes:
-        hypothesis: H1 to H5.
-        declared: The hypothesis, as declared before looking.
-        template: Its sentence with references to numbers.
-    """
+    """What the data say of one hypothesis, H1 to H5, as declared before looking; a template of its sentence."""
 
     hypothesis: str
     declared: str
