@@ -112,7 +112,7 @@ class StudyTables:
         return self.models.iloc[self._rows(columns, fit, adaptive)][list(shown)]
 
     def _rows(self, columns: Sequence[str], fit: float | None, adaptive: bool) -> NDArray[np.intp]:
-        """Places of the usable models."""
+        """Row numbers of the usable models."""
         keep = self.models["fitted"].to_numpy(dtype=bool).copy() if fit is None else self.fitted(fit)
         if self.adaptive and not adaptive:
             keep &= ~self.models["family"].isin(self.adaptive).to_numpy(dtype=bool)

@@ -95,12 +95,13 @@ def _settings(models: pd.DataFrame, searched: Mapping[str, Sequence[str]]) -> li
     needed = sorted({column for paths in columns.values() for column in paths if column in models})
     out = []
     for family, values in zip(models["family"], models[needed].to_dict("records"), strict=True):
-        parts = [f"{short_path(column)} = {_value(values.get(column))}" for column in columns.get(family, [])]
+        parts = [f"{short_path(column)} = {value_text(values.get(column))}" for column in columns.get(family, [])]
         out.append(", ".join(parts) or "nothing searched")
     return out
 
 
-def _value(value: object) -> str:
+def value_text(value: object) -> str:
+    """A setting or measurement as tables show it."""
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -168,14 +168,14 @@ def _back(key: str, value: float) -> float:
 
 
 def _p(key: str, found: Summary) -> float:
-    """Of no correlation, two-sided; for H3 of the margin, by two one-sided tests as in the report."""
+    """Two-sided p of no correlation; for H3 that of the margin, by two one-sided tests as in the report."""
     if key == DIFFERENCE:
         return found.p(EQUIVALENCE_MARGIN - abs(found.mean))
     return 2 * found.p(found.mean)
 
 
 def _verdict(key: str, numbers: Numbers, own: Sequence[str]) -> Verdict:
-    """The word by the report's rules; a summary has no controls of its own and takes the studies' doubts over."""
+    """The word by the report's rules; a summary has no controls of its own and takes over the studies' doubts."""
     number, declared = numbers[key], HYPOTHESES[key].text
     counts = Counter(own)
     each = f"In the studies: {', '.join(f'{word} {times}' for word, times in counts.items())}."

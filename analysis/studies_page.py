@@ -15,7 +15,7 @@ from analysis.page.document import Block, Figure, Paragraph, Table
 from analysis.page.publication import Publication
 from analysis.page.style import POINTS, Axis
 from analysis.report import SCHEMA_VERSION, Report
-from analysis.rows import Rows, short_path
+from analysis.rows import Rows, short_path, value_text
 from analysis.sections import account
 from analysis.studies import COMPARED, DIFFERENCE, Compared, compare, heterogeneity, study_id
 from analysis.verdicts.declared import HYPOTHESES
@@ -135,8 +135,7 @@ def _values(trials: pd.DataFrame, column: str) -> str:
     """The distinct values of a column, in plan order."""
     if column not in trials:
         return ""
-    values = [f"{v:g}" if isinstance(v, float) else str(v) for v in trials[column].dropna()]
-    return ", ".join(dict.fromkeys(values))
+    return ", ".join(dict.fromkeys(map(value_text, trials[column].dropna())))
 
 
 def _forest(found: Compared, key: str) -> list[Block]:

@@ -37,10 +37,7 @@ def row(charts: Sequence[Spec], columns: int = 3) -> Spec:
 def linked(first: Spec, rest: Sequence[Spec], views: Sequence[str]) -> Spec:
     """Charts one below the other whose selections act on all of them; legend and region belong to the first.
 
-    Args:
-        first: A chart of :func:`models`.
-        rest: Charts made of such charts.
-        views: The fields on the vertical axes of all of them, which name the views.
+    All are charts of :func:`models` or made of such; ``views`` are the fields on their vertical axes.
     """
     names = [f"marks of {field}" for field in views]
     params = [_PICKED | {"views": names[:1]}, _REGION | {"views": names[:1]}, _TRIAL | {"views": names}]

@@ -29,11 +29,9 @@ def check_writable(target: str) -> None:
 
 
 def publish(target: str, files: Mapping[str, bytes]) -> None:
-    """Write all files aside, then move them into place; figures that only an earlier report had are deleted.
+    """Write all files, by relative path, aside, then move them into place in a local folder or URI.
 
-    Args:
-        target: Local folder or URI; made when it does not exist.
-        files: Relative path to content.
+    Figures that only an earlier report had are deleted.
     """
     with _told(target):
         if "://" in target:

@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.configurations import StudyTables
 from analysis.numbers import Number, Numbers, from_association
 from analysis.page import composition, figures
-from analysis.page.document import Block, Figure, Missing, Paragraph, Section, Table
+from analysis.page.document import Block, Figure, Missing, Paragraph, Section
 from analysis.page.style import POINTS, Axis, Families, Tip
 from analysis.population import SENSITIVITY
 from analysis.rows import Rows
@@ -18,6 +18,8 @@ from analysis.sections import shared
 from analysis.sign_errors import Pairs
 from analysis.statistics.association import centred, leave_one_family_out, partial_correlation
 from analysis.verdicts.headlines import EVERYTHING
+from analysis.verdicts.statements import controls
+from analysis.verdicts.wording import name_of
 
 OUTCOMES = {"accuracy": ("accuracy.en", "H1", "English accuracy"), "gain": ("gain", "H4", "the gain")}
 UNTRACED = "accuracy_untraced"  # English validation accuracy on the rows that fisher_trace was not measured on
@@ -136,7 +138,8 @@ def draw(result: Associations, numbers: Numbers) -> list[Block]:
         )
     for outcome, found in result.lines.items():
         _, head, name = OUTCOMES[outcome]
-        lines = [*found[:1], *shared.control_lines(head, numbers), *found[1:]]
+        given = [(f"given {name_of(head, control)}", control, False) for control in controls(head, numbers)]
+        lines = [*found[:1], *given, *found[1:]]
         rows = shared.forest_rows(lines, numbers)
         x = Axis("value", "correlation with ln Tr(F) and its 95 % interval", -1.02, 1.02)
         chart = figures.forest(f"{outcome}_forest", x, bands=(-0.3, 0.0, 0.3))
@@ -145,9 +148,8 @@ def draw(result: Associations, numbers: Numbers) -> list[Block]:
         spec = composition.finish(chart)
         if rows.values:
             blocks.append(Figure(f"associations-{outcome}", spec, {f"{outcome}_forest": rows}, caption, alternative))
-        table = [shared.estimate_line(label, key, numbers) for label, key, _ in lines]
         caption = f"Associations of {name} with ln Tr(F); p unadjusted, only the headlines are tested for a verdict."
-        blocks.append(Table(shared.ESTIMATE_COLUMNS, table, caption, sortable=True))
+        blocks.append(shared.estimates([(label, key) for label, key, _ in lines], numbers, caption))
         key = f"{outcome}.sign_error"
         text = f"Sign error of Tr(F) for {name}: {{{key}:reason}}."
         if numbers[key].value is not None:

@@ -14,7 +14,7 @@ import pandas as pd
 from analysis.configurations import StudyTables
 from analysis.numbers import Number, Numbers, from_association
 from analysis.page import composition, figures
-from analysis.page.document import Block, Figure, Missing, Paragraph, Section, Table
+from analysis.page.document import Block, Figure, Missing, Paragraph, Section
 from analysis.page.style import Axis, Families
 from analysis.rows import Rows, rows
 from analysis.sections import shared
@@ -118,12 +118,12 @@ def _early(outcomes: Sequence[str], numbers: Numbers) -> list[Block]:
         "largest Tr(F) in the first half of the steps, the untrained head left out."
     )
     lines = [
-        shared.estimate_line(f"{OUTCOMES[outcome][1]} with {label}", f"curves.{name}.{outcome}", numbers)
+        (f"{OUTCOMES[outcome][1]} with {label}", f"curves.{name}.{outcome}")
         for outcome in outcomes
         for name, (_, label) in PREDICTORS.items()
     ]
     caption = "Early and final Tr(F) against generalisation, given family, over the same configurations."
-    return [Paragraph(text), Table(shared.ESTIMATE_COLUMNS, lines, caption)]
+    return [Paragraph(text), shared.estimates(lines, numbers, caption, sortable=False)]
 
 
 def draw(result: Curves, numbers: Numbers) -> list[Block]:

@@ -143,7 +143,7 @@ def _said(outcome: str, numbers: Numbers) -> str:
 
 
 def _distance(numbers: Numbers) -> str:
-    """What sharing English's family or script goes with, one sentence each; none where no outcome can tell."""
+    """How languages that share English's family or script differ from the others, one sentence for each of the two."""
     told = []
     for kind in KINDS:
         parts = [

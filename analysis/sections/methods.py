@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.configurations import StudyTables
 from analysis.numbers import Number, Numbers, plain
 from analysis.page.document import Block, Paragraph, Section, Table
-from analysis.rows import short_path
+from analysis.rows import short_path, value_text
 from analysis.verdicts.declared import HYPOTHESES
 
 PROTOCOL = (
@@ -72,7 +72,7 @@ def compute(tables: StudyTables) -> Methods:
 
 
 def _distinct(values: pd.Series[Any]) -> str:
-    found = values.dropna().map(lambda v: f"{v:g}" if isinstance(v, float) else str(v)).value_counts()
+    found = values.dropna().map(value_text).value_counts()
     if len(found) <= 1:
         return "".join(found.index)
     listed = ", ".join(f"{value} ({times} trials)" for value, times in found.iloc[:6].items())

@@ -172,7 +172,7 @@ def draw(result: Predictors, numbers: Numbers) -> list[Block]:
 
 
 def _place(number: Number) -> float:
-    """Sorts by the correlation, what has none last."""
+    """What lines are sorted by: the correlation; a measure without one comes last."""
     return 2.0 if number.value is None else number.value
 
 

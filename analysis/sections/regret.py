@@ -81,7 +81,7 @@ def compute(tables: StudyTables) -> Regret | Missing:
             said = ", ".join(dict.fromkeys(labels[place] for place in chosen(measured, rule, once)[:, 0]))
             lines.append((rule.description, said, key, languages[worst]))
     if {small_trace.RULE, english_accuracy.RULE} <= set(rules):
-        # Regret that English validation has more than flatness is accuracy that flatness gains: the oracle cancels.
+        # The oracle cancels: what English validation regrets more than flatness is accuracy that flatness gains.
         english, flat = by_rule[english_accuracy.RULE.name], by_rule[small_trace.RULE.name]
         numbers[FLATNESS] = _with_interval(blank, english[0] - flat[0], english[1] - flat[1], of_languages, measured)
     absent = [_absence(rule, measured) for rule in known if rule not in rules]
@@ -162,7 +162,7 @@ def closing(result: Regret | Missing, numbers: Numbers) -> str | None:
             return f"{start}, too close to call."
         return f"{start} would have made a difference of {change}: too close to call."
     if result.seeds < 2:
-        # The interval is over languages alone, and which configuration a rule chooses hangs on the seed.
+        # The interval is over languages alone, and which configuration a rule chooses depends on the seed.
         return f"{start} would have made a difference of {change} with this one seed: another seed may turn it."
     verb = "gained accuracy" if number.low > 0 else "cost accuracy"
     return f"{start} would have {verb}: a difference of {change}."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,18 +12,17 @@ from analysis.configurations import StudyTables
 from analysis.models import floats
 from analysis.numbers import Number, Numbers, Style, from_association
 from analysis.page import composition, figures
+from analysis.page.document import Table
 from analysis.page.style import POINTS, Axis, Families, Tip
 from analysis.population import SENSITIVITY
 from analysis.rows import Rows, field_name
 from analysis.statistics.association import partial_correlation
-from analysis.verdicts.declared import control_name
 
 ACCURACY = Tip("accuracy_en", "English accuracy", ".4f")
 TRACE = Tip("fisher_trace", "Tr(F)", ".4g")
 LISTED_WEIGHTS = 7
 MOST_JOINED = 150  # with more configurations the lines that join seeds hide the marks
 MOST_LARGE = 6  # panels of full size; more are small multiples
-ESTIMATE_COLUMNS = ("", "r [95 % interval]", "p", "n")
 OUTCOMES = {  # what predictors are compared on: part of an id -> (column of the models, name)
     "accuracy": ("accuracy.en", "English accuracy"),
     "zero_shot": ("zero_shot", "mean zero-shot accuracy"),
@@ -148,21 +147,14 @@ def headline(key: str, outcome: str) -> str:
     )
 
 
-def control_lines(key: str, numbers: Numbers) -> list[tuple[str, str, bool]]:
-    """A headline given each of its controls, as lines (label, id, False) of a table of correlations."""
-    start = f"{key}.given."
-    return [
-        (f"given {control_name(key, name.removeprefix(start))}", name, False)
-        for name in numbers
-        if name.startswith(start)
-    ]
-
-
-def estimate_line(what: str, key: str, numbers: Numbers) -> list[str]:
-    """A line of a table of correlations: what, r with interval, p, n."""
-    if numbers[key].value is None:
-        return [what, f"{{{key}:reason}}", "", f"{{{key}:n}}"]
-    return [what, f"{{{key}}}", f"{{{key}:p}}", f"{{{key}:n}}"]
+def estimates(lines: Iterable[tuple[str, str]], numbers: Numbers, caption: str, *, sortable: bool = True) -> Table:
+    """A table of correlations from lines (label, id)."""
+    table = []
+    for label, key in lines:
+        defined = numbers[key].value is not None
+        found = [f"{{{key}}}", f"{{{key}:p}}"] if defined else [f"{{{key}:reason}}", ""]
+        table.append([label, *found, f"{{{key}:n}}"])
+    return Table(("", "r [95 % interval]", "p", "n"), table, caption, sortable=sortable)
 
 
 def forest_rows(lines: Sequence[tuple[str, str, bool]], numbers: Numbers) -> Rows:

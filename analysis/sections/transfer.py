@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from analysis.configurations import StudyTables
 from analysis.numbers import Number, Numbers
 from analysis.page import composition
-from analysis.page.document import Block, Figure, Missing, Section, Table
+from analysis.page.document import Block, Figure, Missing, Section
 from analysis.page.style import Families
 from analysis.rows import Rows
 from analysis.sections import shared
@@ -55,11 +55,10 @@ def draw(result: Transfer, numbers: Numbers) -> list[Block]:
     chart = shared.against_trace(result.rows, result.families, result.panels, "transfer gap (points)")
     caption = "Zero-shot transfer gap (English minus target-language accuracy) against Tr(F); marks as in Figure 1."
     alternative = "Scatter plots of the transfer gap against the trace; correlation of the mean gap {transfer.en}."
-    table = [shared.estimate_line(label, key, numbers) for label, key in result.lines]
     title = "Correlations of the transfer gap with ln Tr(F), given family; p unadjusted."
     return [
         Figure("transfer", composition.finish(chart), {"models": result.rows}, caption, alternative),
-        Table(shared.ESTIMATE_COLUMNS, table, title, sortable=True),
+        shared.estimates(result.lines, numbers, title),
     ]
 
 

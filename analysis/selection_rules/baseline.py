@@ -1,4 +1,4 @@
-"""Choose nothing: the model without a regulariser, for who has nothing to select by."""
+"""Choose nothing: the model without a regulariser, for those who have nothing to select by."""
 
 from analysis.selection_rules.rule import IS_BASELINE, by_column
 

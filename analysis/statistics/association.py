@@ -1,4 +1,4 @@
-"""How one variable goes with another within families: correlations, their intervals and their p-values.
+"""How one variable correlates with another within families: correlations, their intervals and their p-values.
 
 Owns the arithmetic of the declared statistics on plain arrays. Knows nothing of trials, columns or words.
 The unit is one row of the arrays, usually a configuration: means over its seeds. A group (family) of one row carries

@@ -1,4 +1,4 @@
-"""A random-effects summary of one effect over several studies: the mean, how far studies differ, and the next one."""
+"""A random-effects summary of one effect over several studies: its mean, how far they differ, and a prediction."""
 
 from __future__ import annotations
 

@@ -14,10 +14,7 @@ NO_ASSOCIATION = 0.3  # an interval inside -+ this is called "no association"
 def degrees_of_freedom(groups: Iterable[int]) -> int:
     """Degrees of the Fisher-z interval given family: n - (families - 1) - 3 over families of two or more.
 
-    Below 1 there is no interval.
-
-    Args:
-        groups: Number of configurations of each family.
+    Below 1 there is no interval. A group is the number of configurations of a family.
 
     Example:
         >>> degrees_of_freedom([4, 4, 4, 4, 4, 4, 1])
@@ -28,11 +25,7 @@ def degrees_of_freedom(groups: Iterable[int]) -> int:
 
 
 def power_at(r: float, degrees: int) -> float:
-    """Power of the two-sided test of a within-family correlation, by Fisher's z; 0 without a degree of freedom.
-
-    Args:
-        r: The true correlation of configuration means within families.
-        degrees: From :func:`degrees_of_freedom`.
+    """Power of the two-sided test of a true within-family correlation r, by Fisher's z; 0 without a degree of freedom.
 
     Example:
         >>> round(power_at(0.6, 16), 2)

@@ -32,7 +32,7 @@ from analysis.verdicts.declared import (  # fmt: skip
 
 HALVES = tuple(f"{half}.{what}" for half in ("half1", "half2") for what in ("accuracy_before", "gain"))
 UNEVEN = 0.05  # halves keep rows of one sentence together, so each holds this much more or less than half of them
-STEEPEST = 1.0  # who starts a point lower has a point more to gain, and no more
+STEEPEST = 1.0  # a model that starts a point lower has at most a point more to gain
 _REASONS = {"missing": "it was not measured in every fitted model", "constant": "it does not vary within families"}
 
 

@@ -16,7 +16,7 @@ RATIO_MARGIN = 0.1  # H5: the KL ratio counts as 1 within a tenth; the margin is
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the data say of one hypothesis, H1 to H5, as declared before looking; a template of its sentence."""
+    """What the data say of one hypothesis (H1 to H5, as declared before looking), and its sentence as a template."""
 
     hypothesis: str
     declared: str
