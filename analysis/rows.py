@@ -64,11 +64,10 @@ def rows(table: pd.DataFrame, columns: Sequence[str]) -> Rows:
 
 
 def _cells(series: pd.Series[Any]) -> list[Any]:
-    if pd.api.types.is_bool_dtype(series.dtype):
+    kind = series.dtype
+    if pd.api.types.is_bool_dtype(kind) or (pd.api.types.is_integer_dtype(kind) and not series.hasnans):
         return [int(value) for value in series.tolist()]
-    if pd.api.types.is_integer_dtype(series.dtype) and not series.hasnans:
-        return [int(value) for value in series.tolist()]
-    if pd.api.types.is_numeric_dtype(series.dtype):
+    if pd.api.types.is_numeric_dtype(kind):
         return [_rounded(value) for value in series.to_numpy(dtype=np.float64, na_value=np.nan).tolist()]
     return [None if value is None or value is pd.NA or value != value else value for value in series.tolist()]
 

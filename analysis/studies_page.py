@@ -152,9 +152,7 @@ def _forest(found: Compared, key: str) -> list[Block]:
     rows = _rows(drawn, found)
     if rows.values:
         blocks.append(_figure(key, rows))
-    table = [
-        [plain(name), found.words[key, name], *_cells(study_id(key, name), found)] for name in found.names
-    ]  # fmt: skip
+    table = [[plain(name), found.words[key, name], *_cells(study_id(key, name), found)] for name in found.names]
     if whole.value is not None:
         table.append([SUMMARY, verdict.word, f"{{{key}}}", f"{{{key}:p}}", f"{{{key}:n}} studies"])
     unit = "points of English accuracy" if key == DIFFERENCE else "r"
@@ -175,10 +173,7 @@ def _rows(drawn: Sequence[tuple[str, str]], found: Compared) -> Rows:
         number = found.numbers[key]
         if number.value is not None:
             low, high = (number.value if end is None else end for end in (number.low, number.high))
-            values.append(
-                [label, place, number.value, low, high, int(".in." not in key),
-                 found.numbers.quote(key)]
-            )  # fmt: skip
+            values.append([label, place, number.value, low, high, int(".in." not in key), found.numbers.quote(key)])
     return Rows(["label", "order", "value", "low", "high", "open", "text"], values)
 
 

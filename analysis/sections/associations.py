@@ -127,15 +127,12 @@ def draw(result: Associations, numbers: Numbers) -> list[Block]:
         y = Axis.over("y", title, result.deviations.column("y"), number=POINTS)
         tips = [Tip("label", "configuration"), Tip("x", "ln Tr(F)", "+.3f"), Tip("y", "accuracy", "+.4f")]
         chart = figures.models("deviations", x, y, result.families, tips, size=(360, 260), zero=True, joined=False)
+        spec, data = composition.finish(chart), {"deviations": result.deviations}
         caption = (
             "What the headline of H1 sees: configurations (means over seeds) as deviations from their family's mean."
         )
         alternative = "Scatter plot of family-centred accuracy against family-centred log trace; correlation {H1}."
-        blocks.append(
-            Figure(
-                "within-families", composition.finish(chart), {"deviations": result.deviations}, caption, alternative
-            )
-        )
+        blocks.append(Figure("within-families", spec, data, caption, alternative))
     for outcome, found in result.lines.items():
         _, head, name = OUTCOMES[outcome]
         given = [(f"given {name_of(head, control)}", control, False) for control in controls(head, numbers)]

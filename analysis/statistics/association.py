@@ -127,6 +127,15 @@ def centred(values: ArrayLike, groups: ArrayLike) -> Array:
     return (table - (sums / np.bincount(codes)[:, None])[codes]).reshape(data.shape)
 
 
+def counted(variables: Sequence[ArrayLike], groups: ArrayLike) -> tuple[Array, NDArray[np.intp]]:
+    """Rows [n, variables] of families of two or more that miss no value, and a number for the family of each [n]."""
+    columns, labels = np.column_stack([np.asarray(v, dtype=np.float64) for v in variables]), np.asarray(groups)
+    known = np.isfinite(columns).all(axis=1)
+    columns, codes = columns[known], np.unique(labels[known], return_inverse=True)[1]
+    kept = np.bincount(codes)[codes] > 1 if len(codes) else np.zeros(0, dtype=bool)
+    return columns[kept], codes[kept]
+
+
 def within(
     x: ArrayLike, y: ArrayLike, groups: ArrayLike, covariates: Sequence[ArrayLike] = (), *, ranks: bool = False
 ) -> Within:
@@ -139,12 +148,7 @@ def within(
         covariates: Variables [n] to remove by regression; one that does not vary within families is ignored.
         ranks: Replace the deviations of x and y by their ranks.
     """
-    columns = np.column_stack([np.asarray(v, dtype=np.float64) for v in (x, y, *covariates)])
-    labels = np.asarray(groups)
-    known = np.isfinite(columns).all(axis=1)
-    columns, codes = columns[known], np.unique(labels[known], return_inverse=True)[1]
-    counted = np.bincount(codes)[codes] > 1 if len(codes) else np.zeros(0, dtype=bool)
-    columns, codes = columns[counted], codes[counted]
+    columns, codes = counted([x, y, *covariates], groups)
     if not len(codes):
         return Within(np.zeros(0), np.zeros(0), (), np.zeros((0, 0)), NO_FAMILY)
     order = np.argsort(codes, kind="stable")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.statistics.association import Association, Within, centred, within
+from analysis.statistics.association import Association, Within, centred, counted, within
 from analysis.statistics.permutation import permuted
 
 LEAST_TRUE = 0.25  # a control is corrected as if at least this share of its variance were true
@@ -20,7 +20,7 @@ LEAST_TRUE = 0.25  # a control is corrected as if at least this share of its var
 
 @dataclass(frozen=True)
 class ErrorMoments:
-    """The error of a control within families: its variance, and its covariance with the error of the outcome."""
+    """The error of a control as mean products within families: its variance, and its covariance with the outcome's."""
 
     variance: float
     covariance: float
@@ -105,12 +105,7 @@ def reliability(values: ArrayLike, error_variances: ArrayLike, groups: ArrayLike
         >>> reliability([1.0, 3.0, 5.0], [1.0, 1.0, 1.0], ["a", "a", "a"]).value
         0.75
     """
-    table = np.column_stack([np.asarray(values, dtype=np.float64), np.asarray(error_variances, dtype=np.float64)])
-    labels, known = np.asarray(groups), np.isfinite(table).all(axis=1)
-    table, labels = table[known], labels[known]
-    codes = np.unique(labels, return_inverse=True)[1] if len(labels) else np.zeros(0, dtype=np.intp)
-    counted = np.bincount(codes)[codes] > 1 if len(codes) else np.zeros(0, dtype=bool)
-    table, codes = table[counted], codes[counted]
+    table, codes = counted([values, error_variances], groups)
     n, families = len(codes), len(np.unique(codes))
     if not n:
         return Reliability(None, 0.0, 0.0, 0, 0, "no family has two configurations or more whose error is known")

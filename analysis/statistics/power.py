@@ -25,7 +25,9 @@ def degrees_of_freedom(groups: Iterable[int]) -> int:
 
 
 def power_at(r: float, degrees: int) -> float:
-    """Power of the two-sided test of a true within-family correlation r, by Fisher's z; 0 without a degree of freedom.
+    """Power of the two-sided test at level .05 of a correlation within families, by Fisher's z.
+
+    r is the true correlation of configuration means; 0 without a degree of freedom.
 
     Example:
         >>> round(power_at(0.6, 16), 2)

@@ -131,7 +131,8 @@ def between_languages(values: ArrayLike, flags: ArrayLike) -> Estimate | str:
     """Mean over the flagged languages minus that over the others, with the pooled variance of languages.
 
     For slopes of a complete table this is the covariate's interaction with x in the mixed model: what a configuration
-    adds to all languages is the same on both sides and drops out. It has L - 2 degrees; or in words why there is none.
+    adds to all languages is the same on both sides and drops out. The difference has L - 2 degrees; where there is none
+    the answer says why.
 
     Args:
         values: One for each language [L].
