@@ -82,11 +82,7 @@ class Numbers(Mapping[str, Number]):
         return len(self._items)
 
     def quote(self, key: str, field: str | None = None) -> str:
-        """A number as text: its value with its interval, or one field of it.
-
-        Args:
-            field: "value", "interval", "p", "p_adjusted", "n", "families", "needed" or "reason".
-        """
+        """Value and interval as text, or one field: value, interval, p, p_adjusted, n, families, needed or reason."""
         number = self._items[key]
         if field is None and number.value is None:
             return f"not defined ({number.reason})" if number.reason else "not defined"

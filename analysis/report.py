@@ -76,9 +76,7 @@ def compute(study: StudyTables) -> Findings:
 def write_report(folder: str, out: str | None = None) -> Report:
     """Write the report of a study: page, Markdown, numbers, tables and figures.
 
-    Args:
-        folder: A local path or a URI.
-        out: Where to write; None writes to ``report`` inside the study's folder.
+    Folders are local paths or URIs; ``out`` None writes to ``report`` inside the study's folder.
     """
     target = inside(folder, "report") if out is None else out.rstrip("/")
     study = tables(load(folder))

@@ -53,10 +53,7 @@ def finish(spec: Spec) -> Spec:
 def picked(chart: Spec, name: str, options: Sequence[str], prefix: str) -> Spec:
     """A chart of :func:`models` whose vertical field ``chosen`` is the field that a reader picks from a list.
 
-    Args:
-        name: What is picked, as the list's label.
-        options: What there is to pick; the first is shown first.
-        prefix: Of the fields; the rest is the option.
+    The list is labelled ``name`` and shows the first option first; a field is called ``prefix`` and the option.
     """
     choose = [
         {"calculate": f"datum[{quoted(prefix)} + replace({name}, /[^A-Za-z0-9]/g, '_')]", "as": "chosen"},

@@ -20,11 +20,10 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Table:
-    """A small table; cells are templates.
+    """A small table of templates; where it is ``sortable``, by a click on a heading.
 
-    Attributes:
-        sortable: A click on a heading sorts.
-        rows_of: Name and rows of a table with one row for each trial, which the page builds itself (no ``rows`` then).
+    ``rows_of`` is name and rows of a table with one row for each trial, which the page builds itself; ``rows`` is then
+    empty.
     """
 
     columns: Sequence[str]
@@ -76,12 +75,7 @@ class Result(Protocol):
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the report: numbers first, then what is drawn from them.
-
-    Attributes:
-        compute: From the study to a typed result, or Missing.
-        draw: From that result and all numbers of the report to blocks.
-    """
+    """A section: ``compute`` gives numbers or Missing; ``draw`` makes blocks of that and all numbers of the report."""
 
     title: str
     compute: Callable[[StudyTables], Result]

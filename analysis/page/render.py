@@ -24,15 +24,9 @@ _HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Document:
-    """Everything that a report says.
+    """Everything that a report says; answer, closing and reading are templates, the account is one line of text.
 
-    Attributes:
-        answer: The first sentence, a template.
-        verdicts: One for each hypothesis.
-        closing: The summary's last sentence, a template; None where there is none.
-        reading: How the numbers are to be read, in one paragraph; a template.
-        account: The account in one line.
-        sections: (key, title, blocks) in page order.
+    ``closing`` is the summary's last sentence, if there is one; sections are (key, title, blocks) in page order.
     """
 
     study: str

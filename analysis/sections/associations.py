@@ -28,12 +28,9 @@ TRIAL = "trial (seed within a configuration)"
 
 @dataclass(frozen=True)
 class Associations:
-    """The table's numbers and what its figures draw.
+    """The table's numbers OUTCOME.WHAT, and what its figures draw.
 
-    Attributes:
-        numbers: OUTCOME.WHAT for each line.
-        lines: Outcome to (label, id, for comparison only) of its lines.
-        deviations: Configurations as deviations from their family's mean.
+    ``lines`` are (label, id, for comparison only); ``deviations`` are configurations minus their family's mean.
     """
 
     numbers: dict[str, Number]

@@ -34,14 +34,10 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Curves:
-    """Lines to draw.
+    """Lines to draw: points of family, label, series, name, step, value, last.
 
-    Attributes:
-        numbers: curves.PREDICTOR.OUTCOME: correlation of the early peak of ln Tr(F), and of the final one, with each
-            outcome over the same configurations, given family; none where no peak was measured.
-        rows: Points: family, label, series, name, step, value, last.
-        names: What is drawn, in order.
-        by_family: A line is a family's mean, not a configuration's.
+    Numbers curves.PREDICTOR.OUTCOME correlate the early peak of ln Tr(F), and the final one, with each outcome over the
+    same configurations, given family; none where no peak was measured. ``by_family``: a line is a family's mean.
     """
 
     numbers: dict[str, Number]

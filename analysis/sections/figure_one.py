@@ -19,12 +19,10 @@ TRACE_ERROR = Tip("fisher_trace_se", "its standard error", ".2g")
 
 @dataclass(frozen=True)
 class FigureOne:
-    """The headline of H1 and the marks.
+    """The headline of H1, over other populations and given each control, and the marks.
 
-    Attributes:
-        numbers: H1, the same over other populations, and given each control.
-        gains: Languages of Figure 2, which the page draws below with linked selections.
-        adaptive: Families that are drawn and not counted, since an adaptive search picked their configurations.
+    ``gains`` are the languages of Figure 2, which the page draws below with linked selections. ``adaptive`` families
+    are drawn and not counted, since an adaptive search picked their configurations.
     """
 
     numbers: dict[str, Number]

@@ -17,13 +17,7 @@ from analysis.verdicts.headlines import headline_numbers, over
 
 @dataclass(frozen=True)
 class FigureTwo:
-    """The headline of H4 and the marks.
-
-    Attributes:
-        numbers: H4, the same over other populations and given each control, and H4.LANGUAGE.
-        languages: Languages with a gain.
-        linked: The page draws it together with Figure 1.
-    """
+    """The headline of H4, by language too, and the marks; ``linked``: the page draws them together with Figure 1."""
 
     numbers: dict[str, Number]
     rows: Rows

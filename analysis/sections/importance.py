@@ -24,13 +24,7 @@ OUTCOMES = {  # part of an id -> (column of the models, name)
 
 @dataclass(frozen=True)
 class Importance:
-    """Shares of spread.
-
-    Attributes:
-        numbers: importance.OUTCOME.FAMILY.PATH.
-        lines: (family, path) in order.
-        outcomes: Outcomes that are there, by their short names.
-    """
+    """Numbers importance.OUTCOME.FAMILY.PATH, lines (family, path) in order, and the outcomes that are there."""
 
     numbers: dict[str, Number]
     lines: list[tuple[str, str]]

@@ -26,13 +26,7 @@ DIRECTIONS = {-1: "opposite", 1: "the same", 0: "undecided"}
 
 @dataclass(frozen=True)
 class Interventions:
-    """Differences to the baseline.
-
-    Attributes:
-        numbers: intervention.ARM.WHAT for each of MEASURED that was, and .configurations.
-        arms: The arms, without the baseline.
-        measured: Which of MEASURED were measured.
-    """
+    """Numbers intervention.ARM.WHAT, for those of MEASURED that were, and .configurations; arms but the baseline."""
 
     numbers: dict[str, Number]
     arms: list[str]

@@ -25,14 +25,10 @@ DESCRIBED: dict[str, tuple[str, Style]] = {  # what is said of a depth's part be
 
 @dataclass(frozen=True)
 class Layers:
-    """Shares and correlations.
+    """Numbers layers.DEPTH.share, .per_parameter and .OUTCOME, its correlation with ln of the part at that depth.
 
-    Attributes:
-        numbers: layers.DEPTH.share; layers.DEPTH.per_parameter where parameters were counted; layers.DEPTH.OUTCOME, the
-            correlation of the ln of that part with each outcome.
-        rows: Family, part, share.
-        names: Parts in order.
-        parts: Depth to its parts, in words.
+    There is no .per_parameter where parameters were not counted. ``rows`` are family, part, share; ``parts`` maps a
+    depth to its parts in words.
     """
 
     numbers: dict[str, Number]

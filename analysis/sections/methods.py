@@ -45,13 +45,7 @@ WORDS = (
 
 @dataclass(frozen=True)
 class Methods:
-    """What the section lists.
-
-    Attributes:
-        protocol: (setting, values) over all planned trials.
-        provenance: (what, values) over all ended trials.
-        created: When the study was planned.
-    """
+    """What the section lists: (setting, values) over all planned trials, and (what, values) over all that ended."""
 
     protocol: list[list[str]]
     provenance: list[list[str]]

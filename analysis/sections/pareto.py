@@ -19,13 +19,7 @@ from analysis.sections import shared
 
 @dataclass(frozen=True)
 class Pareto:
-    """The front.
-
-    Attributes:
-        numbers: pareto.size and pareto.configurations.
-        front: Tr(F) and accuracy of the front's configurations, ascending in both.
-        table: One row for each configuration of the front.
-    """
+    """The front: Tr(F) and accuracy of its configurations, ascending in both, and a table with a row for each."""
 
     numbers: dict[str, Number]
     rows: Rows

@@ -30,13 +30,10 @@ HEADINGS = (
 
 @dataclass(frozen=True)
 class Predictors:
-    """Numbers of each measure for each outcome.
+    """Numbers of each measure beside Tr(F) for each outcome.
 
-    Attributes:
-        numbers: predictor.OUTCOME.MEASURE with .given, .given_trace, .difference and .sign_error; for fisher_trace the
-            correlation and the sign error.
-        measures: Names of the measures beside Tr(F).
-        outcomes: Outcomes that are there.
+    predictor.OUTCOME.MEASURE with .given, .given_trace, .difference and .sign_error; for fisher_trace the correlation
+    and the sign error.
     """
 
     numbers: dict[str, Number]

@@ -23,11 +23,9 @@ EXAMPLE_SHARE = 0.25  # of Tr(F) held by one per cent of the examples: from here
 
 @dataclass(frozen=True)
 class Reliabilities:
-    """The numbers of the section.
+    """Numbers reliability.WHAT, reliability.trace.needed, HYPOTHESIS.disattenuated, trace.top1 and trace.top5.
 
-    Attributes:
-        numbers: reliability.WHAT, reliability.trace.needed, HYPOTHESIS.disattenuated and trace.top1, trace.top5.
-        missing: What could not be told, one sentence each.
+    ``missing`` holds what could not be told, one sentence each.
     """
 
     numbers: dict[str, Number]

@@ -20,14 +20,7 @@ _MEASURED = {
 
 @dataclass(frozen=True)
 class SecondStage:
-    """Numbers and marks.
-
-    Attributes:
-        numbers: stage2.mean.WHAT and stage2.WHAT for gain, distance and English kept.
-        measured: Which of distance and English kept are there.
-        table: For each language: models, accuracy before and after, gain, distance, English accuracy after.
-        paths: For each language whose path was measured, what :mod:`path_table` shows.
-    """
+    """Numbers stage2.mean.WHAT and stage2.WHAT for gain, distance and English kept; tables with a row by language."""
 
     numbers: dict[str, Number]
     rows: Rows

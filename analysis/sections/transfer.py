@@ -15,13 +15,7 @@ from analysis.sections import shared
 
 @dataclass(frozen=True)
 class Transfer:
-    """Numbers and marks.
-
-    Attributes:
-        numbers: transfer.en, transfer.LANGUAGE and transfer.own.LANGUAGE.
-        lines: (label, id) of each line of the table.
-        panels: (column, trace column, title) of each panel.
-    """
+    """Numbers transfer.en, .LANGUAGE and .own.LANGUAGE in lines (label, id); panels (column, trace column, title)."""
 
     numbers: dict[str, Number]
     lines: list[tuple[str, str]]

@@ -19,12 +19,9 @@ UNCHANGED = 1e-3  # relative change up to which a measure counts as unchanged
 
 @dataclass(frozen=True)
 class Twins:
-    """How far measures move.
+    """How far measures move: twin.MEASURE with .configurations; twin.left_out.
 
-    Attributes:
-        numbers: twin.MEASURE with .configurations; twin.left_out.
-        moved: Measures that move, farthest first; Tr(F) is fisher_trace.
-        undefined: Those without a ratio.
+    ``moved`` begins with the measure that moves farthest; those ``undefined`` have no ratio. Tr(F) is fisher_trace.
     """
 
     numbers: dict[str, Number]

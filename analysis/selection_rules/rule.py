@@ -23,8 +23,6 @@ class Rule:
     """One way to choose a configuration.
 
     Attributes:
-        name: Its name in numbers.json.
-        description: What it does, in one line.
         needs: Columns without which it cannot choose.
         fitted_only: It chooses among fitted configurations, as nothing it looks at tells it that a model did not learn.
         choose: From a table of configurations to the index chosen in each of its rows.

@@ -36,10 +36,7 @@ class Summary:
     studies: int
 
     def p(self, distance: float) -> float:
-        """One-sided p of a value at a distance from the mean.
-
-        The share of t with k - 1 degrees below -|distance| / error.
-        """
+        """One-sided p of a value so far from the mean: the share of t with k - 1 degrees below -|distance| / error."""
         return float(stdtr(self.studies - 1, -abs(distance) / self.error))
 
 

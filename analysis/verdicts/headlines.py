@@ -16,9 +16,9 @@ EVERYTHING = "with_all"
 
 
 def headline_numbers(tables: StudyTables, key: str) -> dict[str, Number]:
-    """Correlate a hypothesis' outcome with ln Tr(F) over configurations, given family.
+    """The correlation of H1's or H4's outcome with ln Tr(F) over configurations, given family.
 
-    KEY, KEY.with_all, KEY.at.90 and KEY.at.98, and KEY.given.CONTROL, for KEY H1 or H4.
+    KEY, KEY.with_all, KEY.at.90 and KEY.at.98, and KEY.given.CONTROL.
     """
     hypothesis = HYPOTHESES[key]
     numbers = {key: over(tables, hypothesis.outcome)}

@@ -140,8 +140,5 @@ def verdicts(numbers: Numbers) -> list[Verdict]:
 
 
 def sentence(verdict: Verdict, numbers: Numbers) -> str:
-    """The sentence of a verdict with its numbers, as the terminal prints it.
-
-    For example "H1 supported: Flatter models were more accurate in English, also at equal training fit (...)."
-    """
+    """The sentence of a verdict with its numbers, as the terminal prints it: "H1 supported: Flatter models ..."."""
     return f"{verdict.hypothesis} {verdict.word}: {capital(numbers.text(verdict.template))}"
