@@ -2,9 +2,9 @@
 
 Usage: python -m benchmarks.report [--trials 1000,10000]
 
-The studies are synthetic: a baseline and four families, four seeds, three target languages with a second stage, curves.
-The main process is told apart from those that draw the pictures. CPU seconds, not wall seconds, since other jobs may run
-beside it; a machine that is busy with them makes CPU seconds longer, too.
+The studies are synthetic: a baseline and four families, four seeds, three target languages with a second stage, and
+curves. The main process is told apart from those that draw the pictures. CPU seconds, not wall seconds, since another
+job may run beside it; a machine that is busy makes CPU seconds longer, too.
 
 The results are written only when both sizes ran.
 """
