@@ -14,7 +14,7 @@ from analysis.numbers import Number, Numbers, from_association
 from analysis.page import composition, figures
 from analysis.page.document import Block, Figure, Missing, Paragraph, Section, Table
 from analysis.page.style import Families
-from analysis.rows import Rows, short_path
+from analysis.rows import Rows, short_path, thinned
 from analysis.sections import shared
 from analysis.statistics.permutation import headline
 from analysis.statistics.power import ALPHA
@@ -23,6 +23,7 @@ from analysis.verdicts.margins import EQUIVALENCE_MARGIN
 CONSISTENCY = "config.stages.0.consistency.weight"
 FISHER = "config.stages.0.penalties.fisher.weight"
 TRACE_WEIGHT = "weight_in_trace_units"
+MOST_LISTED = 500  # configurations in the table
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class DoseResponse:
         families: Their families.
         doses: (family, name of its dose, dose labels in order) of each family with one numeric dose.
         table: A row a configuration: family, weight, weight in Tr(F) units, seeds, accuracy, Tr(F), fitted models.
+        left_out: What is said of configurations that the table leaves out; empty where there are none.
     """
 
     numbers: dict[str, Number]
@@ -42,6 +44,7 @@ class DoseResponse:
     families: Families
     doses: list[tuple[str, str, list[str]]]
     table: list[list[str]]
+    left_out: str
 
 
 def compute(tables: StudyTables) -> DoseResponse | Missing:
@@ -62,7 +65,7 @@ def compute(tables: StudyTables) -> DoseResponse | Missing:
         numbers["H3"] = equal
     if not doses:
         return Missing("no family searches a single numeric weight.", numbers)
-    return DoseResponse(numbers, tables.figure_rows, shared.families(tables), doses, _table(tables, doses))
+    return DoseResponse(numbers, tables.figure_rows, shared.families(tables), doses, *_table(tables, doses))
 
 
 def _trend(tables: StudyTables, dose: str, measured: str, family: str | None = None) -> Number:
@@ -135,21 +138,21 @@ def _seeds_needed(mean: float, deviation: float, n: int) -> int | None:
     return next(enough, None)
 
 
-def _table(tables: StudyTables, doses: list[tuple[str, str, list[str]]]) -> list[list[str]]:
+def _table(tables: StudyTables, doses: list[tuple[str, str, list[str]]]) -> tuple[list[list[str]], str]:
     out = []
-    families = {family for family, _, _ in doses}
     means = tables.means("accuracy.en", "ln_trace", fit=0.0)
+    means = means.loc[means["family"].isin([family for family, _, _ in doses])]
+    means, left_out = thinned(means, "configurations", MOST_LISTED)
     extra = tables.models.groupby("configuration").agg(
         fitted=("fitted", "sum"),
         **({TRACE_WEIGHT: (TRACE_WEIGHT, "first")} if TRACE_WEIGHT in tables.models else {}),
     )
     for row in means.join(extra, on="configuration").to_dict("records"):
-        if row["family"] in families:
-            unit = row.get(TRACE_WEIGHT, math.nan)
-            cells = [row["family"], row["label"].partition("=")[2], "" if math.isnan(unit) else f"{unit:.3g}"]
-            cells += [str(row["seeds"]), f"{100 * row['accuracy.en']:.2f}", f"{math.exp(row['ln_trace']):.4g}"]
-            out.append([*cells, str(int(row["fitted"]))])
-    return out
+        unit = row.get(TRACE_WEIGHT, math.nan)
+        cells = [row["family"], row["label"].partition("=")[2], "" if math.isnan(unit) else f"{unit:.3g}"]
+        cells += [str(row["seeds"]), f"{100 * row['accuracy.en']:.2f}", f"{math.exp(row['ln_trace']):.4g}"]
+        out.append([*cells, str(int(row["fitted"]))])
+    return out, left_out
 
 
 def draw(result: DoseResponse, numbers: Numbers) -> list[Block]:
@@ -193,7 +196,7 @@ def draw(result: DoseResponse, numbers: Numbers) -> list[Block]:
         "Configurations: mean accuracy and geometric mean of Tr(F) over seeds. The Fisher penalty's weight acts on "
         "Tr(F) / B; the third column is that weight divided by the batch size B."
     )
-    return [*blocks, Table(headings, result.table, text, sortable=True)]
+    return [*blocks, Table(headings, result.table, f"{text} {result.left_out}".strip(), sortable=True)]
 
 
 SECTION = Section("Dose-response", compute, draw)
