@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 
@@ -23,7 +24,7 @@ from analysis.verdicts.margins import EQUIVALENCE_MARGIN
 CONSISTENCY = "config.stages.0.consistency.weight"
 FISHER = "config.stages.0.penalties.fisher.weight"
 TRACE_WEIGHT = "weight_in_trace_units"
-MOST_LISTED = 500  # configurations in the table
+MOST_LISTED = 500  # configurations in the table, and weights in a panel: Vega nests as many conditions to sort them
 
 
 @dataclass(frozen=True)
@@ -155,17 +156,28 @@ def _table(tables: StudyTables, doses: list[tuple[str, str, list[str]]]) -> tupl
     return out, left_out
 
 
+def _drawn(rows: Rows, family: str, order: list[str]) -> tuple[list[str], str]:
+    """The dose labels of a panel, of very many some, and the Vega expression that picks their models."""
+    there = {row["dose_label"] for row in rows.records(["family", "dose_label"]) if row["family"] == family}
+    present, where = [label for label in order if label in there], f"datum.family == '{family}'"
+    if len(present) <= MOST_LISTED:
+        return present, where
+    labels = present[:: math.ceil(len(present) / MOST_LISTED)]
+    return labels, f"{where} && indexof({json.dumps(labels)}, datum.dose_label) >= 0"
+
+
 def draw(result: DoseResponse, numbers: Numbers) -> list[Block]:
     """A panel a family, the trends, and the configurations."""
     y = shared.axis(result.rows, ["fisher_trace"], "Tr(F) (log scale)", log=True)
-    panels = [
-        figures.doses(
-            "models", order, y, result.families, shared.tips(shared.TRACE), title=family, x=name,
-            where=f"datum.family == '{family}'",
-        ) for family, name, order in result.doses
-    ]  # fmt: skip
+    panels = []
+    for family, name, order in result.doses:
+        labels, where = _drawn(result.rows, family, order)
+        tips = shared.tips(shared.TRACE)
+        panels.append(figures.doses("models", labels, y, result.families, tips, where=where, title=family, x=name))
     spec = composition.finish(composition.row(panels))
     caption = "Tr(F) over each family's weights; marks are models, the line joins the means over seeds."
+    if any(len(order) > MOST_LISTED for _, _, order in result.doses):
+        caption += f" Of a family with more, {MOST_LISTED} evenly spaced weights at the most are shown."
     alternative = "Panels, one a family, of the trace of the Fisher information over the regulariser's weight."
     trends = [
         [family, *(f"{{trend.{family}.{name}}}, {{trend.{family}.{name}:p}}" for name in ("trace", "accuracy")),
