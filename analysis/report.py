@@ -18,6 +18,7 @@ from analysis.verdicts import statements
 from analysis.verdicts.headlines import EVERYTHING
 from analysis.verdicts.margins import Verdict
 from study.store.results import inside, load
+from study.store.uncollected import uncollected
 
 SCHEMA_VERSION = 1
 READING = (
@@ -73,6 +74,7 @@ def compute(study: StudyTables) -> Findings:
     return Findings(results, numbers, statements.verdicts(numbers))
 
 
+@uncollected()
 def write_report(folder: str, out: str | None = None) -> Report:
     """Write the report of a study: page, Markdown, numbers, tables and figures.
 

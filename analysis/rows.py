@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 SIGNIFICANT = 5
+MOST_MARKS = 2_000  # with more, marks hide each other, and a browser takes seconds for each figure
 _IDENTITY = ("id", "label", "family", "configuration", "seed", "unfit", "dose", "dose_label", "settings")
 _DRAWN = re.compile(
     r"accuracy\..+|fisher_trace|fisher_trace_se|fisher_trace\..+|gap\..+|transfer_gap|gain|distance|english_kept"
@@ -26,10 +27,12 @@ class Rows:
     Attributes:
         columns: Field names; letters, digits and underscores only, as Vega reads a dot as a path.
         values: One list for each row; None where absent.
+        note: What a caption says of the rows that were left out; empty where there are none.
     """
 
     columns: list[str]
     values: list[list[Any]]
+    note: str = ""
 
     def records(self, fields: Iterable[str] | None = None) -> list[dict[str, Any]]:
         """The rows as one mapping each, of some fields or of all."""
@@ -63,6 +66,18 @@ def rows(table: pd.DataFrame, columns: Sequence[str]) -> Rows:
     return Rows([field_name(column) for column in present], [list(row) for row in zip(*cells, strict=True)])
 
 
+def thinned(table: pd.DataFrame, what: str, most: int) -> tuple[pd.DataFrame, str]:
+    """At most so many rows of a table, evenly spaced, and what a caption says of that (nothing, where all are few).
+
+    Example:
+        >>> thinned(pd.DataFrame({"x": range(5)}), "models", most=2)[1]
+        'Of 5 models one in 3 is shown; trials.csv has all.'
+    """
+    step = max(1, math.ceil(len(table) / most))
+    note = f"Of {len(table):,} {what} one in {step} is shown; trials.csv has all." if step > 1 else ""
+    return table.iloc[::step], note
+
+
 def _cells(series: pd.Series[Any]) -> list[Any]:
     kind = series.dtype
     if pd.api.types.is_bool_dtype(kind) or (pd.api.types.is_integer_dtype(kind) and not series.hasnans):
@@ -77,18 +92,19 @@ def _rounded(value: float) -> float | None:
 
 
 def model_rows(models: pd.DataFrame, searched: Mapping[str, Sequence[str]]) -> Rows:
-    """One row for each model with everything that a figure draws."""
+    """One row for each model with everything that a figure draws; of very many models some."""
+    models, note = thinned(models, "models", MOST_MARKS)
     identity = pd.DataFrame({
         "id": models["trial_id"], "label": models["label"], "family": models["family"],
         "configuration": models["configuration"], "seed": models["seed"], "unfit": ~models["fitted"].astype(bool),
         "dose": models["dose_rank"].fillna(0.5), "dose_label": [label.partition("=")[2] for label in models["label"]],
-        "settings": _settings(models, searched),
+        "settings": settings(models, searched),
     })  # fmt: skip
     drawn = [column for column in models.columns if _DRAWN.fullmatch(column)]
-    return rows(pd.concat([identity, models[drawn]], axis=1), [*_IDENTITY, *drawn])
+    return replace(rows(pd.concat([identity, models[drawn]], axis=1), [*_IDENTITY, *drawn]), note=note)
 
 
-def _settings(models: pd.DataFrame, searched: Mapping[str, Sequence[str]]) -> list[str]:
+def settings(models: pd.DataFrame, searched: Mapping[str, Sequence[str]]) -> list[str]:
     """The searched values of each model, as its mark tells them."""
     columns = {family: [f"config.{path}" for path in paths] for family, paths in searched.items()}
     needed = sorted({column for paths in columns.values() for column in paths if column in models})

@@ -21,6 +21,7 @@ from analysis.studies import COMPARED, DIFFERENCE, Compared, compare, heterogene
 from analysis.verdicts.declared import HYPOTHESES
 from analysis.verdicts.statements import sentence
 from analysis.verdicts.wording import capital
+from study.store.uncollected import uncollected
 from trainables.errors import InputError
 
 OUT = "comparison"
@@ -51,6 +52,7 @@ READING = (
 )
 
 
+@uncollected()
 def write_comparison(folders: Sequence[str], out: str | None = None) -> Report:
     """Write the page of several studies: page, Markdown, numbers and figures.
 

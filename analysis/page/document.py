@@ -53,6 +53,11 @@ class Figure:
     alternative: str
     page: dict[str, Any] | None = None
 
+    @property
+    def full_caption(self) -> str:
+        """The caption, and what was left out of the rows."""
+        return " ".join([self.caption, *dict.fromkeys(rows.note for rows in self.rows.values() if rows.note)])
+
 
 Block = Paragraph | Table | Figure
 

@@ -14,14 +14,15 @@ import altair as alt
 from analysis.page.composition import LOOKS, Spec, quoted
 from analysis.page.style import GREY, INK, POINTS, Axis, Families, Tip
 
+alt.utils.schemapi.disable_debug_mode()  # validating every part takes longer than making it; the tests validate
+
 _HOLLOW = {"condition": {"test": "datum.unfit == 1", "value": 0}, "value": 0.65}
 _DOSE = {"field": "dose", "type": "quantitative", "scale": {"domain": [0, 1], "range": [35, 190]}, "legend": None}
 
 
 def _unit(chart: Any, **more: Any) -> Spec:
     """A single view as plain Vega-Lite, with further encodings."""
-    with alt.utils.schemapi.debug_mode(False):  # validating takes longer than making; the tests validate
-        spec: Spec = chart.to_dict(validate=False)
+    spec: Spec = chart.to_dict(validate=False)
     encoding = spec.get("encoding", {}) | more
     return {key: value for key, value in spec.items() if key in ("data", "mark", "transform")} | {"encoding": encoding}
 

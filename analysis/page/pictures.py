@@ -1,8 +1,8 @@
 """Specifications to pictures, and the script that draws them on a page; offline, by vl-convert.
 
 Pictures are drawn by processes of their own (``python -m analysis.page.pictures``), since drawing takes most of a
-report's time and does not release the interpreter. This module imports nothing of ours, so that such a process starts
-at once.
+report's time and does not release the interpreter. This module imports nothing large, so that such a process starts at
+once.
 """
 
 from __future__ import annotations
@@ -10,14 +10,19 @@ from __future__ import annotations
 import html
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import vl_convert
 
+from trainables.cache import cache, keep
 from trainables.cpus import usable_cpus
 
 VEGA_LITE = "6.4"
@@ -34,8 +39,11 @@ class Drawing:
         self._processes: list[subprocess.Popen[str]] = []
 
     def library(self) -> None:
-        """Write Vega, Vega-Lite and vega-embed as one script to the file LIBRARY."""
-        self._start([LIBRARY])
+        """Write Vega, Vega-Lite and vega-embed as one script to the file LIBRARY; making it takes seconds, once."""
+        try:
+            shutil.copyfile(kept_library(), self._folder / LIBRARY)
+        except OSError:
+            self._start([LIBRARY])
 
     def pictures(self, specs: Mapping[str, Mapping[str, Any]]) -> None:
         """Draw specifications with their rows to NAME.svg, NAME.pdf and NAME.png."""
@@ -66,6 +74,11 @@ class Drawing:
         top = Path(__file__).resolve().parents[1]
         command = [sys.executable, "-m", "analysis.page.pictures", *paths]
         self._processes.append(subprocess.Popen(command, cwd=top, stderr=subprocess.PIPE, text=True))
+
+
+def kept_library() -> Path:
+    """Where the script of every page is kept."""
+    return cache() / f"vega-lite-{VEGA_LITE}-{version('vl-convert-python')}.js"
 
 
 def static(spec: Mapping[str, Any], rows: Mapping[str, Any], title: str) -> dict[str, Any]:
@@ -118,6 +131,8 @@ def main(paths: Iterable[str]) -> None:
         if path.name == LIBRARY:
             script = vl_convert.javascript_bundle(None, VEGA_LITE)  # type: ignore[arg-type]  # None: the usual entry
             path.write_text(script, encoding="utf-8")
+            with suppress(OSError):
+                keep(kept_library(), partial(shutil.copyfile, path))
             continue
         for ending, content in draw(json.loads(path.read_text(encoding="utf-8"))).items():
             path.with_suffix(f".{ending}").write_bytes(content)

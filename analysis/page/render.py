@@ -92,7 +92,7 @@ def _block(block: Block, fill: Any, rows: dict[str, Any], charts: dict[str, Any]
             for name, table in block.rows.items():
                 rows[name] = _packed(table)
             charts[block.name] = {"spec": spec, "data": list(block.rows)}
-        facts = {"name": block.name, "drawn": bool(spec), "caption": fill(block.caption)}
+        facts = {"name": block.name, "drawn": bool(spec), "caption": fill(block.full_caption)}
         return {"kind": "figure", "alternative": fill(block.alternative).striptags(), **facts}
     if block.rows_of is not None:
         name, table = block.rows_of
@@ -128,7 +128,7 @@ def _markdown_block(block: Block, fill: Any, pictures: Mapping[str, str]) -> lis
     if isinstance(block, Paragraph):
         return [fill(block.text)]
     if isinstance(block, Figure):
-        return [f"![{fill(block.alternative)}]({pictures[block.name]})", "", f"*{fill(block.caption)}*"]
+        return [f"![{fill(block.alternative)}]({pictures[block.name]})", "", f"*{fill(block.full_caption)}*"]
     if block.rows_of is not None:
         return [f"*{fill(block.caption)}*"]
     return [f"*{fill(block.caption)}*", "", *_markdown_table(block, fill)]

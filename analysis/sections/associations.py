@@ -13,7 +13,7 @@ from analysis.page import composition, figures
 from analysis.page.document import Block, Figure, Missing, Paragraph, Section
 from analysis.page.style import POINTS, Axis, Families, Tip
 from analysis.population import SENSITIVITY
-from analysis.rows import Rows
+from analysis.rows import MOST_MARKS, Rows, thinned
 from analysis.sections import shared
 from analysis.sign_errors import Pairs
 from analysis.statistics.association import centred, leave_one_family_out, partial_correlation
@@ -105,14 +105,15 @@ def _deviations(tables: StudyTables) -> Rows:
     if means.empty:
         return Rows([], [])
     moved = centred(means[["ln_trace", "accuracy.en"]].to_numpy(), means["family"].to_numpy())
+    shown, note = thinned(means.assign(x=moved[:, 0], y=moved[:, 1]), "configurations", MOST_MARKS)
     first = tables.models.drop_duplicates("configuration")
     doses = dict(zip(first["configuration"], first["dose_rank"].fillna(0.5).astype(float), strict=True))
     names = ["id", "label", "family", "configuration", "unfit", "dose", "x", "y"]
     values = [
-        [row.label, row.label, row.family, row.configuration, 0, doses[row.configuration], float(x), float(y)]
-        for row, (x, y) in zip(means.itertuples(), moved, strict=True)
+        [row.label, row.label, row.family, row.configuration, 0, doses[row.configuration], float(row.x), float(row.y)]
+        for row in shown.itertuples()
     ]
-    return Rows(names, values)
+    return Rows(names, values, note)
 
 
 def draw(result: Associations, numbers: Numbers) -> list[Block]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass, replace
 
@@ -14,7 +15,7 @@ from analysis.numbers import Number, Numbers, from_association
 from analysis.page import composition, figures
 from analysis.page.document import Block, Figure, Missing, Paragraph, Section, Table
 from analysis.page.style import Families
-from analysis.rows import Rows, short_path
+from analysis.rows import Rows, short_path, thinned
 from analysis.sections import shared
 from analysis.statistics.permutation import headline
 from analysis.statistics.power import ALPHA
@@ -23,6 +24,7 @@ from analysis.verdicts.margins import EQUIVALENCE_MARGIN
 CONSISTENCY = "config.stages.0.consistency.weight"
 FISHER = "config.stages.0.penalties.fisher.weight"
 TRACE_WEIGHT = "weight_in_trace_units"
+MOST_LISTED = 500  # configurations in the table, and weights in a panel: Vega nests as many conditions to sort them
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class DoseResponse:
         numbers: H2, H3 and trend.FAMILY.trace / .accuracy.
         doses: (family, name of its dose, dose labels in order) of each family with one numeric dose.
         table: For each configuration: family, weight, weight in Tr(F) units, seeds, accuracy, Tr(F), fitted models.
+        left_out: What is said of configurations that the table leaves out; empty where there are none.
     """
 
     numbers: dict[str, Number]
@@ -40,6 +43,7 @@ class DoseResponse:
     families: Families
     doses: list[tuple[str, str, list[str]]]
     table: list[list[str]]
+    left_out: str
 
 
 def compute(tables: StudyTables) -> DoseResponse | Missing:
@@ -60,7 +64,7 @@ def compute(tables: StudyTables) -> DoseResponse | Missing:
         numbers["H3"] = equal
     if not doses:
         return Missing("no family searches a single numeric weight.", numbers)
-    return DoseResponse(numbers, tables.figure_rows, shared.families(tables), doses, _table(tables, doses))
+    return DoseResponse(numbers, tables.figure_rows, shared.families(tables), doses, *_table(tables, doses))
 
 
 def _trend(tables: StudyTables, dose: str, measured: str, family: str | None = None) -> Number:
@@ -123,34 +127,45 @@ def _seeds_needed(mean: float, deviation: float, n: int) -> int | None:
     return next(enough, None)
 
 
-def _table(tables: StudyTables, doses: list[tuple[str, str, list[str]]]) -> list[list[str]]:
+def _table(tables: StudyTables, doses: list[tuple[str, str, list[str]]]) -> tuple[list[list[str]], str]:
     out = []
-    families = {family for family, _, _ in doses}
     means = tables.means("accuracy.en", "ln_trace", fit=0.0)
+    means = means.loc[means["family"].isin([family for family, _, _ in doses])]
+    means, left_out = thinned(means, "configurations", MOST_LISTED)
     extra = tables.models.groupby("configuration").agg(
         fitted=("fitted", "sum"),
         **({TRACE_WEIGHT: (TRACE_WEIGHT, "first")} if TRACE_WEIGHT in tables.models else {}),
     )
     for row in means.join(extra, on="configuration").to_dict("records"):
-        if row["family"] in families:
-            unit = row.get(TRACE_WEIGHT, math.nan)
-            cells = [row["family"], row["label"].partition("=")[2], "" if math.isnan(unit) else f"{unit:.3g}"]
-            cells += [str(row["seeds"]), f"{100 * row['accuracy.en']:.2f}", f"{math.exp(row['ln_trace']):.4g}"]
-            out.append([*cells, str(int(row["fitted"]))])
-    return out
+        unit = row.get(TRACE_WEIGHT, math.nan)
+        cells = [row["family"], row["label"].partition("=")[2], "" if math.isnan(unit) else f"{unit:.3g}"]
+        cells += [str(row["seeds"]), f"{100 * row['accuracy.en']:.2f}", f"{math.exp(row['ln_trace']):.4g}"]
+        out.append([*cells, str(int(row["fitted"]))])
+    return out, left_out
+
+
+def _drawn(rows: Rows, family: str, order: list[str]) -> tuple[list[str], str]:
+    """The dose labels of a panel, of very many some, and the Vega expression that picks their models."""
+    there = {row["dose_label"] for row in rows.records(["family", "dose_label"]) if row["family"] == family}
+    present, where = [label for label in order if label in there], f"datum.family == '{family}'"
+    if len(present) <= MOST_LISTED:
+        return present, where
+    labels = present[:: math.ceil(len(present) / MOST_LISTED)]
+    return labels, f"{where} && indexof({json.dumps(labels)}, datum.dose_label) >= 0"
 
 
 def draw(result: DoseResponse, numbers: Numbers) -> list[Block]:
     """A panel for each family, the trends, and the configurations."""
     y = shared.axis(result.rows, ["fisher_trace"], "Tr(F) (log scale)", log=True)
-    panels = [
-        figures.doses(
-            "models", order, y, result.families, shared.tips(shared.TRACE), title=family, x=name,
-            where=f"datum.family == '{family}'",
-        ) for family, name, order in result.doses
-    ]  # fmt: skip
+    panels = []
+    for family, name, order in result.doses:
+        labels, where = _drawn(result.rows, family, order)
+        tips = shared.tips(shared.TRACE)
+        panels.append(figures.doses("models", labels, y, result.families, tips, where=where, title=family, x=name))
     spec = composition.finish(composition.row(panels))
     caption = "Tr(F) over each family's weights; marks are models, the line joins the means over seeds."
+    if any(len(order) > MOST_LISTED for _, _, order in result.doses):
+        caption += f" Of a family with more, {MOST_LISTED} evenly spaced weights at the most are shown."
     alternative = "Panels, one a family, of the trace of the Fisher information over the regulariser's weight."
     trends = [
         [family, *(f"{{trend.{family}.{name}}}, {{trend.{family}.{name}:p}}" for name in ("trace", "accuracy")),
@@ -173,7 +188,7 @@ def draw(result: DoseResponse, numbers: Numbers) -> list[Block]:
         "Configurations: mean accuracy and geometric mean of Tr(F) over seeds. The Fisher penalty's weight acts on "
         "Tr(F) / B; the third column is that weight divided by the batch size B."
     )
-    return [*blocks, Table(headings, result.table, text, sortable=True)]
+    return [*blocks, Table(headings, result.table, f"{text} {result.left_out}".strip(), sortable=True)]
 
 
 SECTION = Section("Dose-response", compute, draw)

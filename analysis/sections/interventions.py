@@ -53,7 +53,8 @@ def compute(tables: StudyTables) -> Interventions | Missing:
 
 def _by_seed(models: pd.DataFrame, family: str, column: str) -> pd.DataFrame:
     """A measurement of fitted models by configuration (rows) and seed (columns)."""
-    return models.loc[models["family"] == family].pivot_table(column, "configuration", "seed")
+    rows = models.loc[models["family"] == family, ["configuration", "seed", column]]
+    return rows.pivot_table(column, "configuration", "seed")
 
 
 def difference(arm: pd.DataFrame, baseline: pd.DataFrame, style: Style) -> Number:

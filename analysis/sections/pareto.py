@@ -13,7 +13,7 @@ from analysis.numbers import Number, Numbers, count
 from analysis.page import composition
 from analysis.page.document import Block, Figure, Missing, Section, Table
 from analysis.page.style import Families
-from analysis.rows import Rows
+from analysis.rows import Rows, settings
 from analysis.sections import shared
 
 
@@ -50,11 +50,11 @@ def compute(tables: StudyTables) -> Pareto | Missing:
     if means.empty:
         return Missing("no complete trial has both an English validation accuracy and a positive Tr(F).")
     chosen = means.iloc[front(means["ln_trace"].to_numpy(), means["accuracy.en"].to_numpy())]
-    drawn = tables.figure_rows.records(["configuration", "settings"])
-    settings = {row["configuration"]: row["settings"] for row in drawn}
+    first = tables.models.drop_duplicates("configuration")
+    searched = dict(zip(first["configuration"], settings(first, tables.searched), strict=True))
     table = []
     for row in chosen.to_dict("records"):
-        cells = [row["label"], settings[row["configuration"]], f"{math.exp(row['ln_trace']):.4g}"]
+        cells = [row["label"], searched[row["configuration"]], f"{math.exp(row['ln_trace']):.4g}"]
         table.append([*cells, f"{100 * row['accuracy.en']:.2f}", str(row["seeds"])])
     points = [[math.exp(x), float(y)] for x, y in zip(chosen["ln_trace"], chosen["accuracy.en"], strict=True)]
     numbers = {"pareto.size": count(len(chosen)), "pareto.configurations": count(len(means))}

@@ -1,15 +1,20 @@
-"""The trials table, sortable: every planned trial with its identity and its main measurements."""
+"""The trials table, sortable: planned trials with what identifies them and their main measurements."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+import pandas as pd
+
 from analysis.configurations import StudyTables
+from analysis.models import floats
 from analysis.numbers import Number, Numbers
 from analysis.page.document import Block, Missing, Section, Table
 from analysis.rows import Rows, rows
 from trainables.config import ENGLISH
 
+MOST_ROWS = 1_000  # of more trials the page has those that a reader looks for
 _SHOWN = {
     "arm": "family",
     "label": "model",
@@ -25,10 +30,11 @@ _SHOWN = {
 
 @dataclass(frozen=True)
 class Trials:
-    """The rows of the table, one for each planned trial, and their headings."""
+    """The rows of the table, one for each planned trial (of very many some), their headings, and how many there are."""
 
     rows: Rows
     titles: list[str]
+    planned: int
     numbers: dict[str, Number] = field(default_factory=dict)
 
 
@@ -46,12 +52,28 @@ def compute(tables: StudyTables) -> Trials | Missing:
         shown[f"stage2.{language}.test_accuracy"] = f"test accuracy {language} after stage 2"
     shown |= {"seconds": "seconds", "trial_id": "trial", "reason": "reason"}
     shown = {c: title for c, title in shown.items() if c in tables.trials and tables.trials[c].notna().any()}
-    return Trials(rows(tables.trials, list(shown)), list(shown.values()))
+    return Trials(rows(_looked_for(tables.trials), list(shown)), list(shown.values()), len(tables.trials))
+
+
+def _looked_for(trials: pd.DataFrame) -> pd.DataFrame:
+    """All trials, or of very many those that ended incomplete, then the most accurate and the flattest, in order."""
+    if len(trials) <= MOST_ROWS:
+        return trials
+    accuracy, trace = pd.Series(-floats(trials, "accuracy.en")), pd.Series(floats(trials, "fisher_trace"))
+    best = np.fmin(accuracy.rank(), trace.rank())
+    order = np.lexsort((best, trials["state"].map({"complete": 1, "unfinished": 2}).fillna(0)))
+    return trials.iloc[np.sort(order[:MOST_ROWS])]
 
 
 def draw(result: Trials, numbers: Numbers) -> list[Block]:
     """The table."""
     caption = "Every planned trial; all columns are in trials.csv and trials.parquet, their meaning in columns.csv."
+    if (shown := len(result.rows.values)) < result.planned:
+        caption = (
+            f"{shown:,} of {result.planned:,} planned trials: those that ended incomplete, then the most accurate in "
+            "English and those with the smallest Tr(F). All trials, with all columns, are in trials.csv and "
+            "trials.parquet, their meaning in columns.csv."
+        )
     return [Table(result.titles, [], caption, sortable=True, rows_of=("trials", result.rows))]
 
 

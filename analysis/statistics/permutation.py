@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.statistics.association import Association, Within, partial_correlation, within
 
+Places = NDArray[np.integer[Any]]
 EXACT_ARRANGEMENTS = 10_000
 DRAWS = 9_999
-_BLOCK = 1_000  # arrangements handled at once
-_KEPT = 40_000_000  # more entries than this (160 MB) are drawn block by block and not kept
+_BLOCK = 1_000  # arrangements drawn at once where all have more entries than _WHOLE
+_WHOLE = 40_000_000
+_KEPT = 100_000_000  # more entries than this (200 MB) are not kept
+_AT_ONCE = 50_000  # entries handled at once: what is gathered for them stays in the processor's cache
 
 
 def headline(
@@ -70,7 +74,7 @@ def permuted(parts: Sequence[Within], *, seed: int = 0, r: float | None = None) 
     for arrangement in _arrangements(sizes, seed):
         statistic = np.zeros(len(arrangement))
         for part, scale in zip(parts, scales, strict=True):
-            arranged = part.y[arrangement]
+            arranged = part.y.take(arrangement, mode="clip")  # which checks no index, and takes half the time
             found = arranged @ part.x / scale
             if part.covariates:  # what the covariates take of the arranged residuals makes their norm smaller
                 taken = ((arranged @ part.held) ** 2).sum(axis=1) / float(part.y @ part.y)
@@ -82,31 +86,34 @@ def permuted(parts: Sequence[Within], *, seed: int = 0, r: float | None = None) 
     return p, f"{'all' if exact else 'over'} {total:,} {'' if exact else 'random '}arrangements within families"
 
 
-def _arrangements(sizes: tuple[int, ...], seed: int) -> Iterator[NDArray[np.int32]]:
+def _arrangements(sizes: tuple[int, ...], seed: int) -> Iterator[Places]:
     """Row numbers [m, n] of arrangements within consecutive families: all, or DRAWS random ones, in blocks."""
-    if sum(sizes) * DRAWS <= _KEPT:  # a report asks for the same families again and again
-        kept = _kept_arrangements(sizes, seed)
-        yield from (kept[start : start + _BLOCK] for start in range(0, len(kept), _BLOCK))
-        return
-    rng = np.random.default_rng(seed)
-    yield from (_random_arrangements(sizes, min(_BLOCK, DRAWS - start), rng) for start in range(0, DRAWS, _BLOCK))
+    kept = sum(sizes) * DRAWS <= _KEPT  # a report asks for the same families again and again
+    blocks = _kept_arrangements(sizes, seed) if kept else _random_blocks(sizes, seed)
+    rows = max(1, _AT_ONCE // sum(sizes))
+    yield from (block[start : start + rows] for block in blocks for start in range(0, len(block), rows))
 
 
-@lru_cache(maxsize=4)
-def _kept_arrangements(sizes: tuple[int, ...], seed: int) -> NDArray[np.int32]:
+@lru_cache(maxsize=3)
+def _kept_arrangements(sizes: tuple[int, ...], seed: int) -> list[Places]:
     if math.prod(math.factorial(size) for size in sizes) > EXACT_ARRANGEMENTS:
-        return _random_arrangements(sizes, DRAWS, np.random.default_rng(seed))
+        return list(_random_blocks(sizes, seed))
     table = np.zeros((1, 0), dtype=np.int32)
     for start, size in zip(itertools.accumulate((0, *sizes)), sizes, strict=False):
         orders = np.array(list(itertools.permutations(range(start, start + size))), dtype=np.int32)
         table = np.hstack([np.repeat(table, len(orders), axis=0), np.tile(orders, (len(table), 1))])
-    return table
+    return [table]
 
 
-def _random_arrangements(sizes: tuple[int, ...], draws: int, rng: np.random.Generator) -> NDArray[np.int32]:
-    starts = itertools.accumulate((0, *sizes[:-1]))
+def _random_blocks(sizes: tuple[int, ...], seed: int) -> Iterable[Places]:
+    rng, rows = np.random.default_rng(seed), DRAWS if sum(sizes) * DRAWS <= _WHOLE else _BLOCK
+    return (_random_arrangements(sizes, min(rows, DRAWS - start), rng) for start in range(0, DRAWS, rows))
+
+
+def _random_arrangements(sizes: tuple[int, ...], draws: int, rng: np.random.Generator) -> Places:
+    starts, kind = itertools.accumulate((0, *sizes[:-1])), np.min_scalar_type(sum(sizes))
     parts = [
-        rng.permuted(np.tile(np.arange(start, start + size, dtype=np.int32), (draws, 1)), axis=1)
+        rng.permuted(np.tile(np.arange(start, start + size, dtype=kind), (draws, 1)), axis=1)
         for start, size in zip(starts, sizes, strict=True)
     ]
     return np.hstack(parts)

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import gc
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from study.cli.shared import Storage, Study, console, location
+from study.store.uncollected import uncollected
 
 if TYPE_CHECKING:
     from analysis.report import Report
-
-
-@contextmanager
-def _reading() -> Iterator[None]:
-    """Thousands of records are millions of objects without cycles: looking for some takes a third of the time."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def _told(written: Report) -> None:
@@ -39,7 +27,7 @@ def list_(storage: Storage = "./studies") -> None:
     from study.browse.tables import studies_table
     from study.store.storage import open_store
 
-    with _reading():
+    with uncollected():
         shown = studies_table(open_store(storage))
     if isinstance(shown, str):
         typer.echo(shown)
@@ -73,7 +61,7 @@ def show(
 
     check_options(trial, sort=sort, descending=descending, where=where, columns=columns, json=json, csv=csv)
     folder = open_store(location(study, storage))
-    with _reading():
+    with uncollected():
         results = load_store(folder)
     if trial is not None:
         shown = console()

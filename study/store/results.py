@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pandas as pd
@@ -18,7 +19,7 @@ from study.store.records import PlanRow, StudyRecord, TrialRecord
 from study.store.storage import Store, open_store, place
 from study.store.working_files import read_draws
 from trainables.config import ENGLISH
-from trainables.config.dotted_paths import flatten, parse
+from trainables.config.dotted_paths import flatten, parse, paths
 from trainables.measuring.measurements import DEFINITIONS
 
 IDENTITY = ["study", "trial_id", "arm", "label", "seed", "state", "reason"]
@@ -152,7 +153,14 @@ def _row(
 def _configuration(config: dict[str, Any], undrawn: list[str]) -> dict[str, Any]:
     """The columns ``config.PATH``; what a slot searches is missing until it is drawn."""
     values = flatten(parse(config)) | dict.fromkeys(undrawn)
-    return {f"config.{path}": ",".join(map(str, v)) if isinstance(v, list) else v for path, v in values.items()}
+    names = _configuration_columns()
+    return {names[path]: ",".join(map(str, v)) if isinstance(v, list) else v for path, v in values.items()}
+
+
+@cache
+def _configuration_columns() -> dict[str, str]:
+    """Path to column. Names that thousands of rows share are made, and hashed, once."""
+    return {path: f"config.{path}" for path in paths()}
 
 
 def _columns(rows: list[dict[str, Any]]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 from analysis.configurations import StudyTables, tables
 from analysis.numbers import Number, Numbers
 from analysis.page.document import Missing
-from analysis.regret import Measured, chosen, interval, regrets, resample
+from analysis.regret import Measured, interval, regrets, resample
 from analysis.report import compute
 from analysis.sections import regret as section
 from analysis.selection_rules import RULES, average_rank
@@ -290,13 +289,3 @@ def test_an_interval_that_touches_zero_is_too_close() -> None:
     said = section.closing(section.Regret({}, [], [], "", 2), Numbers({section.FLATNESS: number}))
     assert said is not None
     assert said.endswith("too close to call.")
-
-
-def test_a_large_study_is_fast() -> None:
-    large = measured(np.random.default_rng(0), languages=14, configurations=330, seeds=3)
-    weights, _ = resample(large)
-    start = time.perf_counter()
-    for rule in RULES.values():
-        regrets(large, rule, weights)
-    assert time.perf_counter() - start < 5
-    assert chosen(large, average_rank.RULE, weights[:1]).shape == (14, 1)

@@ -5,15 +5,15 @@ What was read is kept as safetensors in a cache of ours, by the hash of the file
 
 from __future__ import annotations
 
-import os
+from contextlib import suppress
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from trainables import cache as files
 from trainables.errors import InputError
 
 
@@ -23,7 +23,7 @@ def cache() -> Path:
     Returns:
         The folder, which need not exist.
     """
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fisher-study" / "weights"
+    return files.cache() / "weights"
 
 
 def load_pickled(file: Path, digest: str, name: str) -> dict[str, torch.Tensor]:
@@ -47,17 +47,8 @@ def load_pickled(file: Path, digest: str, name: str) -> dict[str, torch.Tensor]:
     except (OSError, SafetensorError):
         pass  # not there yet, or damaged
     tensors = _open(file, name)
-    try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=kept.parent, suffix=".part", delete=False) as aside:
-            pass
-        try:
-            save_file(tensors, aside.name)
-            os.replace(aside.name, kept)
-        finally:
-            Path(aside.name).unlink(missing_ok=True)
-    except (OSError, SafetensorError):
-        pass  # a cache that cannot be written is only slower
+    with suppress(OSError, SafetensorError):  # a cache that cannot be written is only slower
+        files.keep(kept, lambda aside: save_file(tensors, aside))
     return tensors
 
 
