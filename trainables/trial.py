@@ -15,7 +15,7 @@ from trainables.data.draw import Halves, draw_halves
 from trainables.errors import Diverged
 from trainables.examples import Examples
 from trainables.measuring.evaluation import evaluate, predict, score
-from trainables.measuring.flatness import rivals, traces, twins
+from trainables.measuring.flatness import rivals, subject, traces, twins
 from trainables.measuring.held_out import HeldOut
 from trainables.measuring.measurements import CurvePoint, Measurements
 from trainables.measuring.predictions import PredictionFile
@@ -171,9 +171,10 @@ def _after_first_stage(
     targets = [found.accuracy for language, found in scores.items() if language != ENGLISH]
     if targets:
         values["transfer_gap"] = scores[ENGLISH].accuracy - sum(targets) / len(targets)
-    values |= traces(model, train, validation, config)
-    values |= rivals(model, train, validation[ENGLISH], logits[ENGLISH], pretrained, config)
-    values |= twins(model, train, validation[ENGLISH], logits[ENGLISH], pretrained, config, dtype)
+    trained = subject(model, train, validation[ENGLISH], logits[ENGLISH], pretrained, config)
+    values |= traces(trained, train, validation, config)
+    values |= rivals(trained, config)
+    values |= twins(trained, validation[ENGLISH], config, dtype)
     values |= stage.penalties
     values |= _weight_in_trace_units(config.stages[0])
     return values

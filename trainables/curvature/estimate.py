@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -73,6 +73,7 @@ class TraceEstimate:
         path: ``fast`` (ghost norms) or ``slow`` (a loop over examples).
         seconds: Wall-clock time.
         note: Why the slow path was taken and what it costs; None on the fast path.
+        per_matrix: Tr(F_W) of each parameter of two dimensions W, F_W its block of F, where it was asked for.
     """
 
     value: float
@@ -86,6 +87,7 @@ class TraceEstimate:
     path: Literal["fast", "slow"]
     seconds: float
     note: str | None = None
+    per_matrix: dict[str, float] = field(default_factory=dict)
 
     @property
     def num_parameters(self) -> int:
@@ -102,6 +104,7 @@ def summarize(
     path: Literal["fast", "slow"],
     seconds: float,
     note: str | None,
+    per_matrix: dict[str, float] | None = None,
 ) -> TraceEstimate:
     """Reduce per-example parts to a :class:`TraceEstimate`.
 
@@ -113,6 +116,7 @@ def summarize(
         path: Which path was taken.
         seconds: Wall-clock time.
         note: Reason for the slow path, or None.
+        per_matrix: Parameter name to its own part.
 
     Returns:
         Mean, standard error (n - 1 in the variance) and the means of the parts.
@@ -140,6 +144,7 @@ def summarize(
         path=path,
         seconds=seconds,
         note=note,
+        per_matrix=per_matrix or {},
     )
 
 

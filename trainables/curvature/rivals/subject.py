@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from torch import Tensor
 
-from trainables.curvature.estimate import Estimator
+from trainables.curvature.estimate import Estimator, TraceEstimate
 from trainables.curvature.spectrum import Spectrum, fisher_spectrum
 from trainables.curvature.trace import fisher_trace
 
@@ -24,6 +24,7 @@ class FineTuned:
         validation_logits: Logits of English validation rows ``[examples, num_classes]``.
         pretrained: Parameter name to tensor, before training.
         traced: English validation rows that Tr(F) is measured on, as ``train``; ``labels`` are not for rivals to read.
+        trace_options: Arguments of ``fisher_trace``.
     """
 
     model: Any
@@ -31,10 +32,16 @@ class FineTuned:
     validation_logits: Tensor
     pretrained: Mapping[str, Tensor]
     traced: Sequence[Mapping[str, Tensor]]
+    trace_options: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def trace(self) -> TraceEstimate:
+        """Tr(F) on the traced rows, with its parts by weight matrix, computed when first asked for."""
+        return fisher_trace(self.model, self.unlabelled(), by_matrix=True, **self.trace_options)
 
     @cached_property
     def spectrum(self) -> Spectrum:
-        """Eigenvalues of the Fisher matrix on the traced rows, computed when first asked for."""
+        """Eigenvalues of the Fisher matrix on the traced rows, likewise."""
         return fisher_spectrum(self.model, self.traced)
 
     @cached_property
