@@ -58,10 +58,6 @@ class BPESampler:
         Args:
             words: Normalised words as the tokenizer's pre-tokenizer gives them; byte-level ones in its alphabet.
             strength: Probability that a merge is left out, 0 to 1; 0 is the plain segmentation, 1 spells the word.
-            seed: Equal seeds give equal segmentations.
-
-        Returns:
-            Ids of each word.
         """
         draw = random.Random(seed).random
         segmented = []

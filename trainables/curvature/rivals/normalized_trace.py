@@ -17,9 +17,6 @@ from trainables.curvature.trace import trace_by_matrix
 def normalized_trace(trained: FineTuned) -> float:
     """Mean over the traced rows; as dear as Tr(F) itself: a forward pass and ``num_classes - 1`` backward passes.
 
-    Args:
-        trained: The model; ``traced`` is read, without its labels.
-
     Returns:
         Squared nats.
     """
