@@ -75,6 +75,8 @@ def _checked_size(number: int, batch: Mapping[str, Any], first: int) -> int:
 
 def attended_length(example: Example, pad_token: int | None = None) -> int:
     """Positions without the padding at the end, which has no influence on a masked model: at least 1.
+
+    Args:
         pad_token: Token of the padding, to keep what is not attended to but another token: it may mean something to a
             model that looks for its last token; None keeps nothing.
     """

@@ -24,7 +24,7 @@ _TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-10}
 
 
 def factorable(model: nn.Module, counted: set[nn.Parameter], forward: Forward, count: int) -> list[nn.Linear]:
-    """The linear layers whose gradients are these products: each is run once for an example, and none shares its weight.
+    """The linear layers whose gradients are these products: each is run once an example, and none shares its weight.
 
     Each has all of its parameters counted.
 

@@ -61,7 +61,7 @@ class GhostNorms(TorchFunctionMode):
         self._gram: tuple[Tensor, bool, Tensor] | None = None
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Run the model, and return logits ``[rows, num_classes]``, with a graph if they depend on a parameter that counts.
+        """Logits ``[rows, num_classes]``, with a graph if they depend on a parameter that counts.
 
         Raises:
             NoRule: The forward pass does something that the rules do not cover.
@@ -81,7 +81,7 @@ class GhostNorms(TorchFunctionMode):
         return logits
 
     def backward(self, logits: Tensor, cotangent: Tensor, *, last: bool) -> dict[str, Tensor]:
-        """Squared norms of the gradient of ``(logits * cotangent).sum(1)`` for each example: group to float64 ``[rows]``.
+        """Group to each example's squared norm of the gradient of ``(logits * cotangent).sum(1)``, float64 ``[rows]``.
 
         Args:
             cotangent: ``[rows, num_classes]``.

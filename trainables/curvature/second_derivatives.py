@@ -48,8 +48,7 @@ def require_second_derivatives(model: nn.Module) -> None:
 
 
 def refuse_wrappers(model: nn.Module) -> None:
-    """Refuse models whose second derivative is known to break; an InputError as :func:`require_second_derivatives`'s.
-    """
+    """Refuse models whose second derivative is known to break; InputError as :func:`require_second_derivatives`."""
     for module in model.modules():
         names = {kind.__name__ for kind in type(module).__mro__}
         if wrapper := next((name for name in _WRAPPERS if name in names), None):

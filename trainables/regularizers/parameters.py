@@ -18,6 +18,9 @@ def penalised(model: torch.nn.Module, exempt_biases_and_norms: bool) -> Iterator
     """The trainable parameters, with or without biases and LayerNorm's weights.
 
     Biases and LayerNorm's weights are told by their shape: in every encoder they alone have one dimension.
+
+    Yields:
+        Name and parameter.
     """
     for name, parameter in model.named_parameters():
         if parameter.requires_grad and (parameter.dim() > 1 or not exempt_biases_and_norms):

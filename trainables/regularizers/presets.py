@@ -40,9 +40,11 @@ class Conversion:
 class Preset:
     """What a published method fixes.
 
+    Attributes:
         formula: The loss in words.
         views: Its view, then what it publishes besides; fields not given are the kind's defaults.
         search: Range of weights to search.
+        stop_gradient: Where no gradient flows, see :class:`ConsistencyConfig`.
         temperature: Divides the target's logits.
         view_share: Share of the cross-entropy that the view's own cross-entropy takes.
         deviation: What the public code does that the formula does not say.

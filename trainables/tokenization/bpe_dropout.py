@@ -25,9 +25,6 @@ class BPESampler:
 
     A tokenizer that hands over whole sentences, and in which no merge crosses a meta symbol, is sampled word by word:
     among the many merges of a sentence one that was left out would be drawn again until it is applied.
-
-    Args:
-        model: The ``model`` part of the tokenizer's JSON.
     """
 
     def __init__(self, model: dict[str, Any]) -> None:

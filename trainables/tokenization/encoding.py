@@ -94,8 +94,7 @@ class Encoder:
         return [Encoded(e.ids, e.type_ids) for e in self._tokenizer.encode_batch(inputs)]
 
     def words(self, text: str) -> list[str]:
-        """The normalised words that the model segments one by one; with SentencePiece each begins with the meta symbol.
-        """
+        """The normalised words that the model segments; with SentencePiece each begins with the meta symbol."""
         tokenizer = self._tokenizer
         normal = tokenizer.normalizer.normalize_str(text) if tokenizer.normalizer else text
         if tokenizer.pre_tokenizer is None:
