@@ -55,7 +55,7 @@ def ascend(
 
 
 def project(delta: Tensor, radius: float, norm: str | None) -> Tensor:
-    """Each token's nearest vector within the radius (embedding units), for ``[..., width]`` and the norm ``inf`` or ``l2``.
+    """Each token's nearest vector within the radius (embedding units), ``[..., width]``, in the norm ``inf`` or ``l2``.
 
     Example:
         >>> project(torch.tensor([3.0, 4.0]), 1.0, "l2"), project(torch.tensor([3.0, -0.5]), 1.0, "inf")
