@@ -37,9 +37,6 @@ def read_examples(batches: Iterable[Mapping[str, Any]]) -> Examples:
     Args:
         batches: Mappings from the model's argument names to tensors ``[batch, ...]``; ``labels`` is kept apart.
 
-    Returns:
-        The examples.
-
     Raises:
         InputError: There is no example, a value is not a tensor, batch sizes differ inside a batch, or an example
             attends to nothing.
@@ -77,15 +74,11 @@ def _checked_size(number: int, batch: Mapping[str, Any], first: int) -> int:
 
 
 def attended_length(example: Example, pad_token: int | None = None) -> int:
-    """Positions without the padding at the end, which has no influence on a masked model.
+    """Positions without the padding at the end, which has no influence on a masked model: at least 1.
 
     Args:
-        example: Model inputs ``[1, length]``.
         pad_token: Token of the padding, to keep what is not attended to but another token: it may mean something to a
             model that looks for its last token; None keeps nothing.
-
-    Returns:
-        At least 1.
     """
     mask, ids = example.get("attention_mask"), example["input_ids"]
     if mask is None:
@@ -102,7 +95,6 @@ def chunks(examples: Examples, pad_token: int, *, wary: bool = False) -> Iterato
     its width, unless the chunk is too small to keep a matrix product busy.
 
     Args:
-        examples: What to batch; every input ``[1, length]``.
         pad_token: Token that fills up ``input_ids``; it is not attended to.
         wary: For a model that nobody has seen: keep tokens that are not attended to unless they are ``pad_token``, and
             put the shortest example beside the longest, so that the first chunk shows what padding does.

@@ -23,8 +23,6 @@ class Cotangents:
 
     Args:
         examples: What is measured.
-        estimator: Which labels.
-        samples: Draws an example, where the estimator draws.
         generator: CPU generator of the draws.
     """
 
@@ -37,13 +35,9 @@ class Cotangents:
         self._draws = torch.empty(0)
 
     def begin(self, num_classes: int) -> int:
-        """Settle what depends on the number of classes; the same number may be given again.
+        """Settle what depends on the number of classes, and return the backward passes of each chunk.
 
-        Args:
-            num_classes: Labels of the model.
-
-        Returns:
-            Backward passes of each chunk.
+        The same number may be given again.
 
         Raises:
             InputError: There is no softmax over two classes or more.
@@ -64,14 +58,10 @@ class Cotangents:
         return 1 if self.estimator is Estimator.EMPIRICAL else self._samples
 
     def at(self, logits: Tensor, chunk: list[int]) -> tuple[Tensor, ...]:
-        """The cotangents of some examples.
+        """The cotangents of some examples, one ``[rows, classes]`` for each backward pass.
 
         Args:
             logits: ``[rows, classes]``.
-            chunk: Their numbers.
-
-        Returns:
-            One ``[rows, classes]`` for each backward pass.
 
         Raises:
             NonFiniteLogits: The model has diverged.

@@ -28,7 +28,6 @@ class Displacement:
         quadratic: ``Delta^T F Delta``, mean over examples (nats).
         squared_length: ``|Delta|^2`` (squared parameter units).
         parameters: Numbers that F is over: those that require a gradient, without padding rows of embeddings.
-        examples: Examples that F is a mean over.
     """
 
     quadratic: float
@@ -70,9 +69,6 @@ def displacement(model: nn.Module, before: Mapping[str, Tensor], batches: Iterab
         before: Name to value before, of all its parameters at least.
         batches: Model inputs ``[batch, ...]``; ``labels`` are ignored.
 
-    Returns:
-        The curvature.
-
     Raises:
         InputError: There is no example.
     """
@@ -96,19 +92,9 @@ def displacement(model: nn.Module, before: Mapping[str, Tensor], batches: Iterab
 
 
 def mean_divergence(before: Tensor, after: Tensor) -> float:
-    """``KL(p_before || p_after)``, the measured side of the equation.
+    """``KL(p_before || p_after)``, the mean over examples (nats), for logits ``[examples, classes]`` of each.
 
-    Args:
-        before: Logits ``[examples, classes]``.
-        after: Logits of the same examples.
-
-    Returns:
-        Mean over examples (nats); logits of float32 are good for differences of 1e-10 and above.
-
-    Example:
-        >>> logits = Tensor([[0.0, 1.0]])
-        >>> mean_divergence(logits, logits)
-        0.0
+    Logits of float32 are good for differences of 1e-10 and above.
     """
     log_p, log_q = (logits.double().log_softmax(-1) for logits in (before, after))
     return float(divergence(log_p, log_q).mean())

@@ -64,14 +64,11 @@ class TraceEstimate:
         standard_error: Of ``value``, from the spread of ``per_example``, so that the choice of the examples and the
             draws of signs or labels, which are independent between examples, are both in it; NaN for a single example.
         per_example: float64 ``[num_examples]`` on the CPU, in the order of the input.
-        num_examples: Examples that ``value`` is a mean of.
-        num_classes: Labels of the model.
         per_layer: Parts of ``value`` by layer group, in the order of the network: ``embeddings``, ``layer.0`` ...,
             ``pooler``, ``classifier``, and ``other`` for what no name assigns. They sum to ``value``.
         parameters_per_layer: Entries of the parameters of each group that require a gradient; the others do not count.
         estimator: Which labels were used; never ``auto``.
         path: ``fast`` (ghost norms) or ``slow`` (a loop over examples).
-        seconds: Wall-clock time.
         note: Why the slow path was taken and what it costs; None on the fast path.
         per_matrix: Tr(F_W) of each parameter of two dimensions W, F_W its block of F, where it was asked for.
     """
@@ -110,11 +107,8 @@ def summarize(
 
     Args:
         parts: Layer group to float64 ``[num_examples]``.
-        num_classes: Labels of the model.
         parameters: Layer group to entries of its parameters that require a gradient.
         estimator: Which labels were used; never ``auto``.
-        path: Which path was taken.
-        seconds: Wall-clock time.
         note: Reason for the slow path, or None.
         per_matrix: Parameter name to its own part.
 
@@ -155,12 +149,6 @@ _GROUPS = (("embeddings", r"embed|wte|wpe"), ("pooler", r"pooler"), ("classifier
 def layer_group(name: str) -> str:
     """The layer group that a parameter belongs to, by its name.
 
-    Args:
-        name: Dotted name inside the model.
-
-    Returns:
-        ``embeddings``, ``layer.N``, ``pooler``, ``classifier`` or ``other``.
-
     Example:
         >>> [layer_group(f"bert.{n}.weight") for n in ("embeddings.LayerNorm", "encoder.layer.3.output.dense")]
         ['embeddings', 'layer.3']
@@ -173,13 +161,7 @@ def layer_group(name: str) -> str:
 
 
 def ordered_groups(names: list[str]) -> list[str]:
-    """The layer groups that parameters belong to, in the order of the network.
-
-    Args:
-        names: Dotted parameter names, in any order.
-
-    Returns:
-        Distinct groups: embeddings, layers by number, pooler, classifier, other.
+    """The distinct layer groups of parameters: embeddings, layers by number, pooler, classifier, other.
 
     Example:
         >>> ordered_groups(["classifier.bias", "encoder.layer.10.bias", "encoder.layer.9.bias", "embeddings.weight"])

@@ -26,16 +26,9 @@ _TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-10}
 def factorable(model: nn.Module, counted: set[nn.Parameter], forward: Forward, count: int) -> list[nn.Linear]:
     """The linear layers whose gradients are these products: each is run once an example, and none shares its weight.
 
+    Each has all of its parameters counted.
+
     Every layer is proven on the first example, since its weight might be used in another way too.
-
-    Args:
-        model: In evaluation mode, not frozen.
-        counted: Parameters that count.
-        forward: Logits of an example.
-        count: Examples.
-
-    Returns:
-        Layers, each with all of its parameters counted.
     """
     owners = Counter(parameter for _, parameter in model.named_parameters(remove_duplicate=False))
     layers = [
@@ -94,10 +87,6 @@ def products_of_layers(
 
     Args:
         layers: From :func:`factorable`.
-        forward: Logits of an example.
-        columns: Its cotangents.
-        count: Examples.
-        num_columns: Cotangents of each.
         held: Entries of factors that are held at once.
 
     Returns:
@@ -153,13 +142,7 @@ _PIECE = 1 << 14  # products of so many entries are added up in the vectors' pre
 
 
 def added_products(vectors: Tensor) -> Tensor:
-    """Inner products of vectors.
-
-    Args:
-        vectors: ``[count, entries]``.
-
-    Returns:
-        float64 ``[count, count]``.
+    """Inner products of vectors ``[count, entries]``: float64 ``[count, count]``.
 
     Example:
         >>> added_products(torch.tensor([[1.0, 2.0], [0.0, 3.0]]))

@@ -21,11 +21,7 @@ from trainables.curvature.loop import logits_of
 
 @contextmanager
 def forward_mode() -> Iterator[None]:
-    """Where forward-mode products can be taken: no gradients, and attention that has a forward-mode derivative.
-
-    Yields:
-        Nothing.
-    """
+    """Where forward-mode products can be taken: no gradients, and attention that has a forward-mode derivative."""
     # Only MATH has a forward-mode derivative, should a model keep sdpa.
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
         # torch loads its forward-mode rules at their first use, by a way that it deprecates.
@@ -34,32 +30,16 @@ def forward_mode() -> Iterator[None]:
 
 
 def logits_at(model: nn.Module, parameters: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
-    """Logits of a model with other parameters than its own.
-
-    Args:
-        model: A classifier, which keeps its parameters.
-        parameters: Name to value, for those that differ.
-        batch: Model inputs ``[batch, ...]`` on the model's device.
-
-    Returns:
-        ``[batch, classes]``.
-    """
+    """Logits ``[batch, classes]`` of a model with some parameters replaced; the model keeps its own."""
     return logits_of(torch.func.functional_call(model, dict(parameters), kwargs=dict(batch)))
 
 
 def product(
     model: nn.Module, at: dict[str, Tensor], along: dict[str, Tensor], batch: Mapping[str, Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """Logits and their derivative J d along a direction; call it within :func:`forward_mode`.
+    """Logits and their derivative J d along a direction, each ``[batch, classes]``.
 
-    Args:
-        model: A classifier.
-        at: Name to parameter.
-        along: Name to the direction's part, of the same names and shapes.
-        batch: Model inputs ``[batch, ...]`` on the model's device.
-
-    Returns:
-        Logits and ``J d``, each ``[batch, classes]``.
+    Call it within :func:`forward_mode`, with ``at`` and ``along`` of the same names and shapes.
     """
     found: Any = torch.func.jvp(lambda parameters: logits_at(model, parameters, batch), (at,), (along,))
     return found[0], found[1]
@@ -70,7 +50,6 @@ def label_variance(log_p: Tensor, change: Tensor) -> Tensor:
 
     Args:
         log_p: Log probabilities ``[batch, classes]``.
-        change: ``[batch, classes]``.
 
     Returns:
         ``[batch]``, in squared units of ``change``.
@@ -81,14 +60,9 @@ def label_variance(log_p: Tensor, change: Tensor) -> Tensor:
 
 
 def clear_padding(model: nn.Module, along: dict[str, Tensor]) -> int:
-    """Take the padding rows out of a direction, in place: they have no gradient, so that Tr(F) does not count them.
+    """Take the padding rows out of a direction, in place, and return how many numbers were cleared.
 
-    Args:
-        model: The model.
-        along: Name of a parameter to the direction's part.
-
-    Returns:
-        Numbers that were cleared.
+    They have no gradient, so that Tr(F) does not count them.
     """
     cleared = 0
     for name, module in model.named_modules():

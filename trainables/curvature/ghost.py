@@ -35,7 +35,6 @@ class GhostNorms(TorchFunctionMode):
     Args:
         model: Frozen, in evaluation mode.
         counted: Name of each parameter that counts, to the group that it is summed in.
-        calls: What a forward pass does with those parameters, from a rehearsal.
         rules: By kind of the result and name of the function: called with this object and the function's arguments in
             the place of the function; None from it means that it does not apply.
         passes: Cotangents that each forward pass is followed by, for the choice between Gram and direct product.
@@ -62,13 +61,7 @@ class GhostNorms(TorchFunctionMode):
         self._gram: tuple[Tensor, bool, Tensor] | None = None
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Run the model.
-
-        Args:
-            inputs: Model inputs ``[rows, length]``.
-
-        Returns:
-            Logits ``[rows, num_classes]``, with a graph if they depend on a parameter that counts.
+        """Logits ``[rows, num_classes]``, with a graph if they depend on a parameter that counts.
 
         Raises:
             NoRule: The forward pass does something that the rules do not cover.
@@ -88,15 +81,11 @@ class GhostNorms(TorchFunctionMode):
         return logits
 
     def backward(self, logits: Tensor, cotangent: Tensor, *, last: bool) -> dict[str, Tensor]:
-        """Squared norms of the gradient of ``(logits * cotangent).sum(1)`` for each example.
+        """Group to each example's squared norm of the gradient of ``(logits * cotangent).sum(1)``, float64 ``[rows]``.
 
         Args:
-            logits: From :meth:`forward`.
             cotangent: ``[rows, num_classes]``.
             last: Whether the graph may be freed.
-
-        Returns:
-            Group to float64 ``[rows]``.
         """
         self.sums.start()
         sources = self.values.sources
@@ -169,15 +158,14 @@ class GhostNorms(TorchFunctionMode):
         return value if found is None else instead(found)
 
     def gram(self, inputs: Tensor, key: Tensor, with_ones: bool) -> Tensor:
-        """Inner products of the positions of each example; query, key and value read the same tensor.
+        """Inner products ``[rows, positions, positions]`` of the positions of each example.
+
+        Query, key and value read the same tensor.
 
         Args:
             inputs: ``[rows, positions, features]``.
-            key: What is the same where they are.
+            key: Equal for equal inputs.
             with_ones: With 1 added, as for a bias.
-
-        Returns:
-            ``[rows, positions, positions]``.
         """
         if self._gram is None or self._gram[0] is not key or self._gram[1] != with_ones:
             found = norms.gram(inputs)

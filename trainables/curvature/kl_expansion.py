@@ -70,13 +70,9 @@ class KlExpansion:
         return float(self.quadratic.std()) / math.sqrt(count) if count > 1 else math.nan
 
     def leaves(self, tolerance: float) -> float | None:
-        """The smallest sigma at which some direction's ratio is further than a tolerance from 1.
+        """The smallest sigma at which some direction's ratio differs from 1 by more than ``tolerance`` (a fraction).
 
-        Args:
-            tolerance: A relative difference, such as 0.05.
-
-        Returns:
-            The sigma, or None when every ratio is within the tolerance.
+        None when every ratio is within the tolerance.
         """
         off = ((self.ratio - 1).abs() > tolerance).any(0).tolist()
         return next((sigma for sigma, outside in zip(self.sigmas, off, strict=True) if outside), None)
@@ -99,15 +95,9 @@ def kl_expansion(
     with a direction and a displaced point is six times the memory of a float32 model.
 
     Args:
-        model: A classifier.
         batches: Model inputs ``[batch, ...]``; ``labels`` are ignored.
         sigmas: Noise scales above 0.
-        draws: Directions.
         generator: CPU generator of the directions; None is a fresh one with seed 0.
-        progress: Called with (directions done, directions).
-
-    Returns:
-        Divergences, quadratic forms and exact Tr(F).
 
     Raises:
         InputError: No sigma above 0, no direction, or what :func:`fisher_trace` refuses.
@@ -155,17 +145,12 @@ def _direction(model: nn.Module, theta: dict[str, Tensor], generator: torch.Gene
 
 
 def divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
-    """KL(p || q) of each row, accurate where p and q nearly agree.
+    """KL(p || q) of each row, in nats ``[rows]``, from log probabilities ``[rows, classes]``.
+
+    It is accurate where p and q nearly agree.
 
     Since p and q both sum to 1, ``KL = sum p (exp(d) - 1 - d)`` with ``d = log q - log p``: a sum of positive terms,
     where ``sum p d`` cancels to the last digits.
-
-    Args:
-        log_p: Log probabilities ``[rows, classes]``.
-        log_q: Log probabilities ``[rows, classes]``.
-
-    Returns:
-        Nats, ``[rows]``.
 
     Example:
         >>> logits = torch.tensor([[0.0, 1e-8]], dtype=torch.float64)

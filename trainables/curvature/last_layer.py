@@ -99,9 +99,6 @@ _HARMLESS = ("transformers.utils.output_capturing", "transformers.modeling_utils
 def last_layer_to_shorten(model: nn.Module) -> tuple[nn.Module, FirstToken] | None:
     """The last encoder layer, when only its first position can have an influence.
 
-    Args:
-        model: Any model.
-
     Returns:
         The layer and how to shorten it; None unless the model is exactly of a class that is known, not a decoder, with
         attention that is eager or sdpa, and without pooling or anything else that might look at the other positions.
@@ -131,14 +128,7 @@ def _foreign_hooks(module: nn.Module) -> bool:
 
 @contextmanager
 def shortened(model: nn.Module) -> Iterator[None]:
-    """Within the context, a last layer of which only the first position counts computes that alone.
-
-    Args:
-        model: Any model.
-
-    Yields:
-        Nothing.
-    """
+    """Within the context, a last layer of which only the first position counts computes that alone."""
     found = last_layer_to_shorten(model)
     if found is None:
         yield

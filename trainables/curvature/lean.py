@@ -18,15 +18,9 @@ from torch.autograd.function import once_differentiable
 
 
 def squared_norm(tensor: Tensor) -> Tensor:
-    """Sum of squares in float64, in pieces that float32 adds up to the last digits.
+    """Sum of squares as a float64 scalar, in pieces that float32 adds up to the last digits.
 
     One float32 ``dot`` over a multilingual word embedding is off by 1e-3; a float64 copy takes ten times as long.
-
-    Args:
-        tensor: Any shape.
-
-    Returns:
-        A float64 scalar.
 
     Example:
         >>> squared_norm(torch.full((3, 100_000), 0.5)).item()
@@ -43,30 +37,14 @@ class SumOfSquares(Function):
 
     @staticmethod
     def forward(ctx: Any, *tensors: Tensor) -> Tensor:
-        """Value.
-
-        Args:
-            ctx: Autograd's.
-            *tensors: The tensors.
-
-        Returns:
-            A scalar.
-        """
+        """The value, a scalar."""
         ctx.save_for_backward(*tensors)
         return torch.stack([squared_norm(tensor) for tensor in tensors]).sum().to(tensors[0].dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
-        """Derivative.
-
-        Args:
-            ctx: Autograd's.
-            gradient: Of the value.
-
-        Returns:
-            One tensor for each input.
-        """
+        """Derivative."""
         twice = 2 * gradient
         return tuple(tensor * twice for tensor in ctx.saved_tensors)
 
@@ -76,29 +54,13 @@ class Gelu(Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        """``x * Phi(x)``.
-
-        Args:
-            ctx: Autograd's.
-            x: Any shape.
-
-        Returns:
-            The same shape.
-        """
+        """``x * Phi(x)``."""
         ctx.save_for_backward(x)
         return nn.functional.gelu(x)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        """First derivative, itself differentiable once.
-
-        Args:
-            ctx: Autograd's.
-            gradient: Of the value.
-
-        Returns:
-            Gradient of the input.
-        """
+        """First derivative, itself differentiable once."""
         (x,) = ctx.saved_tensors
         result: Tensor = _GeluBackward.apply(gradient, x)  # type: ignore[no-untyped-call]
         return result
@@ -124,14 +86,7 @@ class _GeluBackward(Function):
 
 @contextmanager
 def lean_gelu(model: nn.Module) -> Iterator[None]:
-    """Within the context, the model's GELU activations are :class:`Gelu`.
-
-    Args:
-        model: Any model; activations of other kinds are left alone.
-
-    Yields:
-        Nothing.
-    """
+    """Within the context, the model's GELU activations are :class:`Gelu`; others are left alone."""
     changed = [module for module in model.modules() if _is_exact_gelu(module) and "forward" not in vars(module)]
     for module in changed:
         module.forward = Gelu.apply

@@ -12,13 +12,10 @@ from trainables.errors import InputError
 
 
 def logits_of(output: Any) -> Tensor:
-    """The logits in a model's output.
+    """The logits ``[rows, num_classes]`` in a model's output.
 
     Args:
         output: An output with ``logits``, a tuple that starts with them, or the tensor itself.
-
-    Returns:
-        Logits ``[rows, num_classes]``.
 
     Raises:
         InputError: They have another shape.
@@ -36,10 +33,9 @@ def squared_norms(model: nn.Module, logits: Tensor, cotangent: Tensor, *, last: 
     """Squared norms of one example's gradients of ``(logits * cotangent).sum()``.
 
     Args:
-        model: The model; parameters that require a gradient count, tied ones once.
+        model: Its parameters that require a gradient count, tied ones once.
         logits: ``[1, num_classes]`` with a graph.
         cotangent: ``[1, num_classes]``.
-        last: Whether the graph may be freed.
 
     Returns:
         Parameter name to squared norm, float64; parameters that the logits do not depend on are absent.

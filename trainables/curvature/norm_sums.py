@@ -34,10 +34,6 @@ class NormSums:
     def finish(self, source: Source, rows: int) -> None:
         """Count a parameter that is used more than once, or on its own.
 
-        Args:
-            source: Of the parameter.
-            rows: Examples.
-
         Raises:
             NoRule: Its uses are of kinds that do not add up, or their sum would not fit the memory.
         """
@@ -55,34 +51,15 @@ class NormSums:
             self.add(source, norms.norms_of_lookups(self._lookups[name]))
 
     def uses(self, source: Source) -> int:
-        """How many operations of a forward pass a parameter has.
-
-        Args:
-            source: Of the parameter.
-
-        Returns:
-            At least 1.
-        """
+        """How many operations of a forward pass use a parameter."""
         return self._uses[source.name]
 
     def together(self, *sources: Source | None) -> bool:
-        """Whether the norms of parameters may be taken as one.
-
-        Args:
-            *sources: Of the parameters; None counts as one that does not count.
-
-        Returns:
-            Whether they are summed in the same group.
-        """
+        """Whether the norms of parameters are summed in the same group; None counts as one that does not count."""
         return len({None if source is None else self._counted[source.name] for source in sources}) == 1
 
     def add(self, source: Source, found: Tensor) -> None:
-        """Count squared norms of the gradient of a parameter that has one use.
-
-        Args:
-            source: Of the parameter.
-            found: ``[rows]``.
-        """
+        """Count squared norms ``[rows]`` of the gradient of a parameter that has one use."""
         # A Gram sum of an example without curvature may come out at -1e-12.
         group, found = self._counted[source.name], found.double().clamp_(min=0.0)
         self.found[group] = self.found[group] + found if group in self.found else found
@@ -91,7 +68,6 @@ class NormSums:
         """Count a use of a matrix that has several.
 
         Args:
-            source: Of the matrix.
             inputs: ``[rows or 1, positions, in_features]``.
             gradient: ``[rows, positions, out_features]``.
             transposed: Whether the matrix is stored as ``[in, out]``.
@@ -102,7 +78,6 @@ class NormSums:
         """Count a use of a table that has several.
 
         Args:
-            source: Of the table.
             ids: ``[rows or 1, positions]``.
             padding: Row without a gradient, or None.
             gradient: ``[rows, positions, features]``.

@@ -17,14 +17,7 @@ from torch import Tensor
 
 
 def gram(inputs: Tensor) -> Tensor:
-    """Inner products of the positions of each example.
-
-    Args:
-        inputs: ``[rows, positions, features]``.
-
-    Returns:
-        ``[rows, positions, positions]``.
-    """
+    """Inner products ``[rows, positions, positions]`` of the positions of inputs ``[rows, positions, features]``."""
     return torch.bmm(inputs, inputs.mT)
 
 
@@ -33,7 +26,6 @@ def prefers_gram(inputs: torch.Size, out_features: int, passes: int) -> bool:
 
     Args:
         inputs: ``[rows, positions, in_features]``.
-        out_features: Of the matrix.
         passes: Backward passes that share the Gram matrix of the inputs.
 
     Returns:
@@ -44,14 +36,11 @@ def prefers_gram(inputs: torch.Size, out_features: int, passes: int) -> bool:
 
 
 def norms_by_gram(of_inputs: Tensor, gradient: Tensor) -> Tensor:
-    """Squared norms of ``sum_t g_t a_t^T``.
+    """Squared norms of ``sum_t g_t a_t^T``, as ``[rows]``.
 
     Args:
         of_inputs: :func:`gram` of the inputs, ``[rows, positions, positions]``.
         gradient: ``[rows, positions, out_features]``.
-
-    Returns:
-        ``[rows]``.
     """
     if gradient.shape[1] == 1:
         return gradient.square().sum((1, 2)) * of_inputs[:, 0, 0]
@@ -60,15 +49,7 @@ def norms_by_gram(of_inputs: Tensor, gradient: Tensor) -> Tensor:
 
 
 def norms_directly(inputs: Tensor, gradient: Tensor) -> Tensor:
-    """The same from the gradient itself.
-
-    Args:
-        inputs: ``[rows, positions, in_features]``.
-        gradient: ``[rows, positions, out_features]``.
-
-    Returns:
-        ``[rows]``.
-    """
+    """The same from the inputs ``[rows, positions, in_features]`` themselves."""
     # One example at a time: the products of a whole chunk would be as many copies of the layer.
     return torch.stack([torch.mm(g.mT, a).square().sum() for g, a in zip(gradient, inputs, strict=True)])
 
@@ -128,14 +109,7 @@ class Lookup:
         self._owner, self._dropped = keys // span, keys % span == 0
 
     def norms(self, gradient: Tensor) -> Tensor:
-        """Squared norms of the table's gradient.
-
-        Args:
-            gradient: ``[rows, positions, features]``.
-
-        Returns:
-            ``[rows]``.
-        """
+        """Squared norms ``[rows]`` of the table's gradient, from its output's, ``[rows, positions, features]``."""
         found, (rows, _, features) = len(self._owner), gradient.shape
         if len(self.ids) == 1:
             added = gradient.new_zeros(rows, found, features).index_add_(1, self._place[0], gradient)
@@ -146,13 +120,10 @@ class Lookup:
 
 
 def norms_of_lookups(uses: list[tuple[Tensor, int | None, Tensor]]) -> Tensor:
-    """Squared norms of the gradient of a table that is read several times.
+    """Squared norms ``[rows]`` of the gradient of a table that is read several times.
 
     Args:
         uses: Ids ``[rows or 1, positions]``, padding row, gradient ``[rows, positions, features]`` of each.
-
-    Returns:
-        ``[rows]``.
     """
     rows = len(uses[0][2])
     ids = [ids if padding is None else torch.where(ids == padding, -1, ids) for ids, padding, _ in uses]

@@ -36,7 +36,6 @@ class Call:
     Attributes:
         name: Of the function, as torch has it.
         kind: Of the result.
-        dims: Dimensions of the result.
         parameters: Names of the parameters among the arguments.
     """
 
@@ -47,15 +46,7 @@ class Call:
 
 
 def tensors_in(args: Iterable[Any], kwargs: Mapping[str, Any]) -> Iterator[Tensor]:
-    """The tensors among a function's arguments, those in lists included.
-
-    Args:
-        args: Positional arguments.
-        kwargs: Named arguments.
-
-    Yields:
-        Tensors.
-    """
+    """The tensors among a function's arguments, those in lists included."""
     for arguments in (args, kwargs.values()):
         for value in arguments:
             if isinstance(value, Tensor):
@@ -68,7 +59,7 @@ class Rehearsal(TorchFunctionMode):
     """Watches one forward pass of a number of rows that divides no other size, and so tells batched from shared.
 
     Args:
-        parameters: The parameters that count, by name.
+        parameters: Those that count, by name.
         rows: Rows of the forward pass, from :func:`telling_rows`.
     """
 
@@ -104,12 +95,8 @@ class Rehearsal(TorchFunctionMode):
 def telling_rows(model: nn.Module, width: int) -> int:
     """A number of rows by which a batched tensor is known from its first size.
 
-    Args:
-        model: The model.
-        width: Positions of an example.
-
     Returns:
-        A prime that divides no size of a parameter or buffer, nor a size that comes from the positions.
+        A prime that divides no size of a parameter or buffer, nor a size that comes from the ``width`` positions.
 
     Raises:
         NoRule: There is none among the small primes.

@@ -27,9 +27,6 @@ class Measurement:
     """One measurement in progress.
 
     Attributes:
-        model: The model.
-        examples: What it is measured on.
-        cotangents: Which labels.
         groups: Name of each parameter that counts, to the group that it is summed in.
         progress: Called with (examples done, examples).
         parts: Group to the per-example values so far, float64 ``[examples]``.

@@ -47,10 +47,10 @@ def fisher_penalty(
     pass; an ordinary step is 3), the call 3.
 
     Args:
-        model: A classifier. Parameters that do not require a gradient do not count.
+        model: Parameters that do not require a gradient do not count.
         batch: Model inputs ``[B, ...]``, on the model's device; ``labels`` are ignored.
         generator: CPU generator of the sampled labels; no other generator is touched, dropout's included.
-        create_graph: False for the value alone, to be logged.
+        create_graph: False gives the value alone, for logging.
 
     Returns:
         The penalty, a scalar (squared nats per squared parameter unit); to be differentiated once more.
@@ -90,7 +90,6 @@ def penalty_forward(model: nn.Module, input_ids: Tensor | None) -> Iterator[list
     """Within the context, a forward pass has the same values and a cheaper second derivative.
 
     Args:
-        model: The model.
         input_ids: All token ids of the forward passes inside the context, which may take the batch in parts.
 
     Yields:
@@ -110,7 +109,6 @@ def unique_embedding_rows(model: nn.Module, input_ids: Tensor | None) -> Iterato
     all its entries are differentiated.
 
     Args:
-        model: The model; its ``get_input_embeddings()`` names the table.
         input_ids: All token ids of the forward passes inside the context, which may take the batch in parts; None
             leaves the table alone.
 
@@ -157,14 +155,11 @@ def _plain_table(model: nn.Module) -> nn.Embedding | None:
 
 
 def sample_labels(logits: Tensor, generator: torch.Generator) -> Tensor:
-    """One label an example from the model's own prediction, constant under differentiation.
+    """One label ``[B]`` an example from the model's own prediction, constant under differentiation.
 
     Args:
         logits: ``[B, num_classes]`` of any floating type; probabilities are taken in float32 or better.
         generator: CPU generator of the labels; no other is touched, so that dropout does not change.
-
-    Returns:
-        Class numbers ``[B]`` on the device of the logits.
 
     Example:
         >>> sample_labels(torch.tensor([[0.0, 50.0]]), torch.Generator())
@@ -179,12 +174,8 @@ def squared_mean_score(logits: Tensor, labels: Tensor, wrt: list[Tensor], *, cre
 
     Args:
         logits: ``[B, num_classes]`` with a graph, which is kept.
-        labels: Class numbers ``[B]``.
         wrt: Tensors that the logits depend on; the squares of all their gradients are summed.
         create_graph: Whether the result can be differentiated; without, it costs two units instead of eight.
-
-    Returns:
-        A scalar.
 
     Raises:
         InputError: ``wrt`` is empty, or the graph has a part without a second derivative.

@@ -25,12 +25,7 @@ _WIDTH = 16  # positions of a rehearsal
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """What a forward pass does.
-
-    Attributes:
-        calls: Its operations on parameters.
-        num_classes: Of its logits.
-    """
+    """What a forward pass does: its operations on parameters, and the number of its classes."""
 
     calls: tuple[Call, ...]
     num_classes: int
@@ -43,7 +38,6 @@ class Expected:
     Attributes:
         logits: ``[1, classes]``.
         cotangent: ``[1, classes]``.
-        norms: Layer group to squared norm.
     """
 
     logits: Tensor
@@ -58,15 +52,7 @@ _PROVEN: weakref.WeakKeyDictionary[nn.Module, tuple[Hashable, Ways]] = weakref.W
 
 
 def structure(model: nn.Module, groups: Mapping[str, str]) -> Hashable:
-    """What a proof rests on.
-
-    Args:
-        model: The model.
-        groups: The parameters that count.
-
-    Returns:
-        Equal for as long as the model computes the same function of its weights.
-    """
+    """What a proof rests on: equal for as long as the model computes the same function of its weights."""
     modules = []
     for name, module in model.named_modules():
         hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
@@ -83,14 +69,9 @@ def structure(model: nn.Module, groups: Mapping[str, str]) -> Hashable:
 
 
 def proven(model: nn.Module, of: Hashable) -> Ways:
-    """The proven ways through a model.
+    """The proven ways through a model of a structure, kept for as long as the model lives.
 
-    Args:
-        model: The model.
-        of: Its structure.
-
-    Returns:
-        Those so far, kept for as long as the model lives; add to them what is proven.
+    Add to them what is proven.
     """
     found = _PROVEN.get(model)
     if found is None or found[0] != of:
@@ -99,27 +80,17 @@ def proven(model: nn.Module, of: Hashable) -> Ways:
 
 
 def is_padded(inputs: Example) -> bool:
-    """Whether an example does not attend to all positions.
-
-    Args:
-        inputs: Model inputs ``[rows, positions]``.
-
-    Returns:
-        Also False where there is no mask.
-    """
+    """Whether an example does not attend to all positions; False where there is no mask."""
     return "attention_mask" in inputs and not bool(inputs["attention_mask"].all())
 
 
 def short_rows(model: nn.Module, inputs: Example, pad_token: int) -> Example:
     """The first attended positions of an example, as many times as tells batched from shared values.
 
-    Args:
-        model: The model.
-        inputs: Model inputs ``[rows, positions]``; the second row is read, or the only one.
-        pad_token: Token of the padding.
+    The result is padded as ``inputs`` are.
 
-    Returns:
-        Model inputs; padded as ``inputs`` are.
+    Args:
+        inputs: Model inputs ``[rows, positions]``; the second row is read, or the only one.
 
     Raises:
         NoRule: There is no such number of rows.
@@ -141,11 +112,7 @@ def rehearse(model: nn.Module, groups: Mapping[str, str], inputs: Example) -> Re
 
     Args:
         model: In evaluation mode, not frozen.
-        groups: The parameters that count.
         inputs: From :func:`short_rows`.
-
-    Returns:
-        What it does.
 
     Raises:
         NoRule: The model is compiled, or its forward pass fails.
@@ -169,14 +136,9 @@ def rehearse(model: nn.Module, groups: Mapping[str, str], inputs: Example) -> Re
 
 
 def cotangent(place: int, num_classes: int) -> Tensor:
-    """A direction in logit space in which every parameter shows, whatever the model predicts.
+    """A direction ``[1, classes]``, float64, of the logits in which every parameter shows, whatever the model predicts.
 
-    Args:
-        place: Number of the example in the proof.
-        num_classes: Of the model.
-
-    Returns:
-        ``[1, classes]``, float64.
+    ``place`` is the number of the example in the proof.
     """
     return torch.randn(1, num_classes, generator=torch.Generator().manual_seed(place), dtype=torch.float64)
 
@@ -185,9 +147,8 @@ def check(ghost: GhostNorms, logits: Tensor, expected: list[Expected]) -> None:
     """Compare the first examples of a chunk with what the loop found.
 
     Args:
-        ghost: After its forward pass.
-        logits: Of the chunk; their graph is kept.
-        expected: For its first rows.
+        ghost: After its forward pass; the graph of ``logits`` is kept.
+        expected: For the first rows of the chunk.
 
     Raises:
         NoRule: They differ.
@@ -209,13 +170,6 @@ def check(ghost: GhostNorms, logits: Tensor, expected: list[Expected]) -> None:
 
 
 def one_line(error: Exception) -> str:
-    """An exception in one line.
-
-    Args:
-        error: Any.
-
-    Returns:
-        Its kind and the start of its message.
-    """
+    """The kind of an exception and the start of its message, in one line."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0][:120] if lines else ''}"

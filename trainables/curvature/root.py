@@ -46,7 +46,7 @@ def softmax_root(logits: Tensor) -> Tensor:
 
 
 def signed_root(logits: Tensor, signs: Tensor) -> Tensor:
-    """``S e``, the product of :func:`softmax_root` with a vector of signs, without forming ``S``.
+    """``S e``, ``[batch, num_classes]``: :func:`softmax_root` times a vector of signs, without forming ``S``.
 
     For independent random signs ``E ||J^T S e||^2 = ||J^T S||^2 = Tr(F)`` (Hutchinson 1990, in the space of the
     logits), in one direction for any number of classes. The relative variance is below 2 whatever the model's
@@ -55,9 +55,6 @@ def signed_root(logits: Tensor, signs: Tensor) -> Tensor:
     Args:
         logits: Finite logits ``[batch, num_classes]``, float32 or better.
         signs: 1 or -1, ``[batch, num_classes]``, one for each class; that of the likeliest has no effect.
-
-    Returns:
-        ``[batch, num_classes]``.
 
     Example:
         >>> logits, signs = torch.tensor([[0.0, 18.0, 1.0]]), torch.tensor([[1.0, 1.0, -1.0]])
@@ -74,16 +71,13 @@ def signed_root(logits: Tensor, signs: Tensor) -> Tensor:
 
 
 def label_score(logits: Tensor, labels: Tensor) -> Tensor:
-    """Gradient of ``log p(label)`` with respect to the logits: ``e_label - p``.
+    """Gradient ``[batch, num_classes]`` of ``log p(label)`` with respect to the logits: ``e_label - p``.
 
     The label's entry is the sum of the other probabilities, not ``1 - p``: a confident float32 model would lose it.
 
     Args:
         logits: ``[batch, num_classes]``, float32 or better.
         labels: Class numbers ``[batch]``.
-
-    Returns:
-        ``[batch, num_classes]``.
 
     Example:
         >>> label_score(torch.zeros(1, 2), torch.tensor([1]))

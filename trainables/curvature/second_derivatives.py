@@ -23,9 +23,6 @@ _ONCE = (
 def require_second_derivatives(model: nn.Module) -> None:
     """Set eager attention and refuse what has no second derivative; call it once, before the first step.
 
-    Args:
-        model: The model to be trained with a Fisher penalty.
-
     Raises:
         InputError: The model is wrapped, compiled, checkpointed with ``use_reentrant=True``, has sparse embeddings, or
             an attention that cannot be set to eager. The message says what to change.
@@ -51,14 +48,7 @@ def require_second_derivatives(model: nn.Module) -> None:
 
 
 def refuse_wrappers(model: nn.Module) -> None:
-    """Refuse models whose second derivative is known to break before they run.
-
-    Args:
-        model: Any model.
-
-    Raises:
-        InputError: As in :func:`require_second_derivatives`.
-    """
+    """Refuse models whose second derivative is known to break; InputError as :func:`require_second_derivatives`."""
     for module in model.modules():
         names = {kind.__name__ for kind in type(module).__mro__}
         if wrapper := next((name for name in _WRAPPERS if name in names), None):
@@ -88,9 +78,6 @@ def _is_reentrant(module: nn.Module) -> bool:
 
 def refuse_first_derivatives_only(output: Tensor) -> None:
     """Refuse a graph with a node that can be differentiated once only.
-
-    Args:
-        output: A tensor with a graph.
 
     Raises:
         InputError: There is such a node; the message says what to change.

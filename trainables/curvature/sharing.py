@@ -43,7 +43,6 @@ class Source:
         value: A leaf that requires a gradient.
         settle: What becomes of its per-example gradient ``[rows, *value]``; None for a parameter.
         name: Of the parameter, or of none.
-        pending: The gradient so far.
         expected: Operations whose gradients it gets.
         missing: Those still to come in this pass.
     """
@@ -56,11 +55,7 @@ class Source:
         self.expected = self.missing = 0
 
     def add(self, gradient: Tensor | None) -> None:
-        """Take the gradient from one operation; hand on the sum after the last.
-
-        Args:
-            gradient: ``[rows, *value]``, or None where there is none.
-        """
+        """Take the gradient ``[rows, *value]``, or None, from one operation; hand on the sum after the last."""
         if gradient is not None:
             self.pending = gradient if self.pending is None else self.pending + gradient
         self.missing -= 1
@@ -81,7 +76,6 @@ class Shared:
     Attributes:
         seen: The tensor that the model has.
         value: The same, computed from the sources' leaves.
-        sources: Where it comes from.
     """
 
     seen: Tensor
@@ -90,71 +84,36 @@ class Shared:
 
 
 class SharedValues:
-    """The shared values of one forward pass.
-
-    Attributes:
-        rows: Examples of the pass.
-        sources: Where the values start, in the order of the pass.
-    """
+    """The shared values of one forward pass."""
 
     def __init__(self) -> None:
         self.start()
 
     def start(self, rows: int = 0, device: torch.device | None = None) -> None:
-        """Forget the pass before.
-
-        Args:
-            rows: Examples of the next one.
-            device: Where it runs.
-        """
+        """Forget the pass before; the next one has ``rows`` examples on ``device``."""
         self.rows = rows
         self.anchor = torch.zeros((), device=device, requires_grad=True)
         self.sources: list[Source] = []
         self._shared: dict[int, Shared] = {}
 
     def add(self, seen: Tensor, value: Tensor, sources: tuple[Source, ...]) -> None:
-        """Take a value.
-
-        Args:
-            seen: The tensor that the model has.
-            value: The same, computed from the sources' leaves.
-            sources: Where it comes from.
-        """
+        """Take a value as the model has it, and the same computed from the sources' leaves."""
         self._shared[id(seen)] = Shared(seen, value, sources)
 
     def get(self, tensor: Any) -> Shared | None:
-        """What is known of a tensor that is computed from parameters alone.
-
-        Args:
-            tensor: Any argument of an operation.
-
-        Returns:
-            None for anything else.
-        """
+        """What is known of a tensor that is computed from parameters alone; None for anything else."""
         return self._shared.get(id(tensor))
 
     def parameter(self, tensor: Any) -> Source | None:
-        """The source of a tensor that is a parameter.
-
-        Args:
-            tensor: Any argument of an operation.
-
-        Returns:
-            None for anything else, also for a parameter that does not count.
-        """
+        """The source of a parameter that counts; None for any other tensor."""
         found = self._shared.get(id(tensor))
         whole = found is not None and found.sources[0].name and found.value is found.sources[0].value
         return found.sources[0] if found is not None and whole else None
 
     def share(self, value: Tensor, settle: Arrived) -> Tensor:
-        """Make the output of an operation a source of its own.
+        """Make an operation's output, without a graph, a source of its own, and return the output for the model.
 
-        Args:
-            value: The output, without a graph.
-            settle: Called with its gradient ``[rows, *value]`` in each pass.
-
-        Returns:
-            The output for the model.
+        ``settle`` is called with its gradient ``[rows, *value]`` in each pass.
         """
         source = Source(value.detach().requires_grad_(), settle)
         self.sources.append(source)
@@ -163,14 +122,10 @@ class SharedValues:
         return seen
 
     def copies(self, shared: Shared, dims: int) -> Tensor:
-        """One copy of a shared value for each example, that tells its gradient.
+        """One copy of a shared value for each example, ``[rows, 1, ..., *value]``, that tells its gradient.
 
         Args:
-            shared: The value.
             dims: Dimensions of what the copies are to be broadcast with; the examples are the first.
-
-        Returns:
-            ``[rows, 1, ..., *value]``.
 
         Raises:
             NoRule: The value has no place for the examples, or the copies would not fit the memory.
@@ -185,15 +140,7 @@ class SharedValues:
         return self.listen(copies, lambda gradient: self.arrive(shared, gradient.reshape(self.rows, *shape)))
 
     def listen(self, value: Tensor, arrived: Arrived) -> Tensor:
-        """Hear of the gradient of a tensor.
-
-        Args:
-            value: The tensor.
-            arrived: Called with its gradient in each pass.
-
-        Returns:
-            The tensor for the model.
-        """
+        """Call ``arrived`` with a tensor's gradient in each pass; returned is the tensor for the model."""
         if not value.requires_grad:
             result: Tensor = _Listen.apply(self.anchor, value, arrived)  # type: ignore[no-untyped-call]
             return result
@@ -206,21 +153,12 @@ class SharedValues:
         return value
 
     def expect(self, shared: Shared) -> None:
-        """Announce one more :meth:`arrive` in each pass.
-
-        Args:
-            shared: The value that it is for.
-        """
+        """Announce one more :meth:`arrive` for a value in each pass."""
         for source in shared.sources:
             source.expected += 1
 
     def arrive(self, shared: Shared, gradient: Tensor) -> None:
-        """Carry the gradient of a shared value back to its sources.
-
-        Args:
-            shared: The value.
-            gradient: ``[rows, *value]``.
-        """
+        """Carry the gradient ``[rows, *value]`` of a shared value back to its sources."""
         if shared.value is shared.sources[0].value:
             shared.sources[0].add(gradient)
             return

@@ -77,11 +77,6 @@ def fisher_spectrum(
     Args:
         model: A classifier whose output has ``logits`` ``[batch, num_classes]``, float32 or better.
         batches: Mappings from argument names to tensors ``[batch, ...]``; ``labels`` are ignored.
-        rows: Examples at the most.
-        held: Entries of scores that are held at once.
-
-    Returns:
-        The eigenvalues.
 
     Raises:
         InputError: As :func:`trainables.curvature.fisher_trace`.

@@ -17,12 +17,8 @@ def measuring(model: nn.Module, *, frozen: bool) -> Iterator[None]:
     float32 products. Gradients in ``.grad`` and attention implementations are not touched.
 
     Args:
-        model: The model to measure.
         frozen: Whether parameters stop requiring a gradient, so that a backward pass carries activations' gradients
             only.
-
-    Yields:
-        Nothing.
     """
     modes = [(module, module.training) for module in model.modules()]
     requires_grad = [(parameter, parameter.requires_grad) for parameter in model.parameters()]

@@ -73,9 +73,6 @@ def fisher_trace(
         progress: Called with (examples done, examples) after each chunk.
         by_matrix: Also the parts of single weight matrices, at no cost.
 
-    Returns:
-        The estimate, with per-example values and the split by layer.
-
     Raises:
         InputError: Wrong input, a model without a softmax over two classes or more, no memory, or the slow path where
             it is forbidden.
@@ -143,13 +140,7 @@ def _measured(measurement: Measurement, slow: Literal["allow", "error"]) -> tupl
 
 
 def reason_against_fast_path(model: nn.Module) -> str | None:
-    """Why :func:`fisher_trace` would measure a model by the slow loop: tried on two short examples.
-
-    Args:
-        model: A classifier whose output has ``logits``.
-
-    Returns:
-        The reason, or None where the fast path has proven itself.
+    """Why :func:`fisher_trace` would measure a model by the slow loop, tried on two short examples; else None.
 
     Raises:
         InputError: As :func:`fisher_trace`.
@@ -169,13 +160,7 @@ def reason_against_fast_path(model: nn.Module) -> str | None:
 
 
 def counted_groups(model: nn.Module) -> dict[str, str]:
-    """Each parameter that counts for Tr(F), with its layer group.
-
-    Args:
-        model: A classifier.
-
-    Returns:
-        Name to group of the parameters that require a gradient.
+    """Name to layer group of each parameter that counts for Tr(F): those that require a gradient.
 
     Raises:
         InputError: There is none, or Tr(F) is not defined for the model.

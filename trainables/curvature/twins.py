@@ -36,9 +36,6 @@ def twin(model: nn.Module, exponent: int) -> Iterator[None]:
         model: Any model; with low-rank updates, those of queries and keys are scaled as a whole.
         exponent: Of two; the twin of 0 is the model itself.
 
-    Yields:
-        Nothing; the model is the twin inside.
-
     Raises:
         InputError: The model has no pairs of queries and keys that are known by name.
     """
@@ -55,15 +52,7 @@ def twin(model: nn.Module, exponent: int) -> Iterator[None]:
 
 
 def logit_change(before: Tensor, after: Tensor) -> float:
-    """How far a twin is from being the same function.
-
-    Args:
-        before: Logits of the model ``[examples, num_classes]``.
-        after: Of the twin, on the same examples.
-
-    Returns:
-        The largest change of a logit, relative to the largest logit (fraction).
-    """
+    """The largest change of a logit, relative to the largest logit (fraction), on the same examples."""
     return float((after - before).abs().max() / before.abs().max())
 
 

@@ -60,7 +60,7 @@ def traces(
             model, first_rows(model, examples, measure.trace_examples), **measure.trace_options()
         )
     if config.model.lora is not None:
-        found[".merged"] = fisher_trace(merged(model), trained.unlabelled(), **measure.trace_options())
+        found[".merged"] = fisher_trace(merged(model), trained.traced, **measure.trace_options())
     values: dict[str, float] = {}
     for suffix, one in found.items():
         values[f"fisher_trace{suffix}"] = one.value
@@ -108,4 +108,4 @@ def twins(trained: FineTuned, english: Examples, config: TrialConfig, dtype: tor
 def _english(trained: FineTuned, config: TrialConfig) -> TraceEstimate:
     if "normalized_trace" in config.measure.rivals:
         return trained.trace  # whose parts by matrix that rival takes
-    return fisher_trace(trained.model, trained.unlabelled(), **config.measure.trace_options())
+    return fisher_trace(trained.model, trained.traced, **config.measure.trace_options())

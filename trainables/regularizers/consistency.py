@@ -30,14 +30,7 @@ class Consistency:
     """A consistency loss with nothing left open.
 
     Attributes:
-        preset: Method that filled in what was null.
-        weight: Of the divergence.
-        divergence: Of predictions or hidden states.
-        temperature: Divides the target's logits.
-        stop_gradient: Where no gradient flows.
-        view_share: Share of the cross-entropy that the view's own takes.
-        dropout: Of the two passes of the divergence.
-        view: The explicit view.
+        dropout: How the two passes of the divergence draw their masks.
     """
 
     preset: str
@@ -110,9 +103,6 @@ class ConsistencyConfig(Frozen):
     def resolved(self) -> Consistency:
         """The loss with the preset's choice wherever this configuration has null.
 
-        Returns:
-            The explicit loss.
-
         Raises:
             ValueError: The view lacks a field that has no default, or has one that its kind does not use.
         """
@@ -134,10 +124,7 @@ class ConsistencyConfig(Frozen):
         return ViewConfig(**own.model_dump(exclude_none=True) | given).resolved()
 
     def expanded(self) -> dict[str, Any]:
-        """What this loss is, for people: every choice, with what the preset says of it.
-
-        Returns:
-            Field, dotted below ``view``, to plain value.
+        """What this loss is, for people: every choice, dotted below ``view``, with what the preset says of it.
 
         Example:
             >>> loss = ConsistencyConfig(preset="r_drop").expanded()
@@ -165,13 +152,9 @@ class ConsistencyConfig(Frozen):
         }
 
     def penalty(self, step: Passes) -> torch.Tensor:
-        """The unweighted divergence.
+        """The unweighted divergence: nats, mean over examples; of hidden states, squared state units.
 
-        Args:
-            step: The current step; it remembers passes, so none is made twice.
-
-        Returns:
-            Scalar: nats, mean over examples; of hidden states, squared state units.
+        The step remembers its passes, so none is made twice.
         """
         from trainables.divergences import PREDICTIONS, hidden_squared_error
 

@@ -45,14 +45,7 @@ class FisherPenaltyConfig(Frozen):
         return self
 
     def acts_on(self, index: int) -> bool:
-        """Whether the penalty is part of a step's loss.
-
-        Args:
-            index: Steps done in this stage.
-
-        Returns:
-            True on each k-th step, unless the weight is 0: a penalty of weight 0 leaves the run as it is.
-        """
+        """True on each k-th step of a stage, unless the weight is 0: a penalty of weight 0 leaves the run as it is."""
         return self.weight != 0 and index % self.every == 0
 
     def penalty(self, step: Passes) -> torch.Tensor:

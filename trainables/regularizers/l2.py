@@ -29,14 +29,7 @@ class L2Config(Frozen):
     )
 
     def penalty(self, step: Passes) -> torch.Tensor:
-        """The unweighted penalty.
-
-        Args:
-            step: The step whose model's trainable parameters are penalised.
-
-        Returns:
-            Scalar, 0.5 * sum theta^2.
-        """
+        """The unweighted penalty, 0.5 * sum theta^2."""
         total = step.labels.new_zeros((), dtype=step.model.dtype)
         for _, parameter in penalised(step.model, self.exempt_biases_and_norms):
             total = total + parameter.square().sum()

@@ -32,26 +32,12 @@ class L2SPConfig(Frozen):
     )
 
     def penalty(self, step: Passes) -> torch.Tensor:
-        """The unweighted penalty of the encoder.
-
-        Args:
-            step: The step; it knows the stage's starting point.
-
-        Returns:
-            Scalar, 0.5 * sum (theta - theta_0)^2.
-        """
+        """The unweighted penalty of the encoder, 0.5 * sum (theta - theta_0)^2."""
         start = step.starting_point
         return _half_squares(step, (p - start[name] for name, p in self._parameters(step, encoder=True)))
 
     def head_penalty(self, step: Passes) -> torch.Tensor:
-        """The unweighted penalty of the head.
-
-        Args:
-            step: The step.
-
-        Returns:
-            Scalar, 0.5 * sum theta^2.
-        """
+        """The unweighted penalty of the head, 0.5 * sum theta^2."""
         return _half_squares(step, (p for _, p in self._parameters(step, encoder=False)))
 
     def _parameters(self, step: Passes, encoder: bool) -> Iterable[tuple[str, torch.Tensor]]:

@@ -19,10 +19,6 @@ def penalised(model: torch.nn.Module, exempt_biases_and_norms: bool) -> Iterator
 
     Biases and LayerNorm's weights are told by their shape: in every encoder they alone have one dimension.
 
-    Args:
-        model: The model.
-        exempt_biases_and_norms: Leave them out.
-
     Yields:
         Name and parameter.
     """
@@ -38,9 +34,7 @@ def add_lazily(model: torch.nn.Module, penalty: torch.Tensor, weight: float) -> 
     by optimisers for sparse gradients, whose updates and decay pass over the rows that a step has not looked up.
 
     Args:
-        model: The model; its parameters carry the whole gradient of the rest of the objective.
-        penalty: Scalar function of the parameters.
-        weight: Its weight.
+        model: Its parameters carry the gradient of the rest of the objective.
     """
     import torch
 
@@ -61,7 +55,7 @@ def add_bounded(model: torch.nn.Module, gradients: Mapping[torch.nn.Parameter, t
     against g still descends the rest to first order.
 
     Args:
-        model: The model; its parameters carry r.
+        model: Its parameters carry r.
         gradients: Parameter to q, the penalty's weighted gradient over the whole step.
         share: Largest ||q|| as a share of ||r||, L2 norms over all parameters.
     """

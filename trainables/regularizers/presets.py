@@ -24,8 +24,6 @@ class Conversion:
     """How a coefficient of public code reads as a weight here.
 
     Attributes:
-        code: The public code.
-        published: Its own coefficient.
         formula: The weight, in words: ``c`` the coefficient, ``B`` examples of a batch, ``C`` classes.
         weight: The same, from (c, B, C).
         objective: How many times ours the whole objective of that code is.
@@ -43,13 +41,9 @@ class Preset:
     """What a published method fixes.
 
     Attributes:
-        source: Paper that states the loss.
         formula: The loss in words.
         views: Its view, then what it publishes besides; fields not given are the kind's defaults.
-        divergence: Of the predictions, or of the hidden states.
-        weight: Default weight of the divergence.
         search: Range of weights to search.
-        dropout: Of the two passes of the divergence, as in the public code.
         stop_gradient: Where no gradient flows, see :class:`ConsistencyConfig`.
         temperature: Divides the target's logits.
         view_share: Share of the cross-entropy that the view's own cross-entropy takes.

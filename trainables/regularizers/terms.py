@@ -16,8 +16,6 @@ class Terms:
     Attributes:
         batch_size: Rows of a full optimiser step.
         noise: The view that the cross-entropy sees, explicit; None is the clean input.
-        loss: The consistency loss, explicit; None without one.
-        fisher: The Fisher penalty; None without one.
         exact: Whether all passes are made in float32 or better.
     """
 

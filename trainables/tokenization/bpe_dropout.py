@@ -25,9 +25,6 @@ class BPESampler:
 
     A tokenizer that hands over whole sentences, and in which no merge crosses a meta symbol, is sampled word by word:
     among the many merges of a sentence one that was left out would be drawn again until it is applied.
-
-    Args:
-        model: The ``model`` part of the tokenizer's JSON.
     """
 
     def __init__(self, model: dict[str, Any]) -> None:
@@ -58,10 +55,6 @@ class BPESampler:
         Args:
             words: Normalised words as the tokenizer's pre-tokenizer gives them; byte-level ones in its alphabet.
             strength: Probability that a merge is left out, 0 to 1; 0 is the plain segmentation, 1 spells the word.
-            seed: Equal seeds give equal segmentations.
-
-        Returns:
-            Ids of each word.
         """
         draw = random.Random(seed).random
         segmented = []

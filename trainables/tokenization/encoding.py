@@ -14,14 +14,7 @@ from trainables.data.contract import Rows
 
 @dataclass(frozen=True)
 class TokenizerFiles:
-    """What encoding needs of a tokenizer.
-
-    Attributes:
-        backend: The tokenizer's JSON (``tokenizer.json``).
-        pad_id: Id of the padding token.
-        uses_token_types: Whether the model takes ``token_type_ids``.
-        special_ids: Ids of the special tokens.
-    """
+    """What encoding needs of a tokenizer; ``backend`` is its JSON (``tokenizer.json``)."""
 
     backend: str
     pad_id: int
@@ -41,14 +34,7 @@ class Encoded:
 
 
 def longest_first(lengths: tuple[int, int], room: int) -> tuple[int, int]:
-    """How many pieces of each sentence stay, as the ``longest_first`` strategy of ``tokenizers`` has it.
-
-    Args:
-        lengths: Pieces of both sentences.
-        room: Pieces that fit, special tokens not counted.
-
-    Returns:
-        Pieces of both sentences that stay.
+    """How many pieces of each sentence stay where ``room`` fit, as ``tokenizers``' strategy ``longest_first`` has it.
 
     Example:
         >>> longest_first((10, 4), 9), longest_first((10, 9), 9), longest_first((3, 4), 9)
@@ -94,7 +80,6 @@ class Encoder:
     """Encodes sentences or pairs, and assembles pieces that were segmented elsewhere.
 
     Args:
-        files: The tokenizer.
         max_length: Pieces of an example at the most, special tokens included.
     """
 
@@ -104,26 +89,12 @@ class Encoder:
         self._tokenizer, self._templates = _read(files.backend, max_length)
 
     def encode(self, rows: Rows) -> list[Encoded]:
-        """The tokenizer's own encoding of every row, truncated to ``max_length``.
-
-        Args:
-            rows: The rows.
-
-        Returns:
-            One Encoded a row.
-        """
+        """The tokenizer's own encoding of every row, truncated to ``max_length``."""
         inputs = rows.first if rows.second is None else list(zip(rows.first, rows.second, strict=True))
         return [Encoded(e.ids, e.type_ids) for e in self._tokenizer.encode_batch(inputs)]
 
     def words(self, text: str) -> list[str]:
-        """A sentence as the normalised words that the tokenizer's model segments one by one.
-
-        Args:
-            text: The sentence.
-
-        Returns:
-            Its words; with a SentencePiece vocabulary each begins with the meta symbol.
-        """
+        """The normalised words that the model segments; with SentencePiece each begins with the meta symbol."""
         tokenizer = self._tokenizer
         normal = tokenizer.normalizer.normalize_str(text) if tokenizer.normalizer else text
         if tokenizer.pre_tokenizer is None:
@@ -131,15 +102,7 @@ class Encoder:
         return [word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normal)]
 
     def assemble(self, first: Sequence[int], second: Sequence[int] | None) -> Encoded:
-        """Pieces of one or two sentences with special tokens and truncation, as the tokenizer would put them.
-
-        Args:
-            first: Pieces of the first sentence.
-            second: Pieces of the second sentence, or None.
-
-        Returns:
-            The encoded example.
-        """
+        """Pieces of one or two sentences with special tokens and truncation, as the tokenizer would put them."""
         template = self._templates[second is not None]
         special = sum(piece >= 0 for piece, _ in template)
         kept = longest_first((len(first), len(second or ())), self.max_length - special)
@@ -153,9 +116,6 @@ class Encoder:
 
     def batch(self, examples: Sequence[Encoded]) -> dict[str, torch.Tensor]:
         """Padded model inputs.
-
-        Args:
-            examples: Encoded examples.
 
         Returns:
             ``input_ids``, ``attention_mask`` and, where the model takes them, ``token_type_ids``: each

@@ -20,16 +20,7 @@ SOME_PIECES = 0.01
 
 
 def tokenizer_notes(name: str, files: TokenizerFiles, parts: Mapping[str, Rows]) -> list[str]:
-    """What a person should know of a tokenizer before a run.
-
-    Args:
-        name: Name of the model.
-        files: Its tokenizer.
-        parts: Name to rows, such as ``validation de``.
-
-    Returns:
-        Sentences; none where the tokenizer fits.
-    """
+    """Sentences that a person should read before a run; none where the tokenizer fits."""
     return [*_lost_letters(name, files), *_unknown_pieces(name, files, parts)]
 
 

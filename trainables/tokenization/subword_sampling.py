@@ -20,13 +20,7 @@ class SubwordSampler(Protocol):
     """Draws segmentations of words into ids of a vocabulary."""
 
     def sample(self, words: list[str], strength: float, seed: int) -> list[list[int]]:
-        """One segmentation for each word.
-
-        Args:
-            words: Normalised words as the tokenizer's pre-tokenizer gives them.
-            strength: The sampler's own unit.
-            seed: Equal seeds give equal segmentations.
-        """
+        """Ids of one segmentation for each normalised word; equal seeds give equal segmentations."""
 
 
 class WordPieceSampler:
@@ -42,7 +36,6 @@ class WordPieceSampler:
 
     Args:
         model: The ``model`` part of the tokenizer's JSON.
-        drop_single_characters: Whether single characters are rejected too.
     """
 
     def __init__(self, model: dict[str, Any], drop_single_characters: bool = False) -> None:
@@ -81,9 +74,7 @@ class WordPieceSampler:
         """One segmentation for each word.
 
         Args:
-            words: Normalised words.
             strength: Probability that a match is rejected, 0 to 1; 0 is the plain segmentation.
-            seed: Equal seeds give equal segmentations.
 
         Returns:
             Ids of each word; the unknown id alone where plain encoding gives it.
@@ -159,12 +150,8 @@ class UnigramSampler:
         """One segmentation for each word.
 
         Args:
-            words: Normalised words, each beginning with the meta symbol.
+            words: Each begins with the meta symbol.
             strength: The exponent alpha above 0; the smaller, the more uniform. 0 is taken as the plain segmentation.
-            seed: Equal seeds give equal segmentations.
-
-        Returns:
-            Ids of each word.
         """
         if strength == 0:
             return [list(pieces) for pieces in self._processor.encode(words)]
@@ -180,13 +167,6 @@ class UnigramSampler:
 
 def subword_sampler(backend: str, drop_single_characters: bool = False) -> SubwordSampler:
     """The sampler for a tokenizer's vocabulary.
-
-    Args:
-        backend: The tokenizer's JSON.
-        drop_single_characters: Whether WordPiece rejects single characters too.
-
-    Returns:
-        Its sampler.
 
     Raises:
         InputError: The vocabulary is of another kind, or not WordPiece where ``drop_single_characters`` is asked.

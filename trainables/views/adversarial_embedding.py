@@ -21,17 +21,7 @@ from trainables.views.view import ViewConfig
 
 
 def first_guess(view: ViewConfig, part: Part, width: int, draws: Draws) -> Tensor:
-    """delta_0 of every token but padding.
-
-    Args:
-        view: ``adversarial_embedding``, explicit.
-        part: The whole micro-batch.
-        width: Width of the word embeddings.
-        draws: The random numbers.
-
-    Returns:
-        ``[micro-batch, longest, width]``.
-    """
+    """delta_0 of every token but padding, ``[micro-batch, longest, width]``."""
     assert view.start is not None
     start = view.start
     return draws.padded(part, width, "", lambda length, g: start * torch.randn(length, width, generator=g))
@@ -40,17 +30,15 @@ def first_guess(view: ViewConfig, part: Part, width: int, draws: Draws) -> Tenso
 def ascend(
     attacked: Callable[[Tensor], Tensor], reference: Tensor, delta: Tensor, mask: Tensor, view: ViewConfig
 ) -> Tensor:
-    """K steps of projected ascent. Each costs one forward and the activations' half of a backward pass.
+    """A perturbation by K steps of projected ascent, a constant.
+
+    Each step costs one forward and the activations' half of a backward pass.
 
     Args:
         attacked: From delta to the logits of the pass with it.
-        reference: Logits of the clean pass, a constant.
         delta: Where to start, ``[micro-batch, longest, width]``.
         mask: 1 at tokens, 0 at padding, ``[micro-batch, longest]``.
         view: ``adversarial_embedding``, explicit; ``strength`` is the radius.
-
-    Returns:
-        The perturbation, a constant.
     """
     assert view.steps is not None
     assert view.step_size is not None
@@ -67,15 +55,7 @@ def ascend(
 
 
 def project(delta: Tensor, radius: float, norm: str | None) -> Tensor:
-    """Each token's nearest vector within the radius.
-
-    Args:
-        delta: ``[..., width]``.
-        radius: In embedding units.
-        norm: ``inf`` or ``l2``.
-
-    Returns:
-        The same shape.
+    """Each token's nearest vector within the radius (embedding units), ``[..., width]``, in the norm ``inf`` or ``l2``.
 
     Example:
         >>> project(torch.tensor([3.0, 4.0]), 1.0, "l2"), project(torch.tensor([3.0, -0.5]), 1.0, "inf")
@@ -92,15 +72,7 @@ def _norm(vectors: Tensor, norm: str | None) -> Tensor:
 
 
 def shifted(table: torch.nn.Module, delta: Tensor) -> Hook:
-    """The pass with word embeddings moved by delta.
-
-    Args:
-        table: The word-embedding table.
-        delta: ``[micro-batch, longest, width]``.
-
-    Returns:
-        The change of the pass.
-    """
+    """The pass with word embeddings moved by delta ``[micro-batch, longest, width]``."""
 
     def change(output: Tensor, part: Part) -> Tensor:
         return output + delta[list(part.positions), : output.shape[1]].to(output)

@@ -22,13 +22,7 @@ Dictionary = Mapping[str, Sequence[str]]
 
 
 def read_dictionary(path: Path) -> dict[str, list[str]]:
-    """Read a bilingual dictionary.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Lower-case word to its distinct translations, in file order.
+    """Read a bilingual dictionary: lower-case word to its distinct translations, in file order.
 
     Raises:
         InputError: The file cannot be read, or a line is not a word and a translation.
@@ -55,14 +49,7 @@ def read_dictionary(path: Path) -> dict[str, list[str]]:
 
 
 def dictionary_notes(dictionaries: Mapping[str, Dictionary]) -> list[str]:
-    """What a person should know of some dictionaries.
-
-    Args:
-        dictionaries: Language to dictionary.
-
-    Returns:
-        One sentence for each language with entries that are never looked up.
-    """
+    """A sentence for each language whose dictionary has entries that are never looked up."""
     several = {language: sum(len(word.split()) > 1 for word in found) for language, found in dictionaries.items()}
     return [
         f"dictionary {language}: {count:,} of {len(dictionaries[language]):,} entries have several words and stay "
@@ -80,9 +67,6 @@ class CodeSwitchViews(RowViews):
     there: the share of replaced words is below ``strength``.
 
     Args:
-        encoder: The encoder of the clean inputs.
-        rows: The rows.
-        dictionaries: Language to dictionary.
         strength: Probability that a word is looked up.
     """
 

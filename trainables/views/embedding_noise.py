@@ -13,17 +13,7 @@ from trainables.views.view import ViewConfig
 
 
 def standard_noise(kind: str, length: int, width: int, generator: torch.Generator) -> Tensor:
-    """N(0, 1) or U(-1, 1) for each number of each token.
-
-    Args:
-        kind: ``gaussian`` or ``uniform``.
-        length: Tokens.
-        width: Numbers of a token.
-        generator: CPU generator.
-
-    Returns:
-        float32 ``[length, width]``.
-    """
+    """N(0, 1) or U(-1, 1) for each number of each token, float32 ``[length, width]``."""
     if kind == "uniform":
         return torch.rand(length, width, generator=generator) * 2 - 1
     return torch.randn(length, width, generator=generator)
@@ -34,7 +24,6 @@ def add_noise(vectors: Tensor, noise: Tensor, strength: float, scale: str | None
 
     Args:
         vectors: ``[..., width]``.
-        noise: Standard noise of the same shape.
         strength: Its standard deviation, or half its width where it is uniform.
         scale: ``absolute``, in the vectors' units; ``relative``, times each vector's own root mean square, so that
             Gaussian noise has on average ``strength`` times the vector's norm.
@@ -49,16 +38,7 @@ def add_noise(vectors: Tensor, noise: Tensor, strength: float, scale: str | None
 
 
 def embedding_noise(model: PreTrainedModel, view: ViewConfig, draws: Draws) -> list[Hook]:
-    """Add N(0, s^2) or U(-s, s) to every word embedding but those of padding.
-
-    Args:
-        model: A transformers model.
-        view: ``embedding_gaussian`` or ``embedding_uniform``, explicit.
-        draws: The noise's random numbers.
-
-    Returns:
-        The change of the pass.
-    """
+    """Add N(0, s^2) or U(-s, s) to every word embedding but those of padding."""
     assert view.strength is not None
     strength, kind = view.strength, str(view.kind).removeprefix("embedding_")
 

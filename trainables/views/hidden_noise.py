@@ -16,14 +16,6 @@ def hidden_noise(model: PreTrainedModel, view: ViewConfig, draws: Draws) -> list
 
     Layer k is the output of the k-th encoder layer, layer 0 what the first one takes: the embedding's output, after
     positions, LayerNorm and dropout.
-
-    Args:
-        model: A transformers model.
-        view: ``hidden_noise``, explicit.
-        draws: The noise's random numbers.
-
-    Returns:
-        The changes of the pass.
     """
     assert view.layer is not None
     layers = encoder_layers(model)

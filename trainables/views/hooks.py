@@ -35,11 +35,7 @@ class Part:
     ids: Tensor
 
     def mask(self) -> Tensor:
-        """1 at tokens and 0 at padding.
-
-        Returns:
-            float32 ``[examples, longest]``.
-        """
+        """1 at tokens and 0 at padding: float32 ``[examples, longest]``."""
         lengths = torch.tensor(self.lengths, device=self.ids.device)
         return (torch.arange(self.ids.shape[1], device=self.ids.device) < lengths.unsqueeze(1)).float()
 
@@ -51,9 +47,6 @@ class Draws:
     So a view depends neither on the order of the batch, nor on its padding, nor on how it is divided.
 
     Attributes:
-        streams: The trial's streams.
-        stage: Stage and language.
-        step: Optimiser step.
         role: 0 for noise, also that of a trust region; 1 for the view of a consistency loss.
         rows: Row number of each example of the micro-batch.
     """
@@ -65,26 +58,11 @@ class Draws:
     rows: Sequence[int]
 
     def example(self, position: int, name: str = "") -> torch.Generator:
-        """The generator of one example.
-
-        Args:
-            position: Its place in the micro-batch.
-            name: Tells several uses in one view apart.
-
-        Returns:
-            A freshly seeded CPU generator.
-        """
+        """A freshly seeded CPU generator of one example; ``name`` tells several uses in one view apart."""
         return self.streams.generator("view", f"{self.stage}/{name}", self.step, 2 * self.rows[position] + self.role)
 
     def shared(self, name: str) -> torch.Generator:
-        """A generator of what all micro-batches of the step have in common, such as the parameters.
-
-        Args:
-            name: Tells several uses in one view apart.
-
-        Returns:
-            A freshly seeded CPU generator.
-        """
+        """A freshly seeded CPU generator of what all micro-batches of the step share, such as the parameters."""
         return self.streams.generator("view", f"{self.stage}/{name}", self.step, self.role)
 
     def padded(self, part: Part, width: int, name: str, draw: Callable[[int, torch.Generator], Tensor]) -> Tensor:

@@ -15,12 +15,6 @@ LAYER_LISTS = ("layer", "layers", "h", "block")
 def word_embedding(model: Any) -> nn.Embedding:
     """The word-embedding table of a model; of an encoder-decoder that which its encoder reads.
 
-    Args:
-        model: A transformers model.
-
-    Returns:
-        The table.
-
     Raises:
         InputError: It has none that can be found.
     """
@@ -40,12 +34,6 @@ def word_embedding(model: Any) -> nn.Embedding:
 
 def encoder_layers(model: Any) -> nn.ModuleList:
     """The encoder's layers, first to last.
-
-    Args:
-        model: A transformers model.
-
-    Returns:
-        The layers.
 
     Raises:
         InputError: It has no such list.

@@ -21,9 +21,7 @@ def parameter_noise(model: PreTrainedModel, view: ViewConfig, draws: Draws) -> t
     are not in the batch have no influence. The row of padding has no noise, as it has no gradient.
 
     Args:
-        model: A transformers model.
         view: ``parameter_noise``, explicit. ``scale=relative`` means times the root mean square of each tensor.
-        draws: The noise's random numbers.
 
     Returns:
         Name to noised parameter, of all but the word embeddings, and the change that noises those.

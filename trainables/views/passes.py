@@ -23,7 +23,6 @@ class Pass:
 
     Attributes:
         logits: ``[micro-batch, num_classes]``, float32 or better.
-        parts: The parts of the micro-batch in which it was computed.
         embeddings: Word embeddings of each part, where a view departs from them.
         hidden: Hidden states of each part, layer by layer, where the consistency loss compares them.
     """

@@ -27,17 +27,10 @@ Reference = tuple[Literal["main", "clean"], int | None, int | None]
 
 
 def perturb(step: Passes, view: ViewConfig, encoded: list[Encoded], draws: Draws, reference: Reference) -> Perturbation:
-    """What a view changes.
+    """What a view changes, the same under every dropout mask.
 
     Args:
-        step: Makes the passes that an adversarial view needs.
-        view: The explicit view.
         encoded: The examples, already other ones where the view changes the text.
-        draws: The random numbers.
-        reference: The pass that an adversarial view departs from.
-
-    Returns:
-        The changes, the same under every dropout mask.
     """
     if (own := VIEWS[str(view.kind)].perturb) is not None:
         return own(step, view, encoded, draws)
@@ -104,9 +97,6 @@ KINDS: dict[str, Callable[[Passes, ViewConfig, list[Encoded], Draws, Reference],
 def check_view(model: PreTrainedModel, view: ViewConfig, compares_states: bool) -> None:
     """Find out before any trial starts whether a model can take a view.
 
-    Args:
-        model: The model.
-        view: The explicit view.
         compares_states: Whether the divergence is of the hidden states above the view's layer.
 
     Raises:

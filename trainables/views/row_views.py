@@ -11,13 +11,7 @@ from trainables.tokenization.encoding import Encoded, Encoder
 
 
 class RowViews(ABC):
-    """Draws the views of rows.
-
-    Args:
-        encoder: The encoder of the clean inputs.
-        rows: The rows.
-        strength: A probability; each kind says of what.
-    """
+    """Draws the views of rows; ``strength`` is a probability, each kind says of what."""
 
     def __init__(self, encoder: Encoder, rows: Rows, strength: float) -> None:
         self._encoder = encoder
@@ -25,15 +19,7 @@ class RowViews(ABC):
         self._strength = strength
 
     def draw(self, indices: Sequence[int], seeds: Sequence[int]) -> list[Encoded]:
-        """Encodings of the views.
-
-        Args:
-            indices: Row numbers.
-            seeds: One a row.
-
-        Returns:
-            One Encoded a row.
-        """
+        """Encodings of the views of rows by number, with one seed a row."""
         drawn = [self._row(index, random.Random(seed)) for index, seed in zip(indices, seeds, strict=True)]
         return self._encoder.encode(Rows.joined(drawn))
 

@@ -13,9 +13,7 @@ class SubwordViews:
     """Draws subword views of the rows of a data set.
 
     Args:
-        encoder: The encoder of the clean inputs.
         rows: The rows; their words are kept, since every epoch draws from them again.
-        sampler: Segments words.
         strength: Rejection probability (WordPiece, BPE) or alpha (Unigram).
     """
 
@@ -27,14 +25,9 @@ class SubwordViews:
         self._second = None if rows.second is None else [encoder.words(text) for text in rows.second]
 
     def draw(self, indices: Sequence[int], seeds: Sequence[int]) -> list[Encoded]:
-        """Freshly sampled encodings.
+        """Freshly sampled encodings of rows by number, with one seed a row.
 
-        Args:
-            indices: Row numbers.
-            seeds: One a row.
-
-        Returns:
-            One Encoded a row, special tokens and truncation as in the clean encoding.
+        Special tokens and truncation are as in the clean encoding.
         """
         return [self._draw(index, seed) for index, seed in zip(indices, seeds, strict=True)]
 

@@ -25,14 +25,13 @@ ROWS_AT_A_TIME = 64
 
 
 def loss_gradients(logits: Tensor, embeddings: Sequence[Tensor]) -> list[Tensor]:
-    """The direction in which each word embedding moves the prediction from its sharpened self.
+    """Gradients by which each word embedding moves the prediction from its sharpened self, shaped as ``embeddings``.
+
+    They are of the sum over examples.
 
     Args:
         logits: The clean pass, with its graph, which is kept.
         embeddings: Its word embeddings, one tensor ``[examples, longest, width]`` a part.
-
-    Returns:
-        Gradients of the sum over examples, shaped as ``embeddings``.
     """
     with torch.enable_grad():
         divergence = len(logits) * kl(logits, logits, TEMPERATURE, stop_target=True)
@@ -47,18 +46,11 @@ def substitute(
     view: ViewConfig,
     draws: Draws,
 ) -> list[Encoded]:
-    """The examples with some tokens replaced; special tokens stay, and none is put in.
+    """The examples, equally long, with some tokens replaced; special tokens stay, and none is put in.
 
     Args:
-        encoded: The clean examples.
         gradients: Of each example's word embeddings, ``[at least its tokens, width]``.
         table: Word embeddings ``[vocabulary, width]``.
-        special_ids: From the tokenizer.
-        view: ``token_substitution``, explicit.
-        draws: The random numbers.
-
-    Returns:
-        Examples of the same lengths and token types.
     """
     assert view.strength is not None
     assert view.candidates is not None
@@ -91,7 +83,6 @@ def nearest(table: Tensor, pieces: Tensor, count: int, special_ids: Sequence[int
         table: Word embeddings ``[vocabulary, width]``.
         pieces: Token ids ``[n]``.
         count: Neighbours of each; fewer where the vocabulary holds no more.
-        special_ids: Tokens that are no neighbours.
 
     Returns:
         Token ids ``[n, count]``.

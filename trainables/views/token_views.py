@@ -21,7 +21,6 @@ class ViewFiles:
     """What the files of a view hold, by language.
 
     Attributes:
-        dictionaries: Of a code-switched view.
         translations: Of a translated view: the translations of the drawn training rows.
         fingerprint: Hash of what is used, in the given order of languages, whose names do not count.
     """
@@ -35,23 +34,11 @@ class Draws(Protocol):
     """What draws the views of one kind."""
 
     def draw(self, indices: Sequence[int], seeds: Sequence[int]) -> list[Encoded]:
-        """Views of some rows.
-
-        Args:
-            indices: Row numbers.
-            seeds: One a row; equal seeds give equal views.
-        """
+        """Views of rows by number, with one seed a row; equal seeds give equal views."""
 
 
 class TokenViews:
-    """The views of a data set's rows under one configuration.
-
-    Args:
-        view: The configuration.
-        encoder: The encoder of the clean inputs.
-        rows: The rows.
-        files: What the view's files hold, for the kinds that have files.
-    """
+    """The views of a data set's rows under one configuration."""
 
     def __init__(self, view: ViewConfig, encoder: Encoder, rows: Rows, files: ViewFiles | None = None) -> None:
         view = view.resolved()
@@ -72,12 +59,10 @@ class TokenViews:
     def view(self, indices: Sequence[int], seed: int) -> list[Encoded]:
         """The views of some rows; each depends on its row and the seed, not on the rows beside it.
 
-        Args:
-            indices: Row numbers.
-            seed: Equal seeds give equal views; without effect when the view is drawn once.
+        Special tokens and truncation are as in the clean encoding.
 
-        Returns:
-            One Encoded a row, special tokens and truncation as in the clean encoding.
+        Args:
+            seed: Equal seeds give equal views; without effect when the view is drawn once.
         """
         if self._resample:
             return self._draws.draw(indices, [row_seed(seed, index) for index in indices])

@@ -21,8 +21,6 @@ def read_parallel(path: Path, examples: int, sentences: int) -> Rows:
     """Read the translations of all English training examples.
 
     Args:
-        path: The file.
-        examples: Examples of the English training file.
         sentences: Sentences of an example, 1 or 2.
 
     Returns:
@@ -63,9 +61,6 @@ class TranslationViews(RowViews):
     """Draws translated views.
 
     Args:
-        encoder: The encoder of the clean inputs.
-        rows: The English rows.
-        translations: Language to the rows' translations.
         strength: Probability that an example is translated, into a language drawn for it; else it stays as it is.
     """
 

@@ -27,7 +27,6 @@ class ViewKind:
 
     Attributes:
         summary: What is perturbed, and the unit of ``strength``.
-        source: Where it is from.
         fields: Every field that the kind uses, with its default; None where it has none and must be given.
         keeps_tokens: Whether each token stays in its place, so that both passes can have the same dropout masks.
         highest: Largest strength.
@@ -106,13 +105,10 @@ EXPECTED_FILES = {
 
 
 def language_files(text: str) -> dict[str, str]:
-    """The files of a view by language.
+    """The files of a view, language to path as it was given; empty for ``bundled``.
 
     Args:
         text: ``LANG=FILE`` with commas, or ``bundled``.
-
-    Returns:
-        Language to path as it was given; empty for ``bundled``.
 
     Raises:
         ValueError: The text has another form, or names a language twice.
@@ -184,9 +180,6 @@ class ViewConfig(Frozen):
     def resolved(self) -> ViewConfig:
         """The view with the kind's default in every field that it uses and that is null.
 
-        Returns:
-            The explicit view.
-
         Raises:
             ValueError: A field without a default is null, or there is no kind.
 
@@ -204,22 +197,12 @@ class ViewConfig(Frozen):
         return ViewConfig(**values)
 
     def explicit(self) -> dict[str, Any]:
-        """The kind and its fields, defaults filled in.
-
-        Returns:
-            Field to plain value, without fields that the kind does not use.
-        """
+        """The fields that the kind uses and their plain values, defaults filled in."""
         return self.resolved().model_dump(exclude_none=True)
 
 
 def noise(view: ViewConfig) -> ViewConfig:
     """Check a view that stands alone, without a consistency loss.
-
-    Args:
-        view: The view.
-
-    Returns:
-        The same view.
 
     Raises:
         ValueError: It is no noise, or lacks its kind or a field without a default.

@@ -30,9 +30,6 @@ def adaptive_sharpness(trained: FineTuned) -> float:
     The search moves copies; the model's own weights and ``.grad`` are never written. Cost: 21 forward and backward
     passes over the training rows; seven times the memory of the trainable parameters.
 
-    Args:
-        trained: The model; ``train`` is read.
-
     Returns:
         Nats, 0 or more; NaN for a model that is not finite.
     """
@@ -43,13 +40,7 @@ def adaptive_sharpness(trained: FineTuned) -> float:
 
 
 def normalized(logits: Tensor) -> Tensor:
-    """Logits divided by their standard deviation over the classes.
-
-    Args:
-        logits: ``[batch, num_classes]``.
-
-    Returns:
-        The same shape; equal logits give zeros.
+    """Logits ``[batch, num_classes]`` divided by their standard deviation over the classes; equal logits give zeros.
 
     Example:
         >>> normalized(torch.tensor([[1.0, 3.0], [5.0, 5.0]]))
@@ -63,12 +54,6 @@ def normalized(logits: Tensor) -> Tensor:
 
 def checkpoints(steps: int) -> list[int]:
     """Steps after which the step size is looked at: at 22 % of them, then at intervals that shrink from 19 % to 6 %.
-
-    Args:
-        steps: Of the search.
-
-    Returns:
-        Ascending, below ``steps``.
 
     Example:
         >>> checkpoints(20)

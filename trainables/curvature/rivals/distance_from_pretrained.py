@@ -11,14 +11,7 @@ from trainables.curvature.rivals.subject import FineTuned
 
 
 def distance_from_pretrained(trained: FineTuned) -> float:
-    """L2 norm of the change of the encoder's parameters.
-
-    Args:
-        trained: The model; ``pretrained`` is read.
-
-    Returns:
-        Parameter units.
-    """
+    """L2 norm of the change of the encoder's parameters (parameter units)."""
     encoder = f"{trained.model.base_model_prefix}."
     return l2_norm(
         parameter.detach() - trained.pretrained[name]

@@ -16,9 +16,6 @@ def effective_rank(trained: FineTuned) -> float:
 
     Cost: that of :func:`trainables.curvature.spectrum.fisher_spectrum`, once for all rivals that read it.
 
-    Args:
-        trained: The model; ``spectrum`` is read.
-
     Returns:
         A number of directions, 1 or more; NaN for a model without curvature.
     """

@@ -14,9 +14,6 @@ from trainables.curvature.rivals.subject import FineTuned
 def empirical_fisher(trained: FineTuned) -> float:
     """Mean over the training rows, sum over parameters, evaluation mode; a forward and a backward pass, once.
 
-    Args:
-        trained: The model; ``squared_score`` is read.
-
     Returns:
         Squared nats per squared parameter unit.
     """

@@ -21,9 +21,6 @@ def fisher_rao(trained: FineTuned) -> float:
 
     Trainable parameters count, those of Tr(F). Memory: that of the trainable parameters once more.
 
-    Args:
-        trained: The model; ``traced`` is read, without its labels.
-
     Returns:
         Squared nats: the parameters' unit cancels.
     """

@@ -14,9 +14,6 @@ from trainables.curvature.rivals.subject import FineTuned
 def label_variance(trained: FineTuned) -> float:
     """Mean of ``1 - sum_y p(y|x)^2`` over the validation rows; no pass through the model.
 
-    Args:
-        trained: The model; ``validation_logits`` is read.
-
     Returns:
         A fraction: 0 for a model that is always certain, ``1 - 1/num_classes`` for one that knows nothing.
     """

@@ -15,9 +15,6 @@ def lambda_max(trained: FineTuned) -> float:
 
     Cost: that of :func:`trainables.curvature.spectrum.fisher_spectrum`, once for all rivals that read it.
 
-    Args:
-        trained: The model; ``spectrum`` is read.
-
     Returns:
         Squared nats per squared parameter unit.
     """

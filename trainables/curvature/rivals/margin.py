@@ -19,9 +19,6 @@ from trainables.curvature.state import measuring
 def margin(trained: FineTuned) -> float:
     """Mean margin of the training rows in evaluation mode; one forward pass.
 
-    Args:
-        trained: The model; ``train`` is read.
-
     Returns:
         Nats, mean over rows; larger is better, below 0 where the model is wrong on average.
     """

@@ -21,9 +21,6 @@ def noise_scale(trained: FineTuned) -> float:
 
     Cost: a forward and a backward pass, and those of ``squared_score``, once for all rivals that read it.
 
-    Args:
-        trained: The model; ``train`` and ``squared_score`` are read.
-
     Returns:
         Examples; 0 where no example has a gradient.
     """

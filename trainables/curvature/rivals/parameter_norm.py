@@ -11,25 +11,12 @@ from trainables.curvature.rivals.subject import FineTuned
 
 
 def parameter_norm(trained: FineTuned) -> float:
-    """L2 norm of all parameters.
-
-    Args:
-        trained: The model.
-
-    Returns:
-        Parameter units.
-    """
+    """L2 norm of all parameters (parameter units)."""
     return l2_norm(parameter.detach() for parameter in trained.model.parameters())
 
 
 def l2_norm(tensors: Iterable[Tensor]) -> float:
     """L2 norm of several tensors taken as one vector, summed in float64.
-
-    Args:
-        tensors: The tensors, of any shapes.
-
-    Returns:
-        The norm.
 
     Example:
         >>> import torch

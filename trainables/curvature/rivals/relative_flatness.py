@@ -27,9 +27,6 @@ from trainables.errors import InputError
 def relative_flatness(trained: FineTuned) -> float:
     """Mean over the traced rows in evaluation mode, in closed form; one forward pass.
 
-    Args:
-        trained: The model; ``traced`` is read, without its labels.
-
     Returns:
         Squared nats: the unit of the weights cancels against that of the Hessian.
 

@@ -26,9 +26,6 @@ def sharpness(trained: FineTuned) -> float:
     parameters, so the model's own weights and ``.grad`` are never written. Cost: one forward and backward pass and one
     forward pass over the rows; twice the memory of the trainable parameters.
 
-    Args:
-        trained: The model; ``train`` is read.
-
     Returns:
         Nats; 0 where the gradient is exactly 0.
     """

@@ -19,10 +19,8 @@ class FineTuned:
     """A model at the end of its training.
 
     Attributes:
-        model: A classifier whose output has ``logits`` ``[batch, num_classes]``.
         train: Training rows as batches: model inputs ``[batch, ...]`` and observed ``labels`` ``[batch]``.
         validation_logits: Logits of English validation rows ``[examples, num_classes]``.
-        pretrained: Parameter name to tensor, before training.
         traced: English validation rows that Tr(F) is measured on, as ``train``; ``labels`` are not for rivals to read.
         trace_options: Arguments of ``fisher_trace``.
     """
@@ -37,7 +35,7 @@ class FineTuned:
     @cached_property
     def trace(self) -> TraceEstimate:
         """Tr(F) on the traced rows, with its parts by weight matrix, computed when first asked for."""
-        return fisher_trace(self.model, self.unlabelled(), by_matrix=True, **self.trace_options)
+        return fisher_trace(self.model, self.traced, by_matrix=True, **self.trace_options)
 
     @cached_property
     def spectrum(self) -> Spectrum:
@@ -50,21 +48,13 @@ class FineTuned:
         return fisher_trace(self.model, self.train, estimator=Estimator.EMPIRICAL).value
 
     def labelled(self) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
-        """The training rows, inputs apart from labels.
-
-        Yields:
-            Model inputs ``[batch, ...]`` and labels ``[batch]``, on the model's device.
-        """
+        """Model inputs ``[batch, ...]`` and labels ``[batch]`` of the training rows, on the model's device."""
         for batch in self.train:
             rows = {name: value.to(self.model.device) for name, value in batch.items()}
             labels = rows.pop("labels")
             yield rows, labels
 
     def unlabelled(self) -> Iterator[dict[str, Tensor]]:
-        """The traced rows without their labels.
-
-        Yields:
-            Model inputs ``[batch, ...]``, on the model's device.
-        """
+        """Model inputs ``[batch, ...]`` of the traced rows, without labels, on the model's device."""
         for batch in self.traced:
             yield {name: value.to(self.model.device) for name, value in batch.items() if name != "labels"}

@@ -15,9 +15,6 @@ def trace_f2(trained: FineTuned) -> float:
 
     Cost: that of :func:`trainables.curvature.spectrum.fisher_spectrum`, once for all rivals that read it.
 
-    Args:
-        trained: The model; ``spectrum`` is read.
-
     Returns:
         The square of (squared nats per squared parameter unit).
     """

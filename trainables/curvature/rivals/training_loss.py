@@ -23,9 +23,7 @@ def loss_and_gradient(
     Accumulated batch by batch: one forward and one backward pass over the rows.
 
     Args:
-        trained: The model; ``train`` is read.
         theta: Parameter name to value; values are leaves that require a gradient.
-        rescale: Applied to the logits; None leaves them.
 
     Returns:
         Nats, and parameter name to gradient.
@@ -42,15 +40,9 @@ def loss_and_gradient(
 
 
 def loss_at(trained: FineTuned, theta: Mapping[str, Tensor], rescale: Rescale | None = None) -> float:
-    """The mean cross-entropy of the training rows; one forward pass.
+    """The mean cross-entropy of the training rows (nats); one forward pass.
 
-    Args:
-        trained: The model; ``train`` is read.
-        theta: Parameter name to value; the others are the model's own.
-        rescale: Applied to the logits; None leaves them.
-
-    Returns:
-        Nats.
+    ``theta`` maps parameter names to values; the others are the model's own.
     """
     with torch.no_grad():
         return sum(float(loss) for loss in _losses(trained, theta, rescale))
