@@ -33,7 +33,7 @@ def watched(config, assets, monkeypatch) -> Counter[str]:
     """Run a trial and count what it does, kind by kind; examples of Tr(F) without their language."""
     found: Counter[str] = Counter()
     predict, trace, expand = evaluation.predict, flatness.fisher_trace, trajectory.kl_expansion
-    init, build, examples, trained = Step.__init__, fine_tune.build_model, fine_tune.Examples, flatness.FineTuned
+    init, build, examples, rivals = Step.__init__, fine_tune.build_model, fine_tune.Examples, flatness.rivals
 
     def step(self, model, some, indices, *rest):
         kind = rest[2]
@@ -58,9 +58,9 @@ def watched(config, assets, monkeypatch) -> Counter[str]:
         found["encode"] += len(rows)
         return examples(rows, *rest)
 
-    def judged(model, train, *rest):
-        found["rivals"] += sum(len(batch["labels"]) for batch in train)
-        return trained(model, train, *rest)
+    def judged(trained, config):
+        found["rivals"] += sum(len(batch["labels"]) for batch in trained.train)
+        return rivals(trained, config)
 
     def built(*args):
         found["build"] += 1
@@ -77,7 +77,8 @@ def watched(config, assets, monkeypatch) -> Counter[str]:
         patch.setattr(fine_tune, "Examples", encoded)
         patch.setattr(held_out, "predict", predicted)
         patch.setattr(held_out, "Examples", encoded)
-        patch.setattr(flatness, "FineTuned", judged)
+        patch.setattr(fine_tune, "rivals", judged)
+        patch.setattr(flatness, "rivals", judged)
         patch.setattr(fine_tune, "build_model", built)
         fine_tune.fine_tune(config, assets, lambda point: None)
     return found
