@@ -77,17 +77,10 @@ class Arm(Frozen):
         return [path for first, space in self.search.items() for path in (first, *space.also)]
 
     def points(self, base: TrialConfig) -> list[tuple[str, TrialConfig]]:
-        """The trials of the arm before they are repeated over seeds.
+        """Label and configuration of each point, before the repeats over seeds.
 
-        Args:
-            base: The trial that the arm changes.
-
-        Returns:
-            Label (``kl=0.6``; ``search#001`` for a slot; the arm's name when nothing is searched) and configuration of
-            each point; a slot's is what its draw will change.
-
-        Raises:
-            InputError: A value does not fit its path.
+        The label is ``kl=0.6``, ``search#001`` for a slot, or the arm's name when nothing is searched. A slot has the
+        configuration that its draw will change. InputError when a value does not fit its path.
         """
         if self.slots is not None:
             self.probes(base)
@@ -99,31 +92,13 @@ class Arm(Frozen):
         ]
 
     def at(self, base: TrialConfig, point: Point) -> TrialConfig:
-        """The trial at one point of the space.
-
-        Args:
-            base: The trial that the arm changes.
-            point: Path to value.
-
-        Returns:
-            The configuration.
-
-        Raises:
-            InputError: A value does not fit its path.
-        """
+        """The trial at one point of the space; InputError when a value does not fit its path."""
         return with_values(base, {**self.set, **point})
 
     def probes(self, base: TrialConfig) -> list[TrialConfig]:
         """Trials at the bounds of a joint space, two paths at a time, which show before the start whether draws fit.
 
-        Args:
-            base: The trial that the arm changes.
-
-        Returns:
-            The configurations; none for an arm without slots.
-
-        Raises:
-            InputError: A value does not fit its path, or does not go with a value of another path.
+        None for an arm without slots. InputError when a value does not fit its path or does not go with another path's.
         """
         if self.slots is None:
             return []
@@ -136,21 +111,11 @@ class Arm(Frozen):
         return found
 
     def spread(self, values: Point) -> Point:
-        """Values of the searched paths, and of the paths that take the same ones.
-
-        Args:
-            values: Searched path to value.
-
-        Returns:
-            Path to value, those of ``also`` included.
-        """
+        """Values of the searched paths, extended by the paths of ``also``, which take the same ones."""
         return {path: values[first] for first, space in self.search.items() for path in (first, *space.also)}
 
     def space_text(self) -> str:
         """The joint space of an arm with slots as people read it.
-
-        Returns:
-            Number of slots, and each path with its distribution.
 
         Example:
             >>> from study.search_space import LogUniform
@@ -171,17 +136,10 @@ class Arm(Frozen):
         return f"{self.name}={'/'.join(format_value(point[path]) for path in self.search)}"
 
     def convert(self, base: TrialConfig, text: str) -> Value:
-        """A value of the arm's only searched path from text, in the type of the path.
-
-        Args:
-            base: The trial that the arm changes.
-            text: The value as typed.
-
-        Returns:
-            The value.
+        """A typed value of the arm's only searched path, in the type of the path.
 
         Raises:
-            InputError: The arm does not search exactly one path, or has slots, or the value does not fit.
+            InputError: The arm has slots, does not search exactly one path, or the value does not fit.
         """
         if self.slots is not None:
             raise InputError(
@@ -233,12 +191,6 @@ class StudyConfig(Frozen):
 
 def format_value(value: Value) -> str:
     """A value as a label shows it.
-
-    Args:
-        value: The value.
-
-    Returns:
-        Text.
 
     Example:
         >>> [format_value(value) for value in (0.6, 1.0, 1e-6, "off", None)]

@@ -1,7 +1,7 @@
 """The distributions of a search space, their grid expansion and their seeded draws.
 
-Knows nothing of what the values mean: paths are checked by ``study.config``. The adaptive draws of an arm with slots
-are made by ``study.sweep.optuna_search``.
+What the values mean is not known here: ``study.config`` checks the paths. The adaptive draws of an arm with slots are
+made by ``study.sweep.optuna_search``.
 """
 
 from __future__ import annotations
@@ -127,15 +127,7 @@ def _six_digits(value: float, low: float, high: float) -> float:
 
 
 def log_grid(low: float, high: float, count: int) -> tuple[float, ...]:
-    """Evenly spaced on a logarithmic scale, both ends included, to two significant digits.
-
-    Args:
-        low: First value.
-        high: Last value.
-        count: Number of values, at least two.
-
-    Returns:
-        The values in rising order.
+    """At least two values, evenly spaced on a logarithmic scale, both ends included, to two significant digits.
 
     Example:
         >>> log_grid(0.05, 5, 5)
@@ -148,15 +140,9 @@ def log_grid(low: float, high: float, count: int) -> tuple[float, ...]:
 def expand(search: Mapping[str, Distribution], seed: str) -> list[Point]:
     """The points of a search space: the product of its grids, with the joint draws of its other distributions.
 
-    Each drawn value depends on the seed, its own path and its own index alone, so that adding a path, or raising the
-    number of draws, leaves the other draws unchanged.
-
-    Args:
-        search: Path to distribution.
-        seed: Text that names the study's seed and the arm.
-
-    Returns:
-        One dictionary of path to value for each point; a single empty one for an empty space.
+    Each drawn value depends only on ``seed`` (a text that names the study's seed and the arm), its own path and its own
+    index, so that adding a path, or raising the number of draws, leaves the other draws unchanged. An empty space has
+    one empty point.
 
     Raises:
         InputError: The drawn distributions disagree on the number of draws, or do not say it.

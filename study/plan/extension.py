@@ -20,16 +20,9 @@ from trainables.schema import describe
 def extend(
     study: StudyConfig, *, arms: str | None = None, seeds: int | None = None, source: StudyConfig | None = None
 ) -> StudyConfig:
-    """A study with more to run.
+    """A study with more to run: ``arms`` as ``--arms`` writes them, and ``seeds`` repeats; None adds none.
 
-    Args:
-        study: The study that exists.
-        arms: Arms and values to add, as ``--arms`` writes them; None adds none.
-        seeds: Repeats of every configuration; None leaves them.
-        source: The named study that it came from, whose other arms may be added.
-
-    Returns:
-        The larger study.
+    Arms that the study does not have yet come from ``source``, the named study that it was made from.
 
     Raises:
         InputError: Something planned would be removed or changed, or an arm is unknown or cannot grow.
@@ -76,14 +69,7 @@ def _merge(arm: Arm, more: Arm) -> Arm:
 
 
 def keep_rows(old: Sequence[PlannedTrial], new: Sequence[PlannedTrial]) -> list[PlannedTrial]:
-    """The plan of an extended study, in which every planned trial has the id that it had.
-
-    Args:
-        old: The plan that stands.
-        new: The plan of the larger study.
-
-    Returns:
-        The new plan.
+    """The plan of the larger study, in which every trial of the old plan keeps its id.
 
     Raises:
         InputError: A planned trial is missing, or has another configuration.

@@ -13,15 +13,10 @@ if TYPE_CHECKING:
 
 
 def left_out(trials: Iterable[PlannedTrial], assets: Assets) -> dict[str, str]:
-    """The arms that set dropout where the model has none.
+    """The arms that set dropout where the model has none, each with the line that says why it is left out.
 
-    Args:
-        trials: Rows of every arm that counts.
-        assets: Their models.
-
-    Returns:
-        Arm to the line that says why it is left out. None are where no arm would remain: that is refused elsewhere,
-        by the name of the setting.
+    ``trials`` has rows of every arm that counts. Empty when no arm would remain, which is refused elsewhere, by the name
+    of the setting.
     """
     from trainables.models.dropout import can_act
 
@@ -37,13 +32,5 @@ def left_out(trials: Iterable[PlannedTrial], assets: Assets) -> dict[str, str]:
 
 
 def without(study: StudyConfig, arms: Collection[str]) -> StudyConfig:
-    """A study without some of its arms.
-
-    Args:
-        study: The study.
-        arms: Their names.
-
-    Returns:
-        The study with the other arms.
-    """
+    """A study without some of its arms."""
     return study.model_copy(update={"arms": tuple(arm for arm in study.arms if arm.name not in arms)})

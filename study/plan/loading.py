@@ -23,14 +23,11 @@ USER_MODULE = "_fisher_study_file"
 
 
 def load_study(reference: str, bundled: bool = False) -> StudyConfig:
-    """The study that the command line names.
+    """The study that the command line names, described by the docstring of its function.
 
     Args:
         reference: Name in the catalog, or ``FILE.py:FUNCTION``.
         bundled: On the bundled model, data and protocol, where the study's function takes that as an argument.
-
-    Returns:
-        The study, described by the docstring of its function.
 
     Raises:
         InputError: There is no such study, or the function fails or returns something else.
@@ -71,7 +68,7 @@ def _functions(path: Path, reference: str) -> dict[str, Callable[..., StudyConfi
 
 @contextmanager
 def _beside(path: Path) -> Iterator[None]:
-    """Modules beside a file can be imported, none in the place of ours or of a library's: they are the last."""
+    """Let modules beside a file be imported, but none in place of ours or of a library's: they are searched last."""
     import analysis  # noqa: F401 (so that it is known before the search path grows)
 
     folder = str(path.parent.resolve())
@@ -83,14 +80,7 @@ def _beside(path: Path) -> Iterator[None]:
 
 
 def load_source(study: StudyConfig) -> StudyConfig | None:
-    """The named study that a study came from.
-
-    Args:
-        study: A study, perhaps narrowed and changed by the command line.
-
-    Returns:
-        The named study as it is now; None when the study does not say where it came from.
-    """
+    """The named study, as it is now, that a study came from; None when the study does not say where it came from."""
     reference = study.source.removesuffix(BUNDLED)
     return load_study(reference, bundled=study.source.endswith(BUNDLED)) if reference else None
 

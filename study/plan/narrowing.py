@@ -22,13 +22,7 @@ ANSWER = "answer."
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, str]:
-    """Path and value of every ``--set PATH=VALUE``.
-
-    Args:
-        settings: The options as typed.
-
-    Returns:
-        Path to value, both text.
+    """Path to value, both text, of every ``--set PATH=VALUE``.
 
     Raises:
         InputError: There is no equals sign, or a path occurs twice.
@@ -56,14 +50,8 @@ def narrow(
     """A study as the command line changes it.
 
     Args:
-        study: The study of the catalog.
-        name: Another name.
         arms: Arms to keep, with commas; ``kl=0.6`` keeps that arm with this value alone, and may be repeated.
-        seeds: Another number of repeats.
         values: Dotted path to text, for the base of every arm; ``answer.fit`` is the study's own.
-
-    Returns:
-        The changed study.
 
     Raises:
         InputError: An arm or a path is unknown, a value does not fit, or a path belongs to an arm.
@@ -90,15 +78,7 @@ def narrow(
 
 
 def refuse_taken_paths(arm: Arm, paths: Iterable[str]) -> None:
-    """Refuse that the base of a study changes what an arm gives its own values.
-
-    Args:
-        arm: The arm.
-        paths: What the base changes.
-
-    Raises:
-        InputError: The arm searches or fixes one of the paths.
-    """
+    """Raise an InputError when the base of a study changes a path that an arm searches or fixes."""
     for path in paths:
         if path in arm.searched:
             choose = f"choose its value with --arms {arm.name}=VALUE, or " if arm.slots is None else ""
@@ -123,15 +103,11 @@ def absolute_folders(config: TrialConfig) -> TrialConfig:
 
 
 def select_arms(study: StudyConfig, base: TrialConfig, text: str) -> tuple[Arm, ...]:
-    """The arms that ``--arms`` names.
+    """The arms that ``--arms`` names, in the order of the study.
 
     Args:
-        study: The study that has them.
         base: The trial that they change.
         text: As typed: names with commas; ``kl=0.6`` takes that arm with this value alone, and may be repeated.
-
-    Returns:
-        The arms in the order of the study.
 
     Raises:
         InputError: There is no such arm, or a value does not fit.
@@ -157,7 +133,7 @@ def select_arms(study: StudyConfig, base: TrialConfig, text: str) -> tuple[Arm, 
 
 
 def _with_grid(arm: Arm, values: tuple[Value, ...]) -> Arm:
-    """The arm with its only searched path on a grid of these values."""
+    """The arm with only these values on a grid of its only searched path."""
     ((path, space),) = arm.search.items()
     if len(set(values)) != len(values):
         raise InputError(f"--arms names a value of arm {arm.name} twice")

@@ -24,11 +24,9 @@ class PlannedTrial:
 
     Attributes:
         trial_id: Hash of what determines the trial's numbers; empty before the model and the data were read.
-        arm: The family.
         label: Arm and value, such as ``kl=0.6``; the same for all seeds.
-        seed: The trial's seed, also in its configuration.
-        config: The configuration; for a slot that which its draw will change.
-        slot: Number of the slot, from 1, in an arm whose configurations are drawn one after another; else None.
+        config: The configuration, with the trial's seed; for a slot, the one that its draw will change.
+        slot: From 1, in an arm whose configurations are drawn one after another; else None.
     """
 
     trial_id: str
@@ -40,14 +38,7 @@ class PlannedTrial:
 
 
 def draft(study: StudyConfig) -> list[PlannedTrial]:
-    """The planned trials without their ids, which need the model and the data.
-
-    Args:
-        study: The study.
-
-    Returns:
-        Arm by arm, point by point, seed by seed.
-    """
+    """The planned trials, arm by arm, point by point, seed by seed, without their ids, which need model and data."""
     return [
         PlannedTrial(
             "", arm.name, label, seed, config.model_copy(update={"seed": seed}), None if arm.slots is None else number
@@ -59,14 +50,7 @@ def draft(study: StudyConfig) -> list[PlannedTrial]:
 
 
 def plan(study: StudyConfig, fingerprints: Fingerprints) -> list[PlannedTrial]:
-    """The planned trials.
-
-    Args:
-        study: The study.
-        fingerprints: Gives the content of the model and of the data that a configuration names.
-
-    Returns:
-        The trials in plan order, each with its id.
+    """The planned trials in order, each with its id.
 
     Raises:
         InputError: Two rows of the plan are the same trial, which would count one result twice.
@@ -86,14 +70,7 @@ def plan(study: StudyConfig, fingerprints: Fingerprints) -> list[PlannedTrial]:
 
 
 def probes(study: StudyConfig) -> list[PlannedTrial]:
-    """Trials at the bounds of the joint spaces, which are not planned but show whether their draws will fit.
-
-    Args:
-        study: The study.
-
-    Returns:
-        Rows like those of ``draft``; none in a study without slots.
-    """
+    """Trials at the bounds of the joint spaces, which are not planned but show whether their draws will fit."""
     return [
         PlannedTrial("", arm.name, arm.name, config.seed, config)
         for arm in study.arms
@@ -105,7 +82,6 @@ def identify(config: TrialConfig, model: str, data: str, drawn: Mapping[str, Any
     """The id of a trial: equal for equal content wherever it lies, different for anything that may change a number.
 
     Args:
-        config: The configuration.
         model: Fingerprint of configuration, weights and tokenizer.
         data: Fingerprint of the decoded rows that the trial uses, and of the files of its views.
         drawn: Space and slot of a trial whose configuration is yet to be drawn.
@@ -126,15 +102,7 @@ def identify(config: TrialConfig, model: str, data: str, drawn: Mapping[str, Any
 
 
 def differences(old: StudyConfig, new: StudyConfig) -> list[str]:
-    """What two studies would do differently; their descriptions and where they came from do not count.
-
-    Args:
-        old: One study.
-        new: Another.
-
-    Returns:
-        One line for each difference, none when the plans agree.
-    """
+    """What two studies would do differently, a line each; their descriptions and where they came from do not count."""
     before, after = flatten(old.base), flatten(new.base)
     lines = [f"{path}: {before[path]} -> {after[path]}" for path in before if before[path] != after[path]]
     if old.seeds != new.seeds:

@@ -20,8 +20,6 @@ def trial_states(
     """The state of each planned trial: that of its record, else unfinished, or unreadable for a damaged record.
 
     Args:
-        study: The study.
-        records: Trial id to record.
         unreadable: Trial id to what is wrong with its record.
 
     Returns:
@@ -35,13 +33,7 @@ def trial_states(
 
 
 def account(states: Iterable[str]) -> dict[str, int]:
-    """How many trials are in each state.
-
-    Args:
-        states: State of each planned trial.
-
-    Returns:
-        ``planned``, then each state; the states sum to it.
+    """How many trials are in each state: ``planned``, then each state, which sum to it.
 
     Example:
         >>> account(["complete", "failed", "complete"])["complete"]
@@ -55,13 +47,7 @@ def account(states: Iterable[str]) -> dict[str, int]:
 
 
 def account_line(counts: Mapping[str, int]) -> str:
-    """The account in one line.
-
-    Args:
-        counts: As ``account`` gives it.
-
-    Returns:
-        Text; states that no trial is in are left out, except complete.
+    """The account in one line, without the states that no trial is in, except complete.
 
     Example:
         >>> account_line(account(["complete", "failed", "complete"]))

@@ -16,13 +16,7 @@ CHOOSE = "choose another --storage: a folder, or a URI such as s3://BUCKET/FOLDE
 
 
 def filesystem_of(location: str) -> tuple[fs.FileSystem, str]:
-    """The file system of a location.
-
-    Args:
-        location: Local path, or URI of a file system that pyarrow knows.
-
-    Returns:
-        The file system, and the path on it.
+    """The file system of a local path or of a URI that pyarrow knows, and the path on it.
 
     Raises:
         StorageError: The URI is not understood, nothing answers there, it refuses the credentials, or has no such
@@ -50,9 +44,6 @@ def _hasty(filesystem: fs.FileSystem, location: str) -> fs.FileSystem:
 
     Google's client tries again for 15 minutes. Credentials that the URI does not hold are looked up anew, so that those
     that expire are renewed.
-
-    Returns:
-        The file system.
     """
     if not isinstance(filesystem, fs.S3FileSystem | fs.GcsFileSystem):
         return filesystem

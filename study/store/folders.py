@@ -13,27 +13,13 @@ REPORT_PAGE = "report/report.html"
 
 
 def next_run(folder: Store) -> str:
-    """The name of the next Tune experiment: ``0001``, ``0002``, ...
-
-    Args:
-        folder: The study's folder.
-
-    Returns:
-        The name.
-    """
+    """The name of the next Tune experiment in a study's folder: ``0001``, ``0002``, ..."""
     numbers = [int(name) for name in folder.child("runs").names() if name.isdigit()]
     return f"{max(numbers, default=0) + 1:04d}"
 
 
 def study_folder(storage: Store, name: str) -> Store:
     """The folder of a study that must exist.
-
-    Args:
-        storage: The storage.
-        name: The study's name.
-
-    Returns:
-        The folder.
 
     Raises:
         InputError: The storage holds no such study; the message lists those that it holds.
@@ -48,13 +34,9 @@ def study_folder(storage: Store, name: str) -> Store:
 
 
 def studies(storage: Store) -> list[str]:
-    """Names of the studies in a storage, sorted.
+    """Names of the studies in a storage, sorted; none when the storage does not exist.
 
-    Args:
-        storage: The storage.
-
-    Returns:
-        The names; none when the storage does not exist. A local folder that this user may not read is passed over.
+    A local folder that this user may not read is passed over.
 
     Raises:
         OSError: The storage cannot be read.

@@ -28,9 +28,7 @@ class Holder:
     """Who runs a study.
 
     Attributes:
-        host: Name of the machine.
-        pid: Process on that machine.
-        started: When it began (seconds since 1970).
+        started: Seconds since 1970.
         heartbeat: When it last said that it lives (seconds since 1970).
         token: Tells two drivers of one process id apart.
     """
@@ -42,13 +40,9 @@ class Holder:
     token: str
 
     def is_alive(self, now: float) -> bool:
-        """Whether the driver still runs: its process exists, or, on another machine, it was heard of lately.
+        """Whether the driver still runs at ``now`` (seconds since 1970).
 
-        Args:
-            now: Seconds since 1970.
-
-        Returns:
-            False at once when the process is gone on this machine, else after a minute of silence.
+        It does not once its process is gone from this machine, or after a minute without a heartbeat.
         """
         if self.host == socket.gethostname() and not _process_exists(self.pid):
             return False
@@ -66,27 +60,13 @@ def _process_exists(pid: int) -> bool:
 
 
 def live_holder(study: Store) -> Holder | None:
-    """The driver that runs a study now.
-
-    Args:
-        study: The study's folder.
-
-    Returns:
-        Its lock, or None when nothing runs it.
-    """
+    """The lock of the driver that runs a study now, or None when nothing runs it."""
     holder = _read(study)
     return holder if holder is not None and holder.is_alive(time.time()) else None
 
 
 def is_running(study: Store) -> bool:
-    """Whether a driver runs a study now, as far as it can be seen.
-
-    Args:
-        study: The study's folder.
-
-    Returns:
-        False, too, when the lock cannot be read.
-    """
+    """Whether a driver runs a study now, as far as it can be seen: False, too, when the lock cannot be read."""
     try:
         return live_holder(study) is not None
     except OSError:
@@ -108,7 +88,6 @@ class DriverLock:
     """Held by the driver while it runs the trials of a study.
 
     Args:
-        study: The study's folder.
         on_loss: Called, in the heartbeat's thread, when another driver took the lock over, as one may after this
             machine slept for more than a minute.
     """
@@ -122,11 +101,7 @@ class DriverLock:
         self._thread = threading.Thread(target=self._beat, name="driver-lock", daemon=True)
 
     def acquire(self) -> None:
-        """Take the lock and keep it alive.
-
-        Raises:
-            InputError: Another driver holds it.
-        """
+        """Take the lock and keep it alive; InputError when another driver holds it."""
         refuse_second_driver(self._study)
         self._watch()
         self._write()
@@ -184,7 +159,6 @@ def refuse_second_driver(study: Store, but: str | None = None) -> None:
     """Refuse to go on while another driver runs the study.
 
     Args:
-        study: The study's folder.
         but: Token of the caller's own lock.
 
     Raises:

@@ -15,27 +15,12 @@ from trainables.schema import describe
 
 
 def write_study(folder: Store, record: StudyRecord) -> None:
-    """Write study.json.
-
-    Args:
-        folder: The study's folder.
-        record: Its content.
-    """
+    """Write study.json."""
     folder.write(STUDY_FILE, (json.dumps(record.model_dump(mode="json"), indent=1) + "\n").encode())
 
 
 def read_study(folder: Store) -> StudyRecord:
-    """Read study.json.
-
-    Args:
-        folder: The study's folder.
-
-    Returns:
-        Its content.
-
-    Raises:
-        InputError: There is none, or it is damaged.
-    """
+    """Read study.json; InputError when there is none, or it is damaged."""
     try:
         content = folder.read(STUDY_FILE)
         return StudyRecord.model_validate_json(content)
@@ -60,12 +45,7 @@ def _refuse_newer(content: bytes, place: str) -> None:
 
 
 def write_trial(folder: Store, record: TrialRecord) -> None:
-    """Write the record of a trial that ended.
-
-    Args:
-        folder: The study's folder.
-        record: The record; a number that is not finite is refused by its type.
-    """
+    """Write the record of a trial that ended; its types refuse a number that is not finite."""
     content = json.dumps(record.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
     folder.child("trials").write(f"{record.trial_id}.json", content.encode())
 
@@ -74,8 +54,7 @@ def read_trials(folder: Store, strict: bool = False) -> tuple[dict[str, TrialRec
     """Read the records of a study.
 
     Args:
-        folder: The study's folder.
-        strict: Refuse to go on when a local storage, too, does not give one of them, which may be as good as any.
+        strict: Refuse to go on when one of them cannot be read from a local storage either; it may be a good one.
 
     Returns:
         Trial id to record, and trial id to the reason why its record cannot be read.

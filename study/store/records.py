@@ -59,11 +59,7 @@ class StudyRecord(Recorded):
     notes: tuple[str, ...] = ()
 
     def planned(self) -> list[PlannedTrial]:
-        """The plan.
-
-        Returns:
-            The planned trials in plan order.
-        """
+        """The planned trials in plan order."""
         return [PlannedTrial(r.trial_id, r.arm, r.label, r.seed, parse(r.config), r.slot) for r in self.plan]
 
     def extended(
@@ -72,22 +68,15 @@ class StudyRecord(Recorded):
         """The record of the same study with a larger plan.
 
         Args:
-            config: The larger study.
-            trials: Its plan, of which this one's rows are a part.
+            trials: The larger plan, of which this one's rows are a part.
             fingerprints: Of all models and data that it names; those known before stay.
-
-        Returns:
-            The new content of study.json.
         """
         found = {kind: {**more, **self.fingerprints.get(kind, {})} for kind, more in fingerprints.items()}
         changes = {"config": config.model_dump(mode="json"), "plan": plan_rows(trials), "fingerprints": found}
         return self.model_copy(update=changes)
 
     def study_config(self) -> StudyConfig:
-        """The study's configuration.
-
-        Returns:
-            It, with its description.
+        """The study's configuration with its description.
 
         Raises:
             InputError: This version of the program does not know what the file holds.
@@ -147,14 +136,8 @@ def new_study(
     """The record of a study that starts now.
 
     Args:
-        config: Its configuration.
-        trials: Its plan.
         fingerprints: ``models`` and ``data``, each name to fingerprint, and ``revisions``, model to commit hash.
-        versions: Versions of the software.
         notes: What a person should know of its models and data, a sentence each.
-
-    Returns:
-        The content of study.json.
     """
     return StudyRecord(
         study=config.name,
@@ -169,14 +152,7 @@ def new_study(
 
 
 def plan_rows(trials: Sequence[PlannedTrial]) -> tuple[PlanRow, ...]:
-    """The plan as study.json holds it.
-
-    Args:
-        trials: The planned trials.
-
-    Returns:
-        One row for each.
-    """
+    """The plan as study.json holds it."""
     return tuple(
         PlanRow(
             trial_id=t.trial_id,

@@ -37,7 +37,6 @@ class StudyResults:
         curves: One row for each point of a curve.
         account: Planned trials, and how many of them are in each state; the states sum to ``planned``.
         unreadable: File name of each record that cannot be used, with the reason.
-        running: Whether a driver runs the study now.
         configs: Trial id to its configuration: as it ran, else as it was drawn, else as it was planned.
     """
 
@@ -51,45 +50,17 @@ class StudyResults:
 
 
 def inside(folder: str, name: str) -> str:
-    """A file or folder in a study's folder, or in one beside it.
-
-    Args:
-        folder: Local path or URI.
-        name: The name inside.
-
-    Returns:
-        Its path or URI.
-    """
+    """Path or URI of a file or folder in a study's folder (path or URI), or in one beside it."""
     return place(folder, name)
 
 
 def load(folder: str) -> StudyResults:
-    """Read a study.
-
-    Args:
-        folder: Its folder: a local path or a URI.
-
-    Returns:
-        Its tables.
-
-    Raises:
-        InputError: The folder is no study.
-    """
+    """Read a study from its folder, a local path or a URI; InputError when the folder is no study."""
     return load_store(open_store(folder))
 
 
 def load_store(folder: Store) -> StudyResults:
-    """Read a study from an opened folder.
-
-    Args:
-        folder: Its folder.
-
-    Returns:
-        Its tables.
-
-    Raises:
-        InputError: The folder is no study.
-    """
+    """Read a study from an opened folder; InputError when the folder is no study."""
     study = read_study(folder)
     records, damaged = read_trials(folder)
     planned = {row.trial_id for row in study.plan}
@@ -185,12 +156,5 @@ def _position(name: str) -> int | None:
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a cell of the trials table is empty.
-
-    Args:
-        value: The cell.
-
-    Returns:
-        Whether it is None, or the NaN by which pandas marks a hole.
-    """
+    """Whether a cell of the trials table is empty: None, or the NaN by which pandas marks a hole."""
     return value is None or value != value

@@ -20,13 +20,7 @@ STUDY_FILE = "study.json"
 
 
 class Store:
-    """One folder of a file system.
-
-    Args:
-        filesystem: The pyarrow file system.
-        path: The folder's path on it; it need not exist.
-        location: The folder as people write it.
-    """
+    """One folder of a file system, at a path that need not exist; ``location`` is the folder as people write it."""
 
     def __init__(self, filesystem: fs.FileSystem, path: str, location: str) -> None:
         self.filesystem = filesystem
@@ -63,14 +57,7 @@ class Store:
             return bool(self.filesystem.get_file_info(self._at(name)).type != fs.FileType.NotFound)
 
     def names(self) -> list[str]:
-        """The files and folders inside.
-
-        Returns:
-            Their names, sorted; none when the folder does not exist.
-
-        Raises:
-            StorageError: It is a file.
-        """
+        """The files and folders inside, sorted; none when the folder does not exist. StorageError when it is a file."""
         selector = fs.FileSelector(self.path, allow_not_found=True)
         with self._reading():
             try:
@@ -79,24 +66,12 @@ class Store:
                 raise StorageError(f"{self.location} is a file, not a folder") from None
 
     def read(self, name: str) -> bytes:
-        """The content of a file.
-
-        Args:
-            name: Its name.
-
-        Returns:
-            Its bytes.
-        """
+        """The content of a file."""
         with self._reading(name), self.filesystem.open_input_stream(self._at(name)) as stream:
             return bytes(stream.read())
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file aside, then rename it, so that no reader ever sees a part of it.
-
-        Args:
-            name: Its name.
-            content: Its bytes.
-        """
+        """Write a file aside, then rename it, so that no reader ever sees a part of it."""
         with self._writing():
             aside = self._at(f".{name}.{os.getpid()}.part")
             self.filesystem.create_dir(self.path, recursive=True)
@@ -110,11 +85,7 @@ class Store:
             self.filesystem.create_dir(self.path, recursive=True)
 
     def delete(self, name: str = "") -> None:
-        """Delete a file, or, without a name, the folder with all that is in it. What is not there is no error.
-
-        Args:
-            name: Name of the file.
-        """
+        """Delete a file, or, without a name, the folder with all that is in it. What is not there is no error."""
         if not self.exists(name):
             return
         with self._writing():
@@ -159,14 +130,9 @@ class Store:
 
 
 def place(location: str, name: str) -> str:
-    """A file or folder inside a folder, as people write it.
+    """A file or folder inside a folder (path or URI) as people write it.
 
-    Args:
-        location: The folder: path or URI.
-        name: The name inside.
-
-    Returns:
-        Its path or URI; the options of a URI (``?endpoint_override=...``) stay last.
+    The options of a URI (``?endpoint_override=...``) stay last.
     """
     address, question, options = _parts(location.rstrip("/"))
     return f"{address}/{name}{question}{options}"
@@ -178,15 +144,8 @@ def _parts(location: str) -> tuple[str, str, str]:
 
 
 def open_store(location: str) -> Store:
-    """The folder at a local path or a URI.
+    """The folder at a local path or a URI that pyarrow knows (``s3://bucket/folder``), whether it exists or not.
 
-    Args:
-        location: Path, or URI of a file system that pyarrow knows (``s3://bucket/folder``).
-
-    Returns:
-        The folder, whether it exists or not.
-
-    Raises:
-        StorageError: The URI is not understood, or its file system cannot be reached.
+    StorageError when the URI is not understood, or its file system cannot be reached.
     """
     return Store(*filesystem_of(location), location)

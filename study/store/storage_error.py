@@ -51,14 +51,7 @@ class MissingFileError(StorageError, FileNotFoundError):
 
 
 def cause(error: Exception) -> str:
-    """Why a storage could not be used, in one line.
-
-    Args:
-        error: What was raised.
-
-    Returns:
-        The cause without what to do about it.
-    """
+    """Why a storage could not be used, in one line, without what to do about it."""
     if isinstance(error, StorageError):
         return error.cause
     return next(iter(str(error).splitlines()), "") or type(error).__name__
@@ -70,8 +63,7 @@ def told(failure: str, location: str, filesystem: fs.FileSystem | None, *, other
 
     Args:
         failure: What does not work, as the beginning of a sentence.
-        location: The storage as people write it.
-        filesystem: The file system; None when it is about to be found from the location.
+        filesystem: None when it is about to be found from the location.
         otherwise: What to do where the cause gives no better advice.
 
     Raises:

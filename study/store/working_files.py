@@ -17,13 +17,9 @@ CHECKPOINTS, MODELS, PREDICTIONS = "checkpoints", "models", "predictions"
 
 @dataclass(frozen=True)
 class WorkerFolder:
-    """A folder inside a study that workers write to, for as long as they see the study there.
+    """A folder at a path inside a study's, that workers write to for as long as they see the study there.
 
     A node with a disk of its own would otherwise fill it with files that nobody finds or deletes.
-
-    Attributes:
-        study: The study's folder.
-        path: The folder's path inside.
     """
 
     study: Store
@@ -45,24 +41,14 @@ class WorkerFolder:
 
 
 def write_draw(folder: Store, trial_id: str, config: TrialConfig) -> None:
-    """Write what was drawn for a trial, when it starts.
-
-    Args:
-        folder: The study's folder.
-        trial_id: The trial.
-        config: Its configuration.
-    """
+    """Write what was drawn for a trial, when it starts."""
     folder.child("draws").write(f"{trial_id}.json", config.model_dump_json(indent=1).encode() + b"\n")
 
 
 def read_draws(folder: Store) -> dict[str, dict[str, Any]]:
-    """Read what was drawn last for each trial that started.
+    """Read what was drawn last for each trial that started: trial id to configuration.
 
-    Args:
-        folder: The study's folder.
-
-    Returns:
-        Trial id to configuration. A damaged file counts as absent: a trial that ends carries its draw in its record.
+    A damaged file counts as absent: a trial that ends carries its draw in its record.
     """
     found = {}
     draws = folder.child("draws")
@@ -76,32 +62,19 @@ def read_draws(folder: Store) -> dict[str, dict[str, Any]]:
 
 
 def checkpoint_store(folder: Store) -> Store:
-    """Where workers keep the checkpoints of trials that run, ``TRIAL_ID.safetensors``.
-
-    Args:
-        folder: The study's folder.
-
-    Returns:
-        The folder of checkpoints.
-    """
+    """Where workers keep the checkpoints of trials that run, ``TRIAL_ID.safetensors``."""
     return folder.child(CHECKPOINTS)
 
 
 def delete_checkpoint(folder: Store, trial_id: str) -> None:
-    """Delete the checkpoint of a trial that needs none any more.
-
-    Args:
-        folder: The study's folder.
-        trial_id: The trial.
-    """
+    """Delete the checkpoint of a trial that needs none any more."""
     checkpoint_store(folder).delete(f"{trial_id}.safetensors")
 
 
 def tidy_checkpoints(folder: Store) -> None:
-    """Delete what workers that were killed left half written, and the folder of checkpoints when it is empty.
+    """Delete the half-written files of workers that were killed, and the folder of checkpoints when it is empty.
 
-    Args:
-        folder: The study's folder, which no driver runs now.
+    No driver may run the study.
     """
     checkpoints = checkpoint_store(folder)
     with suppress(OSError):  # tidiness is no reason to end a run with an error
