@@ -33,7 +33,7 @@ WIDE = 10.0
 
 
 def export_optuna(folder: Store, target: str) -> str:
-    """Write a study into an SQLite file as an Optuna study with two objectives.
+    """Write a study into an SQLite file as an Optuna study with two objectives, and return the file's URL.
 
     One Optuna trial for each planned trial, in plan order: complete is COMPLETE, unfinished is WAITING, all else FAIL,
     and so is a complete trial without a finite value of both objectives, which Optuna does not take as complete.
@@ -41,11 +41,7 @@ def export_optuna(folder: Store, target: str) -> str:
     configuration, provenance) is a user attribute.
 
     Args:
-        folder: The study's folder.
         target: ``sqlite:///FILE``, or the file's path.
-
-    Returns:
-        The file's URL.
 
     Raises:
         InputError: The file cannot be used, or holds a study of that name.
@@ -85,14 +81,7 @@ def export_optuna(folder: Store, target: str) -> str:
 
 @contextmanager
 def opened(url: str) -> Iterator[BaseStorage]:
-    """An Optuna storage whose file is closed in the end, which Optuna itself leaves to the garbage collector.
-
-    Args:
-        url: Of an SQLite file.
-
-    Yields:
-        The storage.
-    """
+    """The Optuna storage at an SQLite file's URL, closed in the end, which Optuna leaves to the garbage collector."""
     from optuna.storages import RDBStorage
 
     storage = RDBStorage(url)

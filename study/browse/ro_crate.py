@@ -34,10 +34,6 @@ def export_ro_crate(folder: Store, target: Path) -> str:
     object study.json, its result the trial's record (Process Run Crate 0.5, on RO-Crate 1.1). Models, predictions and
     TensorBoard files stay where they are.
 
-    Args:
-        folder: The study's folder.
-        target: The file, which must not exist.
-
     Returns:
         What it holds, in words.
 
@@ -83,7 +79,7 @@ def export_ro_crate(folder: Store, target: Path) -> str:
 
 
 def _files(folder: Store, inside: str = "") -> Iterator[str]:
-    """The files of a folder and of those in it, by relative path; what is being written is none."""
+    """The files of a folder and of those in it, by relative path, without those that are being written."""
     for name in sorted(folder.names()):
         if name.startswith("."):
             continue
@@ -104,7 +100,7 @@ def _file(crate: ROCrate, folder: Store, path: str, name: str) -> Any:
 
 
 def _context(crate: ROCrate, identifier: str, kind: str, **facts: Any) -> Any:
-    """An entity that is no file, made once."""
+    """An entity that is no file; asked for again, it is the same one."""
     from rocrate.model.contextentity import ContextEntity
 
     found = crate.get(identifier)

@@ -24,10 +24,6 @@ def check_options(trial: str | None, *, sort: str | None, descending: bool, json
 
     Args:
         trial: The trial to show, or None for all.
-        sort: As typed, as all that follow.
-        descending: Whether it was typed.
-        json: Whether it was typed.
-        csv: Whether it was typed.
         **rest: The other options about the table of trials.
 
     Raises:
@@ -54,15 +50,11 @@ def select(
     """Some rows and columns of the trials table, in some order.
 
     Args:
-        trials: The trials table.
         where: Conditions such as ``arm=fpen`` or ``accuracy.en>=0.6``; a row is kept when all hold. A value that is
             missing equals ``null`` and nothing else, and is neither below nor above a number.
         sort: Column to sort by, with ``-`` before it from the largest down; rows without a value come last.
         descending: From the largest down.
         columns: Columns to keep, with commas; None keeps all.
-
-    Returns:
-        The part of the table.
 
     Raises:
         InputError: A column is unknown, or a condition cannot be understood.
@@ -85,10 +77,6 @@ def select(
 
 def check_columns(names: Iterable[str], known: Iterable[str]) -> None:
     """Refuse a column that the trials table does not have.
-
-    Args:
-        names: The columns asked for.
-        known: The columns of the table.
 
     Raises:
         InputError: A column is unknown; the message suggests the nearest.

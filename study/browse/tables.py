@@ -34,12 +34,8 @@ def table(*columns: str, title: str | None = None, left: Sequence[str] = ()) -> 
     """An empty table in the style of all of them, for tens of rows; see ``aligned`` for more.
 
     Args:
-        columns: Headers.
         title: A line above.
         left: Columns that are set flush left; the others flush right.
-
-    Returns:
-        The table.
     """
     empty = Table(title=title, title_justify="left", box=None, pad_edge=False, title_style="bold")
     for column in columns:
@@ -48,13 +44,7 @@ def table(*columns: str, title: str | None = None, left: Sequence[str] = ()) -> 
 
 
 def studies_table(storage: Store) -> Table | str:
-    """The studies of a storage.
-
-    Args:
-        storage: The storage.
-
-    Returns:
-        One row for each study: its account, its age, its best English accuracy; a sentence when there is none.
+    """One row for each study of a storage: account, age, best English accuracy; a sentence when there is none.
 
     Raises:
         InputError: The storage cannot be read.
@@ -85,14 +75,7 @@ def studies_table(storage: Store) -> Table | str:
 
 
 def trials_table(trials: pd.DataFrame) -> str:
-    """The trials with the figures that the paper is about.
-
-    Args:
-        trials: Rows of the trials table.
-
-    Returns:
-        Aligned lines, one for each row after a header.
-    """
+    """The trials with the figures that the paper is about: aligned lines, one for each row after a header."""
     others = [name for name in trials.columns if re.fullmatch(r"accuracy\.(?!en$).+", name)]
     gains = [name for name in trials.columns if re.fullmatch(r"stage2\..+\.gain", name)]
     errors = _texts(trials.get("fisher_trace_se"), trials, ".2g")
@@ -129,14 +112,7 @@ def _texts(values: pd.Series[Any] | None, trials: pd.DataFrame, form: str) -> li
 
 
 def columns_table(trials: pd.DataFrame) -> str:
-    """Chosen columns of the trials table.
-
-    Args:
-        trials: The chosen part of it.
-
-    Returns:
-        Aligned lines; numbers to six digits, nothing for what is missing.
-    """
+    """Chosen columns of the trials table as aligned lines: numbers to six digits, nothing for what is missing."""
     shown = {name: [_plain_text(value) for value in trials[name]] for name in trials.columns}
     return aligned(shown, left=[name for name in shown if not pd.api.types.is_numeric_dtype(trials[name])])
 
@@ -154,9 +130,6 @@ def aligned(columns: Mapping[str, Sequence[str]], left: Collection[str]) -> str:
         columns: Header to cells.
         left: Columns that are set flush left; the others flush right.
 
-    Returns:
-        Lines without trailing space.
-
     Example:
         >>> print(aligned({"a": ["x", "yyy"], "n": ["10", "9"]}, left=["a"]))
         a     n
@@ -171,27 +144,13 @@ def aligned(columns: Mapping[str, Sequence[str]], left: Collection[str]) -> str:
 
 
 def trials_json(trials: pd.DataFrame) -> str:
-    """Rows of the trials table as JSON, every number exact, one line for each row.
-
-    Args:
-        trials: The rows.
-
-    Returns:
-        A list; what was not measured is null.
-    """
+    """Rows of the trials table as a JSON list, a line for each, every number exact; what was not measured is null."""
     rows = ({str(k): None if is_missing(v) else v for k, v in row.items()} for row in trials.to_dict("records"))
     return "[\n" + ",\n".join(json.dumps(row, allow_nan=False) for row in rows) + "\n]"
 
 
 def arms_table(study: StudyConfig) -> Table:
-    """What a study would run.
-
-    Args:
-        study: The study.
-
-    Returns:
-        Its arms with their values.
-    """
+    """What a study would run: its arms with their values."""
     rows = draft(study)
     arms = table(
         "arm", "configurations", "trials", title=f"{study.name}: {len(rows)} trials", left=("arm", "configurations")
@@ -205,14 +164,7 @@ def arms_table(study: StudyConfig) -> Table:
 
 
 def base_table(study: StudyConfig) -> Table:
-    """What all trials of a study have in common.
-
-    Args:
-        study: The study.
-
-    Returns:
-        The base trial with the meaning of every path.
-    """
+    """What all trials of a study have in common: the base trial with the meaning of every path."""
     title = "base trial; change it with --set PATH=VALUE"
     base = table("path", "value", "meaning", title=title, left=("path", "value", "meaning"))
     meanings: Mapping[str, str] = paths()
@@ -224,12 +176,6 @@ def base_table(study: StudyConfig) -> Table:
 
 def duration(seconds: float) -> str:
     """A time span for people.
-
-    Args:
-        seconds: The span.
-
-    Returns:
-        Text.
 
     Example:
         >>> [duration(s) for s in (8, 95, 5400, 200_000)]

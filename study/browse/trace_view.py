@@ -29,7 +29,6 @@ def show_trace(
     Args:
         console: Where to print; the progress goes to the error stream.
         checkpoint: Folder or hub id.
-        data: The TSV.
         options: Further arguments of ``trace_checkpoint``.
         per_layer: Also the split by layer group.
         json: Also write JSON there.

@@ -39,11 +39,7 @@ def find_trial(results: StudyResults, name: str) -> str:
     """The id of the trial that a person names.
 
     Args:
-        results: The study's tables.
         name: An id, the beginning of one, or a label that only one trial has.
-
-    Returns:
-        The trial's id.
 
     Raises:
         InputError: No trial is called so, or several are.
@@ -63,16 +59,7 @@ def find_trial(results: StudyResults, name: str) -> str:
 
 
 def trial_tables(folder: Store, results: StudyResults, trial_id: str) -> list[Table]:
-    """Everything that is known of one trial.
-
-    Args:
-        folder: The study's folder.
-        results: Its tables.
-        trial_id: The trial.
-
-    Returns:
-        Tables, in the order of interest.
-    """
+    """Everything that is known of one trial, in the order of interest."""
     row = results.trials.set_index("trial_id").loc[trial_id]
     head = table("", "", left=("",))
     head.show_header = False
@@ -141,13 +128,7 @@ def _languages(config: TrialConfig, measurements: Mapping[str, float]) -> list[T
 
 
 def definition(name: str) -> str:
-    """What a measurement means and in which unit.
-
-    Args:
-        name: Its column.
-
-    Returns:
-        The definition, empty for an unknown name.
+    """What a measurement means and in which unit; empty for an unknown name.
 
     Example:
         >>> definition("accuracy.de")

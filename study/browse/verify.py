@@ -28,12 +28,9 @@ MACHINE = ("device", "precision", "host", "model_fingerprint", "data_fingerprint
 
 @dataclass(frozen=True)
 class Comparison:
-    """One number of the record beside the same number now.
+    """One number of the record beside the same number now; None on the side that does not have it.
 
-    Attributes:
-        name: Its name; of a point of a curve with its stage, language and step.
-        before: In the record; None where it has none.
-        now: Now; None where the trial no longer gives it.
+    A point of a curve is named with its stage, language and step.
     """
 
     name: str
@@ -56,7 +53,6 @@ def verify(
     """Run drawn trials again, in this process, and print what became of their numbers. Writes nothing.
 
     Args:
-        folder: The study's folder.
         console: Where to print; what is under way goes to the error stream.
         trials: How many to draw among those that ended with measurements; all of them when there are fewer.
         seed: Of the draw.
@@ -94,19 +90,7 @@ def verify(
 
 
 def draw(folder: Store, trials: int, seed: int) -> list[TrialRecord]:
-    """Some trials with measurements, each as likely as any other.
-
-    Args:
-        folder: The study's folder.
-        trials: How many at the most.
-        seed: Of the draw.
-
-    Returns:
-        Their records.
-
-    Raises:
-        InputError: No trial has measurements.
-    """
+    """At most so many trials with measurements, each as likely as any other; InputError when there is none."""
     records, _ = read_trials(folder)
     able = sorted(trial_id for trial_id, record in records.items() if record.state in RUN_STATES)
     if not able:
@@ -115,7 +99,7 @@ def draw(folder: Store, trials: int, seed: int) -> list[TrialRecord]:
 
 
 def _pinned(record: TrialRecord) -> dict[str, str]:
-    """The commit of a hub's model that the trial had, where the configuration asks for the newest."""
+    """The commit of the hub's model that the trial had, where its configuration asks for the newest."""
     revision = record.provenance.get("model_revision")
     return {"model.revision": revision} if revision and parse(record.config).model.revision is None else {}
 
@@ -155,16 +139,7 @@ def _again(record: TrialRecord, config: TrialConfig, assets: Any) -> list[Compar
 
 
 def compare(record: TrialRecord, values: Mapping[str, float], curves: Sequence[CurvePoint]) -> list[Comparison]:
-    """Every number of a record beside the same number now.
-
-    Args:
-        record: The record.
-        values: Measurements now.
-        curves: Points of curves now.
-
-    Returns:
-        One comparison for each name of either side, measurements first.
-    """
+    """Every number of a record beside the same number now, measurements first, for each name of either side."""
     before: dict[str, float] = dict(record.measurements)
     now = dict(values)
     before |= {_point(p.stage, p.language, p.name, p.step, p.x): p.value for p in record.curves}
@@ -181,14 +156,12 @@ def show(console: Console, record: TrialRecord, found: Sequence[Comparison], tol
     """Print one trial's comparison: what is equal as counts, what differs as a table, the largest first.
 
     Args:
-        console: Where to print.
-        record: The trial's record.
-        found: Its numbers.
         tolerance: Largest relative difference that agrees.
-        seconds: That the run took.
+        seconds: How long the run took.
 
     Returns:
-        Whether every recorded number agrees. What the record has not, a later version measures; it does not count.
+        Whether every recorded number agrees. A number that the record does not have does not count: a later version
+        measures it.
     """
     recorded = [number for number in found if number.before is not None]
     differing = sorted((n for n in recorded if n.difference > 0), key=lambda number: -number.difference)

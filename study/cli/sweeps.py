@@ -46,7 +46,7 @@ def _resources(
 
 
 def takes_resources(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of the machine in place of its keyword ``resources``, in a signature for typer to read."""
+    """Give a command the options of the machine in place of its keyword ``resources``, in the signature for typer."""
     options = inspect.signature(_resources, eval_str=True).parameters
     own = inspect.signature(command, eval_str=True).parameters
 

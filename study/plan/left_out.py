@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def left_out(trials: Iterable[PlannedTrial], assets: Assets) -> dict[str, str]:
     """The arms that set dropout where the model has none, each with the line that says why it is left out.
 
-    ``trials`` has rows of every arm that counts. Empty when no arm would remain, which is refused elsewhere, by the name
-    of the setting.
+    ``trials`` has rows of every arm that counts. No arm is left out when none would remain: that is refused elsewhere,
+    by the name of the setting.
     """
     from trainables.models.dropout import can_act
 

@@ -62,9 +62,6 @@ def finish(folder: Store, console: Console, interruption: Interruption, typed: T
     """Say what came out of a sweep and what to do next; write the report unless it was interrupted.
 
     Args:
-        folder: The study's folder.
-        console: Where to say it.
-        interruption: Whether and why it ended early.
         typed: What the command was told, so that the next one can be, too.
         done: Whether every trial that this run was to run has its record, whatever interrupted it then.
 
@@ -112,16 +109,9 @@ def _finish(folder: Store, console: Console, interruption: Interruption, typed: 
 
 
 def answer_again(record: StudyRecord, folder: Store, console: Console, typed: Typed) -> int:
-    """Say what a study that was finished before has to say; write its report only when it is missing or old.
+    """Say what a study that was finished before has to say, and return the exit code.
 
-    Args:
-        record: The study.
-        folder: Its folder.
-        console: Where to say it.
-        typed: What the command was told.
-
-    Returns:
-        The exit code.
+    The report is written only when it is missing or older than a record.
     """
     console.quiet = False
     records, unreadable = read_trials(folder)
@@ -173,12 +163,7 @@ def _exit_code(counts: Mapping[str, int], folder: Store, console: Console, typed
 
 
 def print_power(study: StudyConfig, console: Console) -> None:
-    """Say what a plan can find out, before it is paid for.
-
-    Args:
-        study: The planned study.
-        console: Where to say it.
-    """
+    """Say what a plan can find out, before it is paid for."""
     from analysis.statistics.power import planned_power
     from analysis.verdicts.declared import HYPOTHESES
 
@@ -202,14 +187,9 @@ def print_power(study: StudyConfig, console: Console) -> None:
 
 
 def trace_advice(records: Iterable[TrialRecord]) -> str | None:
-    """Whether Tr(F) is over enough examples, from the first trials of a study.
+    """One line on whether Tr(F) is over enough examples, from the first trials of a study that ended.
 
-    Args:
-        records: Trials that ended.
-
-    Returns:
-        One line; None before six configurations of families of two or more were measured, and where no more examples
-        are needed.
+    None before six configurations of families of two or more were measured, and where no more examples are needed.
     """
     from analysis.statistics.measurement_error import examples_needed, reliability
 

@@ -25,9 +25,6 @@ CONNECT_SECONDS = 5.0
 def session(resources: Resources) -> Iterator[Resources]:
     """Ray for the time of a sweep; a connection that the program already has is used and kept.
 
-    Args:
-        resources: Where to run and what a trial needs.
-
     Yields:
         The resources with the number of GPUs decided and that of nodes known.
 
@@ -77,7 +74,7 @@ def _connect(address: str, empty: str) -> None:
 
 
 def _refuse_silence(address: str) -> None:
-    """Ray itself tries for minutes to reach a cluster that is not there."""
+    """Refuse an address that nothing answers at: Ray itself would try for minutes to reach the cluster."""
     if "://" in address:
         raise InputError(f"--address takes HOST:PORT or auto, got {address}: Ray Client cannot carry a sweep")
     host, colon, port = address.rpartition(":")

@@ -36,14 +36,12 @@ class Work:
     """What one run does.
 
     Attributes:
-        folder: The study's folder.
-        study: The study.
-        planned: Its plan.
+        planned: The plan of the study.
         pending: The planned trials to run.
         kept: Trial id to record, of the other ones.
         found: What study.json said when this was planned; None when there was none.
         records: Trial id to record, as they were then.
-        record: What to write to study.json before the first trial, or None when it stands already.
+        record: What to write to study.json before the first trial; None when it stands already.
     """
 
     folder: Store
@@ -58,13 +56,6 @@ class Work:
 
 def drive(work: Work, assets: Assets, resources: Resources, console: Console, interruption: Interruption) -> bool:
     """Run the pending trials while holding the study's lock, after writing study.json when it is new.
-
-    Args:
-        work: What to run.
-        assets: Models and data.
-        resources: Where trials run and what each gets.
-        console: Where to show it.
-        interruption: Ends the sweep early.
 
     Returns:
         Whether every pending trial has its record of this run.
@@ -126,7 +117,7 @@ def drive(work: Work, assets: Assets, resources: Resources, console: Console, in
 
 
 def _refuse_news(work: Work) -> None:
-    """Between reading a study and locking it another driver may have run it, since model and data take their time."""
+    """Refuse to go on if another driver ran the study while this one read model and data, which takes time."""
     found = read_study(work.folder) if work.folder.exists(STUDY_FILE) else None
     records, _ = read_trials(work.folder, strict=True)
     if found != work.found or records != work.records:
@@ -134,7 +125,7 @@ def _refuse_news(work: Work) -> None:
 
 
 def _undo(folder: Store, lock: DriverLock) -> None:
-    """Leave a study as it was before the run, and of a new one nothing."""
+    """Leave a study as it was before the run, and nothing of a new one."""
     lock.release()
     with suppress(OSError):
         for name in folder.names():

@@ -22,14 +22,7 @@ if TYPE_CHECKING:
 
 
 def print_estimate(trials: Sequence[PlannedTrial], assets: Assets, resources: Resources, console: Console) -> None:
-    """Measure a step of each arm and say how long its trials, and all of them, will take.
-
-    Args:
-        trials: The plan.
-        assets: Their models and data.
-        resources: What each trial gets.
-        console: Where to say it.
-    """
+    """Measure a step of each arm and say how long its trials, and all of them, will take."""
     from trainables.rehearsal.timing import estimate
 
     arms: dict[str, list[TrialConfig]] = {}
@@ -55,16 +48,7 @@ def print_estimate(trials: Sequence[PlannedTrial], assets: Assets, resources: Re
 
 
 def summary(seconds: Sequence[float], resources: Resources, threads: int) -> str:
-    """The time of a whole plan in one line.
-
-    Args:
-        seconds: Of each trial, in plan order.
-        resources: What each trial gets.
-        threads: CPU threads of a trial.
-
-    Returns:
-        The line.
-    """
+    """The time of a whole plan in one line, from the seconds of each trial in plan order."""
     slots = at_a_time(resources)
     each = f"{threads} CPU thread{'s' if threads > 1 else ''} each"
     basis = "estimated from one measured step on this machine"
@@ -76,14 +60,7 @@ def summary(seconds: Sequence[float], resources: Resources, threads: int) -> str
 
 
 def at_a_time(resources: Resources) -> int | None:
-    """How many trials will run at a time.
-
-    Args:
-        resources: What each trial gets.
-
-    Returns:
-        The number, or None on a cluster that the user gave no concurrency for: this machine cannot know it.
-    """
+    """How many trials will run at a time; None on a cluster without ``--concurrency``: this machine cannot know it."""
     if resources.address != LOCAL:
         return resources.concurrency
     import torch
@@ -97,14 +74,7 @@ def at_a_time(resources: Resources) -> int | None:
 
 
 def wall_seconds(seconds: Sequence[float], slots: int) -> float:
-    """When the last trial ends: each starts, in order, in the slot that is free first.
-
-    Args:
-        seconds: Of each trial.
-        slots: Trials at a time.
-
-    Returns:
-        Seconds.
+    """When the last trial ends, in seconds: each starts, in order, in the slot that is free first.
 
     Example:
         >>> wall_seconds([3.0, 1.0, 1.0, 4.0], slots=2)

@@ -32,9 +32,6 @@ KNOWN = {
 def why_not(error: Exception) -> str:
     """Find the cause: in what Ray raised, in the folders that it needs, or in the logs of the start that failed.
 
-    Args:
-        error: What Ray raised.
-
     Returns:
         The cause and a remedy in one line; a cause that is not known is quoted.
     """
@@ -66,7 +63,7 @@ def why_not(error: Exception) -> str:
 
 
 def _refusal(folder: Path, size: int) -> OSError | None:
-    """What prevents that this process writes so many bytes to a folder, which is made where it is missing."""
+    """The error when this process cannot write so many bytes to a folder, which is made where it is missing."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:

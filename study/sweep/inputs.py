@@ -30,9 +30,8 @@ def resolve(study: StudyConfig, rows: Sequence[PlannedTrial], console: Console) 
     """Read the models and the data of some trials, and build each model once, so that wrong input is found here.
 
     Args:
-        study: The study.
-        rows: Those of its trials that will run, as far as they are known before.
-        console: Where the run is shown; when it is quiet, notes on the data are left to study.json and the report.
+        rows: Those of the study's trials that will run, as far as they are known before.
+        console: When it is quiet, notes on the data are left to study.json and the report.
 
     Returns:
         Their assets, and the study without the arms that its model cannot run, each of which has a note.
@@ -84,17 +83,13 @@ def refuse_changes(
     """Refuse to go on where code, data or weights changed since a study began.
 
     Args:
-        record: The study.
-        folder: Its folder.
         pending: Trials that are to run.
         kept: Records that stay, by trial id.
-        assets: Models and data as they are now.
-        resources: What a trial gets now.
         typed: The options that were typed, for the message.
         now: Versions of the software.
 
     Raises:
-        InputError: Something changed; names it, and the command that goes on nevertheless.
+        InputError: Something changed; the message names it, and the command that goes on nevertheless.
     """
     changed = [
         f"{name}: {record.versions.get(name)} -> {now[name]}"

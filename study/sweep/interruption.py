@@ -15,10 +15,7 @@ class Interruption:
     """A request to end early, from SIGINT, SIGTERM or another thread, for as long as it is entered.
 
     Before the sweep is armed a signal raises KeyboardInterrupt, which ends here; from then on it ends Tune's loop in
-    order.
-
-    Attributes:
-        reason: The signal's number, or text; None when nobody asked.
+    order. ``reason`` is the signal's number, or text; None when nobody asked.
     """
 
     def __init__(self) -> None:
@@ -50,11 +47,7 @@ class Interruption:
         self._armed = False
 
     def request(self, reason: int | str) -> None:
-        """Ask the sweep to end.
-
-        Args:
-            reason: Why.
-        """
+        """Ask the sweep to end."""
         self.reason = self.reason or reason
         if self._armed:
             os.kill(os.getpid(), signal.SIGUSR1)  # Tune's own handler for it ends the experiment in order

@@ -35,16 +35,7 @@ RETRIED = frozenset({"failed", "diverged"})
 
 
 def run(study: StudyConfig, storage: Store, resources: Resources, console: Console) -> int:
-    """Run a study, or what is left of it.
-
-    Args:
-        study: What to run.
-        storage: Where studies are kept.
-        resources: Where trials run and what each gets.
-        console: Where to show it.
-
-    Returns:
-        The exit code.
+    """Run a study, or what is left of it, and return the exit code.
 
     Raises:
         InputError: The name is taken, or something that the study needs is not as it must be.
@@ -89,10 +80,6 @@ def resume(
     """Run the planned trials of a study that have no final record, after adding to its plan where asked.
 
     Args:
-        name: The study's name.
-        storage: Where studies are kept.
-        resources: Where trials run and what each gets.
-        console: Where to show it.
         retry: States whose trials run again: ``failed``, ``diverged``.
         accept_changes: Go on although code, data or weights changed since the study began.
         arms: Arms and values to add to the plan.
@@ -167,14 +154,7 @@ def _unfinished(
 
 
 def preview(study: StudyConfig, storage: Store, resources: Resources, console: Console) -> None:
-    """Show what a study would run, then read its model and data, so that wrong input is found without running.
-
-    Args:
-        study: The study.
-        storage: Where it would be kept.
-        resources: Where trials would run and what each would get.
-        console: Where to show it.
-    """
+    """Show what a study would run, then read its model and data, so that wrong input is found without running."""
     console.print(base_table(study))
     console.print()
     folder = storage.child(study.name)
@@ -197,17 +177,7 @@ def preview(study: StudyConfig, storage: Store, resources: Resources, console: C
 
 
 def parse_retry(text: str | None) -> frozenset[str]:
-    """The states of ``--retry failed,diverged``.
-
-    Args:
-        text: The option as typed, or None when it was not.
-
-    Returns:
-        The states.
-
-    Raises:
-        InputError: A state is not one that can be tried again.
-    """
+    """The states of ``--retry failed,diverged``; InputError for a state that cannot be tried again."""
     states = frozenset() if text is None else frozenset(state.strip() for state in text.split(","))
     if unknown := states - RETRIED:
         raise InputError(f"--retry takes failed, diverged or both with a comma, got {', '.join(sorted(unknown))!r}")

@@ -35,8 +35,6 @@ class JointSearch:
     complete ones, or a failure when none is.
 
     Args:
-        arm: The arm.
-        base: The trial that the arm changes.
         rows: All planned trials of the arm.
         records: Trial id to record, of those that will not run again.
         run: Number of the run; a fresh sampler of the same seed would repeat the first draws of the run before.
@@ -79,17 +77,7 @@ class JointSearch:
                 self.ended(records[row.trial_id])
 
     def draw(self, trial: PlannedTrial) -> TrialConfig:
-        """The configuration of a trial that starts now.
-
-        Args:
-            trial: A planned trial of the arm.
-
-        Returns:
-            Its slot's draw with its own seed.
-
-        Raises:
-            InputError: The drawn values do not go together.
-        """
+        """The draw of a starting trial's slot, with its own seed; InputError when the values do not go together."""
         if trial.slot not in self._configs:
             if (begun := self._begun.get(trial.slot)) is not None:
                 self._study.enqueue_trial(self._params(begun))
@@ -101,11 +89,7 @@ class JointSearch:
         return config
 
     def ended(self, record: TrialRecord) -> None:
-        """A trial ended; when it is the last of its slot, Optuna is told.
-
-        Args:
-            record: Its record.
-        """
+        """Note that a trial ended; when it is the last of its slot, Optuna is told."""
         slot = self._slots[record.trial_id]
         self._configs.setdefault(slot, parse(record.config))
         self._ended[slot].append(record)
@@ -142,14 +126,10 @@ class JointSearch:
 
 
 def objectives(records: Sequence[TrialRecord]) -> list[float] | None:
-    """What Optuna is told of a slot.
+    """Mean English validation accuracy (fraction) and mean log10 Tr(F) of a slot, from the records of its seeds.
 
-    Args:
-        records: The records of its seeds.
-
-    Returns:
-        Mean English validation accuracy (fraction) and mean log10 Tr(F) over the complete trials that have both; None
-        when there is none, which Optuna is told as a failure: it takes no value that is not finite.
+    Over the complete trials that have both. None when there is none, which Optuna is told as a failure: it takes no
+    value that is not finite.
     """
     found = [
         (record.measurements[ACCURACY], math.log10(record.measurements[TRACE]))
@@ -160,16 +140,7 @@ def objectives(records: Sequence[TrialRecord]) -> list[float] | None:
 
 
 def sampler_seed(seed: int, arm: str, run: int) -> int:
-    """The seed of one run's sampler.
-
-    Args:
-        seed: Seed of the base trial.
-        arm: Name of the arm.
-        run: Number of the run.
-
-    Returns:
-        A number below 2**32, different for every run.
-    """
+    """The seed of one run's sampler, below 2**32 and different for every run."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{arm}/{run}".encode()).digest()[:4], "big")
 
 

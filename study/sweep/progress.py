@@ -25,7 +25,6 @@ class SweepProgress:
     """Follows the trials of one run.
 
     Args:
-        console: Where to show it.
         trials: The trials that will run.
         done: Trials of the study that were finished before.
         advise: From the trials that ended to a line that is said once, as soon as there is one.
@@ -65,22 +64,14 @@ class SweepProgress:
             self._live.stop()
 
     def started(self, trial_id: str) -> None:
-        """A trial began, or began again after its worker died.
-
-        Args:
-            trial_id: The trial.
-        """
+        """A trial began, or began again after its worker died."""
         if not (self._console.is_terminal or self._running or self._ended):
             self._console.print("Ray is up, and the first trials run; a line follows as each one ends")
         self._running.add(trial_id)
         self._slots = max(self._slots, len(self._running))
 
     def ended(self, record: TrialRecord) -> None:
-        """A trial ended in one of its states.
-
-        Args:
-            record: Its record.
-        """
+        """A trial ended in one of its states."""
         self._running.discard(record.trial_id)
         self._ended.append(record)
         if (seconds := record.provenance.get("seconds")) is not None:
@@ -102,10 +93,9 @@ class SweepProgress:
         return "" if not left else f", about {duration(left)} left"
 
     def seconds_left(self) -> float | None:
-        """Time until the last trial ends, from the measured seconds of each arm; arms not yet seen count as the mean.
+        """Seconds until the last trial ends, from the measured seconds of each arm; None before the first trial ended.
 
-        Returns:
-            Seconds, or None before the first trial ended.
+        Arms not yet seen count as the mean.
         """
         measured = [seconds for arm in self._seconds.values() for seconds in arm]
         if not measured:
@@ -150,14 +140,7 @@ def _cells(record: TrialRecord) -> list[str]:
 
 
 def summary(record: TrialRecord) -> str:
-    """One line about a trial that ended.
-
-    Args:
-        record: Its record.
-
-    Returns:
-        Label, seed, state, accuracy and Tr(F), seconds.
-    """
+    """One line about a trial that ended: label, seed, state, accuracy and Tr(F), seconds."""
     label, seed, state, accuracy, trace, seconds = _cells(record)
     parts = [f"{label} seed {seed}: {state}"]
     parts += [f"accuracy en {accuracy}"] if accuracy else []

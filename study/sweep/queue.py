@@ -24,12 +24,7 @@ def spread(trials: Sequence[PlannedTrial]) -> list[PlannedTrial]:
 
     Seed by seed, one trial of each arm in turn; an arm's points in van der Corput's order (1935), in which every
     beginning covers the range. Slots keep their own order, since an adaptive draw learns from those before it.
-
-    Args:
-        trials: What is to run, in plan order.
-
-    Returns:
-        The same trials.
+    ``trials`` is in plan order.
     """
     arms: dict[tuple[int, str], list[PlannedTrial]] = {}
     for trial in trials:
@@ -103,7 +98,7 @@ class Queue(Searcher):  # type: ignore[misc]
         return {"trial_id": trial.trial_id, "trial": trial.config.model_dump(mode="json")}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Its place is free."""
+        """Free the trial's place."""
         self._live.discard(trial_id)
 
     def handed(self, trial_id: str) -> PlannedTrial:

@@ -61,11 +61,11 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         return tune.Callback, ()
 
     def setup(self, *args: Any, **info: Any) -> None:
-        """Tune's handlers are in place: put ours before them."""
+        """Take the signals back: Tune's handlers are in place now."""
         self._interruption.arm()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Show it."""
+        """Show the trial, and start its clock."""
         trial_id = trial.config["trial_id"]
         self._started[trial_id] = time.monotonic()
         self._progress.started(trial_id)
@@ -102,11 +102,11 @@ class Recorder(tune.Callback):  # type: ignore[misc]
             self._finish(trial, json.loads(outcome))
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """It waits for its next try, whose time counts anew."""
+        """Stop the clock of a trial that waits for its next try, whose time counts anew."""
         self._started.pop(trial.config["trial_id"], None)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Without a result it failed, unless it was merely stopped with the sweep."""
+        """Record a trial without a result as failed, unless it was merely stopped with the sweep."""
         self._started.pop(trial.config["trial_id"], None)
         if self._interruption.reason is None:
             self._finish(trial, {"state": "failed", "reason": "it ended without a result"})
@@ -183,5 +183,5 @@ def _error(trial: Any, log: str) -> TrialError:
 
 
 def _last(text: str) -> str:
-    """The last failure in Tune's text file of all of them, without Tune's headline."""
+    """The last of the failures in Tune's text file, without Tune's headline."""
     return text.rpartition("Failure # ")[2].partition("\n")[2] or text

@@ -40,12 +40,11 @@ class Resources:
         address: ``local`` starts Ray on this machine; else a cluster as Ray names it.
         concurrency: Trials at a time; None fills the cluster.
         cpus_per_trial: CPUs, and so threads, of one trial.
-        gpus_per_trial: GPUs of one trial, fractions allowed; None is one where the cluster has any.
+        gpus_per_trial: Fractions allowed; None is one where the cluster has any.
         max_failures: How often a trial whose worker died or that raised is tried again.
         trial_time_limit: Seconds after which one try of a trial ends as failed; None: no limit.
         time_budget: Seconds after which the sweep ends in order; None: no limit.
         save_models: After which stages classifiers are saved in the study's folder.
-        save_predictions: Whether predictions are saved in the study's folder.
         nodes: Machines of the cluster, once it is known.
     """
 
@@ -61,10 +60,7 @@ class Resources:
     nodes: int = 1
 
     def options(self) -> list[str]:
-        """What to type to get the same resources.
-
-        Returns:
-            The options of ``run`` and ``resume`` whose value is not the default.
+        """The options of ``run`` and ``resume`` that give the same resources, without those at their defaults.
 
         Example:
             >>> Resources(concurrency=2, time_budget=5400.0).options()
@@ -91,9 +87,6 @@ def prepare_ray(address: str) -> None:
 
     A local Ray listens on all interfaces, so it gets a token of its own, which keeps others out and is never written
     to disk. Ray reads the mode of authentication when it is imported: afterwards it is left alone.
-
-    Args:
-        address: Where Ray will run.
     """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -103,13 +96,7 @@ def prepare_ray(address: str) -> None:
 
 
 def parse_duration(text: str | None) -> float | None:
-    """A time span as people type it.
-
-    Args:
-        text: Days, hours, minutes and seconds in this order, such as ``90s``, ``30m`` or ``1h30m``; None is none.
-
-    Returns:
-        Seconds.
+    """Seconds of a time span as people type it: days, hours, minutes and seconds in this order; None for None.
 
     Raises:
         InputError: The text is something else, or no time at all.
@@ -129,13 +116,7 @@ def parse_duration(text: str | None) -> float | None:
 
 
 def duration_text(seconds: float) -> str:
-    """A time span as ``parse_duration`` reads it.
-
-    Args:
-        seconds: Whole seconds.
-
-    Returns:
-        Text.
+    """Whole seconds as ``parse_duration`` reads them.
 
     Example:
         >>> duration_text(93_780.0)

@@ -15,8 +15,8 @@ from trainables.config.dotted_paths import flatten
 class TensorBoard(TBXLoggerCallback):  # type: ignore[misc]
     """TensorBoard's files, with the configuration by its dotted paths in HParams.
 
-    Tune's own writes the planned id alone, and lists as text. Without an experiment summary of its own, TensorBoard
-    takes the union of the columns of all trials.
+    Tune's own callback writes the planned id alone, and lists as text. Without an experiment summary of its own,
+    TensorBoard takes the union of the columns of all trials.
     """
 
     def __init__(self, queue: Queue) -> None:

@@ -51,15 +51,11 @@ def sweep(
     """Run planned trials as one Tune experiment and hand over the record of each when it ends.
 
     Args:
-        trials: What to run.
         assets: Models and data, put once into Ray's object store.
         resources: As ``session`` decided them.
-        folder: The study's folder.
         run: Name of the experiment inside ``runs``.
         write: Receives each record in the driver.
-        progress: Shows them.
         interruption: Ends the sweep early.
-        trainable: Runs one trial.
         searches: Arm to its draws, for arms with slots.
     """
     queue = Queue(spread(trials), searches or {}, resources.concurrency, capacity(resources), interruption)
@@ -98,7 +94,7 @@ def sweep(
 
 
 def _why(error: Exception, run: Store) -> str:
-    """What Tune says in one line, and the whole in a file."""
+    """What Tune says in one line; the whole is written to a file."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     line = lines[-1] if lines[0].startswith("Traceback") else lines[0]  # Tune wraps what its callbacks raise
     try:
