@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
+from study.browse.targets import require_parent
 from study.config import Arm
 from study.search_space import ACCURACY, TRACE, LogUniform, Uniform, Value
 from study.store.record_files import read_study
@@ -100,8 +101,7 @@ def _url(target: str) -> str:
     file = Path(unquote(target.removeprefix(SQLITE)) if is_url else target).expanduser()
     if file.is_dir() or not file.name:
         raise InputError(f"--optuna takes a file, and {target} is a folder")
-    if not file.parent.is_dir():
-        raise InputError(f"{file}: there is no folder {file.parent}")
+    require_parent(file)
     if not os.access(file if file.exists() else file.parent, os.W_OK):
         raise InputError(f"cannot write {file}; choose another file")
     if file.exists() and file.stat().st_size and _start(file) != b"SQLite format 3\x00":

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from study.browse.targets import aside, require_parent
 from study.store.record_files import read_study, read_trials
 from study.store.records import TrialRecord
 from study.store.storage import STUDY_FILE, Store
@@ -46,8 +46,7 @@ def export_ro_crate(folder: Store, target: Path) -> str:
         raise InputError(f"--ro-crate takes FILE.zip, got {target}")
     if target.exists():
         raise InputError(f"{target} exists; export to another file")
-    if not target.parent.is_dir():
-        raise InputError(f"{target}: there is no folder {target.parent}")
+    require_parent(target)
     study = read_study(folder)
     records, damaged = read_trials(folder)
     if damaged:
@@ -67,14 +66,8 @@ def export_ro_crate(folder: Store, target: Path) -> str:
     ]  # fmt: skip
     if actions:
         crate.root_dataset["mentions"] = actions
-    aside = target.with_name(f".{target.name}.part")
-    try:
-        crate.write_zip(aside)
-        os.replace(aside, target)
-    except OSError as error:
-        raise InputError(f"cannot write {target}: {error.strerror}; choose another file") from None
-    finally:
-        aside.unlink(missing_ok=True)
+    with aside(target, "; choose another file") as part:
+        crate.write_zip(part)
     return f"{STUDY_FILE}, {len(actions)} trials, {len(shown)} files of the report"
 
 
@@ -90,11 +83,8 @@ def _files(folder: Store, inside: str = "") -> Iterator[str]:
 
 
 def _file(crate: ROCrate, folder: Store, path: str, name: str) -> Any:
-    *parents, file = path.split("/")
-    for parent in parents:
-        folder = folder.child(parent)
-    content = folder.read(file)
-    form = FORMATS.get(file.rpartition(".")[2])
+    content = folder.read(path)
+    form = FORMATS.get(path.rpartition(".")[2])
     facts = {"name": name, "contentSize": str(len(content)), **({"encodingFormat": form} if form else {})}
     return crate.add_file(io.BytesIO(content), path, properties=facts)
 

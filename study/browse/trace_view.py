@@ -5,13 +5,18 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from study.browse.targets import aside, require_parent
+from study.browse.telling import say
 from trainables.errors import InputError
+
+if TYPE_CHECKING:
+    from trainables.curvature import TraceEstimate
 
 
 def show_trace(
@@ -37,12 +42,11 @@ def show_trace(
     Raises:
         InputError: Wrong input, or a file that cannot be written; found before anything is measured where possible.
     """
-    for target in (json, per_example):
-        if target is not None and not target.parent.is_dir():
-            raise InputError(f"{target}: there is no folder {target.parent}")
-        if target is not None and target.is_dir():
+    for target in filter(None, (json, per_example)):
+        require_parent(target)
+        if target.is_dir():
             raise InputError(f"cannot write {target}: it is a folder")
-        if target is not None and target.exists() and data.exists() and target.samefile(data):
+        if target.exists() and data.exists() and target.samefile(data):
             raise InputError(f"cannot write {target}: it is the file to read")
     from trainables.checkpoint_trace import trace_checkpoint
     from trainables.cpus import limit_torch
@@ -61,36 +65,28 @@ def show_trace(
             checkpoint, data, progress=lambda done, total: bar.update(task, completed=done, total=total), **options
         )
     estimate = found.estimate
-    console.print(f"{data}: {found.read}", soft_wrap=True, markup=False, highlight=False)
-    error = f" ± {estimate.standard_error:.3g}" if estimate.num_examples > 1 else ""
-    console.print(f"{found.title}: {estimate.value:.6g}{error} (standard error over examples)", highlight=False)
+    say(console, f"{data}: {found.read}")
+    console.print(f"{found.title}: {_value(estimate)} (standard error over examples)")
     console.print(
         f"{estimate.num_examples} examples, {estimate.num_classes} classes, {estimate.num_parameters:,} parameters, "
-        f"{estimate.path} path, {estimate.seconds:.1f} s",
-        highlight=False,
+        f"{estimate.path} path, {estimate.seconds:.1f} s"
     )
     if (whole := found.merged) is not None:
-        error = f" ± {whole.standard_error:.3g}" if whole.num_examples > 1 else ""
         where = f"over all {whole.num_parameters:,} weights, the adapter merged into them"
-        console.print(f"the same {where}: {whole.value:.6g}{error}", highlight=False)
+        console.print(f"the same {where}: {_value(whole)}")
     if per_layer:
         table = Table("layer", "trace", "share", box=None)
         for name, part in estimate.per_layer.items():
             table.add_row(name, f"{part:.6g}", f"{part / estimate.value:.1%}" if estimate.value else "")
         console.print(table)
     for warning in found.warnings:
-        console.print(f"note: {warning}", soft_wrap=True, markup=False, highlight=False)
-    _write(json, found.to_json(per_layer))
-    _write(per_example, found.to_csv())
+        say(console, f"note: {warning}")
+    for target, text in ((json, found.to_json(per_layer)), (per_example, found.to_csv())):
+        if target is not None:
+            with aside(target) as part:
+                part.write_text(text, encoding="utf-8")
 
 
-def _write(path: Path | None, text: str) -> None:
-    if path is None:
-        return
-    aside = path.with_name(f".{path.name}.part")
-    try:
-        aside.write_text(text, encoding="utf-8")
-        aside.replace(path)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise InputError(f"cannot write {path}: {error.strerror}") from None
+def _value(estimate: TraceEstimate) -> str:
+    error = f" ± {estimate.standard_error:.3g}" if estimate.num_examples > 1 else ""
+    return f"{estimate.value:.6g}{error}"

@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from study.browse.telling import say
 from study.store.record_files import read_study, read_trials
 from study.store.records import TrialRecord
 from study.store.storage import Store
@@ -71,7 +72,7 @@ def verify(
     name = read_study(folder).study
     drawn = draw(folder, trials, seed)
     told = ", ".join(f"{record.label} seed {record.seed}" for record in drawn)
-    console.print(f"{name}: drawn by seed {seed}: {told}", soft_wrap=True, markup=False)
+    say(console, f"{name}: drawn by seed {seed}: {told}")
     from trainables.provenance import provenance
 
     configs = [with_values(parse(record.config), _pinned(record) | dict(settings)) for record in drawn]
@@ -188,4 +189,4 @@ def _show_machine(console: Console, record: TrialRecord, now: Mapping[str, Any])
     then = record.provenance
     changed = [f"{name} {then[name]} -> {now[name]}" for name in names if name in then and then[name] != now[name]]
     if changed:
-        console.print(f"since then: {'; '.join(changed)}", soft_wrap=True, markup=False)
+        say(console, f"since then: {'; '.join(changed)}")

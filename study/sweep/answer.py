@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
+from study.browse.telling import say, tell
 from study.config import StudyConfig
 from study.plan.planning import draft
 from study.store.account import UNFINISHED, UNREADABLE, account, account_line, trial_states
@@ -20,7 +21,6 @@ from study.store.records import StudyRecord, TrialRecord
 from study.store.storage import STUDY_FILE, Store
 from study.store.storage_error import cause
 from study.sweep.interruption import TIME_BUDGET, Interruption
-from study.sweep.telling import tell
 from trainables.errors import InputError, PluginError
 
 COMPLETE, FAULT, INCOMPLETE = 0, 1, 3
@@ -35,9 +35,9 @@ UNFIT = 0.25
 
 
 def _say_where(folder: Store, console: Console, page: str | None) -> None:
-    _say(console, f"trials: {study_command('show', folder)}")
+    say(console, f"trials: {study_command('show', folder)}")
     if page is not None:
-        _say(console, f"report: {page}")
+        say(console, f"report: {page}")
 
 
 @dataclass(frozen=True)
@@ -73,13 +73,9 @@ def finish(folder: Store, console: Console, interruption: Interruption, typed: T
         return _finish(folder, console, interruption, typed, done)
     except (OSError, InputError) as error:
         why = "" if interruption.reason is None else f"interrupted ({_why(interruption.reason)}). "
-        _say(console, f"{why}What is in {folder.location} cannot be read now: {cause(error)}")
-        _say(console, f"when it can, go on with: {study_command('resume', folder, *typed.all)}")
+        say(console, f"{why}What is in {folder.location} cannot be read now: {cause(error)}")
+        say(console, f"when it can, go on with: {study_command('resume', folder, *typed.all)}")
         return FAULT
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(text, soft_wrap=True, markup=False)
 
 
 def _why(reason: int | str) -> str:
@@ -90,16 +86,16 @@ def _finish(folder: Store, console: Console, interruption: Interruption, typed: 
     reason = interruption.reason
     if reason is not None and not folder.exists(STUDY_FILE):
         if isinstance(reason, int):
-            _say(console, "interrupted before anything was written")
+            say(console, "interrupted before anything was written")
             return 128 + reason
-        _say(console, f"interrupted ({reason}); delete the folder and run the study again")
+        say(console, f"interrupted ({reason}); delete the folder and run the study again")
         return FAULT
     record = read_study(folder)
     records, unreadable = read_trials(folder)
     counts = account(trial_states(record, records, unreadable).values())
     if reason is not None and not done:
-        _say(console, f"interrupted ({_why(reason)}). {account_line(counts)}")
-        _say(console, f"go on with: {study_command('resume', folder, *typed.all)}")
+        say(console, f"interrupted ({_why(reason)}). {account_line(counts)}")
+        say(console, f"go on with: {study_command('resume', folder, *typed.all)}")
         # A used-up budget is asked for, like the SIGTERM that a cluster would send at that time.
         number = signal.SIGTERM if reason == TIME_BUDGET else reason
         return 128 + number if isinstance(number, int) else FAULT
@@ -123,7 +119,7 @@ def answer_again(record: StudyRecord, folder: Store, console: Console, typed: Ty
     if written is None or written < newest:
         failed = _report(folder, counts, console)
     else:
-        _say(console, f"{record.study} is finished. {account_line(counts)}")
+        say(console, f"{record.study} is finished. {account_line(counts)}")
         _say_where(folder, console, folder.place(REPORT_PAGE))
     code = _exit_code(counts, folder, console, typed)
     return failed or code
@@ -132,7 +128,7 @@ def answer_again(record: StudyRecord, folder: Store, console: Console, typed: Ty
 def _report(folder: Store, counts: Mapping[str, int], console: Console) -> int:
     """Write the report and say the answer and the account; the exit code says whether it could be written."""
     if not counts["complete"]:
-        _say(console, account_line(counts))
+        say(console, account_line(counts))
         _say_where(folder, console, None)
         return COMPLETE
     from analysis.report import write_report
@@ -140,24 +136,24 @@ def _report(folder: Store, counts: Mapping[str, int], console: Console) -> int:
     try:
         report = write_report(folder.location, None)
     except (InputError, PluginError, OSError, KeyboardInterrupt) as error:
-        _say(console, account_line(counts))
+        say(console, account_line(counts))
         why = "interrupted" if isinstance(error, KeyboardInterrupt) else error
-        _say(console, f"no report was written ({why}); write it with: {study_command('report', folder)}")
+        say(console, f"no report was written ({why}); write it with: {study_command('report', folder)}")
         return 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else FAULT
     for line in report.sentences:
         tell(console, line)
-    _say(console, account_line(counts))
+    say(console, account_line(counts))
     _say_where(folder, console, report.page)
     return COMPLETE
 
 
 def _exit_code(counts: Mapping[str, int], folder: Store, console: Console, typed: Typed) -> int:
     if counts[UNFINISHED] or counts[UNREADABLE]:
-        _say(console, f"the sweep ended early; go on with: {study_command('resume', folder, *typed.all)}")
+        say(console, f"the sweep ended early; go on with: {study_command('resume', folder, *typed.all)}")
         return FAULT
     if again := [state for state in ("failed", "diverged") if counts[state]]:
         command = study_command("resume", folder, "--retry", ",".join(again), *typed.lasting)
-        _say(console, f"the trials show the reasons; try them again with: {command}")
+        say(console, f"the trials show the reasons; try them again with: {command}")
         return INCOMPLETE
     return COMPLETE
 

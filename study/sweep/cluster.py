@@ -86,8 +86,13 @@ def _refuse_silence(address: str) -> None:
             raise InputError(f"no Ray cluster answers at {address} ({error}); start one with: {start}") from None
 
 
+def _nodes() -> list[dict[str, float]]:
+    """What each live node has."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
 def _decide(resources: Resources) -> Resources:
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = _nodes()
     gpus = resources.gpus_per_trial
     if gpus is None:
         gpus = 1.0 if any(node.get("GPU", 0) >= 1 for node in nodes) else 0.0
@@ -104,5 +109,5 @@ def _decide(resources: Resources) -> Resources:
 def capacity(resources: Resources) -> int:
     """Trials that the nodes hold at once now."""
     asked = {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial or 0.0}
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = _nodes()
     return max(1, sum(min(int(node.get(k, 0) / n + 1e-9) for k, n in asked.items() if n > 0) for node in nodes))

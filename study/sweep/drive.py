@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from study.browse.telling import say
 from study.config import StudyConfig
 from study.plan.planning import PlannedTrial
 from study.store.folders import next_run
@@ -88,11 +89,10 @@ def drive(work: Work, assets: Assets, resources: Resources, console: Console, in
     console.print("starting Ray")
     with session(resources) as decided:
         if decided.nodes > 1 and folder.is_local:
-            console.print(
+            say(
+                console,
                 f"note: {decided.nodes} nodes and a local storage: a node that does not see {folder.location} keeps no "
                 f"checkpoint and saves no model; measurements need neither",
-                soft_wrap=True,
-                markup=False,
             )
         lock = DriverLock(folder, on_loss=lambda: interruption.request("another driver took the study over"))
         try:

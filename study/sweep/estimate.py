@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 
-from study.browse.tables import duration
+from study.browse.tables import duration, table
+from study.browse.telling import tell
 from study.plan.planning import PlannedTrial
 from study.sweep.resources import LOCAL, Resources
-from study.sweep.telling import tell
 from trainables.config import TrialConfig
 from trainables.cpus import usable_cpus
 from trainables.errors import Diverged
@@ -35,12 +34,10 @@ def print_estimate(trials: Sequence[PlannedTrial], assets: Assets, resources: Re
     except Diverged as error:
         tell(console, f"no estimate of the time: {error}")
         return
-    table = Table(box=None, pad_edge=False)
-    for column in ("arm", "trials", "time of a trial"):
-        table.add_column(column, justify="left" if column == "arm" else "right")
+    times = table("arm", "trials", "time of a trial", left=("arm",))
     for arm, seconds in found.items():
-        table.add_row(arm, str(len(seconds)), duration(sum(seconds) / len(seconds)))
-    console.print(table)
+        times.add_row(arm, str(len(seconds)), duration(sum(seconds) / len(seconds)))
+    console.print(times)
     line = summary([one for arm in found.values() for one in arm], resources, threads)
     if any(trial.config.stages[0].until is not None for trial in trials):
         line += "; an upper bound, as if no trial reached stages.0.until.train_nll before max_epochs"

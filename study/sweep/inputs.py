@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from study.browse.telling import tell, working
 from study.config import StudyConfig
 from study.plan.left_out import left_out, without
 from study.plan.planning import PlannedTrial, probes
@@ -17,7 +18,6 @@ from study.store.records import StudyRecord, TrialRecord
 from study.store.storage import Store
 from study.sweep.answer import Typed
 from study.sweep.resources import Resources
-from study.sweep.telling import tell, working
 from trainables.errors import InputError
 from trainables.schema import identity
 from trainables.software import NUMERIC, plugin_versions, threads

@@ -12,6 +12,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from study.browse.tables import arms_table, base_table
+from study.browse.telling import say
 from study.config import StudyConfig
 from study.plan.extension import extend, keep_rows
 from study.plan.loading import load_source
@@ -98,7 +99,7 @@ def resume(
     if arms is not None or seeds is not None:
         study = record.study_config()
         if arms is not None and ".py:" in study.source:
-            console.print(f"the arms are read from {study.source}", soft_wrap=True, markup=False)
+            say(console, f"the arms are read from {study.source}")
         larger = extend(study, arms=arms, seeds=seeds, source=None if arms is None else load_source(study))
         larger = larger if differences(study, larger) else None
     once = {"--retry": ",".join(sorted(retry)), "--arms": arms, "--seeds": seeds}
@@ -166,14 +167,13 @@ def preview(study: StudyConfig, storage: Store, resources: Resources, console: C
     trials = plan(possible, assets.fingerprints)
     for kind, found in content_of(trials, assets).items():
         for name, fingerprint in found.items():
-            console.print(f"{kind}: {name}: {fingerprint}", markup=False, soft_wrap=True)
+            say(console, f"{kind}: {name}: {fingerprint}")
     # What a slot will draw is not known yet; a trial at the bounds of its space switches on the same terms.
     drawn = {row.arm: row.config for row in probes(study)}
     timed = [trial if trial.slot is None else replace(trial, config=drawn[trial.arm]) for trial in trials]
     print_estimate(timed, assets, resources, console)
-    exists = folder.exists(STUDY_FILE)
-    outcome = "exists already" if exists else "nothing was run or written"
-    console.print(f"{folder.location}: {outcome}", soft_wrap=True, markup=False)
+    outcome = "exists already" if folder.exists(STUDY_FILE) else "nothing was run or written"
+    say(console, f"{folder.location}: {outcome}")
 
 
 def parse_retry(text: str | None) -> frozenset[str]:

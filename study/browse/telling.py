@@ -9,8 +9,13 @@ from rich.console import Console
 
 
 def tell(console: Console, text: str) -> None:
-    """Print a sentence. A line that people copy, a command or a path, is better printed with ``soft_wrap``."""
+    """Print a sentence."""
     console.print(text, soft_wrap=not console.is_terminal, markup=False)
+
+
+def say(console: Console, line: str) -> None:
+    """Print a line that people may copy, such as a command or a path: whole, in a terminal too."""
+    console.print(line, soft_wrap=True, markup=False)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import time
 import pytest
 from rich.console import Console
 
-from study.sweep.telling import tell, working
+from study.browse.telling import tell, working
 
 SENTENCE = "Whether flatter models gain more from the second stage stays open."
 
