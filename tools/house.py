@@ -20,10 +20,9 @@ SIZE = 15
 
 
 def imports() -> Counter[tuple[str, str]]:
-    """How many modules of a part import some of another.
+    """Number of import statements from one part to another: (importing part, imported part) to count.
 
-    Returns:
-        (importing part, imported part) to number of import statements; a part is a package or a module beside them.
+    A part is a package or a module beside the packages.
     """
     found: Counter[tuple[str, str]] = Counter()
     files = {path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
@@ -42,14 +41,7 @@ def _part(module: str) -> str:
 
 
 def order(found: Counter[tuple[str, str]]) -> list[str]:
-    """Parts from the bottom up: what imports another part reaches all that it does, and more.
-
-    Args:
-        found: As of :func:`imports`.
-
-    Returns:
-        The parts.
-    """
+    """Parts from the bottom up: what imports another part reaches all that it does, and more."""
     reached = {part: {b for a, b in found if a == part} for part in {part for pair in found for part in pair}}
     for middle in reached:
         for part, reach in reached.items():

@@ -92,8 +92,7 @@ def _conjunction_swaps(meaning: Conjunction) -> Iterator[Meaning]:
 def replaced(meaning: Meaning, sampler: Sampler) -> Meaning:
     """Put another value into one slot, so that a word differs.
 
-    Returns:
-        The changed meaning; with the roles swapped instead where no other value fits, as with two things of one kind.
+    Where no other value fits, as with two things of one kind, the roles are swapped instead.
     """
     slot = sampler.rng.choice([name for name in REPLACEABLE if getattr(meaning, name, None) is not None])
     for _ in range(50):
@@ -195,7 +194,7 @@ def _quantities_said(meaning: Meaning) -> tuple[str, ...]:
 
 
 def _blurred(quantity: Quantity, rng: random.Random) -> Quantity:
-    """One step at most: to the hypernym, without the adjective, to "at least" fewer, or to "some"."""
+    """Take one step at most: to the hypernym, without the adjective, to "at least" fewer, or to "some"."""
     draw = rng.random()
     number = quantity.number
     if draw < 0.3 and quantity.index in lexicon.HYPERNYMS:

@@ -18,13 +18,9 @@ YESTERDAY = 19
 
 
 def dictionary(language: str) -> list[tuple[str, str]]:
-    """The entries of a language.
+    """Distinct pairs of an English word, in lower case, and its translation, in the lexicon's order.
 
-    Args:
-        language: ``de``, ``es`` or ``zh``.
-
-    Returns:
-        Distinct pairs of an English word, in lower case, and a translation, in the lexicon's order.
+    ``language`` is ``de``, ``es`` or ``zh``.
     """
     column = TRANSLATED.index(language)
     pairs = ((english.lower(), translations[column]) for english, translations in _entries())
@@ -32,7 +28,7 @@ def dictionary(language: str) -> list[tuple[str, str]]:
 
 
 def _entries() -> Iterator[tuple[str, tuple[str, str, str]]]:
-    """English word; German, Spanish and Chinese."""
+    """Each English word with its German, Spanish and Chinese translations."""
     for job in lexicon.JOBS:
         yield job.english, (job.german.singular, job.spanish.singular, job.chinese)
     for name in lexicon.NAMES:

@@ -34,11 +34,7 @@ Pair = tuple[Meaning, Meaning]
 
 
 def draw(label: int, sampler: Sampler) -> Row:
-    """Draw a row: a premise and a hypothesis that stand in the labelled relation.
-
-    Returns:
-        A row whose two sentences differ in every language.
-    """
+    """Draw a premise and a hypothesis in the labelled relation; the two sentences differ in every language."""
     if LABELS[label] == "neutral" and sampler.rng.random() < 0.2:
         return _row_of_another_relation(label, sampler)
     pairs = {"entailment": _entailed, "neutral": _neutral, "contradiction": _contradicting}[LABELS[label]]
@@ -100,7 +96,7 @@ def _contradicting(meaning: Meaning, negates: bool, rng: random.Random) -> Pair 
 
 
 def _with_one_slot_changed(meaning: Action | Transfer | Conjunction | Journey, rng: random.Random) -> Pair | None:
-    """Another date, place, number or colour, then perhaps less said elsewhere."""
+    """Change a date, place, number or colour, then perhaps say less elsewhere."""
     slots = [slot for slot in CHANGEABLE if getattr(meaning, slot, None) is not None]
     if isinstance(meaning, Transfer | Conjunction):
         slots += ["number", "colour"]
@@ -147,7 +143,7 @@ def _contradicting_words(meaning: Meaning, slot: str) -> list[int]:
 
 
 def _row_of_another_relation(label: int, sampler: Sampler) -> Row:
-    """Neutral: another scale, or another direction, for the same two things or persons."""
+    """Draw a neutral row: another scale, or another direction, for the same two things or persons."""
     rng = sampler.rng
     draws: list[Callable[[], Comparison | Position]] = [sampler.comparison, sampler.position]
     while True:

@@ -1,7 +1,7 @@
 """The words of the bundled data in four languages. One line is one concept; the columns are en | de | es | zh.
 
-Owns the words, nothing of how they are put together. The order of the lines is part of the data set: a meaning names a
-word by its number, and the random draws that write the committed files count on it.
+How words are put together is not said here. The order of the lines is part of the data set: a meaning names a word by
+its number, and the random draws that write the committed files depend on it.
 """
 
 from __future__ import annotations

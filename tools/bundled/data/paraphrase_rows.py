@@ -12,11 +12,8 @@ LABELS = ("0", "1")
 def draw(label: int, sampler: Sampler) -> Row:
     """Draw a row: one meaning in two wordings (label 1), or two meanings (label 0).
 
-    Both labels draw their styles alike, except that a quarter of the negatives keep the style, as the swaps of PAWS
-    keep the order of the words.
-
-    Returns:
-        A row whose two sentences differ in every language.
+    The two sentences differ in every language. Both labels draw their styles alike, except that a quarter of the
+    negatives keep the style, as the swaps of PAWS keep the order of the words.
     """
     rng = sampler.rng
     while True:

@@ -53,12 +53,7 @@ def pair_is_held(adjective: int, noun: int) -> bool:
 
 
 class Sampler:
-    """Draws meanings and styles.
-
-    Args:
-        rng: the source of every draw.
-        train: draw no held words and pairs.
-    """
+    """Draws meanings and styles; with ``train``, no held words and pairs."""
 
     def __init__(self, rng: random.Random, *, train: bool = False) -> None:
         self.rng = rng

@@ -27,7 +27,6 @@ class Task:
         labels: the labels as the files have them.
         draw: draws a row for the number of a label.
         stream: names the task in the seeds of its random draws.
-        num_train: rows of the training set.
         num_eval: rows of the dev set, and of the test set.
     """
 
@@ -45,17 +44,10 @@ TASKS = {
 
 
 def build(task: Task, seed: int = SEED) -> dict[str, list[Row]]:
-    """Draw the rows of a task.
+    """Draw the rows of a task by split; the committed files have ``SEED``.
 
     No meaning of a split occurs in a later split, not even in another row. Labels are balanced; then ``LABEL_NOISE`` of
     the training rows, and of no others, get another label.
-
-    Args:
-        task: one of TASKS.
-        seed: the committed files have ``SEED``.
-
-    Returns:
-        The rows by split.
     """
     rows_of: dict[str, list[Row]] = {}
     seen: set[Meaning] = set()
@@ -88,11 +80,8 @@ def write(folder: Path, seed: int = SEED) -> None:
     """Write both tasks as ``folder/TASK/SPLIT-LANGUAGE.tsv``: sentence, sentence, label; no header.
 
     The training rows' translations, for views, go into ``folder/TASK/translations/LANGUAGE.tsv`` without a label, and
-    the bilingual dictionaries into ``folder/dictionaries/en-LANGUAGE.txt``.
-
-    Args:
-        folder: created where it does not exist.
-        seed: the committed files have ``SEED``.
+    the bilingual dictionaries into ``folder/dictionaries/en-LANGUAGE.txt``. The folder is made where it does not exist;
+    the committed files have ``SEED``.
     """
     for name, task in TASKS.items():
         for split, rows in build(task, seed).items():

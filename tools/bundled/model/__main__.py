@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 @contextmanager
 def _watching(console: Console, num_steps: int) -> Iterator[Callable[[Progress], None]]:
-    """A progress bar on a terminal, a line each hundred steps elsewhere."""
+    """Show a progress bar on a terminal, a line each hundred steps elsewhere."""
     recent: list[Figures] = []
 
     def mean_figures(progress: Progress) -> str:

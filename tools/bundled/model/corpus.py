@@ -27,11 +27,7 @@ Tags = npt.NDArray[np.int8]
 
 
 def sentences(num_records: int, seed: int) -> Iterator[str]:
-    """Say the records one after the other: for each language the first, second and changed wording.
-
-    Args:
-        num_records: meanings to draw.
-        seed: of every draw.
+    """Say ``num_records`` meanings, one after the other: for each language the first, second and changed wording.
 
     Yields:
         ``num_records * 12`` sentences.

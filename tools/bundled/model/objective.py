@@ -37,9 +37,6 @@ class PretrainingModel(nn.Module):
     - over the pairs that are asked, the cross-entropy of same or other meaning on [CLS], times PAIR_WEIGHT;
     - over the tagged pieces, the binary cross-entropy of right or wrong (as in ELECTRA, Clark et al. 2020, but given
       another sentence), times TAG_WEIGHT; wrong pieces count WRONG_PIECE_WEIGHT times.
-
-    Args:
-        config: of the encoder.
     """
 
     def __init__(self, config: BertConfig) -> None:

@@ -57,21 +57,14 @@ class Batch(NamedTuple):
 
 
 def draw(corpus: Corpus, progress: float, rng: np.random.Generator) -> Pair:
-    """Draw a pair.
+    """Draw a pair for a ``progress`` of 0 to 1, the share of the training that is done.
 
     The curriculum: in the first fifth of the training most pairs have one language (then half), and in its first tenth
-    most unmasked pairs also one wording (then about a third), so that looking at one's like in the other sentence pays.
+    most unmasked pairs also one wording (then about a third), so that it pays to attend to what is alike in the other
+    sentence.
 
     Only pairs of two different languages ask [CLS] for same or other meaning: the pairs of the paraphrase task, which
     have one language, are never an objective on [CLS].
-
-    Args:
-        corpus: the text.
-        progress: the share of the training that is done, 0 to 1.
-        rng: the source of every draw.
-
-    Returns:
-        The pair.
     """
     record = int(rng.integers(corpus.num_records))
     language = int(rng.choice(len(LANGUAGES), p=LANGUAGE_SHARES))
@@ -93,9 +86,7 @@ def batches(corpus: Corpus, progress: float, rng: np.random.Generator) -> Iterat
     """Draw a pool of pairs, sorted by length to save padding, and cut into batches in random order.
 
     Args:
-        corpus: the text.
         progress: the share of the training that is done, 0 to 1.
-        rng: the source of every draw.
 
     Yields:
         POOLED_BATCHES lists of BATCH_SIZE pairs.
@@ -111,13 +102,7 @@ def batches(corpus: Corpus, progress: float, rng: np.random.Generator) -> Iterat
 def collate(pairs: Sequence[Pair], vocabulary_size: int, rng: np.random.Generator) -> Batch:
     """Pad the pairs and mask pieces of the masked ones, as BERT does: 80 % [MASK], 10 % another piece, 10 % as it is.
 
-    Args:
-        pairs: the pairs of a batch.
-        vocabulary_size: pieces that may stand in for a masked one.
-        rng: the source of every draw.
-
-    Returns:
-        The batch.
+    ``vocabulary_size`` bounds the pieces that may stand in for a masked one.
     """
     shape = len(pairs), max(len(pair.first) + len(pair.second) for pair in pairs) + 3
     pieces, attention, segments = (np.zeros(shape, np.int64) for _ in range(3))

@@ -46,14 +46,7 @@ def model_config(vocabulary_size: int) -> BertConfig:
 
 
 def learning_rate(step: int, num_steps: int) -> float:
-    """Warm up linearly, stay flat, then go linearly to zero over the last 70 % of the steps.
-
-    Args:
-        step: counted from 0.
-        num_steps: of the whole training.
-
-    Returns:
-        The rate of the step.
+    """Warm up linearly, stay flat, then go linearly to zero over the last 70 % of the steps, which count from 0.
 
     >>> [round(learning_rate(step, 3600), 6) for step in (0, 199, 1000, 3599)]
     [1e-05, 0.002, 0.002, 1e-06]
@@ -75,8 +68,7 @@ def pretrain(
     counts, processors and library versions may round differently.
 
     Args:
-        folder: where to write; created where it does not exist.
-        seed: of every draw.
+        folder: made where it does not exist.
         num_steps: batches to train on.
         num_records: meanings in the text.
         report: called after every step.

@@ -1,6 +1,6 @@
 """A structured start, without which so small a model does not learn to compare two sentences in minutes.
 
-Embeddings that are aligned across the languages, and attention heads that look at their like in the other sentence.
+Embeddings are aligned across the languages, and attention heads look at what is alike in the other sentence.
 """
 
 from __future__ import annotations
@@ -34,16 +34,9 @@ def start(bert: BertModel, corpus: Corpus) -> None:
 def positive_pmi(corpus: Corpus, num_records: int, vocabulary_size: int) -> npt.NDArray[np.float32]:
     """Positive pointwise mutual information of pieces in the true wordings of a record, in nats.
 
-    With n records, n_i of which have piece i in some language and n_ij both i and j, entry [i, j] is
-    ``max(0, log(n * n_ij / (n_i * n_j)))``; a piece that never occurs counts as if it occurred once.
-
-    Args:
-        corpus: the text.
-        num_records: n, the first records of the text.
-        vocabulary_size: the size of both axes.
-
-    Returns:
-        ``[vocabulary_size, vocabulary_size]``, symmetric.
+    With n = ``num_records``, the first records of the text, n_i of which have piece i in some language and n_ij both i
+    and j, entry [i, j] is ``max(0, log(n * n_ij / (n_i * n_j)))``; a piece that never occurs counts as if it occurred
+    once. Symmetric, ``[vocabulary_size, vocabulary_size]``.
     """
     counts = np.zeros((vocabulary_size, vocabulary_size), np.float32)
     for record in range(num_records):
@@ -60,12 +53,8 @@ def piece_embeddings(corpus: Corpus, vocabulary_size: int, size: int) -> Tensor:
     """Embed the pieces by the leading singular vectors of their mutual information, with some noise.
 
     Pieces of different languages that occur in the same records come to lie together. Rows have length
-    ``EMBEDDING_SCALE * sqrt(size)`` before the noise; special pieces are noise only.
-
-    Args:
-        corpus: the text; its first MAX_RECORDS records are used.
-        vocabulary_size: pieces.
-        size: of an embedding.
+    ``EMBEDDING_SCALE * sqrt(size)`` before the noise; special pieces are noise only. The first MAX_RECORDS records are
+    used.
 
     Returns:
         ``[vocabulary_size, size]``.
@@ -102,8 +91,8 @@ def _start_segments(bert: BertModel) -> Tensor:
 def _start_heads(bert: BertModel, segment: Tensor) -> None:
     """Make half of the heads compare the two sentences.
 
-    Query and key share a random projection, the key's with the segment's direction negated, so that a piece looks at
-    its like in the OTHER sentence; value and output are minus a projection, so that what the two share is taken away.
+    Query and key share a random projection, the key's with the segment's direction negated, so that a piece attends to
+    what is like it in the OTHER sentence; value and output are minus a projection, so that what the two share is removed.
     """
     size, num_heads = bert.config.hidden_size, bert.config.num_attention_heads
     head_size = size // num_heads

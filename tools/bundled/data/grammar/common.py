@@ -26,10 +26,9 @@ def finished(sentence: str) -> str:
 
 
 def with_adverbials(clause: str, place: str | None, time: str | None, style: Style) -> str:
-    """English and Spanish order: ``clause [place] [time]``; a fronted style begins with the last of the two.
+    """The whole sentence, in English and Spanish order: ``clause [place] [time]``.
 
-    Returns:
-        The whole sentence.
+    A fronted style begins with the last of the two.
 
     >>> style = Style(passive=False, fronted=True, converse=False, synonym=False, perfect=False)
     >>> with_adverbials("the king praised the queen", "in Rome", "yesterday", style)

@@ -61,9 +61,6 @@ def _clause(meaning: Meaning, style: Style) -> str:
 def plural(word: str) -> str:
     """Form the plural of a noun or an adjective.
 
-    Returns:
-        The plural.
-
     >>> plural("reloj"), plural("vaca"), plural("sofá"), plural("limón")
     ('relojes', 'vacas', 'sofás', 'limones')
     """
@@ -111,10 +108,7 @@ def quantity_phrase(quantity: Quantity) -> str:
 
 
 def with_preposition(preposition: str, phrase: str) -> str:
-    """Put "a" or "de" before a noun phrase.
-
-    Returns:
-        Both, contracted where the phrase begins with "el".
+    """Put "a" or "de" before a noun phrase; it contracts with "el" at the beginning of the phrase.
 
     >>> with_preposition("de", "el perro"), with_preposition("a", "la vaca")
     ('del perro', 'a la vaca')
