@@ -18,7 +18,7 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 
 
 def _check_name(name: str) -> str:
-    """Names become folder names and parts of what people type with commas and equals signs."""
+    """Check a name, which becomes a folder's and a part of what people type with commas and equals signs."""
     if not re.fullmatch(NAME, name):
         raise ValueError(
             f"a name takes letters, digits, '.', '_' and '-', begins with a letter or digit and has at most 100 of "

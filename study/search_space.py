@@ -21,7 +21,7 @@ from trainables.schema import Count, Frozen
 Value = bool | int | float | str | None
 Point = dict[str, Value]
 ACCURACY, TRACE = "accuracy.en", "fisher_trace"
-"""The measurements that a joint search is about: the first up, log10 of the second down."""
+"""The measurements that a joint search optimises: the first upwards, log10 of the second downwards."""
 _GOLDEN = 0.618034
 
 

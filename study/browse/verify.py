@@ -22,7 +22,7 @@ from trainables.errors import Diverged, InputError
 from trainables.measuring.measurements import CurvePoint
 
 PLACES = ("model.name", "model.revision", "data.source")
-"""What may lie elsewhere on another machine, and so may be set; besides the files of views."""
+"""What may lie elsewhere on another machine, as the files of views may, and so can be set."""
 RUN_STATES = ("complete", "not_reached")
 MACHINE = ("device", "precision", "host", "model_fingerprint", "data_fingerprint")
 

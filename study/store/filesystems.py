@@ -11,7 +11,7 @@ from pyarrow import fs
 from study.store.storage_error import StorageError, told
 
 CONNECT_SECONDS, REQUEST_SECONDS, ATTEMPTS = 3.0, 5.0, 3
-"""Of one request to an object store: a connection, an answer (anew with each byte), and how often it is tried."""
+"""Limits of a request to an object store: to connect, to answer (counted anew with each byte), and how many tries."""
 CHOOSE = "choose another --storage: a folder, or a URI such as s3://BUCKET/FOLDER"
 
 

@@ -111,7 +111,7 @@ class DriverLock:
         self._thread.start()
 
     def _watch(self) -> None:
-        """A lock of another machine that looks stale may be alive when the clocks differ: wait for a heartbeat."""
+        """Wait for a heartbeat: another machine's lock that looks stale may be alive when the clocks differ."""
         holder = _read(self._study)
         if holder is None or holder.host == socket.gethostname():
             return

@@ -35,7 +35,7 @@ def read_study(folder: Store) -> StudyRecord:
 
 
 def _refuse_newer(content: bytes, place: str) -> None:
-    """What a later version of the program wrote is not damaged, and must not be written over."""
+    """Refuse a file that a later version of the program wrote: it is not damaged, and must not be overwritten."""
     try:
         version = json.loads(content)["schema_version"]
     except (ValueError, TypeError, KeyError):

@@ -29,9 +29,9 @@ COMPLETE, FAULT, INCOMPLETE = 0, 1, 3
 TRUSTED = 0.9
 """The reliability of ln Tr(F) below which a running study says how many examples it would take."""
 ADVISED_AFTER = 6
-"""Configurations that it takes before anything is said of a reliability."""
+"""Configurations that must be measured before a reliability is stated."""
 UNFIT = 0.25
-"""The share of models that do not fit their training data in the second case of the dry run's power."""
+"""Share of models that do not fit their training data, in the second case of the dry run's power."""
 
 
 def _say_where(folder: Store, console: Console, page: str | None) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 SOCKET_PATH = 107
 BELOW = len("/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store")
-"""Of the bytes that the path of a socket may have, those that Ray adds to its temporary folder."""
+"""Bytes that Ray adds to the path of its temporary folder for a socket, whose whole path has at most SOCKET_PATH."""
 SHARED_MEMORY = Path("/dev/shm")
 NEEDED = 1 << 20
 """Bytes that a starting Ray writes to its temporary folder at least."""

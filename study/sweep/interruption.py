@@ -43,7 +43,7 @@ class Interruption:
             self.request(self.reason)
 
     def disarm(self) -> None:
-        """Tune's loop is over."""
+        """Note that Tune's loop is over."""
         self._armed = False
 
     def request(self, reason: int | str) -> None:

@@ -111,4 +111,4 @@ class Queue(Searcher):  # type: ignore[misc]
             self._searches[trial.arm].ended(record)
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
-        """Nothing: the trial records are the only store."""
+        """Do nothing: the trial records are the only store."""

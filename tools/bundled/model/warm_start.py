@@ -92,7 +92,7 @@ def _start_heads(bert: BertModel, segment: Tensor) -> None:
     """Make half of the heads compare the two sentences.
 
     Query and key share a random projection, the key's with the segment's direction negated, so that a piece attends to
-    what is like it in the OTHER sentence; value and output are minus a projection, so that what the two share is removed.
+    what is like it in the OTHER sentence; value and output are minus a projection, which removes what the two share.
     """
     size, num_heads = bert.config.hidden_size, bert.config.num_attention_heads
     head_size = size // num_heads
