@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
@@ -30,17 +30,19 @@ from trainables.errors import InputError
 REASON_WIDTH = 100
 
 
-def table(*columns: str, title: str | None = None, left: Sequence[str] = ()) -> Table:
-    """An empty table in the style of all of them, for tens of rows; see ``aligned`` for more.
+def table(*columns: str, rows: Iterable[Sequence[str]], left: Collection[str] = (), title: str | None = None) -> Table:
+    """A table in the style of all of them, for tens of rows; see ``aligned`` for more.
 
     Args:
-        title: A line above.
         left: Columns that are set flush left; the others flush right.
+        title: A line above.
     """
-    empty = Table(title=title, title_justify="left", box=None, pad_edge=False, title_style="bold")
+    made = Table(title=title, title_justify="left", box=None, pad_edge=False, title_style="bold")
     for column in columns:
-        empty.add_column(column, justify="left" if column in left else "right", overflow="fold")
-    return empty
+        made.add_column(column, justify="left" if column in left else "right", overflow="fold")
+    for row in rows:
+        made.add_row(*row)
+    return made
 
 
 def studies_table(storage: Store) -> Table | str:
@@ -68,10 +70,8 @@ def studies_table(storage: Store) -> Table | str:
         running = "yes" if is_running(folder) else ""
         rows.append((name, counts, [running, age, f"{best:.3f}" if math.isfinite(best) else ""]))
     states = [s for s in ("planned", *STATES) if s not in RARE or any(c.get(s) for _, c, _ in rows)]
-    shown = table("study", *states, "running", "age", "best accuracy en", left=("study",))
-    for name, counts, rest in rows:
-        shown.add_row(name, *(str(counts.get(state, "")) for state in states), *rest)
-    return shown
+    cells = [(name, *(str(counts.get(state, "")) for state in states), *rest) for name, counts, rest in rows]
+    return table("study", *states, "running", "age", "best accuracy en", rows=cells, left=("study",))
 
 
 def trials_table(trials: pd.DataFrame) -> str:
@@ -151,27 +151,24 @@ def trials_json(trials: pd.DataFrame) -> str:
 
 def arms_table(study: StudyConfig) -> Table:
     """What a study would run: its arms with their values."""
-    rows = draft(study)
-    arms = table(
-        "arm", "configurations", "trials", title=f"{study.name}: {len(rows)} trials", left=("arm", "configurations")
-    )
+    trials = draft(study)
     drawn = {arm.name: arm.space_text() for arm in study.arms if arm.slots is not None}
-    for arm, group in groupby(rows, key=lambda row: row.arm):
-        trials = list(group)
-        labels = " ".join(dict.fromkeys(trial.label for trial in trials))
-        arms.add_row(arm, escape(drawn.get(arm, labels)), str(len(trials)))
-    return arms
+    rows = []
+    for arm, group in groupby(trials, key=lambda trial: trial.arm):
+        labels = [trial.label for trial in group]
+        rows.append((arm, escape(drawn.get(arm, " ".join(dict.fromkeys(labels)))), str(len(labels))))
+    title = f"{study.name}: {len(trials)} trials"
+    return table("arm", "configurations", "trials", rows=rows, left=("arm", "configurations"), title=title)
 
 
 def base_table(study: StudyConfig) -> Table:
     """What all trials of a study have in common: the base trial with the meaning of every path."""
-    title = "base trial; change it with --set PATH=VALUE"
-    base = table("path", "value", "meaning", title=title, left=("path", "value", "meaning"))
-    meanings: Mapping[str, str] = paths()
+    meanings, columns = paths(), ("path", "value", "meaning")
+    rows = []
     for path, value in flatten(study.base).items():
         shown = ",".join(map(str, value)) if isinstance(value, list) else json.dumps(value)
-        base.add_row(path, escape(shown), meanings[path])
-    return base
+        rows.append((path, escape(shown), meanings[path]))
+    return table(*columns, rows=rows, left=columns, title="base trial; change it with --set PATH=VALUE")
 
 
 def duration(seconds: float) -> str:

@@ -61,38 +61,35 @@ def find_trial(results: StudyResults, name: str) -> str:
 def trial_tables(folder: Store, results: StudyResults, trial_id: str) -> list[Table]:
     """Everything that is known of one trial, in the order of interest."""
     row = results.trials.set_index("trial_id").loc[trial_id]
-    head = table("", "", left=("",))
+    shown = ("label", "seed", "state", "reason")
+    facts = [(name, "" if pd.isna(row[name]) else escape(str(row[name]))) for name in shown]
+    head = table("", "", rows=[("trial", trial_id), *facts], left=("",))
     head.show_header = False
-    head.add_row("trial", trial_id)
-    for name in ("label", "seed", "state", "reason"):
-        head.add_row(name, "" if pd.isna(row[name]) else escape(str(row[name])))
     config = parse(results.configs[trial_id])
     tables = [head, _changes(parse(results.study["config"]["base"]), config), *_losses(config)]
     if row["state"] not in RECORDED:
         return tables
     record = TrialRecord.model_validate_json(folder.child("trials").read(f"{trial_id}.json"))
-    languages = _languages(config, record.measurements)
-    found = table("measurement", "value", "definition", left=("measurement", "definition"))
-    for name, value in record.measurements.items():
-        found.add_row(name, f"{value:.6g}", definition(name))
-    where = table("provenance", "value", left=("provenance", "value"))
-    for name, value in record.provenance.items():
-        where.add_row(name, escape(str(value)))
-    tables += [*languages, found, where]
+    measured = [(name, f"{value:.6g}", definition(name)) for name, value in record.measurements.items()]
+    where = [(name, escape(str(value))) for name, value in record.provenance.items()]
+    tables += [
+        *_languages(config, record.measurements),
+        table("measurement", "value", "definition", rows=measured, left=("measurement", "definition")),
+        table("provenance", "value", rows=where, left=("provenance", "value")),
+    ]
     if record.error is not None:
-        error = table("error", left=("error",))
-        error.add_row(escape(record.error.log_tail))
-        tables.append(error)
-    return [shown for shown in tables if shown.row_count]
+        tables.append(table("error", rows=[(escape(record.error.log_tail),)], left=("error",)))
+    return [one for one in tables if one.row_count]
 
 
 def _changes(base: TrialConfig, config: TrialConfig) -> Table:
-    changes = table("configuration", "base", "this trial", left=("configuration",))
     before = flatten(base)
-    for path, value in flatten(config).items():
-        if value != before[path]:
-            changes.add_row(path, escape(json.dumps(before[path])), escape(json.dumps(value)))
-    return changes
+    rows = [
+        (path, escape(json.dumps(before[path])), escape(json.dumps(value)))
+        for path, value in flatten(config).items()
+        if value != before[path]
+    ]
+    return table("configuration", "base", "this trial", rows=rows, left=("configuration",))
 
 
 def _losses(config: TrialConfig) -> list[Table]:
@@ -102,29 +99,27 @@ def _losses(config: TrialConfig) -> list[Table]:
     for number, stage in enumerate(stages):
         if stage.consistency is not None:
             name = f"stages.{number}.consistency"
-            loss = table(name, "expanded", left=(name, "expanded"))
-            for part, value in stage.consistency.expanded().items():
-                if value != "":
-                    loss.add_row(part, escape(str(value)))
-            tables.append(loss)
+            rows = [(part, escape(str(value))) for part, value in stage.consistency.expanded().items() if value != ""]
+            tables.append(table(name, "expanded", rows=rows, left=(name, "expanded")))
     return tables
 
 
 def _languages(config: TrialConfig, measurements: Mapping[str, float]) -> list[Table]:
     """What was measured in each language, one row a language."""
+    languages = (ENGLISH, *config.data.languages)
     columns = {
-        header: {lang: measurements.get(template.replace("LANG", lang)) for lang in (ENGLISH, *config.data.languages)}
+        header: {language: measurements.get(template.replace("LANG", language)) for language in languages}
         for header, template in BY_LANGUAGE.items()
     }
     columns["Tr(F)"][ENGLISH] = measurements.get("fisher_trace")
     columns = {header: values for header, values in columns.items() if any(v is not None for v in values.values())}
     if not columns:
         return []
-    shown = table("language", *columns, left=("language",))
-    for language in (ENGLISH, *config.data.languages):
+    rows = []
+    for language in languages:
         cells = [values[language] for values in columns.values()]
-        shown.add_row(language, *("" if value is None else f"{value:.4g}" for value in cells))
-    return [shown]
+        rows.append((language, *("" if value is None else f"{value:.4g}" for value in cells)))
+    return [table("language", *columns, rows=rows, left=("language",))]
 
 
 def definition(name: str) -> str:

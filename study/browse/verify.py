@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -20,6 +20,9 @@ from trainables.config import TrialConfig
 from trainables.config.dotted_paths import parse, with_values
 from trainables.errors import Diverged, InputError
 from trainables.measuring.measurements import CurvePoint
+
+if TYPE_CHECKING:
+    from trainables.assets import Assets
 
 PLACES = ("model.name", "model.revision", "data.source")
 """What may lie elsewhere on another machine, as the files of views may, and so can be set."""
@@ -105,7 +108,7 @@ def _pinned(record: TrialRecord) -> dict[str, str]:
     return {"model.revision": revision} if revision and parse(record.config).model.revision is None else {}
 
 
-def _assets(configs: Sequence[TrialConfig]) -> Any:
+def _assets(configs: Sequence[TrialConfig]) -> Assets:
     from trainables.assets import Assets
 
     try:
@@ -114,7 +117,7 @@ def _assets(configs: Sequence[TrialConfig]) -> Any:
         raise InputError(f"{error}; say where it lies here: --set model.name=FOLDER --set data.source=FOLDER") from None
 
 
-def _again(record: TrialRecord, config: TrialConfig, assets: Any) -> list[Comparison]:
+def _again(record: TrialRecord, config: TrialConfig, assets: Assets) -> list[Comparison]:
     """The trial's numbers beside the recorded ones; computed with as many threads as then."""
     import torch
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -23,7 +24,6 @@ from study.sweep.answer import trace_advice
 from study.sweep.interruption import Interruption
 from study.sweep.progress import SweepProgress
 from study.sweep.resources import Resources
-from trainables.config import TrialConfig
 from trainables.config.dotted_paths import parse
 from trainables.errors import InputError
 
@@ -142,9 +142,6 @@ def _searches(work: Work, run: int) -> dict[str, JointSearch]:
         return {}
     from study.sweep.optuna_search import JointSearch
 
-    def on_draw(trial_id: str, config: TrialConfig) -> None:
-        write_draw(work.folder, trial_id, config)
-
     return {
         arm.name: JointSearch(
             arm,
@@ -152,7 +149,7 @@ def _searches(work: Work, run: int) -> dict[str, JointSearch]:
             [row for row in work.planned if row.arm == arm.name],
             work.kept,
             run,
-            on_draw,
+            partial(write_draw, work.folder),
             {trial_id: parse(config) for trial_id, config in read_draws(work.folder).items()},
         )
         for arm in arms

@@ -34,10 +34,8 @@ def print_estimate(trials: Sequence[PlannedTrial], assets: Assets, resources: Re
     except Diverged as error:
         tell(console, f"no estimate of the time: {error}")
         return
-    times = table("arm", "trials", "time of a trial", left=("arm",))
-    for arm, seconds in found.items():
-        times.add_row(arm, str(len(seconds)), duration(sum(seconds) / len(seconds)))
-    console.print(times)
+    rows = [(arm, str(len(seconds)), duration(sum(seconds) / len(seconds))) for arm, seconds in found.items()]
+    console.print(table("arm", "trials", "time of a trial", rows=rows, left=("arm",)))
     line = summary([one for arm in found.values() for one in arm], resources, threads)
     if any(trial.config.stages[0].until is not None for trial in trials):
         line += "; an upper bound, as if no trial reached stages.0.until.train_nll before max_epochs"

@@ -76,14 +76,11 @@ class SweepProgress:
         self._ended.append(record)
         if (seconds := record.provenance.get("seconds")) is not None:
             self._seconds[record.arm].append(seconds)
-        self._bar.update(self._task, completed=self._before + len(self._ended))
+        done = self._before + len(self._ended)
+        self._bar.update(self._task, completed=done)
         if not self._console.is_terminal:
-            done = self._before + len(self._ended)
-            self._console.print(
-                Text(f"[{done}/{self._before + len(self._trials)}] {summary(record)}{self._time_left()}"),
-                soft_wrap=True,
-            )
-
+            line = f"[{done}/{self._before + len(self._trials)}] {summary(record)}{self._time_left()}"
+            self._console.print(Text(line), soft_wrap=True)
         if self._advice is None and (advice := self._advise(self._ended)):
             self._advice = advice
             self._console.print(Text(advice), soft_wrap=True)
