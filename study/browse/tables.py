@@ -30,7 +30,7 @@ from trainables.errors import InputError
 REASON_WIDTH = 100
 
 
-def table(*columns: str, rows: Iterable[Sequence[str]], left: Collection[str] = (), title: str | None = None) -> Table:
+def table(*columns: str, rows: Iterable[Sequence[str]], left: Collection[str], title: str | None = None) -> Table:
     """A table in the style of all of them, for tens of rows; see ``aligned`` for more.
 
     Args:
