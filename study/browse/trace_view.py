@@ -81,9 +81,9 @@ def show_trace(
         console.print(table)
     for warning in found.warnings:
         say(console, f"note: {warning}")
-    for target, text in ((json, found.to_json(per_layer)), (per_example, found.to_csv())):
-        if target is not None:
-            with aside(target) as part:
+    for file, text in ((json, found.to_json(per_layer)), (per_example, found.to_csv())):
+        if file is not None:
+            with aside(file) as part:
                 part.write_text(text, encoding="utf-8")
 
 
