@@ -54,7 +54,8 @@ from trainables.models.build import build_model
 from trainables.models.files import ModelFiles
 from trainables.seeding import Streams
 from trainables.tokenization.encoding import Encoder
-from trainables.training import gradient, stage, step
+from trainables.training import stage, step
+from trainables.training.gradient import StageGradient
 
 RESULTS = Path(__file__).parent / "results"
 BATCH = 32
@@ -106,7 +107,7 @@ class Bench:
         """The second stage's loop, which evaluates nothing on the way."""
         model = copy.deepcopy(self.model)
         losses: list[float] = []
-        accumulate = gradient.accumulate
+        accumulate = StageGradient.accumulate
 
         def recorded(*args: Any, **rule: bool) -> dict[str, float]:
             parts = accumulate(*args, **rule)
@@ -114,7 +115,7 @@ class Bench:
             return parts
 
         settings = self.config.stages[1]
-        with mock.patch.object(gradient, "accumulate", recorded):
+        with mock.patch.object(StageGradient, "accumulate", recorded):
             start = time.process_time()
             stage.train_stage(model, self.examples, self.examples, settings, Streams(0), 1, "en", lambda point: None)
             return Run(losses, time.process_time() - start)

@@ -15,26 +15,12 @@ from trainables.views.view import ViewConfig
 
 
 def model_key(config: ModelConfig) -> str:
-    """What names a model's files.
-
-    Args:
-        config: The model.
-
-    Returns:
-        Name and revision.
-    """
+    """Name and revision of a model, which name its files."""
     return f"{config.name}@{config.revision or 'default'}"
 
 
 def data_key(config: DataConfig) -> str:
-    """What names a data set and its draw.
-
-    Args:
-        config: The data.
-
-    Returns:
-        The configuration, without what does not change the rows.
-    """
+    """A data set and its draw: the configuration, without what does not change the rows."""
     return config.model_dump_json(exclude={"max_length"})
 
 
@@ -53,8 +39,8 @@ class Assets:
     Weights are NumPy arrays, so that one node's workers share one copy of them in Ray's object store.
 
     Attributes:
-        models: Model name and revision to its files.
-        data: Data configuration to its rows.
+        models: By :func:`model_key`.
+        data: By :func:`data_key`.
         notes: Lines that a person should know, as ``check`` found them.
         view_files: What the files of views hold, by kind, ``view.files`` and, where it matters, the data configuration.
     """
@@ -67,12 +53,6 @@ class Assets:
     @classmethod
     def resolve(cls, configs: Iterable[TrialConfig]) -> Assets:
         """Read what some trials need, each thing once.
-
-        Args:
-            configs: The trials.
-
-        Returns:
-            Their assets.
 
         Raises:
             InputError: A model or data set does not exist or is malformed.
@@ -89,48 +69,20 @@ class Assets:
         return assets
 
     def model(self, config: TrialConfig) -> ModelFiles:
-        """The encoder of a trial.
-
-        Args:
-            config: The trial.
-
-        Returns:
-            Its model files.
-        """
+        """The model files of a trial."""
         return self.models[model_key(config.model)]
 
     def rows(self, config: TrialConfig) -> TaskData:
-        """The rows of a trial.
-
-        Args:
-            config: The trial.
-
-        Returns:
-            Its data.
-        """
+        """The data of a trial."""
         return self.data[data_key(config.data)]
 
     def files(self, config: TrialConfig) -> dict[tuple[str | None, str | None], ViewFiles]:
-        """What the files of a trial's views hold.
-
-        Args:
-            config: The trial.
-
-        Returns:
-            Kind and ``view.files`` to the content.
-        """
+        """What the files of a trial's views hold, by kind and ``view.files``."""
         views = _views_with_files(config)
         return {(view.kind, view.files): self.view_files[_files_key(view, config.data)] for view in views}
 
     def fingerprints(self, config: TrialConfig) -> tuple[str, str]:
-        """Hashes of the content that a trial uses.
-
-        Args:
-            config: The trial.
-
-        Returns:
-            Model fingerprint and data fingerprint, which covers the files of views.
-        """
+        """Hashes of the model and of the data that a trial uses; the files of views count as data."""
         data = self.rows(config).fingerprint
         views = [self.view_files[_files_key(view, config.data)].fingerprint for view in _views_with_files(config)]
         if views:

@@ -41,7 +41,6 @@ class CheckpointTrace:
     """A measurement and what to say about it.
 
     Attributes:
-        estimate: The measurement.
         columns: What the columns of the file were taken for.
         lines: Number of each example's line in the file, from 1.
         read: What the file was taken for, in words.
@@ -63,14 +62,7 @@ class CheckpointTrace:
         return TITLES[self.estimate.estimator]
 
     def to_json(self, per_layer: bool) -> str:
-        """The measurement as JSON; the empirical Fisher stands under its own name.
-
-        Args:
-            per_layer: With the split by layer group.
-
-        Returns:
-            An object with the value, its standard error and what they rest on.
-        """
+        """The measurement as JSON; the empirical Fisher stands under its own name."""
         found = self.estimate
         value = "empirical_fisher_trace" if found.estimator is Estimator.EMPIRICAL else "fisher_trace"
         data: dict[str, Any] = {
@@ -95,11 +87,7 @@ class CheckpointTrace:
         return json.dumps(data, indent=2) + "\n"
 
     def to_csv(self) -> str:
-        """The value of every example, in the order of the file.
-
-        Returns:
-            Columns ``line`` (from 1) and ``value``.
-        """
+        """The value of every example, in the order of the file: columns ``line`` (from 1) and ``value``."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(["line", "value"])
@@ -136,12 +124,7 @@ def trace_checkpoint(
         seed: Seed of those draws.
         max_examples: Only the first so many lines.
         max_length: Pieces of an example at the most.
-        batch_size: Examples at a time.
-        device: Where to compute, as torch names it.
         progress: Called with (examples done, examples).
-
-    Returns:
-        The measurement.
 
     Raises:
         InputError: The checkpoint, the file or an option is not as it must be.

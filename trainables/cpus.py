@@ -1,4 +1,4 @@
-"""The processors that this process may use, which in a container or a batch job are fewer than the machine has."""
+"""The processors that this process may use: in a container or a batch job fewer than the machine has."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ CONTROLLERS = Path("/sys/fs/cgroup")
 
 
 def usable_cpus() -> int:
-    """How many processors this process may keep busy.
+    """How many processors this process may keep busy, at least one.
 
-    Returns:
-        The smaller of those that its affinity mask allows (``taskset``, a batch system) and the quota of its control
-        groups (``docker --cpus``, Kubernetes), whole ones, at least one.
+    The smaller of those that its affinity mask allows (``taskset``, a batch system) and the whole ones in the quota of
+    its control groups (``docker --cpus``, Kubernetes).
     """
     # Not everywhere is there a mask to ask for: then all processors are allowed.
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

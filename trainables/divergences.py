@@ -11,17 +11,17 @@ from trainables.precision import at_least_float32
 
 
 def kl_divergence(p_logits: Tensor, q_logits: Tensor) -> Tensor:
-    """KL(p || q), sum over classes, mean over examples.
+    """KL(p || q) in nats, sum over classes, mean over examples; differentiable in both arguments.
 
-    Since p and q both sum to 1, ``KL = sum p (exp(d) - 1 - d)`` with ``d = log q - log p``: a sum of terms that are not
-    negative, where ``sum p d`` is lost in float32's rounding for p near q, as noise of 1e-5 makes them.
+    Since p and q both sum to 1, ``KL = sum p (exp(d) - 1 - d)`` with ``d = log q - log p``. No term of this sum is
+    negative. Rounding in float32 would drown ``sum p d`` for p near q, as noise of 1e-5 makes them.
 
     Args:
         p_logits: Logits of p, the target, ``[batch, num_classes]``.
         q_logits: Logits of q, ``[batch, num_classes]``.
 
     Returns:
-        Scalar, nats, in float32 or better; differentiable in both arguments.
+        Scalar, in float32 or better.
 
     Example:
         >>> logits = torch.tensor([[0.3, 2.0, -1.0]])
@@ -39,31 +39,24 @@ def kl_divergence(p_logits: Tensor, q_logits: Tensor) -> Tensor:
 
 
 def symmetric_kl(clean: Tensor, view: Tensor, temperature: float = 1.0, stop_target: bool = False) -> Tensor:
-    """KL(p_clean || p_view) + KL(p_view || p_clean), twice the Jeffreys divergence's half.
+    """KL(p_clean || p_view) + KL(p_view || p_clean), nats, mean over examples.
 
     Args:
-        clean: Logits ``[batch, num_classes]``.
-        view: Logits ``[batch, num_classes]``.
+        clean: Logits ``[batch, num_classes]``, and so are those of the view.
         temperature: Divides the logits of each term's target, its first argument.
         stop_target: Whether each term's target is a constant.
-
-    Returns:
-        Scalar, nats, mean over examples.
     """
     return kl(clean, view, temperature, stop_target) + kl(view, clean, temperature, stop_target)
 
 
 def kl(target: Tensor, other: Tensor, temperature: float = 1.0, stop_target: bool = False) -> Tensor:
-    """KL(p^(1/T) renormalised || q).
+    """KL(p^(1/T) renormalised || q), nats, mean over examples.
 
     Args:
         target: Logits of p, ``[batch, num_classes]``.
         other: Logits of q, ``[batch, num_classes]``.
         temperature: T; below 1 it sharpens the target.
         stop_target: Whether p is a constant.
-
-    Returns:
-        Scalar, nats, mean over examples.
     """
     return kl_divergence((target.detach() if stop_target else target) / temperature, other)
 
@@ -79,7 +72,7 @@ PREDICTIONS: dict[str, Callable[[Tensor, Tensor, float, bool], Tensor]] = {
 def hidden_squared_error(
     clean: Sequence[Sequence[Tensor]], view: Sequence[Sequence[Tensor]], masks: Sequence[Tensor]
 ) -> Tensor:
-    """Sum over layers of the mean squared change of a hidden state.
+    """Sum over layers of the mean squared change of a hidden state, a scalar in squared state units.
 
     The mean is over hidden units, over an example's tokens without padding, and over examples, in that order: each
     example counts alike, whatever its length.
@@ -88,9 +81,6 @@ def hidden_squared_error(
         clean: For each part of the batch each layer's states ``[examples, tokens, hidden]``.
         view: The same of the view, whose tokens are in the same places.
         masks: For each part 1 at tokens and 0 at padding, ``[examples, tokens]``.
-
-    Returns:
-        Scalar, squared state units.
     """
     examples = sum(len(mask) for mask in masks)
     total = at_least_float32(clean[0][0]).new_zeros(())

@@ -1,4 +1,4 @@
-"""The errors that users meet. Everything else that is raised is a fault of ours."""
+"""The errors that users meet. Any other error is our own bug."""
 
 
 class InputError(ValueError):

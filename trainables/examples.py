@@ -16,8 +16,6 @@ class Examples:
     """The rows of one split in one language, encoded.
 
     Args:
-        rows: The rows.
-        encoder: Encodes them.
         files: What the files of views hold that these rows may be asked for, by kind and ``view.files``.
     """
 
@@ -35,41 +33,18 @@ class Examples:
         return len(self.encoded)
 
     def token_views(self, view: ViewConfig) -> TokenViews:
-        """What draws the views of these rows that change tokens.
-
-        Args:
-            view: The view.
-
-        Returns:
-            The same object for equal views.
-        """
+        """What draws those views of these rows that change tokens; the same object for equal views."""
         if view not in self._token_views:
             files = self._files.get((view.kind, view.files))
             self._token_views[view] = TokenViews(view, self.encoder, self.rows, files)
         return self._token_views[view]
 
     def inputs(self, indices: list[int], device: torch.device) -> dict[str, torch.Tensor]:
-        """Clean model inputs of some rows.
-
-        Args:
-            indices: Row numbers.
-            device: Where the tensors go.
-
-        Returns:
-            Padded inputs, ``[len(indices), longest]`` each.
-        """
+        """Clean model inputs of some rows, padded, ``[len(indices), longest]`` each."""
         return to_device(self.encoder.batch([self.encoded[i] for i in indices]), device)
 
     def by_length(self, batch_size: int, limit: int | None = None) -> Iterator[list[int]]:
-        """Batches of row numbers with rows of like length together, for evaluation.
-
-        Args:
-            batch_size: Rows a batch.
-            limit: Only the first so many rows; None takes all.
-
-        Yields:
-            Row numbers.
-        """
+        """Batches of row numbers, for evaluation, with rows of like length together; ``limit`` takes the first rows."""
         count = len(self) if limit is None else min(limit, len(self))
         order = sorted(range(count), key=lambda i: len(self.encoded[i]))
         for start in range(0, count, batch_size):
@@ -77,13 +52,5 @@ class Examples:
 
 
 def to_device(inputs: dict[str, torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:
-    """Move model inputs.
-
-    Args:
-        inputs: Tensors by name.
-        device: Where they go.
-
-    Returns:
-        The moved tensors.
-    """
+    """Move model inputs."""
     return {name: tensor.to(device) for name, tensor in inputs.items()}

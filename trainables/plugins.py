@@ -21,13 +21,7 @@ T = TypeVar("T")
 
 @cache
 def entries(kind: str) -> dict[str, EntryPoint]:
-    """What plugins add, not yet imported.
-
-    Args:
-        kind: One of ``KINDS``.
-
-    Returns:
-        Entry points by name.
+    """What plugins add, by name, not yet imported; ``kind`` is one of ``KINDS``.
 
     Raises:
         PluginError: Two have one name, or a name cannot be part of a dotted path.
@@ -44,18 +38,7 @@ def entries(kind: str) -> dict[str, EntryPoint]:
 
 @cache
 def load(kind: str, name: str) -> Any:
-    """Import what a plugin adds.
-
-    Args:
-        kind: One of ``KINDS``.
-        name: A name of :func:`entries`.
-
-    Returns:
-        The object.
-
-    Raises:
-        PluginError: It cannot be imported.
-    """
+    """Import what a plugin adds under a name of :func:`entries`; PluginError where that fails."""
     entry = entries(kind)[name]
     try:
         return entry.load()
@@ -67,25 +50,14 @@ def load(kind: str, name: str) -> Any:
 
 
 def load_all() -> None:
-    """Import every plugin, so that what is broken is found before a trial starts."""
+    """Import every plugin, so that a broken one is found before a trial starts."""
     for kind in KINDS:
         for name in entries(kind):
             load(kind, name)
 
 
 def known(kind: str, ours: Iterable[str]) -> list[str]:
-    """Every name, ours first.
-
-    Args:
-        kind: One of ``KINDS``.
-        ours: Names that need no plugin.
-
-    Returns:
-        The names.
-
-    Raises:
-        PluginError: A plugin has a name of ours.
-    """
+    """Every name, our own first; PluginError where a plugin has a name of ours."""
     names = list(ours)
     if taken := [entry for name, entry in entries(kind).items() if name in names]:
         raise PluginError(f"plugins: {kind} has {taken[0].name} already; {taken[0].value} needs another name")
@@ -93,19 +65,7 @@ def known(kind: str, ours: Iterable[str]) -> list[str]:
 
 
 def check_name(what: str, name: str, names: Iterable[str]) -> str:
-    """Refuse a name that is not known.
-
-    Args:
-        what: What it names.
-        name: The name.
-        names: Those that are known.
-
-    Returns:
-        It.
-
-    Raises:
-        ValueError: There is no such name; the message suggests the nearest.
-    """
+    """Return a name that is among ``names``; else a ValueError says what it should name and suggests the nearest."""
     choice = list(names)
     if name in choice:
         return name
@@ -115,12 +75,11 @@ def check_name(what: str, name: str, names: Iterable[str]) -> str:
 
 
 class Registry(dict[str, T]):
-    """Ours by name. Those of plugins are found when they are looked up; iterating passes over them.
+    """Our own objects by name. Those of plugins are found when they are looked up; iterating passes over them.
 
     Args:
         kind: One of ``KINDS``.
         type_: What an entry has to be.
-        ours: Ours.
     """
 
     def __init__(self, kind: str, type_: Any, ours: dict[str, T]) -> None:
@@ -138,9 +97,5 @@ class Registry(dict[str, T]):
         return found
 
     def known(self) -> list[str]:
-        """Every name, ours first.
-
-        Returns:
-            The names.
-        """
+        """Every name, our own first."""
         return known(self._kind, self)

@@ -36,14 +36,8 @@ NARROWEST = 128
 def training_dtype(device: torch.device, precision: str, hidden_size: int) -> torch.dtype:
     """The format of a trial's training and evaluation passes.
 
-    Args:
-        device: Where it trains.
-        precision: ``auto``, ``float32`` or ``bfloat16``, as the model's configuration has it.
-        hidden_size: Width of the encoder's hidden states.
-
-    Returns:
-        ``torch.bfloat16`` where the configuration asks for it, and under ``auto`` on a GPU that computes in it and on
-        a CPU that does, for encoders wide enough to gain; else ``torch.float32``.
+    ``torch.bfloat16`` where the configuration asks for it, and under ``auto`` on a GPU that computes in it and on a CPU
+    that does, for encoders wide enough to gain; else ``torch.float32``.
 
     Raises:
         InputError: The configuration asks for bfloat16, and the device does not compute in it.
@@ -81,19 +75,12 @@ COARSE = frozenset({"subword", "code_switch", "translation", "second_dropout", "
 
 
 def step_dtype(dtype: torch.dtype, exact: bool, consistency_view: str | None) -> torch.dtype:
-    """The format of all passes of one step.
+    """The format of all passes of one step: ``torch.float32`` where a small difference counts, else the trial's.
 
     Args:
         dtype: What :func:`training_dtype` decided for the trial.
         exact: Whether the Fisher penalty or TRAM acts in the step.
         consistency_view: Kind of the view of the stage's consistency loss; None without one.
-
-    Returns:
-        ``torch.float32`` where a small difference counts, else ``dtype``.
-
-    Example:
-        >>> step_dtype(torch.bfloat16, exact=True, consistency_view=None)
-        torch.float32
     """
     small = consistency_view is not None and consistency_view not in COARSE
     return torch.float32 if exact or small else dtype
@@ -103,12 +90,7 @@ def step_dtype(dtype: torch.dtype, exact: bool, consistency_view: str | None) ->
 def passes_in(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
     """Within the context a forward pass computes in a format; parameters keep theirs.
 
-    Args:
-        device: Where the model is.
-        dtype: What :func:`training_dtype` decided; float32 changes nothing, so float64 models stay as they are.
-
-    Yields:
-        Nothing.
+    float32 changes nothing, so float64 models stay as they are.
     """
     if dtype == torch.float32:
         yield
@@ -118,16 +100,5 @@ def passes_in(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
 
 
 def at_least_float32(logits: torch.Tensor) -> torch.Tensor:
-    """Logits as losses take them.
-
-    Args:
-        logits: Of any floating format.
-
-    Returns:
-        The same in float32, or in float64 where they were.
-
-    Example:
-        >>> at_least_float32(torch.zeros(1, dtype=torch.bfloat16)).dtype
-        torch.float32
-    """
+    """Logits as losses take them: in float32, or in float64 where they were."""
     return logits.to(torch.promote_types(logits.dtype, torch.float32))

@@ -16,10 +16,6 @@ from trainables.software import plugin_versions, software
 def provenance(config: TrialConfig, assets: Assets) -> dict[str, Any]:
     """What a trial that runs in this process will say of itself.
 
-    Args:
-        config: The trial.
-        assets: Its model and data.
-
     Returns:
         ``device``, ``precision``, ``host``, fingerprints and revision, versions of the software and of its plugins.
     """

@@ -26,16 +26,9 @@ class Frozen(BaseModel):
 
 
 def later(default: Any, **options: Any) -> Any:
-    """A field that was added after studies had been run without it.
+    """A field, as pydantic's ``Field`` makes it, that was added after studies had been run without it.
 
-    Its default must mean what was done before there was the field: a configuration with it keeps its identity.
-
-    Args:
-        default: The default.
-        **options: As of pydantic's ``Field``.
-
-    Returns:
-        The field.
+    Its default must mean what was done before the field existed: a configuration with it keeps its identity.
     """
     return Field(default, json_schema_extra={"later": True}, **options)
 
@@ -43,11 +36,7 @@ def later(default: Any, **options: Any) -> Any:
 def identity(config: BaseModel) -> dict[str, Any]:
     """What tells a configuration from others: its plain JSON data without ``later`` fields at their defaults.
 
-    Args:
-        config: Any configuration.
-
-    Returns:
-        Nested data, as ``model_dump(mode="json")`` gives it; equal before and after a ``later`` field was added.
+    So it is equal before and after a ``later`` field was added.
     """
     data = config.model_dump(mode="json")
     _leave_out(config, data)
@@ -71,14 +60,7 @@ def _leave_out(value: Any, data: Any) -> None:
 
 
 def describe(error: ValidationError) -> str:
-    """The problems of a configuration in one line.
-
-    Args:
-        error: What pydantic found.
-
-    Returns:
-        The problems, each with its place.
-    """
+    """The problems of a configuration in one line, each with its place."""
     lines = []
     for problem in error.errors():
         place = ".".join(str(key) for key in problem["loc"])

@@ -18,39 +18,23 @@ Purpose = Literal["initialization", "order", "dropout", "view", "labels", "direc
 
 
 def row_seed(seed: int, row: int) -> int:
-    """The seed of one row's draws, so that they do not depend on the rows beside it.
-
-    Args:
-        seed: Of the whole use.
-        row: Number of the row.
-
-    Returns:
-        A seed below 2**63.
-    """
+    """The seed of one row's draws, below 2**63, so that they do not depend on the rows beside it."""
     return int.from_bytes(hashlib.blake2b(f"{seed}/{row}".encode(), digest_size=8).digest(), "big") >> 1
 
 
 @dataclass(frozen=True)
 class Streams:
-    """Seeds for every purpose of one trial.
-
-    Attributes:
-        seed: The trial's seed.
-    """
+    """Seeds for every purpose of one trial."""
 
     seed: int
 
     def derive(self, purpose: Purpose, stage: str = "", step: int = 0, part: int = 0) -> int:
-        """The seed of one use.
+        """The seed of one use, below 2**63.
 
         Args:
-            purpose: What the numbers are for.
             stage: Stage and language, such as ``1.de``.
             step: Optimiser step or epoch within the stage.
             part: Number of the use within the step: micro-batch, pass.
-
-        Returns:
-            A seed below 2**63.
 
         Example:
             >>> Streams(0).derive("order", "0") == Streams(0).derive("order", "0", 0)
@@ -62,32 +46,12 @@ class Streams:
         return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big") >> 1
 
     def generator(self, purpose: Purpose, stage: str = "", step: int = 0, part: int = 0) -> torch.Generator:
-        """A CPU generator of its own for one use.
-
-        Args:
-            purpose: As for :meth:`derive`.
-            stage: As for :meth:`derive`.
-            step: As for :meth:`derive`.
-            part: As for :meth:`derive`.
-
-        Returns:
-            A freshly seeded generator; the global one is not touched.
-        """
+        """A freshly seeded CPU generator for one use, as for :meth:`derive`; the global one is not touched."""
         return torch.Generator().manual_seed(self.derive(purpose, stage, step, part))
 
     @contextmanager
     def forked(self, purpose: Purpose, stage: str = "", step: int = 0, part: int = 0) -> Iterator[None]:
-        """Seed torch's global generators, and restore them on leaving: for dropout and initialisation.
-
-        Args:
-            purpose: As for :meth:`derive`.
-            stage: As for :meth:`derive`.
-            step: As for :meth:`derive`.
-            part: As for :meth:`derive`.
-
-        Yields:
-            Nothing.
-        """
+        """Seed torch's global generators, and restore them on leaving: for dropout and initialisation."""
         devices = range(torch.cuda.device_count())
         with torch.random.fork_rng(devices=list(devices)):
             torch.manual_seed(self.derive(purpose, stage, step, part))

@@ -25,14 +25,7 @@ PACKAGE = Path(__file__).resolve().parent
 
 
 def threads(cpus: float) -> int:
-    """Threads that a trial computes with.
-
-    Args:
-        cpus: CPUs that it was given, fractions allowed.
-
-    Returns:
-        As many as there are whole CPUs, at least one.
-    """
+    """Threads that a trial computes with: as many as the whole CPUs that it was given, at least one."""
     return max(1, int(cpus))
 
 
@@ -75,11 +68,7 @@ def _git(*arguments: str) -> str | None:
 
 
 def code_fingerprint() -> str:
-    """Content of the sources that decide what a trial's numbers are.
-
-    Returns:
-        Twelve hexadecimal digits.
-    """
+    """Hash of the sources that decide what a trial's numbers are: twelve hexadecimal digits."""
     return _fingerprint(PACKAGE)
 
 
@@ -92,9 +81,6 @@ def _fingerprint(root: Path) -> str:
 
 def plugin_versions(configs: Iterable[TrialConfig]) -> dict[str, str]:
     """The plugins that make the numbers of some trials.
-
-    Args:
-        configs: The trials.
 
     Returns:
         ``version.MODULE`` of each: a hash of the sources of that module, or of the package that it is in.

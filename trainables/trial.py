@@ -28,7 +28,7 @@ from trainables.precision import training_dtype
 from trainables.seeding import Streams
 from trainables.tokenization.encoding import Encoder
 from trainables.training.checkpoint import StageState, Standing, TrialCheckpoint
-from trainables.training.kept_weights import State
+from trainables.training.kept_weights import State, weights_of
 from trainables.training.stage import StageResult, train_stage
 
 
@@ -43,8 +43,6 @@ def fine_tune(
     """Run one trial, or the rest of it.
 
     Args:
-        config: The trial.
-        assets: Its model and data.
         report: Receives every curve point as it is measured; first those that a checkpoint holds.
         checkpoint: Says where the trial stands, and keeps that after each epoch and stage; None keeps nothing.
         saver: Saves the classifiers; None saves none.
@@ -92,7 +90,7 @@ def fine_tune(
 
     on_epoch = None if checkpoint is None else keep
     if standing.english is None:
-        pretrained = _copy(model)
+        pretrained = weights_of(model)
         trajectory = Trajectory(model, validation[ENGLISH], config, streams, len(train), record, standing.curves)
         if standing.stage is None:
             trajectory.measure(0)
@@ -104,7 +102,7 @@ def fine_tune(
         standing.values |= trajectory.finish(first.steps, standing.values)
         standing.values |= held_out.after_first_stage(model)
         standing.steps += first.steps
-        standing.english = _copy(model)
+        standing.english = weights_of(model)
         save("stage1")
         keep(None)
     start: torch.Tensor | None = None  # what the English model says, the same for every language
@@ -213,7 +211,3 @@ def _after_second_stage(
         f"stage2.{language}.accuracy_en_after": evaluate(model, validation[ENGLISH], dtype=dtype).accuracy,
         **gains,
     }
-
-
-def _copy(model: PreTrainedModel) -> State:
-    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}

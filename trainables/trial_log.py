@@ -20,12 +20,11 @@ LATE = 0.95
 class TrialLog:
     """Both outputs of this process in one file, those of compiled code and child processes included.
 
-    A trial that raises carries the end of its log in the exception, across machines. Of one that is killed the driver
-    can read the file when it is on the driver's machine.
+    A trial that raises carries the end of its log in the exception, across machines. When a trial is killed, the driver
+    can read the file if it is on the driver's machine.
 
     Args:
         folder: Where the driver reads logs; None, or a folder that this machine does not have: a temporary file.
-        trial_id: The trial.
         limit: Seconds after which the driver ends the trial; None: never.
     """
 
@@ -64,7 +63,7 @@ class TrialLog:
         self._file.close()
 
     def _open(self) -> Any:
-        """The driver's file, a temporary one where its folder is not, or nothing: a log is no reason to fail."""
+        """The driver's file, a temporary one where its folder is missing, or nothing: a log is no reason to fail."""
         with suppress(OSError):
             if self._path is not None:
                 return self._path.open("ab")
@@ -80,27 +79,12 @@ class TrialLog:
 
 
 def log_file(folder: str, trial_id: str) -> Path:
-    """The log of a trial.
-
-    Args:
-        folder: The folder of logs.
-        trial_id: The trial.
-
-    Returns:
-        Its path.
-    """
+    """The log of a trial in the folder of logs."""
     return Path(folder) / f"{trial_id}.log"
 
 
 def tail(path: Path) -> str:
-    """The end of a log.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Its last lines, nothing when there is no such file.
-    """
+    """The last lines of a log; nothing when there is no such file."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - 100_000))

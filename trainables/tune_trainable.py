@@ -41,7 +41,6 @@ def run_trial(
 
     Args:
         config: ``trial`` is the TrialConfig as plain JSON, ``trial_id`` names its checkpoint.
-        assets: The models and the data of the study.
         checkpoints: Where checkpoints are kept; None keeps none.
         models: Where classifiers are saved, a folder for each trial; None saves none.
         saved: After which stages.

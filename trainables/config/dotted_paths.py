@@ -43,10 +43,7 @@ def _leaves(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str]]:
 
 @functools.cache
 def paths() -> Mapping[str, str]:
-    """Every dotted path of a TrialConfig with its description and unit.
-
-    Returns:
-        Path to description, in the order of the schema.
+    """Every dotted path of a TrialConfig with its description and unit, in the order of the schema.
 
     Example:
         >>> paths()["stages.0.penalties.l2.weight"]
@@ -56,14 +53,7 @@ def paths() -> Mapping[str, str]:
 
 
 def flatten(config: TrialConfig) -> dict[str, Any]:
-    """The value at every dotted path; None where a part is absent.
-
-    Args:
-        config: The configuration.
-
-    Returns:
-        Path to plain JSON value, the same keys for every configuration.
-    """
+    """The plain JSON value at every dotted path; None where a part is absent, so that the keys are always the same."""
     data = config.model_dump(mode="json")
     return {path: _get(data, keys) for path, keys in _keys().items()}
 
@@ -83,14 +73,7 @@ def _get(data: Any, keys: tuple[str | int, ...]) -> Any:
 
 
 def check_path(path: str) -> None:
-    """Refuse a path that no TrialConfig has.
-
-    Args:
-        path: A dotted path.
-
-    Raises:
-        InputError: The path is unknown; the message suggests the nearest.
-    """
+    """Refuse a path that no TrialConfig has, by an InputError that suggests the nearest."""
     known = paths()
     if path in known:
         return
@@ -100,15 +83,11 @@ def check_path(path: str) -> None:
 
 
 def with_values(config: TrialConfig, values: Mapping[str, Any]) -> TrialConfig:
-    """A copy of a configuration with other values at some dotted paths; absent parts on the way are created.
+    """A validated copy with other values at some dotted paths; absent parts on the way are created.
 
     Args:
-        config: The configuration to start from.
         values: Dotted path to value. Text is converted to the field's type, as from the command line; a list may be
             given as text with commas; "null" removes a value.
-
-    Returns:
-        The validated copy.
 
     Raises:
         InputError: A path is unknown or a value does not fit.
@@ -167,13 +146,7 @@ def _takes_a_list(path: str) -> bool:
 
 
 def parse(data: Mapping[str, Any]) -> TrialConfig:
-    """A TrialConfig from plain JSON data.
-
-    Args:
-        data: Nested data, as ``TrialConfig.model_dump(mode="json")`` gives it.
-
-    Returns:
-        The validated configuration.
+    """A TrialConfig from plain JSON data, as ``TrialConfig.model_dump(mode="json")`` gives it.
 
     Raises:
         InputError: A key is unknown or a value does not fit; names each.

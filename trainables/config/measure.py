@@ -104,11 +104,9 @@ class MeasureConfig(Frozen):
     )
 
     def trace_options(self) -> dict[str, Any]:
-        """What Tr(F) is measured with.
+        """Arguments of ``fisher_trace`` that are not its defaults.
 
-        Returns:
-            Arguments of ``fisher_trace`` that are not its defaults. It draws the same numbers at every call, so that
-            the points of a curve are comparable.
+        It draws the same numbers at every call, so that the points of a curve are comparable.
         """
         options = self.model_dump(include={"estimator", "estimator_draws"}, exclude_defaults=True)
         return {{"estimator_draws": "samples"}.get(name, name): value for name, value in options.items()}

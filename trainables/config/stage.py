@@ -69,9 +69,6 @@ class PenaltiesConfig(Frozen):
     def on_parameters(self, form: Form) -> list[tuple[str, float, Callable[[Passes], torch.Tensor]]]:
         """The penalties of one form that act: those on the parameters, which need no forward pass, and of plugins.
 
-        Args:
-            form: How they enter a step.
-
         Returns:
             Name, weight and unweighted penalty of each; none of weight 0.
         """
@@ -139,11 +136,7 @@ class StageConfig(Frozen):
 
     @property
     def terms(self) -> Terms:
-        """What a step has to know of this stage.
-
-        Returns:
-            Its terms, presets and defaults filled in.
-        """
+        """What a step has to know of this stage, presets and defaults filled in."""
         return Terms(
             batch_size=self.batch_size,
             noise=None if self.noise is None else self.noise.resolved(),
@@ -187,14 +180,14 @@ class StageConfig(Frozen):
 
     @property
     def longest(self) -> int:
-        """Passes over the training examples that the stage makes at the most."""
+        """The largest number of passes over the training examples that the stage makes."""
         return self.runs * self.epochs if self.until is None else self.until.max_epochs
 
     def views(self) -> list[tuple[ViewConfig, bool]]:
-        """The stage's views, explicit.
+        """The stage's views, explicit: the noise, then that of the consistency loss.
 
         Returns:
-            Each with whether its divergence compares hidden states: the noise, then the consistency loss's.
+            Each with whether its divergence compares hidden states.
         """
         found = [] if self.noise is None else [(self.noise.resolved(), False)]
         if self.consistency is not None:

@@ -28,13 +28,7 @@ FORM = "first=N,second=N|none,label=N|none, with columns counted from 1"
 
 @dataclass(frozen=True)
 class Columns:
-    """Places of the sentences and of the label, from 0.
-
-    Attributes:
-        first: Column of the first sentence.
-        second: Column of the second sentence, or None.
-        label: Column of the label, or None.
-    """
+    """Places of the sentences and of the label, from 0; None where there is no second sentence or no label."""
 
     first: int
     second: int | None = None
@@ -46,23 +40,12 @@ class Columns:
         return [column for column in (self.first, self.second, self.label) if column is not None]
 
     def to_json(self) -> dict[str, int | None]:
-        """Role to column, counted from 1.
-
-        Returns:
-            ``first``, ``second`` and ``label``; None where there is none.
-        """
+        """``first``, ``second`` and ``label`` to column, counted from 1; None where there is none."""
         roles = {"first": self.first, "second": self.second, "label": self.label}
         return {role: None if column is None else column + 1 for role, column in roles.items()}
 
     def describe(self, count: int) -> str:
-        """What a file was taken for.
-
-        Args:
-            count: Its examples.
-
-        Returns:
-            As ``600 pairs, labels in column 3``.
-        """
+        """What a file of so many examples was taken for, as ``600 pairs, labels in column 3``."""
         places = [str(column + 1) for column in (self.first, self.second) if column is not None]
         said = f"{count:,} {'sentence' if self.second is None else 'pair'}{'' if count == 1 else 's'}"
         if places not in (["1"], ["1", "2"]):
@@ -71,16 +54,10 @@ class Columns:
 
 
 def parse_columns(text: str) -> Columns:
-    """Columns as an option gives them.
-
-    Args:
-        text: ``first=1,second=none,label=2``; what is not named is none.
-
-    Returns:
-        The columns.
+    """Columns as an option gives them: ``first=1,second=none,label=2``; what is not named is none.
 
     Raises:
-        InputError: It has another form, names no first sentence, or gives a column two roles.
+        InputError: The option has another form, names no first sentence, or gives a column two roles.
 
     Example:
         >>> parse_columns("first=2,second=3,label=4").describe(600)
@@ -108,8 +85,6 @@ def find_columns(path: Path, lines: Lines, fits: Fits, given: Columns | None = N
     are a pair and its label. A column that looks like something else than it would be taken for is refused.
 
     Args:
-        path: The file, for messages.
-        lines: What it holds.
         fits: Whether values are all labels of the classifier.
         given: What the user says of the columns.
 

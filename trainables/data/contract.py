@@ -24,7 +24,6 @@ class Rows:
     """Labelled sentences or sentence pairs, column by column.
 
     Attributes:
-        first: First sentences.
         second: Second sentences, or None for a one-sentence task.
         labels: Indices into the task's labels.
     """
@@ -37,14 +36,7 @@ class Rows:
         return len(self.first)
 
     def take(self, indices: Sequence[int]) -> Rows:
-        """Some rows, in the order asked for.
-
-        Args:
-            indices: Row numbers.
-
-        Returns:
-            Those rows.
-        """
+        """Some rows, in the order asked for."""
         return Rows(
             [self.first[i] for i in indices],
             None if self.second is None else [self.second[i] for i in indices],
@@ -53,14 +45,7 @@ class Rows:
 
     @classmethod
     def joined(cls, parts: Sequence[Rows]) -> Rows:
-        """Rows one after another.
-
-        Args:
-            parts: Rows of one task.
-
-        Returns:
-            All of them.
-        """
+        """Rows of one task one after another."""
         second = [text for part in parts for text in part.second or ()]
         return cls(
             [text for part in parts for text in part.first],
@@ -69,11 +54,7 @@ class Rows:
         )
 
     def examples(self) -> list[tuple[str, ...]]:
-        """The sentences of each row, without its label.
-
-        Returns:
-            Tuples of one or two sentences.
-        """
+        """The one or two sentences of each row, without its label."""
         return list(zip(self.first, strict=True) if self.second is None else zip(self.first, self.second, strict=True))
 
 
@@ -94,15 +75,7 @@ class HubFiles:
     splits: tuple[str, str, str] = ("train", "validation", "test")
 
     def place(self, language: str, split: str) -> str:
-        """The glob pattern of the files of a split.
-
-        Args:
-            language: The code of the language.
-            split: ``train``, ``dev`` or ``test``.
-
-        Returns:
-            The pattern; empty where the repository has no such split.
-        """
+        """The glob pattern of ``train``, ``dev`` or ``test``; empty where the repository has no such split."""
         name = dict(zip(("train", "dev", "test"), self.splits, strict=True))[split]
         return self.pattern.format(language=language, split=name) if name else ""
 
@@ -143,16 +116,10 @@ class Task:
     english: Task | None = None
 
     def code(self, language: str) -> str:
-        """The name of a language in the names of the files.
-
-        Args:
-            language: As the configuration names it.
-
-        Returns:
-            The code; the name itself where the set does not say which languages it has.
+        """The name of a language in the names of the files; the given name where the set does not say which it has.
 
         Raises:
-            InputError: The set says so, and has none of that name.
+            InputError: The set says so, and has no language of that name.
         """
         known = [*self.codes, *self.languages, *self.codes.values()]
         if not known or language in known or (self.form is not None and self.form.fullmatch(language)):

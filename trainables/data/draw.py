@@ -16,18 +16,18 @@ def _generator(seed: int, purpose: str) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(purpose.encode())])
 
 
+def _groups(first: list[str]) -> list[list[int]]:
+    """Numbers of the rows that share a first sentence, group by group as they appear."""
+    groups: dict[str, list[int]] = {}
+    for row, sentence in enumerate(first):
+        groups.setdefault(sentence, []).append(row)
+    return list(groups.values())
+
+
 def draw_train(available: int, wanted: int | None, seed: int) -> list[int]:
-    """Row numbers of the English training examples.
+    """Row numbers of the English training examples, distinct, in drawn order; all of them where ``wanted`` is None.
 
     A larger draw begins with the smaller one of the same seed.
-
-    Args:
-        available: Rows in the training file.
-        wanted: How many to draw; None takes all.
-        seed: The data seed.
-
-    Returns:
-        Distinct row numbers in drawn order.
 
     Raises:
         InputError: More are wanted than there are.
@@ -45,8 +45,6 @@ def draw_second_stage(available: int, twins: set[int], config: DataConfig, langu
     Args:
         available: Rows of the file.
         twins: Those that must not be drawn, since their translations trained the English stage.
-        config: Number of examples, split and seed.
-        language: The language, for messages.
 
     Returns:
         Distinct row numbers in drawn order.
@@ -74,25 +72,17 @@ def draw_validation(first: list[str], config: DataConfig, language: str = ENGLIS
 
     Args:
         first: First sentence of each row of the validation file; of parallel files, the English one.
-        config: Numbers of examples, split and seed.
-        language: The language of the file, for messages.
-
-    Returns:
-        Row numbers of the second stage, row numbers of validation.
 
     Raises:
         InputError: More rows are wanted than there are.
     """
     total, stage2 = len(first), config.stage2_examples
-    groups: dict[str, list[int]] = {}
-    for row, sentence in enumerate(first):
-        groups.setdefault(sentence, []).append(row)
     if config.split == "file_order":
         train, rest = list(range(min(stage2, total))), list(range(stage2, total))
     else:
-        keys = list(groups)
+        groups = _groups(first)
         generator = _generator(config.seed, "validation")
-        order = [groups[keys[i]] for i in generator.permutation(len(keys))]
+        order = [groups[i] for i in generator.permutation(len(groups))]
         train, used = [], 0
         while len(train) < stage2 and used < len(order):
             train.extend(order[used])
@@ -127,13 +117,10 @@ def draw_halves(first: list[str], seed: int) -> Halves:
         >>> sorted(map(len, draw_halves(["a", "b", "b", "c"], seed=0)))
         [2, 2]
     """
-    groups: dict[str, list[int]] = {}
-    for row, sentence in enumerate(first):
-        groups.setdefault(sentence, []).append(row)
-    members = list(groups.values())
+    groups = _groups(first)
     halves: Halves = ([], [])
     # Large groups first, so that the small ones can even out the halves; among equals as they were drawn.
-    order = _generator(seed, "halves").permutation(len(members)).tolist()
-    for i in sorted(order, key=lambda i: -len(members[i])):
-        min(halves, key=len).extend(members[i])
+    order = _generator(seed, "halves").permutation(len(groups)).tolist()
+    for i in sorted(order, key=lambda i: -len(groups[i])):
+        min(halves, key=len).extend(groups[i])
     return sorted(halves[0]), sorted(halves[1])

@@ -17,7 +17,6 @@ class Split:
     """The rows of a split that are left.
 
     Attributes:
-        rows: Language to rows.
         numbers: Language to their row numbers in the files.
         parallel: Whether the rows of all languages are the same examples.
     """
@@ -31,7 +30,6 @@ def drop(source: Source, not_translated: bool) -> tuple[Split, Split, Split, tup
     """Leave out the rows of every split that cannot or must not be used.
 
     Args:
-        source: All rows.
         not_translated: Whether to leave out those with a sentence that was not translated, too.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Labels and number of sentences of a task that does not say them: those of its English training file."""
+"""Labels and number of sentences of a task that does not define them: those of its English training file."""
 
 from __future__ import annotations
 
@@ -14,13 +14,9 @@ def from_training_file(task: Task, table: Table, labels: tuple[str, ...]) -> Tas
     """The task that an English training file defines: one or two sentences, and the labels.
 
     Args:
-        task: The task without labels.
         table: The training file; its header or first line gives the number of columns.
         labels: The labels in the order of the classes; empty takes those that the file declares, else those that it
             has, sorted.
-
-    Returns:
-        The task.
 
     Raises:
         InputError: The file has neither 2 nor 3 columns, or its last column holds no labels.

@@ -23,10 +23,6 @@ class ClassNames:
 
     A file is read in one way throughout: every label is a name, or every label is a class number. A name counts in any
     case where no two names differ by case alone, and in the other spelling that published files have of it.
-
-    Attributes:
-        names: Each name to its class number.
-        classes: Number of classes.
     """
 
     names: Mapping[str, int]
@@ -49,50 +45,25 @@ class ClassNames:
         return {str(number): number for number in range(self.classes)}
 
     def by_name(self, label: str) -> int | None:
-        """The class that a label names.
-
-        Args:
-            label: The label, without outer blanks.
-
-        Returns:
-            Its number, or None.
-        """
+        """The class that a label without outer blanks names, or None."""
         return self.names.get(label, self._folded.get(label.casefold()))
 
     def by_number(self, label: str) -> int | None:
-        """The class whose number a label is.
-
-        Args:
-            label: The label, without outer blanks.
-
-        Returns:
-            The number, or None.
-        """
+        """The class whose number a label without outer blanks is, or None."""
         return self._digits.get(label)
 
     def fit(self, labels: Sequence[str]) -> bool:
-        """Whether labels are all names, or all class numbers.
-
-        Args:
-            labels: Labels, without outer blanks.
-
-        Returns:
-            True where they are one or both.
-        """
+        """Whether labels without outer blanks are all names, or all class numbers."""
         return any(all(read(label) is not None for label in set(labels)) for read in (self.by_name, self.by_number))
 
     def numbers(
         self, path: Path, labels: Sequence[tuple[int, str]], reading: str | None = None
     ) -> tuple[list[int], str]:
-        """The class numbers of a file's labels.
+        """The class numbers of a file's labels, and the way they were read.
 
         Args:
-            path: The file, for messages.
             labels: Number of the line, and the label without outer blanks.
             reading: ``names`` or ``numbers``; None takes the one that fits.
-
-        Returns:
-            One number a label, and the way they were read.
 
         Raises:
             InputError: Neither way fits, or both do and differ, or not the one asked for.
@@ -137,18 +108,7 @@ class ClassNames:
 
 
 def class_names(config: Any, model: str) -> ClassNames:
-    """The names in a classifier's configuration; ``id2label`` or ``label2id`` may lack, or hold text for numbers.
-
-    Args:
-        config: The configuration of a transformers model.
-        model: Its name, for messages.
-
-    Returns:
-        The classes.
-
-    Raises:
-        InputError: A number is none of a class, or one name has two numbers.
-    """
+    """The classes of a classifier's configuration; ``id2label`` or ``label2id`` may lack, or hold text for numbers."""
     id2label, label2id = config.id2label or {}, config.label2id or {}
     names: dict[str, int] = {}
     for name, number in [(name, number) for number, name in id2label.items()] + list(label2id.items()):

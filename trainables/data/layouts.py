@@ -44,15 +44,7 @@ LISTED_FILES = 12  # a message is one line
 
 @dataclass(frozen=True)
 class Header:
-    """What the columns of a file with a header line are.
-
-    Attributes:
-        width: Number of columns.
-        first: Column of the first sentence, from 0.
-        second: That of the second sentence, or None.
-        label: That of the label.
-        language: That of the language in a file of many, or None.
-    """
+    """What the columns of a file with a header line are, by places from 0; None where there is no such column."""
 
     width: int
     first: int
@@ -62,14 +54,7 @@ class Header:
 
 
 def find_header(fields: Sequence[str]) -> Header | None:
-    """What the first line of a file says, if it names at least three columns as published files do.
-
-    Args:
-        fields: Its fields.
-
-    Returns:
-        The columns, or None: the line is an example.
-    """
+    """What the first line of a file says, if it names three or more columns as published files do; None: an example."""
     names = [field.strip().lower() for field in fields]
 
     def place(known: Sequence[str]) -> int | None:
@@ -82,17 +67,12 @@ def find_header(fields: Sequence[str]) -> Header | None:
 
 
 def find_file(folder: Path, source: str, split: str, language: str, code: str | None = None) -> Path:
-    """The file of a split in a language.
+    """The file of a split in a language: the first of ``PLACES`` that exists.
 
     Args:
-        folder: Where to look.
-        source: What people call it.
+        source: What people call the folder.
         split: ``train``, ``dev`` or ``test``.
-        language: The language.
-        code: The task's own name of it.
-
-    Returns:
-        The first of ``PLACES`` that exists.
+        code: The task's own name of the language.
 
     Raises:
         InputError: None does; the message names the expected file and those that are there.

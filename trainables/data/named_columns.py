@@ -22,14 +22,11 @@ READERS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def read_named(files: Sequence[Path], columns: Sequence[str]) -> Table:
-    """The examples of the files of a split, one after another.
+    """The examples of the files of a split, one after another, with labels as the files name them.
 
     Args:
-        files: The files, in order, all of one kind.
+        files: The files, in order, all of one kind; several go by the name of the first.
         columns: Names of the sentence or both sentences, and of the label.
-
-    Returns:
-        Their rows, with labels as the files name them; under the name of the first file where there are several.
 
     Raises:
         InputError: A file is damaged or of another kind, lacks a column, or names other labels than the first.

@@ -35,14 +35,7 @@ NOTHING = Dropped(0, 0, 0, {})
 
 
 def untranslated(rows: Rows) -> list[int]:
-    """Row numbers of the examples with an untranslated sentence.
-
-    Args:
-        rows: The rows.
-
-    Returns:
-        Their numbers, ascending.
-    """
+    """Row numbers of the examples with an untranslated sentence, ascending."""
     return [i for i, example in enumerate(rows.examples()) if UNTRANSLATED in (text.strip() for text in example)]
 
 
@@ -58,16 +51,10 @@ def describe(
     """Plain sentences on the drawn rows; what does not occur is not mentioned.
 
     Args:
-        name: Name of the task.
-        train: English training rows.
-        stage2: Language to second-stage rows.
         validation: Language to validation rows, English first.
         dropped: What was left out before the draw since a sentence was not translated.
         unlabelled: What was left out since it has no label.
         test: Language to test rows, English first; may be empty.
-
-    Returns:
-        One sentence each.
     """
     english = next(iter(validation))
     parts = _parts(train, stage2, validation, test)

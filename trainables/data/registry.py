@@ -16,17 +16,7 @@ NAMES = tuple(sorted(module.name for module in pkgutil.iter_modules(sets.__path_
 
 
 def check_name(name: str) -> str:
-    """Refuse a name that no data set can have; a file of one's own is looked for when it is read.
-
-    Args:
-        name: The name, or ``FILE.py:NAME``.
-
-    Returns:
-        It.
-
-    Raises:
-        ValueError: There is no such set.
-    """
+    """Return a name that a data set can have, else ValueError; the user's own file is looked for when it is read."""
     file, _, member = name.rpartition(":")
     if name in NAMES or (file.endswith(".py") and member.isidentifier()):
         return name
@@ -34,17 +24,7 @@ def check_name(name: str) -> str:
 
 
 def find_set(name: str) -> Task:
-    """A data set.
-
-    Args:
-        name: Its name, or ``FILE.py:NAME`` for a ``Task`` that a Python file of one's own defines.
-
-    Returns:
-        The set.
-
-    Raises:
-        InputError: The file does not exist or fails, or defines no such set.
-    """
+    """A data set by its name, or the ``Task`` of the user's own ``FILE.py:NAME``; InputError where there is none."""
     if name in NAMES:
         found: object = importlib.import_module(f"{sets.__name__}.{name}").TASK
     else:

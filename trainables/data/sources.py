@@ -25,7 +25,6 @@ class Source:
     """All rows that a data configuration draws from, in file order.
 
     Attributes:
-        task: The task.
         train: Training rows by language, English first; English alone unless the task pools its splits or the second
             stage trains on them.
         validation: Validation rows of every language, English first.
@@ -39,17 +38,7 @@ class Source:
 
 
 def read_rows(config: DataConfig) -> Source:
-    """All rows that a data configuration draws from.
-
-    Args:
-        config: Names the task, the source and the languages.
-
-    Returns:
-        The rows; with ``data.unlabelled="drop"`` those without a label too.
-
-    Raises:
-        InputError: The source does not exist, or lacks a file; wrong columns or labels.
-    """
+    """All rows that a data configuration draws from; with ``data.unlabelled="drop"`` those without a label too."""
     task = find_set(config.name)
     if config.repository is not None:
         task = replace(task, hub=HubFiles(config.repository, str(config.files), config.columns))

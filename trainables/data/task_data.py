@@ -20,8 +20,6 @@ class TaskData:
     """The rows of one data configuration.
 
     Attributes:
-        labels: Label names.
-        train: English training rows.
         stage2: Language to second-stage training rows; empty without a second stage.
         validation: Language to validation rows, English first; the same row numbers in every language of parallel
             files.
@@ -55,12 +53,6 @@ def load_task_data(config: DataConfig) -> TaskData:
     ``data.unlabelled="drop"`` and ``data.drop_untranslated`` take effect before the draw: the files are then as if they
     had never held such a row in any language of the configuration, for ``data.split="file_order"`` too, whose first
     ``stage2_examples`` are counted among the rows that are left. So another set of languages may leave other rows.
-
-    Args:
-        config: The data configuration.
-
-    Returns:
-        The rows.
 
     Raises:
         InputError: A file is missing or malformed, or more rows are wanted than there are.
@@ -120,9 +112,6 @@ def _from_training_files(
 
     A row's twin is the English row of the same number. One whose twin, or a copy of it, trains in English is left out
     unless ``data.stage2_twins``.
-
-    Returns:
-        Language to rows; the note, or nothing.
 
     Raises:
         InputError: Not enough rows are left, or which are twins is not known.

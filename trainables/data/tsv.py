@@ -28,19 +28,13 @@ def _unquote(field: str) -> str:
 
 
 def read_fields(path: Path) -> list[list[str]]:
-    """The fields of every line of a file.
+    """The fields of every line of a file, CSV quoting undone.
 
     Lines end at LF or CRLF only: published rows hold control characters at which ``str.splitlines`` would break. Blank
-    lines at the end are none.
-
-    Args:
-        path: The file.
-
-    Returns:
-        One list a line, CSV quoting undone.
+    lines at the end do not count.
 
     Raises:
-        InputError: The file does not exist, is empty, or is no UTF-8 text.
+        InputError: The file does not exist, is empty, or is not UTF-8 text.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
@@ -61,7 +55,6 @@ class Table:
     """The examples of a file, still as text.
 
     Attributes:
-        path: The file.
         header: What its header line says; None where it has none.
         lines: Number in the file, from 1, and fields of each example.
         labels: Names of the labels in the order of the classes, where the file declares them.
@@ -80,11 +73,11 @@ class Table:
 
     @property
     def width(self) -> int:
-        """Columns that the header, else the first line, has."""
+        """Number of columns of the header, else of the first line."""
         return len(self.lines[0][1]) if self.header is None else self.header.width
 
     def column(self, place: int) -> list[str]:
-        """The fields of one column; of lines that are long enough."""
+        """The fields of one column, from all lines of the full width."""
         return [fields[place] for _, fields in self.lines if len(fields) == self.width]
 
 
@@ -92,11 +85,7 @@ def read_table(path: Path, language: str | None = None) -> Table:
     """The examples of a file, with or without the header line of a published one.
 
     Args:
-        path: The file.
         language: The language wanted of a file that holds many and says so in a column.
-
-    Returns:
-        Its lines.
 
     Raises:
         InputError: The file cannot be read, has a header only, or no line in that language.
@@ -123,7 +112,6 @@ def read_tsv(path: Path, task: Task, language: str | None = None, keep_unlabelle
     """The labelled examples of a file ``sentence [TAB sentence] TAB label``, or of one with a published header.
 
     Args:
-        path: The file.
         task: Gives the number of sentences and the label set.
         language: The language wanted of a file that holds many.
         keep_unlabelled: Whether rows without a usable label (``-``, ``-1``, empty) are kept, with ``NO_LABEL``.
@@ -138,19 +126,7 @@ def read_tsv(path: Path, task: Task, language: str | None = None, keep_unlabelle
 
 
 def rows_of(table: Table, task: Task, keep_unlabelled: bool = False) -> Rows:
-    """The labelled examples of a table; see ``read_tsv``.
-
-    Args:
-        table: What a file holds.
-        task: Gives the number of sentences and the label set.
-        keep_unlabelled: Whether rows without a usable label are kept, with ``NO_LABEL``.
-
-    Returns:
-        The rows in file order.
-
-    Raises:
-        InputError: A row has another number of columns, no label or an unknown one.
-    """
+    """The labelled examples of a table, in its order; arguments and InputError as for :func:`read_tsv`."""
     if (header := table.header) is not None and (header.second is None) != (task.sentences == 1):
         raise InputError(
             f"{table.at(1)}: the header names {1 if header.second is None else 2} sentences an example, but "

@@ -18,16 +18,7 @@ from trainables.views.view import BUNDLED, ViewConfig, language_files
 
 
 def load_view_files(view: ViewConfig, config: DataConfig, data: TaskData) -> ViewFiles:
-    """Read the files of a view.
-
-    Args:
-        view: A view of kind ``code_switch`` or ``translation``.
-        config: The data that it is a view of.
-        data: The rows of that data.
-
-    Returns:
-        Their content.
-    """
+    """Read the files of a view of kind ``code_switch`` or ``translation``."""
     files = {language: Path(path).expanduser() for language, path in language_files(str(view.files)).items()}
     if view.kind == "code_switch":
         return _dictionaries(files)

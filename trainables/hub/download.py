@@ -1,4 +1,4 @@
-"""Fetching a repository's files; what broke off goes on where it stopped, in the next command too."""
+"""Fetching a repository's files; an interrupted download goes on where it stopped, in the next command too."""
 
 from __future__ import annotations
 
@@ -18,15 +18,7 @@ TRIES, PAUSE_SECONDS = 5, 1.0
 
 
 def download(repository: Repository, local_files_only: bool) -> Path:
-    """The files of a repository in the local cache.
-
-    Args:
-        repository: What is wanted.
-        local_files_only: Do not ask the hub.
-
-    Returns:
-        The folder of one commit.
-    """
+    """The folder of one commit of a repository in the local cache."""
     import huggingface_hub
     from huggingface_hub import errors
     from huggingface_hub.utils import disable_progress_bars, logging
@@ -54,7 +46,7 @@ def download(repository: Repository, local_files_only: bool) -> Path:
 
 
 def _fetch_files(repository: Repository, files: list[DryRunFileInfo]) -> None:
-    """Put files where the hub's library finds them; that library itself throws away what broke off."""
+    """Put files where the hub's library finds them; that library itself throws away partial downloads."""
     if not files:
         return
     size = sum(file.file_size or 0 for file in files) / 1e6

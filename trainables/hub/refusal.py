@@ -11,15 +11,7 @@ KEPT = "what has arrived is kept"
 
 
 def refusal(repository: Repository, error: BaseException) -> str:
-    """Why a repository cannot be fetched.
-
-    Args:
-        repository: What was wanted.
-        error: What the hub's library raised, perhaps because of another error.
-
-    Returns:
-        The line.
-    """
+    """Why a repository cannot be fetched, in one line."""
     from huggingface_hub import constants, errors
 
     chain = list(_causes(error))

@@ -13,7 +13,6 @@ class Repository:
     """A repository on the hub, and the files of it that are needed.
 
     Attributes:
-        kind: What it holds.
         name: Its id, ``owner/name``.
         revision: Branch, tag or commit; None takes the default branch.
         patterns: Glob patterns of the files to fetch.
@@ -43,21 +42,13 @@ class Repository:
         return shlex.join(words)
 
     def cached(self) -> Path:
-        """Where the local cache keeps the repository.
-
-        Returns:
-            The folder, which need not exist.
-        """
+        """The folder where the local cache keeps the repository; it need not exist."""
         from huggingface_hub import constants
 
         return Path(constants.HF_HUB_CACHE) / f"{self.kind}s--{self.name.replace('/', '--')}"
 
     def remedy(self) -> str:
-        """What to do without a network.
-
-        Returns:
-            A clause for the end of a message.
-        """
+        """What to do without a network: a clause for the end of a message."""
         folder = self.cached()
         return (
             f"fetch it on a machine with a network by `{self.command}` and copy {folder.name} from "

@@ -1,8 +1,8 @@
 """The Hugging Face hub: a repository's files in the local cache, and an answer at once where there is no network.
 
-The hub's own libraries try again for 23 seconds without a word when nothing answers. So it is asked first whether
-anything does; when not, only the local cache is read, and what it lacks is said with the command that fetches it.
-Whatever the hub refuses or breaks off is one line.
+The hub's own libraries retry silently for 23 seconds when nothing answers. So it is first tested whether anything
+does; if not, only the local cache is read, and a message names the command that fetches what it lacks. Whatever the
+hub refuses or breaks off is one line.
 """
 
 from __future__ import annotations
@@ -26,15 +26,11 @@ CONNECT_SECONDS = 3.0
 
 
 def fetch(repository: Repository, lacking: Callable[[Path], Sequence[str]]) -> Path:
-    """The files of a repository in the local cache, fetched first where the hub can be reached.
+    """The folder of one commit in the local cache, named by its full hash; fetched first where the hub can be reached.
 
     Args:
-        repository: What is wanted.
         lacking: Gives the files that a folder should have and does not; asked without a network only, since then the
             cache may hold a part of the repository.
-
-    Returns:
-        The folder of one commit, whose name is the full commit hash.
 
     Raises:
         InputError: The hub has no such thing, or it cannot be reached and the cache does not hold all of it.

@@ -1,4 +1,4 @@
-"""Batches and predictions of a split, and what is read off them: accuracy, likelihood, calibration."""
+"""Batches and predictions of a split, and what is computed from them: accuracy, likelihood, calibration."""
 
 from __future__ import annotations
 
@@ -40,9 +40,7 @@ def predict(
     """Logits in evaluation mode.
 
     Args:
-        model: The model.
-        examples: The split.
-        limit: Only its first so many rows; None takes all.
+        limit: Only the first so many rows; None takes all.
         dtype: Format of the passes, as ``precision.training_dtype`` decides.
 
     Returns:
@@ -59,11 +57,6 @@ def predict(
 def first_rows(model: PreTrainedModel, examples: Examples, limit: int) -> Iterator[dict[str, torch.Tensor]]:
     """The first rows of a split, whose order is one fixed draw, as batches for a measurement of curvature.
 
-    Args:
-        model: The model.
-        examples: The split.
-        limit: Rows at the most.
-
     Yields:
         Model inputs ``[batch, longest]`` and ``labels`` ``[batch]``, on the model's device.
     """
@@ -74,29 +67,16 @@ def first_rows(model: PreTrainedModel, examples: Examples, limit: int) -> Iterat
 def evaluate(
     model: PreTrainedModel, examples: Examples, limit: int | None = None, dtype: torch.dtype = torch.float32
 ) -> Evaluation:
-    """Evaluate a model on a split.
-
-    Args:
-        model: The model.
-        examples: The split.
-        limit: Only its first so many rows, whose order is one fixed draw; None takes all.
-        dtype: Format of the passes, as ``precision.training_dtype`` decides.
-
-    Returns:
-        Its quality.
-    """
+    """Evaluate a model on a split, with a limit and a format as for :func:`predict`."""
     return score(predict(model, examples, limit, dtype), examples.labels[:limit])
 
 
 def score(logits: torch.Tensor, labels: torch.Tensor) -> Evaluation:
-    """Quality of given predictions.
+    """Accuracy, F1, likelihood and calibration (Naeini et al. 2015) of given predictions.
 
     Args:
         logits: ``[examples, num_classes]``.
         labels: ``[examples]``.
-
-    Returns:
-        Accuracy, F1, likelihood and calibration (Naeini et al. 2015).
 
     Example:
         >>> score(torch.tensor([[9.0, 0.0], [0.0, 9.0]]), torch.tensor([0, 0])).accuracy

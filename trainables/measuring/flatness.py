@@ -29,12 +29,10 @@ def subject(
     """What Tr(F) and its rivals are measured on.
 
     Args:
-        model: The fine-tuned model.
         train: Training rows of stage 0.
         english: English validation rows.
-        logits: The model's on them ``[examples, num_classes]``.
+        logits: The model's on the English rows ``[examples, num_classes]``.
         pretrained: Parameters before training.
-        config: The trial.
     """
     rows, traced = (list(first_rows(model, split, config.measure.trace_examples)) for split in (train, english))
     return FineTuned(model, rows, logits, pretrained, traced, config.measure.trace_options())
@@ -43,14 +41,7 @@ def subject(
 def traces(
     trained: FineTuned, train: Examples, validation: dict[str, Examples], config: TrialConfig
 ) -> dict[str, float]:
-    """Tr(F) on every split that the configuration names: columns ``fisher_trace*``.
-
-    Args:
-        trained: The fine-tuned model on English validation rows.
-        train: Training rows of stage 0.
-        validation: Language to validation rows.
-        config: The trial.
-    """
+    """Tr(F) on every split that the configuration names: columns ``fisher_trace*``."""
     model, measure = trained.model, config.measure
     found = {"": _english(trained, config)}
     splits = {".train": train} if measure.trace_train else {}
@@ -84,8 +75,6 @@ def twins(trained: FineTuned, english: Examples, config: TrialConfig, dtype: tor
 
     Args:
         trained: The fine-tuned model; its parameters are afterwards what they were.
-        english: English validation rows.
-        config: The trial.
         dtype: What the logits were predicted in.
 
     Returns:

@@ -1,6 +1,6 @@
-"""What is read off the test files, and the predictions that are kept, once at the end of each stage.
+"""Scores on the test files, and the predictions that are kept, once at the end of each stage.
 
-Nothing here is looked at by any choice: which epoch is kept, what a search draws next, what the report answers.
+No choice looks at anything here: which epoch is kept, what a search draws next, what the report answers.
 """
 
 from __future__ import annotations
@@ -22,8 +22,6 @@ class HeldOut:
     """The test examples of a trial, and where its predictions go.
 
     Args:
-        data: The rows of the trial.
-        encoder: Encodes them.
         validation: Language to validation examples.
         file: Keeps the predictions; None keeps none.
         dtype: Format of the passes, as ``precision.training_dtype`` decides.
@@ -44,14 +42,7 @@ class HeldOut:
         self._dtype = dtype
 
     def after_first_stage(self, model: PreTrainedModel) -> dict[str, float]:
-        """Score the test files, and keep the predictions.
-
-        Args:
-            model: The model at the end of stage 0.
-
-        Returns:
-            ``test.accuracy.LANG``, ``test.f1.LANG`` and ``test.nll.LANG``; empty without test files.
-        """
+        """After stage 0 keep the predictions and score the test files: ``test.*.LANG``, empty without test files."""
         values: dict[str, float] = {}
         for language in self._validation:
             if (found := self._score(model, language, 0)) is not None:
@@ -64,15 +55,7 @@ class HeldOut:
         return values
 
     def after_second_stage(self, model: PreTrainedModel, language: str) -> dict[str, float]:
-        """Score the test file of the stage's language, and the English one; keep the predictions for the former.
-
-        Args:
-            model: The model at the end of stage 1 in that language.
-            language: The language.
-
-        Returns:
-            ``stage2.LANG.test_*``; empty without test files.
-        """
+        """After stage 1 keep the language's predictions and score it and English on test: ``stage2.LANG.test_*``."""
         values: dict[str, float] = {}
         if (found := self._score(model, language, 1)) is not None:
             english = self._test[ENGLISH]

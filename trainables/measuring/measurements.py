@@ -136,11 +136,11 @@ class CurvePoint:
         epoch: Epochs done in the stage (may be fractional).
         name: What is measured: ``train_loss``, ``accuracy.en``, ``penalty.NAME``; ``trust_region``, the mean
             distance of TRAM (nats); ``train_nll``, where a stage ends by it, on the examples that it looks at;
-            ``fisher_trace``; ``kl_ratio``, the
-            mean over directions of KL / (sigma^2 eps^T F eps / 2), equation 1, at x = sigma; ``path_kl_en``, at
-            x = L2 norm of the change of all parameters since the second stage began, which divided by that of the last
-            point is the share of the path. The last point of the latter three is of the weights that the stage keeps.
-        value: The value; the unit is that of the measurement of the same name.
+            ``fisher_trace``; ``kl_ratio``, the mean over directions of KL / (sigma^2 eps^T F eps / 2), equation 1, at
+            x = sigma; ``path_kl_en``, at x = L2 norm of the change of all parameters since the second stage began,
+            which divided by that of the last point is the share of the path. The last point of the latter three is of
+            the weights that the stage keeps.
+        value: Its unit is that of the measurement of the same name.
         x: A second coordinate where there is one, else None.
         standard_error: Of the value where there is one, else None.
     """
@@ -155,11 +155,7 @@ class CurvePoint:
     standard_error: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """The row as plain data.
-
-        Returns:
-            Column to value.
-        """
+        """Column to value."""
         return asdict(self)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Collection, Sequence
-from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
 from trainables.measuring.measurements import PREDICTIONS
+from trainables.training.checkpoint import Files
 
 _TYPES = (pa.string(), pa.string(), pa.int8(), pa.int32(), pa.int32(), pa.list_(pa.float32()))
 SCHEMA = pa.schema(
@@ -22,23 +22,8 @@ SCHEMA = pa.schema(
 )
 
 
-class Files(Protocol):
-    """A folder on any file system."""
-
-    def read(self, name: str) -> bytes:
-        """The content of a file."""
-
-    def write(self, name: str, content: bytes) -> None:
-        """Write a file, all of it or nothing."""
-
-
 class PredictionFile:
-    """Gathers the predictions of a trial and writes them after each stage.
-
-    Args:
-        folder: Where the file is kept.
-        trial_id: The trial.
-    """
+    """Gathers the predictions of a trial and writes them after each stage."""
 
     def __init__(self, folder: Files, trial_id: str) -> None:
         self._folder = folder
@@ -48,11 +33,7 @@ class PredictionFile:
         """What went wrong, else None."""
 
     def go_on(self, finished: Collection[str]) -> None:
-        """Take over what was written before the trial was interrupted.
-
-        Args:
-            finished: Languages whose second stage is done.
-        """
+        """Take over what was written before an interruption: of stage 1, that of the languages that finished it."""
         try:
             table = pq.read_table(io.BytesIO(self._folder.read(self._name)), schema=SCHEMA)
         except (OSError, pa.ArrowException) as error:
@@ -69,7 +50,6 @@ class PredictionFile:
 
         Args:
             split: ``validation`` or ``test``.
-            language: Language of the examples.
             stage: 0 or 1.
             rows: Number of each example in its file, from 0.
             labels: Their classes ``[examples]``.
@@ -82,10 +62,9 @@ class PredictionFile:
         self._tables.append(pa.table(arrays, schema=SCHEMA))
 
     def save(self, labels: Sequence[str]) -> None:
-        """Write all that was added so far; where that fails, ``note`` says so: the measurements do not need it.
+        """Write all that was added so far, with the names of the classes in the file's metadata.
 
-        Args:
-            labels: Names of the classes, kept in the file's metadata.
+        Where that fails, ``note`` says so: the measurements do not need it.
         """
         table = pa.concat_tables(self._tables).replace_schema_metadata({"labels": json.dumps(list(labels))})
         stream = io.BytesIO()

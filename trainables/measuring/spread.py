@@ -47,10 +47,6 @@ def halves_right(
 
     Returns:
         ``half1`` and ``half2`` to the share of right predictions (fraction); none where a half is empty.
-
-    Example:
-        >>> halves_right(torch.tensor([[1.0, 0.0], [1.0, 0.0]]), torch.tensor([0, 1]), ([0], [1]))
-        {'half1': 1.0, 'half2': 0.0}
     """
     if not all(halves):
         return {}

@@ -25,15 +25,12 @@ class StagePath:
     """Measures one second stage, as ``measure.path`` and ``measure.path_points`` ask for.
 
     Args:
-        model: The model.
-        before: Its parameters before the stage.
+        before: Parameters before the stage.
         start: Logits of the first ``measure.trace_examples`` English validation rows before the stage
             ``[examples, classes]``; None where ``measure.path`` is off.
         validation: Language to validation examples.
         language: Language of the stage.
         examples: Training examples of the stage.
-        config: The trial.
-        report: Receives the points.
     """
 
     def __init__(
@@ -61,11 +58,7 @@ class StagePath:
         self._points = points
 
     def measure(self, step: int) -> None:
-        """A point of the curve where one is due; the end is left to :meth:`finish`.
-
-        Args:
-            step: Optimiser steps done in the stage.
-        """
+        """Report a point of the curve where one is due after so many steps; the end is left to :meth:`finish`."""
         if self._start is not None and step in self._due:
             now = predict(self._model, self._validation[ENGLISH], self._rows)
             self._point(step, mean_divergence(self._start, now))

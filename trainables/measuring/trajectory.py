@@ -25,12 +25,8 @@ class Trajectory:
     """Measures along stage 0, as ``measure.trace_every`` and ``measure.expansion`` ask for.
 
     Args:
-        model: The model in training.
         english: English validation examples.
-        config: The trial.
-        streams: The trial's random streams.
         train_examples: Training examples of stage 0.
-        report: Receives the points.
         before: Points that were measured before the trial stopped and went on.
     """
 
@@ -54,11 +50,7 @@ class Trajectory:
         self._traces = {point.step: point.value for point in before if point.name == "fisher_trace"}
 
     def measure(self, step: int) -> None:
-        """Measure what is due; the end is left to :meth:`finish`, since stage 0 may keep earlier weights.
-
-        Args:
-            step: Optimiser steps done: 0 before training.
-        """
+        """Measure what is due after some steps; :meth:`finish` does the end, since stage 0 may keep earlier weights."""
         if step == self._steps:
             return
         every = self._config.trace_every

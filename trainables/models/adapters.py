@@ -1,4 +1,4 @@
-"""Folders of peft that hold a LoRA adapter alone: written after training, read by ``fisher-study trace``."""
+"""Folders in which peft keeps a LoRA adapter alone: written after training, read by ``fisher-study trace``."""
 
 from __future__ import annotations
 
@@ -38,7 +38,6 @@ class Adapter:
 
     Attributes:
         name: Folder or hub id.
-        folder: Where the files are.
         settings: Content of adapter_config.json.
     """
 
@@ -50,9 +49,7 @@ class Adapter:
 def save_adapter(model: PreTrainedModel, folder: Path) -> None:
     """Write the trained parameters of a model with low-rank updates as peft does.
 
-    Args:
-        model: After ``add_lora``; its configuration is written as well, which says how many layers the base keeps.
-        folder: Where to.
+    Its configuration is written as well, which says how many layers the base keeps.
     """
     from safetensors.torch import save_file
 
@@ -71,14 +68,11 @@ def save_adapter(model: PreTrainedModel, folder: Path) -> None:
 def find_adapter(name: str) -> Adapter | None:
     """The adapter that a folder or hub id holds.
 
-    Args:
-        name: Folder, hub id or "mini".
-
     Returns:
         None where there is none, or weights that were merged lie beside it.
 
     Raises:
-        InputError: There is no such folder, or its adapter is none of LoRA, or not read here.
+        InputError: There is no such folder, or its adapter is not LoRA's, or not read here.
     """
     folder, _ = model_folder(ModelConfig(name=name))
     if not (folder / ADAPTER).is_file() or has_weights(folder):
@@ -103,7 +97,6 @@ def build_adapted(adapter: Adapter, tokenizer: str | None = None) -> tuple[PreTr
     """The base with the adapter on it; those parameters require a gradient that the adapter's file holds.
 
     Args:
-        adapter: The adapter.
         tokenizer: Folder or hub id of the tokenizer; None is the adapter's, or the base's where it has none.
 
     Returns:

@@ -26,15 +26,6 @@ def build_model(files: ModelFiles, config: ModelConfig, num_labels: int, streams
     Attention is the eager implementation, whose second derivative exists everywhere: a trial with a Fisher penalty
     and one without differ in nothing else.
 
-    Args:
-        files: The encoder.
-        config: Layers to keep, dropout rates, and low-rank updates where only those are to be trained.
-        num_labels: Number of classes.
-        streams: The head is initialised from these.
-
-    Returns:
-        The model.
-
     Raises:
         InputError: The encoder has no sequence classifier, or fewer layers than asked for, or no such dropout, or no
             such layers to update.
@@ -50,30 +41,24 @@ def build_model(files: ModelFiles, config: ModelConfig, num_labels: int, streams
 def build_classifier(files: ModelFiles) -> tuple[PreTrainedModel, bool]:
     """A sequence classifier as it was saved, in float32 with eager attention, in evaluation mode.
 
-    Args:
-        files: The classifier.
-
     Returns:
         The model, and whether its head had to be newly initialised because the weights hold none.
 
     Raises:
-        InputError: It is no sequence classifier, or weights and configuration do not fit.
+        InputError: It is not a sequence classifier, or weights and configuration do not fit.
     """
     model, missing = _instantiate(files, files.config, with_head=True)
     return model, any(not name.startswith(f"{model.base_model_prefix}.") for name in missing)
 
 
 def build_with_new_head(files: ModelFiles) -> tuple[PreTrainedModel, list[str]]:
-    """A classifier by its own configuration, of whose weights those of the encoder alone are read.
-
-    Args:
-        files: The encoder's weights and the classifier's configuration.
+    """A float32 classifier by its own configuration, in evaluation mode; of its weights only the encoder's are read.
 
     Returns:
-        The model in float32, in evaluation mode, and the names of its newly initialised tensors.
+        The model, and the names of its newly initialised tensors.
 
     Raises:
-        InputError: It is no sequence classifier, or weights and configuration do not fit.
+        InputError: It is not a sequence classifier, or weights and configuration do not fit.
     """
     return _instantiate(files, files.config, with_head=False)
 
@@ -127,12 +112,8 @@ def _instantiate(files: ModelFiles, settings: dict[str, Any], with_head: bool) -
 def positions(model: Any) -> int:
     """Pieces that a model has positions for, special tokens included.
 
-    Args:
-        model: A transformers model.
-
-    Returns:
-        Its limit; RoBERTa's positions begin behind the padding index. 2**31 where there is none, which
-        configurations say with null or -1.
+    RoBERTa's positions begin behind the padding index. 2**31 where there is no limit, which configurations say with
+    null or -1.
     """
     limit = getattr(model.config, "max_position_embeddings", None)
     if limit is None or limit < 1:
@@ -144,11 +125,7 @@ def positions(model: Any) -> int:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without transformers' progress bar and its warnings, such as that the head is new, which is meant.
-
-    Yields:
-        Nothing.
-    """
+    """Without transformers' progress bar and its warnings, for instance that the head is new, which is intended."""
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

@@ -61,15 +61,7 @@ def _reads(known: Any, field: str, settings: Mapping[str, Any]) -> bool:
 
 
 def without_effect(settings: Mapping[str, Any], dropout: DropoutConfig) -> list[str]:
-    """The kinds of dropout that are asked for and that an encoder does not have. A rate of 0 every encoder has.
-
-    Args:
-        settings: Content of config.json.
-        dropout: The rates.
-
-    Returns:
-        Some of ``hidden``, ``attention`` and ``classifier``.
-    """
+    """The kinds of dropout that are asked for and that an encoder does not have; every encoder has a rate of 0."""
     asked = [kind for kind in FIELDS if getattr(dropout, kind)]
     if not asked or settings["model_type"] not in CONFIG_MAPPING:  # which is refused, by its type, when it is built
         return []
@@ -78,26 +70,15 @@ def without_effect(settings: Mapping[str, Any], dropout: DropoutConfig) -> list[
 
 
 def can_act(settings: Mapping[str, Any], dropout: DropoutConfig) -> bool:
-    """Whether an encoder has any of the kinds of dropout that are asked for.
-
-    Args:
-        settings: Content of config.json.
-        dropout: The rates.
-
-    Returns:
-        Also true where no rate above 0 is asked for.
-    """
+    """Whether an encoder has any of the kinds of dropout that are asked for, or no rate above 0 is asked for."""
     asked = [kind for kind in FIELDS if getattr(dropout, kind)]
     return not asked or without_effect(settings, dropout) != asked
 
 
 def set_dropout(settings: dict[str, Any], dropout: DropoutConfig, name: str) -> None:
-    """Set an encoder's rates; a kind that it does not have is left alone if another that is asked for acts.
+    """Set an encoder's rates in its settings; a null rate stays the encoder's own.
 
-    Args:
-        settings: Content of config.json, which is changed.
-        dropout: The rates; null keeps the encoder's own.
-        name: The model, as messages name it.
+    A kind that the encoder does not have is left alone if another that is asked for acts.
 
     Raises:
         InputError: None of the kinds of dropout that are asked for acts in it.
@@ -116,16 +97,7 @@ def set_dropout(settings: dict[str, Any], dropout: DropoutConfig, name: str) -> 
 
 
 def dropout_notes(settings: Mapping[str, Any], dropout: DropoutConfig, name: str) -> list[str]:
-    """What of the rates does nothing, where others act.
-
-    Args:
-        settings: Content of config.json.
-        dropout: The rates.
-        name: The model, as messages name it.
-
-    Returns:
-        A line for each kind of dropout that the encoder does not have.
-    """
+    """A line for each kind of dropout that is asked for and does nothing, where others act."""
     return [
         f"model {name} has no rate of {kind} dropout of its own, so model.dropout.{kind} changes nothing in it"
         for kind in without_effect(settings, dropout)

@@ -28,7 +28,6 @@ class ModelFiles:
         name: Hub id, folder or "mini", as the configuration names it.
         config: Content of config.json.
         weights: Parameter name to array, as stored.
-        tokenizer: What encoding needs.
         fingerprint: Hash of configuration, weights and tokenizer.
         revision: Full commit hash on the hub; None for a folder and for "mini".
     """
@@ -51,14 +50,8 @@ class ModelFiles:
 def load_model_files(config: ModelConfig) -> ModelFiles:
     """Read an encoder from a folder, the hub or the package.
 
-    Args:
-        config: Names the model.
-
-    Returns:
-        Its configuration, weights, tokenizer and fingerprint.
-
     Raises:
-        InputError: There is no such model, it is no encoder, or its weights are more than tensors.
+        InputError: There is no such model, it is not an encoder, or its weights are more than tensors.
     """
     return _load(config)
 
@@ -69,9 +62,6 @@ def load_classifier_files(name: str, tokenizer: str | None = None) -> ModelFiles
     Args:
         name: Folder, hub id or "mini".
         tokenizer: Folder or hub id of its tokenizer; None is the same as ``name``.
-
-    Returns:
-        Its configuration, weights, tokenizer and fingerprint.
 
     Raises:
         InputError: As for an encoder; or the configuration names a single class.
@@ -116,12 +106,7 @@ def read_tokenizer(folder: Path, name: str, config: PretrainedConfig | None = No
     """Read a tokenizer.
 
     Args:
-        folder: Where its files are.
-        name: The model's name, for messages.
         config: The model's configuration, where the tokenizer's class is to be found by it.
-
-    Returns:
-        What encoding needs.
 
     Raises:
         InputError: There is none, or it is not fast, or cannot pad.

@@ -20,17 +20,7 @@ PATTERNS = ("config.json", ADAPTER, "*.safetensors", WEIGHTS[1], *TOKENIZER)
 
 
 def model_folder(config: ModelConfig) -> tuple[Path, str | None]:
-    """Where the files of a model are, or of an adapter; from the hub they are fetched first.
-
-    Args:
-        config: Names the model.
-
-    Returns:
-        The folder, and the commit hash when it is of the hub.
-
-    Raises:
-        InputError: There is no such model.
-    """
+    """The folder of a model or adapter, fetched first if it is on the hub, and its commit hash there; or InputError."""
     from trainables.models.mini import FOLDER
 
     folder = FOLDER if config.name == MINI else Path(config.name).expanduser()
@@ -62,19 +52,12 @@ def model_folder(config: ModelConfig) -> tuple[Path, str | None]:
 
 
 def has_weights(folder: Path) -> bool:
-    """Whether a folder holds the weights of a whole model.
-
-    Args:
-        folder: The folder.
-
-    Returns:
-        False for a folder with an adapter alone.
-    """
+    """Whether a folder holds the weights of a whole model, and not an adapter alone."""
     return any((folder / file).is_file() for file in (*WEIGHTS, *PICKLED))
 
 
 def _refuse_path(name: str) -> None:
-    """Refuse what is no folder and can be no hub id."""
+    """Refuse a name that is neither a folder nor a possible hub id."""
     if Path(name).expanduser().is_file():
         raise InputError(f"model {name}: a file; name the folder that holds it")
     if name.count("/") > 1 or name.startswith((".", "/", "~")) or name.endswith("/"):
@@ -82,17 +65,7 @@ def _refuse_path(name: str) -> None:
 
 
 def tokenizer_folder(name: str) -> Path:
-    """Where a tokenizer that is named by itself lies.
-
-    Args:
-        name: Folder or hub id.
-
-    Returns:
-        The folder.
-
-    Raises:
-        InputError: There is no such folder, nor such a repository.
-    """
+    """The folder of a tokenizer that is named by itself, by folder or hub id; InputError where there is none."""
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder

@@ -27,8 +27,8 @@ ADAPTER_NAME = "default"
 class LoraConfig(Frozen):
     """``W + (alpha / rank) B A`` in the place of chosen matrices (Hu et al. 2022, equation 3).
 
-    Trained are A ``[rank, in]``, B ``[out, rank]``, and whole whatever the checkpoint does not hold: the head, and the
-    pooler where it is new. All else is frozen. A is drawn from the trial's seed and B begins at zero.
+    A ``[rank, in]`` and B ``[out, rank]`` are trained, and so is all that the checkpoint does not hold: the head, and
+    the pooler where it is new. Everything else is frozen. A is drawn from the trial's seed and B begins at zero.
     """
 
     rank: Count = Field(8, description="rank of an update")
@@ -40,14 +40,7 @@ class LoraConfig(Frozen):
 
 
 def load_peft() -> Any:
-    """The library peft, loaded only where it is needed: that takes seconds.
-
-    Returns:
-        The module.
-
-    Raises:
-        InputError: It is not installed.
-    """
+    """The library peft, loaded where it is needed since that takes seconds; InputError where it is not installed."""
     try:
         import peft
     except ImportError as error:
@@ -58,15 +51,12 @@ def load_peft() -> Any:
 def add_lora(
     model: PreTrainedModel, config: LoraConfig, new: Collection[str], streams: Streams, base: tuple[str, str | None]
 ) -> None:
-    """Freeze a classifier in place, but for what is new in it, and give it low-rank updates.
+    """Freeze a classifier in place, except for what is new in it, and give it low-rank updates.
 
     The outputs stay as they were, since B is zero.
 
     Args:
-        model: The classifier, in evaluation mode.
-        config: The updates.
         new: Names of the parameters that were newly initialised.
-        streams: A is drawn from these.
         base: Name and revision of the encoder, for messages and for the saved adapter.
 
     Raises:
@@ -114,25 +104,14 @@ def _modules(model: PreTrainedModel, targets: Collection[str], new: Collection[s
 
 
 def has_lora(model: PreTrainedModel) -> bool:
-    """Whether a model has low-rank updates.
-
-    Args:
-        model: Any model.
-
-    Returns:
-        True after :func:`add_lora`.
-    """
+    """Whether a model has low-rank updates."""
     return bool(getattr(model, "peft_config", None))
 
 
 def merged(model: PreTrainedModel) -> PreTrainedModel:
-    """The same function with ordinary weights, ``W + (alpha / rank) B A``, all of which require a gradient.
+    """A copy with ordinary weights, ``W + (alpha / rank) B A``, that computes the same function, in evaluation mode.
 
-    Args:
-        model: A model with low-rank updates; it stays as it is.
-
-    Returns:
-        A copy without updates, in evaluation mode.
+    All of its weights require a gradient. The model itself stays as it is.
     """
     load_peft()
     from peft.tuners.tuners_utils import BaseTunerLayer

@@ -18,24 +18,17 @@ from trainables.errors import InputError
 
 
 def cache() -> Path:
-    """Where converted weights are kept.
-
-    Returns:
-        The folder, which need not exist.
-    """
+    """The folder where converted weights are kept; it need not exist."""
     return files.cache() / "weights"
 
 
 def load_pickled(file: Path, digest: str, name: str) -> dict[str, torch.Tensor]:
-    """The tensors of a ``pytorch_model.bin``.
+    """The tensors of a ``pytorch_model.bin`` by parameter name.
+
+    Tensors that share memory in the file get memory of their own.
 
     Args:
-        file: The file.
-        digest: Hash of its content, under which the conversion is kept.
-        name: The model, as messages name it.
-
-    Returns:
-        Parameter name to tensor. Tensors that share memory in the file are each there, with memory of their own.
+        digest: Hash of the file's content, under which the conversion is kept.
 
     Raises:
         InputError: The file holds more than tensors, which only code of its own could make; or it is damaged.

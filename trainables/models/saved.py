@@ -36,7 +36,6 @@ class ModelSaver:
     """Saves the classifiers of one trial.
 
     Attributes:
-        folder: The trial's folder of models.
         stages: ``stage1``: after English; ``all``: also after the second stage of each language.
         note: What went wrong, else None.
     """
@@ -50,8 +49,6 @@ class ModelSaver:
 
         Args:
             name: ``stage1``, or ``stage2-LANG``.
-            model: The classifier.
-            tokenizer: Its tokenizer.
             labels: Names of the classes.
         """
         if self.stages != "all" and name != FIRST_STAGE:
@@ -81,12 +78,8 @@ class ModelSaver:
 def fast_tokenizer(files: TokenizerFiles) -> PreTrainedTokenizerFast:
     """A tokenizer of transformers that encodes as the trial did.
 
-    Args:
-        files: What the trial had of it.
-
-    Returns:
-        The tokenizer. It knows the padding token by its role, and the other special tokens as such: their places in an
-        example are part of the backend.
+    It knows which token is the padding, and that the others are special; their places in an example are part of the
+    backend.
     """
     backend = Tokenizer.from_str(files.backend)
     return PreTrainedTokenizerFast(

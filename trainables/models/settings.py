@@ -24,14 +24,7 @@ LONGEST = 240  # characters of a cause in a message
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, for a message of ours.
-
-    Args:
-        error: The error.
-
-    Returns:
-        Its first sentence or so, in one line; its type where it says nothing.
-    """
+    """The first sentence or so of an error, in one line, for a message of ours; its type where it says nothing."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     # What ends in a colon says nothing yet.
     count = next((i + 1 for i, line in enumerate(lines) if not line.endswith(":")), len(lines))
@@ -41,16 +34,7 @@ def first_line(error: BaseException) -> str:
 
 
 def encoder_settings(settings: dict[str, Any], config: ModelConfig, num_labels: int, name: str) -> dict[str, Any]:
-    """The configuration of an encoder with a new head.
-
-    Args:
-        settings: Content of config.json.
-        config: Layers to keep and dropout rates.
-        num_labels: Classes of the new head.
-        name: The model, as messages name it.
-
-    Returns:
-        A changed copy.
+    """A changed copy of an encoder's config.json, for a new head.
 
     Raises:
         InputError: There are fewer layers than asked for, or no such dropout.
@@ -65,14 +49,10 @@ def encoder_settings(settings: dict[str, Any], config: ModelConfig, num_labels: 
 
 
 def configuration(settings: dict[str, Any], name: str) -> PretrainedConfig:
-    """The configuration as transformers has it.
+    """The configuration as transformers has it, without what is not for a folder to decide.
 
     Args:
         settings: Content of config.json, perhaps changed.
-        name: The model, as messages name it.
-
-    Returns:
-        The configuration, without what is not a folder's to decide.
 
     Raises:
         InputError: transformers knows no such model or refuses a value, the weights are quantised, or the encoder
@@ -94,15 +74,7 @@ def configuration(settings: dict[str, Any], name: str) -> PretrainedConfig:
 
 
 def quantised(name: str, how: str) -> str:
-    """The refusal of weights that are no floating-point numbers.
-
-    Args:
-        name: The model.
-        how: What shows it.
-
-    Returns:
-        The message.
-    """
+    """The message that refuses quantised weights; ``how`` is what shows that they are."""
     return (
         f"model {name}: its weights are quantised ({how}), which cannot be trained nor differentiated twice: name the "
         "checkpoint that they were made from"

@@ -1,4 +1,4 @@
-"""Whether what a tokenizer makes of sentences is inside a model's tables: pieces, token types and positions."""
+"""Whether a tokenizer's output fits into a model's tables: pieces, token types and positions."""
 
 from __future__ import annotations
 
@@ -18,10 +18,8 @@ def check_inputs(model: Any, tokenizer: TokenizerFiles, encoded: Sequence[Encode
     """Say what of some examples a model cannot look up, where torch would say ``index out of range in self``.
 
     Args:
-        model: A transformers model.
         tokenizer: What encoded the examples.
-        encoded: The examples; one at least.
-        name: The model, as messages name it.
+        encoded: One example at least.
 
     Raises:
         InputError: An id is outside the model's tables, or the model takes no token types and the tokenizer gives some.
@@ -57,12 +55,7 @@ def check_inputs(model: Any, tokenizer: TokenizerFiles, encoded: Sequence[Encode
 def fits(model: Any, tokenizer: TokenizerFiles) -> bool:
     """Whether the model's table has a row for every piece of a vocabulary, so that no example need be looked at.
 
-    Args:
-        model: A transformers model.
-        tokenizer: The tokenizer.
-
-    Returns:
-        Also true for a model that looks no pieces up.
+    Also true for a model that looks no pieces up.
     """
     pieces = _pieces(model)
     largest = max(Tokenizer.from_str(tokenizer.backend).get_vocab().values(), default=0)
@@ -70,7 +63,7 @@ def fits(model: Any, tokenizer: TokenizerFiles) -> bool:
 
 
 def _pieces(model: Any) -> int | None:
-    """Rows of the table of pieces; None where the model has no such table: it hashes characters, say."""
+    """Rows of the table of pieces; None where the model has no such table, as one that hashes characters."""
     try:
         table = model.get_input_embeddings()
     except (AttributeError, NotImplementedError):

@@ -33,18 +33,7 @@ def _weight_files(folder: Path, name: str) -> list[Path]:
 
 
 def read_weights(folder: Path, name: str) -> tuple[dict[str, npt.NDArray[Any]], str]:
-    """Read the weights of a model.
-
-    Args:
-        folder: Where its files are.
-        name: The model's name, for messages.
-
-    Returns:
-        Parameter name to array, as stored but for bfloat16, which becomes float32; and a hash of the files.
-
-    Raises:
-        InputError: There are none, or they are damaged, quantised or more than tensors.
-    """
+    """A model's weights by name, as stored except for bfloat16, which becomes float32; and a hash of the files."""
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file

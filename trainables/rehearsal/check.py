@@ -16,10 +16,6 @@ if TYPE_CHECKING:
 def check(assets: Assets, configs: Iterable[TrialConfig]) -> list[str]:
     """Build each distinct model and rehearse what its trials do: what cannot work is found before any starts.
 
-    Args:
-        assets: Their models and data; the notes are kept there.
-        configs: The trials.
-
     Returns:
         Lines that a person should know, also kept in the assets: what the rows and the dictionaries are like,
         tokenizers that do not fit them, models whose Tr(F) takes the slow path, rates of dropout that change

@@ -1,7 +1,8 @@
 """Everything that trials will ask of a model, done once on two short rows before any trial starts.
 
-What fails here would fail in every trial of its kind, hours later perhaps. Only the ways are tried, not the numbers:
-six weights of a penalty are one way. Nothing is learned, and the random generators are left as found.
+What fails here would fail in every trial of its kind, perhaps hours later. Each way of training or measuring is tried
+once, whatever the numbers: six weights of a penalty are one way. Nothing is learned, and the random generators are left
+as they were.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from trainables.models.tables import check_inputs, fits
 from trainables.precision import training_dtype
 from trainables.seeding import Streams
 from trainables.tokenization.encoding import Encoder
-from trainables.training.gradient import step_gradient
+from trainables.training.gradient import StageGradient
 
 LOOKED_AT = 64
 """Rows among which the two shortest are found."""
@@ -48,11 +49,7 @@ NOT_TRIED: Any = dict.fromkeys(("epochs", "until", "batch_size", "accumulation",
 
 
 class Rehearsal:
-    """Tries each way of training and measuring once.
-
-    Args:
-        assets: Models and data of the trials.
-    """
+    """Tries each way of training and measuring once."""
 
     def __init__(self, assets: Assets) -> None:
         self._assets = assets
@@ -62,8 +59,7 @@ class Rehearsal:
         """Try what a trial will do, unless a trial like it was tried.
 
         Args:
-            config: The trial.
-            model: Its model, which is left in evaluation mode, without gradients, its weights as they were.
+            model: The trial's, which is left in evaluation mode, without gradients, its weights as they were.
 
         Raises:
             InputError: Something cannot be done; names the model, the term and the cause.
@@ -100,7 +96,7 @@ class Rehearsal:
         return Examples(some.take(shortest), encoder, self._assets.files(config))
 
     def _tables(self, config: TrialConfig, model: PreTrainedModel) -> None:
-        """Whether what the rows are encoded to can be looked up; all rows only where the vocabulary is too large."""
+        """Check that the model can look up the encoded rows; all rows only where the vocabulary is too large."""
         data, tokenizer = self._assets.rows(config), self._assets.model(config).tokenizer
         encoder = Encoder(tokenizer, min(config.data.max_length, positions(model)))
         whole = not fits(model, tokenizer)
@@ -152,7 +148,8 @@ def _step(
     if stage.penalties.fisher is not None:
         require_second_derivatives(model)
     start = {name: parameter.detach() for name, parameter in model.named_parameters()}
-    step_gradient(model, examples, list(range(len(examples))), stage, Streams(seed), where, 0, dtype, start)
+    gradient = StageGradient(model, examples, stage, Streams(seed), where, dtype, start)
+    gradient.of_step(list(range(len(examples))), 0)
 
 
 def _way(value: Any) -> Any:
@@ -178,7 +175,7 @@ def _terms(stage: StageConfig) -> str:
 
 @contextmanager
 def _said(model: PreTrainedModel, config: TrialConfig, what: str) -> Iterator[None]:
-    """Whatever fails inside, in one line."""
+    """Turn whatever fails inside into one line."""
     name = config.model.name
     try:
         with quiet(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():

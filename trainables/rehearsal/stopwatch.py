@@ -28,11 +28,7 @@ PATIENCE = 0.5
 
 
 class Stopwatch:
-    """Measures the costs of work, each once, in the language that is asked for first; others differ by their lengths.
-
-    Args:
-        assets: Models and data.
-    """
+    """Measures each cost of work once, in the language that is asked for first; others differ by their lengths."""
 
     def __init__(self, assets: Assets) -> None:
         self._assets = assets
@@ -41,15 +37,7 @@ class Stopwatch:
         self._model: tuple[str, PreTrainedModel] | None = None
 
     def cost(self, config: TrialConfig, kind: str) -> float:
-        """Seconds of one unit of a kind of work.
-
-        Args:
-            config: A trial that does it.
-            kind: The kind, as ``work`` names it.
-
-        Returns:
-            Seconds.
-        """
+        """Seconds of one unit of a kind of work, named as ``work`` does, in a trial that does it."""
         name, _, where = kind.partition(".")
         stage, _, language = where.rpartition(".")
         of_merged = stage == "merged"
@@ -150,14 +138,8 @@ class Stopwatch:
         length stand for a batch of it.
 
         Args:
-            config: The trial.
-            rows: Where examples are from.
             most: Examples of a whole batch.
-            run: The work.
             mixed: Whether a batch of it has examples of all lengths.
-
-        Returns:
-            Seconds.
         """
         examples = self._examples(config, _first(rows))
         order = sorted(range(len(examples)), key=lambda i: len(examples.encoded[i]))

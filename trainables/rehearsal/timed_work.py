@@ -38,7 +38,7 @@ def timed(run: Callable[[], object]) -> float:
 
 
 def measured_stage(stage: StageConfig) -> StageConfig:
-    """The stage for two steps, with nothing else in it than what their cost depends on."""
+    """The stage cut to two steps, with nothing in it that does not change their cost."""
     optimizer = OptimizerConfig(learning_rate=STILL, sam_rho=stage.optimizer.sam_rho)
     return stage.model_copy(update={"epochs": 2, "until": None, "selection": "last", "optimizer": optimizer})
 

@@ -4,7 +4,7 @@
 
 Amounts follow from the configuration and the number of rows; they are exact, except that a stage with ``until`` counts
 as if it never reached its training loss. Costs are what ``stopwatch`` measures, once an arm. Not counted: the start of
-Ray and of its workers. What is left of a running study is told by ``study.sweep.progress``, from trials that ended.
+Ray and of its workers. ``study.sweep.progress`` estimates the rest of a running study from the trials that ended.
 """
 
 from __future__ import annotations
@@ -23,10 +23,6 @@ from trainables.rehearsal.stopwatch import Stopwatch
 
 def work(config: TrialConfig, data: TaskData) -> Counter[str]:
     """The work in a trial.
-
-    Args:
-        config: The trial.
-        data: Its rows.
 
     Returns:
         Kind to amount: ``build``, models; ``encode``, examples; ``train.STAGE.LANG``, examples that pass through
@@ -78,37 +74,19 @@ def work(config: TrialConfig, data: TaskData) -> Counter[str]:
 
 
 def seconds(amounts: Mapping[str, int], costs: Mapping[str, float]) -> float:
-    """What some work costs.
-
-    Args:
-        amounts: Kind to amount.
-        costs: Kind to seconds of one.
-
-    Returns:
-        Seconds.
-
-    Example:
-        >>> seconds({"build": 1, "train.0.en": 40}, {"build": 2.0, "train.0.en": 0.5})
-        22.0
-    """
+    """What some work costs: the sum of amount times seconds of one."""
     return sum(amount * costs[kind] for kind, amount in amounts.items())
 
 
 def estimate(
     arms: Mapping[str, Sequence[TrialConfig]], assets: Assets, threads: int, progress: Callable[[str], None]
 ) -> dict[str, list[float]]:
-    """Seconds of each trial, one trial alone with so many threads.
+    """Seconds of each trial, in the order of the trials, one trial alone with so many threads.
 
     An arm is measured at its last configuration: grids rise, so that there no weight is 0 and every term acts.
 
     Args:
-        arms: Arm to the configurations of its trials.
-        assets: Their models and data.
-        threads: CPU threads of a trial.
         progress: Receives the name of each arm before it is measured.
-
-    Returns:
-        Arm to seconds, in the order of the trials.
     """
     stopwatch = Stopwatch(assets)
     before = torch.get_num_threads()

@@ -1,7 +1,7 @@
-"""Where a trial stands between two epochs: one safetensors file, whose header holds as JSON what is no tensor.
+"""Where a trial stands between two epochs: one safetensors file, whose header holds as JSON what is not a tensor.
 
-Random streams are stateless, so weights, optimiser, and what was found so far are all there is to keep. A trial that
-goes on from here finds, bit for bit, the numbers that it would have found without stopping.
+Random streams are stateless, so the weights, the optimiser and the results so far are all there is to keep. A trial
+that goes on from here finds, bit for bit, the numbers that it would have found without stopping.
 """
 
 from __future__ import annotations
@@ -40,9 +40,8 @@ class StageState:
         epoch: Epochs done.
         steps: Optimiser steps done.
         means: Name to mean over the last epoch of the loss and of each penalty.
-        model: The weights.
         optimizer: ``PARAMETER.KEY`` to tensor, parameters by their number in the optimiser.
-        kept: What the stage keeps of the weights that it passed, where it does.
+        kept: What the stage keeps of earlier weights, where it does.
     """
 
     epoch: int
@@ -58,7 +57,6 @@ class Standing:
     """Where a trial stands.
 
     Attributes:
-        curves: Points measured so far.
         values: Measurements so far; none before the end of stage 0.
         steps: Optimiser steps of the finished stages.
         english: Weights after stage 0, or None before its end.
@@ -84,7 +82,6 @@ class TrialCheckpoint:
 
     Args:
         files: Where checkpoints are kept, or None to keep none.
-        trial_id: The trial.
         key: What has to be the same for the numbers to go on: configuration, content, software.
     """
 
@@ -97,14 +94,7 @@ class TrialCheckpoint:
         self._notes: dict[str, str] = {}
 
     def load(self, device: torch.device) -> Standing:
-        """Where the trial stands: at its start when there is no checkpoint of it, or none that can be used.
-
-        Args:
-            device: Where its tensors go.
-
-        Returns:
-            The place.
-        """
+        """Where the trial stands: at its start when there is no checkpoint of it, or none that can be used."""
         if self._files is None:
             return Standing()
         try:
@@ -118,11 +108,7 @@ class TrialCheckpoint:
         return standing
 
     def save(self, standing: Standing) -> None:
-        """Keep where the trial stands, in place of what was kept before.
-
-        Args:
-            standing: The place.
-        """
+        """Keep where the trial stands, in place of what was kept before."""
         if self._files is None:
             return
         try:
@@ -143,16 +129,7 @@ class TrialCheckpoint:
 
 
 def pack(standing: Standing, key: str, seconds: float) -> bytes:
-    """A checkpoint as the content of a file.
-
-    Args:
-        standing: Where the trial stands.
-        key: What has to be the same for it to be used.
-        seconds: Time that the trial has taken.
-
-    Returns:
-        A safetensors file.
-    """
+    """A checkpoint as the content of a safetensors file, usable with the same key; ``seconds`` is the time so far."""
     groups: dict[str, State] = {"english": standing.english or {}}
     header: dict[str, Any] = {
         "key": key,
@@ -182,15 +159,7 @@ def pack(standing: Standing, key: str, seconds: float) -> bytes:
 
 
 def unpack(content: bytes, key: str, device: torch.device) -> tuple[Standing, float]:
-    """The content of a checkpoint.
-
-    Args:
-        content: As ``pack`` made it.
-        key: What has to be the same.
-        device: Where its tensors go.
-
-    Returns:
-        Where the trial stood, and the seconds that it had taken.
+    """Where the trial stood in the content that ``pack`` made, and the seconds that it had taken.
 
     Raises:
         ValueError: The file is damaged, or of another configuration, content or software.

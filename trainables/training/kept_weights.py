@@ -14,16 +14,13 @@ Kept = tuple[float, State]
 and their sum in float64, in which sums of float32 numbers hardly round."""
 
 
+def weights_of(model: torch.nn.Module) -> State:
+    """A copy of a model's weights."""
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
 def added(kept: Kept | None, model: torch.nn.Module) -> Kept:
-    """A sum of weights, with one more term.
-
-    Args:
-        kept: The sum so far, which is changed; None begins one.
-        model: Holds the term.
-
-    Returns:
-        Number of terms and their sum.
-    """
+    """A sum of weights with one more term, the model's; ``kept`` is changed, and None begins a sum."""
     state = model.state_dict()
     if kept is None:
         return 1, {name: tensor.to(torch.float64, copy=True) for name, tensor in state.items()}
@@ -33,12 +30,5 @@ def added(kept: Kept | None, model: torch.nn.Module) -> Kept:
 
 
 def mean(kept: Kept) -> State:
-    """The uniform mean of what was added.
-
-    Args:
-        kept: Number of terms and their sum.
-
-    Returns:
-        The mean in float64; loading it into a model rounds it once.
-    """
+    """The uniform mean of what was added, in float64; loading it into a model rounds it once."""
     return {name: total / kept[0] for name, total in kept[1].items()}

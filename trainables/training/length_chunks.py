@@ -19,7 +19,7 @@ def length_chunks(lengths: Sequence[int], width: int) -> list[list[int]]:
 
     Args:
         lengths: Pieces of each example.
-        width: Hidden size of the encoder, whose square a token costs.
+        width: Hidden size of the encoder; a token costs its square.
 
     Returns:
         Positions in the batch, part by part; a single part in the given order where dividing does not pay.

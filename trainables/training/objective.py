@@ -33,13 +33,6 @@ def objective(step: Step, config: StageConfig) -> Loss:
 
     A consistency loss of weight 0 is still reported, without gradient, so that the run equals bit for bit the same
     preset without its divergence.
-
-    Args:
-        step: The micro-batch.
-        config: The stage.
-
-    Returns:
-        The loss and its parts.
     """
     total = cross_entropy(step.logits("main", mask=0), step.labels, label_smoothing=config.label_smoothing)
     penalties: dict[str, torch.Tensor] = {}

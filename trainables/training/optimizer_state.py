@@ -11,14 +11,7 @@ from trainables.training.kept_weights import State
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> State:
-    """The state of an optimiser as flat tensors.
-
-    Args:
-        optimizer: The optimiser; its state holds tensors only, as AdamW's does.
-
-    Returns:
-        ``PARAMETER.KEY`` to tensor.
-    """
+    """The state of an optimiser, which holds tensors only, as AdamW's does: ``PARAMETER.KEY`` to tensor."""
     state: Mapping[int, Mapping[str, torch.Tensor]] = optimizer.state_dict()["state"]
     return {f"{index}.{name}": tensor for index, kept in state.items() for name, tensor in kept.items()}
 
@@ -26,13 +19,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> State:
 def restore_optimizer(
     optimizer: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LambdaLR, state: StageState
 ) -> None:
-    """Put an optimiser and its schedule where they stood.
-
-    Args:
-        optimizer: Newly made for the stage.
-        schedule: Newly made for the stage.
-        state: Where the stage stood.
-    """
+    """Put an optimiser and its schedule, both newly made, where they stood."""
     kept: dict[int, dict[str, torch.Tensor]] = {}
     for name, tensor in state.optimizer.items():
         index, _, key = name.partition(".")

@@ -22,8 +22,8 @@ from trainables.measuring.measurements import CurvePoint
 from trainables.regularizers.parameters import penalised
 from trainables.seeding import Streams
 from trainables.training.checkpoint import StageState
-from trainables.training.gradient import step_gradient
-from trainables.training.kept_weights import Kept, added, mean
+from trainables.training.gradient import StageGradient
+from trainables.training.kept_weights import Kept, added, mean, weights_of
 from trainables.training.optimizer_state import optimizer_tensors, restore_optimizer
 
 
@@ -32,9 +32,8 @@ class StageResult:
     """What the loop itself saw.
 
     Attributes:
-        steps: Optimiser steps done.
         penalties: Name to mean unweighted penalty over the last epoch, whole or not.
-        train_nll: What the last look at the training loss saw; None where the stage does not end by it.
+        train_nll: The last measured training loss; None where the stage does not end by it.
     """
 
     steps: int
@@ -64,22 +63,13 @@ def train_stage(
     steps are counted on, and so are the random streams that they name.
 
     Args:
-        model: The model.
-        examples: Training examples.
         english: English validation examples, evaluated after epochs where the stage is English or selects by them.
-        config: The stage.
-        streams: The trial's random streams.
         number: 0 or 1.
-        language: Language that the stage trains on.
-        report: Receives the curves.
         on_step: Called after each optimiser step with the steps done, unless the training loss ended the stage with it.
         dtype: Format of training and evaluation passes, as ``precision.training_dtype`` decides; else float32.
         resume: Where the stage stood; None begins it. The model then holds the weights that the stage began with.
         on_epoch: Receives where the stage stands after each epoch, unless the training loss ended the stage with it.
         accuracy_every: Epochs between looks at English accuracy in stage 0; None: only where the stage selects by it.
-
-    Returns:
-        Steps, penalties and the training loss that ended it.
 
     Raises:
         Diverged: The loss or a gradient is not finite; names the step.
@@ -94,8 +84,9 @@ def train_stage(
     starting_point = None
     if config.penalties.needs_start:
         starting_point = {name: p.detach().clone() for name, p in model.named_parameters()}
+    gradient = StageGradient(model, examples, config, streams, stage, dtype, starting_point)
     selects, many = config.selection == "best_english", config.runs > 1
-    first = {name: tensor.clone() for name, tensor in model.state_dict().items()} if many else {}
+    first = weights_of(model) if many else {}
     kept: Kept | None = None
     done, steps, means, nll, reached = 0, 0, {}, None, False
     if resume is not None:
@@ -112,7 +103,7 @@ def train_stage(
         counts: dict[str, int] = defaultdict(int)
         for start in range(0, len(order), config.batch_size):
             rows = order[start : start + config.batch_size]
-            losses, norm = step_gradient(model, examples, rows, config, streams, stage, steps, dtype, starting_point)
+            losses, norm = gradient.of_step(rows, steps)
             if config.clip is not None:
                 torch.nn.utils.clip_grads_with_norm_(parameters, config.clip, norm)
             optimizer.step()
@@ -137,7 +128,7 @@ def train_stage(
             accuracy = evaluate(model, english, dtype=dtype).accuracy
             report(CurvePoint(number, language, steps, at, "accuracy.en", accuracy))
             if selects and (kept is None or accuracy > kept[0]):
-                kept = accuracy, {name: tensor.clone() for name, tensor in model.state_dict().items()}
+                kept = accuracy, weights_of(model)
         if config.selection == "average" or (many and epoch % config.epochs == 0):
             kept = added(kept, model)
         if reached:

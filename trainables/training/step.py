@@ -32,11 +32,7 @@ class Step:
     """One micro-batch of one optimiser step. It remembers its forward passes, so that no term makes one twice.
 
     Args:
-        model: The model.
-        examples: The stage's examples.
         indices: Row numbers of the micro-batch.
-        terms: What the stage's objective is made of.
-        streams: The trial's random streams.
         stage: Stage and language, such as ``1.de``.
         index: Optimiser steps done in the stage.
         micro_batch: Number of the micro-batch within the step.
@@ -45,7 +41,6 @@ class Step:
 
     Attributes:
         batch_size: Rows of a full optimiser step.
-        indices: Row numbers of the micro-batch.
         differentiable: What the Fisher penalty differentiates with respect to; set by the main pass.
     """
 
@@ -87,24 +82,17 @@ class Step:
         self._passes: dict[tuple[Role, int | None], Pass] = {}
 
     def logits(self, role: Role, mask: int | None) -> torch.Tensor:
-        """The model's prediction.
+        """The model's prediction, ``[micro-batch, num_classes]``, float32 or better.
 
         Args:
             role: ``main``, what the cross-entropy sees: the stage's noise, or the clean input without one; ``view``,
                 the view of the consistency loss; ``clean``, without the noise, from which some kinds of noise start.
             mask: Number of the dropout mask of this step: equal numbers drop alike; None is evaluation mode.
-
-        Returns:
-            Logits ``[micro-batch, num_classes]``, float32 or better.
         """
         return self.run_once(role, mask).logits
 
     def hidden(self, role: Role, mask: int | None) -> list[list[torch.Tensor]]:
         """The hidden states above the noised layer, where the consistency loss compares them.
-
-        Args:
-            role: As for :meth:`logits`.
-            mask: As for :meth:`logits`.
 
         Returns:
             For each part of the micro-batch each layer's states ``[examples, longest, width]``.
@@ -112,27 +100,11 @@ class Step:
         return self.run_once(role, mask).hidden
 
     def token_masks(self, role: Role, mask: int | None) -> list[torch.Tensor]:
-        """Where the states of :meth:`hidden` are those of tokens.
-
-        Args:
-            role: As for :meth:`logits`.
-            mask: As for :meth:`logits`.
-
-        Returns:
-            For each part 1 at tokens and 0 at padding, ``[examples, longest]``.
-        """
+        """For each part of :meth:`hidden` 1 at tokens and 0 at padding, ``[examples, longest]``."""
         return [part.mask() for part in self.run_once(role, mask).parts]
 
     def run_once(self, role: Role, mask: int | None) -> Pass:
-        """The pass of a role under a mask, made at the first call and remembered.
-
-        Args:
-            role: As for :meth:`logits`.
-            mask: As for :meth:`logits`.
-
-        Returns:
-            What it gave.
-        """
+        """The pass of a role under a mask, as for :meth:`logits`, made at the first call and remembered."""
         key = (role, mask)
         if key not in self._passes:
             # A substitution needs the gradient of this pass, also where the divergence itself needs none.
@@ -177,9 +149,6 @@ class Step:
             perturbation: What a view changes in it.
             mask: As for :meth:`logits`.
             role: As for :meth:`logits`; None is a pass that only helps to find a view.
-
-        Returns:
-            What it gave.
         """
         encoded, hooks = perturbation.encoded, perturbation.hooks
         record = Recorder(self.model, self._records_embeddings(role), self._records_above(role))
@@ -202,15 +171,7 @@ class Step:
         return self._encoder.files.special_ids
 
     def part(self, encoded: list[Encoded], positions: list[int]) -> Part:
-        """Some of the micro-batch as one pass takes them.
-
-        Args:
-            encoded: Its examples.
-            positions: Which of them.
-
-        Returns:
-            The part.
-        """
+        """Some of the micro-batch, by their positions in it, as one pass takes them."""
         ids = self._encoder.batch([encoded[i] for i in positions])["input_ids"].to(self.model.device)
         return Part(positions, [len(encoded[i]) for i in positions], ids)
 

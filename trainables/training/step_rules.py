@@ -18,20 +18,17 @@ SMALLEST_NORM = 1e-12
 
 @contextmanager
 def sam_ascent(parameters: Sequence[torch.nn.Parameter], rho: float, norm: torch.Tensor) -> Iterator[None]:
-    """SAM's ascent (Foret et al. 2021, equation 2): the weights stand at ``w + rho g / ||g||`` meanwhile.
+    """SAM's ascent (Foret et al. 2021, equation 2): within the context the weights are ``w + rho g / ||g||``.
 
     ``g`` is the gradient of the whole objective over the full batch, its regularisers included, so all of them are
-    climbed; the second gradient, taken inside, is that of the same objective under the same dropout masks, views and
+    climbed. The second gradient, taken inside, is that of the same objective under the same dropout masks, views and
     streams of labels, at the perturbed weights. The step is then taken from ``w``, clipped by the second gradient's
-    norm. A step costs two forward and two backward passes.
+    norm. A step costs two forward and two backward passes. On leaving, the weights are what they were, bit for bit.
 
     Args:
         parameters: The trainable parameters, which carry the first gradient; it is cleared.
         rho: Length of the perturbation, L2 norm over all parameters (parameter units).
         norm: L2 norm of the first gradient.
-
-    Yields:
-        Nothing; on leaving, the weights are what they were, bit for bit.
     """
     with _climbed(parameters, rho / (norm.item() + SMALLEST_NORM)):
         yield
@@ -39,18 +36,15 @@ def sam_ascent(parameters: Sequence[torch.nn.Parameter], rho: float, norm: torch
 
 @contextmanager
 def tram_ascent(parameters: Sequence[torch.nn.Parameter], distance: float) -> Iterator[None]:
-    """TRAM's ascent (Sherborne et al. 2024, equation 7): the weights stand at ``w + d w^2 g / ||w g||`` meanwhile.
+    """TRAM's ascent (Sherborne et al. 2024, equation 7): within the context the weights are ``w + d w^2 g / ||w g||``.
 
     That is the ascent of adaptive SAM (Kwon et al. 2021) with the distance ``d`` of :func:`trust_region` in the place
     of its radius; products are element by element. Otherwise as :func:`sam_ascent`. A step costs three forward and two
     backward passes.
 
     Args:
-        parameters: The trainable parameters, which carry the first gradient; it is cleared.
+        parameters: As for :func:`sam_ascent`.
         distance: d, in nats; it takes the place of a length relative to the weights.
-
-    Yields:
-        Nothing; on leaving, the weights are what they were, bit for bit.
     """
     with torch.no_grad():
         scaled = [p * p.grad for p in parameters if p.grad is not None]

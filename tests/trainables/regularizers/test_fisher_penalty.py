@@ -12,7 +12,7 @@ from trainables.curvature import fisher_trace, sample_labels
 from trainables.errors import InputError
 from trainables.measuring.evaluation import first_rows
 from trainables.seeding import Streams
-from trainables.training.gradient import accumulate
+from trainables.training.gradient import StageGradient
 from trainables.training.stage import train_stage
 from trainables.training.step import Step
 
@@ -24,7 +24,7 @@ OFF = {"model__dropout__hidden": 0, "model__dropout__attention": 0, "model__drop
 def found(build, **values):
     config, model, examples = build(**OFF, **values)
     model.double()
-    parts = accumulate(model, examples, ROWS, config.stages[0], Streams(0), "0.en", 0)
+    parts = StageGradient(model, examples, config.stages[0], Streams(0), "0.en").accumulate(ROWS, 0)
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}, parts
 
 

@@ -152,7 +152,7 @@ WEIGHTS = [(L2, {"weight": 0.3}), (L2_SP, {"weight": 0.3, "head_weight": 0.07, "
 
 def step_gradients(build, **values):
     """The gradient of one optimiser step of a float64 model that left its starting point, and that point."""
-    from trainables.training.gradient import accumulate
+    from trainables.training.gradient import StageGradient
 
     config, model, examples = build(**values)
     model = model.double()
@@ -161,7 +161,9 @@ def step_gradients(build, **values):
     with torch.no_grad():
         for p in model.parameters():
             p.add_(0.1 * torch.randn(p.shape, generator=generator, dtype=p.dtype))
-    parts = accumulate(model, examples, ROWS, config.stages[0], Streams(0), "0.en", 0, torch.float32, start)
+    parts = StageGradient(model, examples, config.stages[0], Streams(0), "0.en", starting_point=start).accumulate(
+        ROWS, 0
+    )
     found = {name: torch.zeros_like(p) if p.grad is None else p.grad for name, p in model.named_parameters()}
     return found, {name: p.detach() for name, p in model.named_parameters()}, start, parts
 

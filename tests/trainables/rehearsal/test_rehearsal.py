@@ -96,7 +96,7 @@ def failing(*arguments, **options):
         ("predict", {}, "a prediction was tried"),
         ("kl_expansion", {"measure.expansion.draws": 1}, "measure.expansion was tried"),
         ("displacement", {"measure.path": True}, "measure.path was tried"),
-        ("step_gradient", {}, "a training step was tried"),
+        ("StageGradient", {}, "a training step was tried"),
         (
             "require_second_derivatives",
             {"stages.0.penalties.fisher.weight": 1.0},
@@ -135,15 +135,15 @@ def test_what_is_no_fault_of_the_model_goes_through(tiny_config, monkeypatch, er
     def stop(*arguments):
         raise error
 
-    monkeypatch.setattr(rehearsal, "step_gradient", stop)
+    monkeypatch.setattr(rehearsal, "StageGradient", stop)
     with pytest.raises(error):
         rehearse(tiny_config)
 
 
 def tried(monkeypatch):
     """The stages whose step is tried, in order."""
-    stages, original = [], rehearsal.step_gradient
-    monkeypatch.setattr(rehearsal, "step_gradient", lambda *args: stages.append(args[3]) or original(*args))
+    stages, original = [], rehearsal.StageGradient
+    monkeypatch.setattr(rehearsal, "StageGradient", lambda *args: stages.append(args[2]) or original(*args))
     return stages
 
 

@@ -17,7 +17,7 @@ from trainables.measuring import evaluation, flatness, held_out, trajectory
 from trainables.rehearsal import stopwatch, timed_work
 from trainables.rehearsal.stopwatch import Stopwatch
 from trainables.rehearsal.timing import estimate, seconds, work
-from trainables.training import gradient
+from trainables.training.gradient import StageGradient
 from trainables.training.step import Step
 
 SUFFIXES = {"en": "de", "o": "es", "的": "zh"}
@@ -299,9 +299,9 @@ def test_a_measured_step_is_the_loops_own_and_does_not_move_the_weights(build, m
     config, model, examples = build()
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     indices = []
-    original = gradient.accumulate
+    original = StageGradient.accumulate
     monkeypatch.setattr(
-        gradient, "accumulate", lambda *args, **rule: indices.append(args[6]) or original(*args, **rule)
+        StageGradient, "accumulate", lambda *args, **rule: indices.append(args[2]) or original(*args, **rule)
     )
     assert timed_work.optimizer_step(timed_work.measured_stage(config.stages[0]), torch.float32)(model, examples) > 0
     assert indices == [0, 1]

@@ -180,7 +180,7 @@ def test_label_smoothing_is_torchs(build):
 
 
 def test_micro_batches_add_up_to_the_full_batch(build):
-    from trainables.training.gradient import accumulate
+    from trainables.training.gradient import StageGradient
 
     gradients = []
     for accumulation in (1, 2, 4):
@@ -188,7 +188,7 @@ def test_micro_batches_add_up_to_the_full_batch(build):
         config = with_values(config, {"model.dropout.attention": 0})
         model.config.attention_probs_dropout_prob = 0
         _, model, _ = build(model__dropout__hidden=0, model__dropout__attention=0)
-        parts = accumulate(model, examples, list(range(8)), config.stages[0], Streams(0), "0.en", 0)
+        parts = StageGradient(model, examples, config.stages[0], Streams(0), "0.en").accumulate(list(range(8)), 0)
         gradients.append((parts["train_loss"], model.classifier.weight.grad.clone()))
     for loss, grad in gradients[1:]:
         assert loss == pytest.approx(gradients[0][0], rel=1e-5)

@@ -10,7 +10,7 @@ import torch
 from trainables.assets import Assets
 from trainables.config.dotted_paths import with_values
 from trainables.seeding import Streams
-from trainables.training.gradient import accumulate
+from trainables.training.gradient import StageGradient
 from trainables.training.objective import objective
 from trainables.training.stage import train_stage
 from trainables.training.step import Step
@@ -30,7 +30,7 @@ def accumulated(build, rows, accumulation, **values):
     """Gradients in float64 and parts of the loss of one optimiser step."""
     config, model, examples = build(stages__0__accumulation=accumulation, **OFF, **values)
     model.double()
-    parts = accumulate(model, examples, rows, config.stages[0], Streams(0), "0.en", 0)
+    parts = StageGradient(model, examples, config.stages[0], Streams(0), "0.en").accumulate(rows, 0)
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}, parts
 
 
@@ -115,12 +115,10 @@ def _sampled(step):
 
 
 def test_the_last_batch_of_an_epoch_is_a_mean_over_its_own_rows(build, monkeypatch):
-    from trainables.training import gradient
-
     sizes = []
-    original = gradient.accumulate
+    original = StageGradient.accumulate
     monkeypatch.setattr(
-        gradient, "accumulate", lambda *args, **rule: sizes.append(len(args[2])) or original(*args, **rule)
+        StageGradient, "accumulate", lambda *args, **rule: sizes.append(len(args[1])) or original(*args, **rule)
     )
     config, model, examples = build(stages__0__epochs=1)
     assert train_stage(model, examples, examples, config.stages[0], Streams(0), 1, "en", lambda p: None).steps == 5
