@@ -110,8 +110,10 @@ def _deviations(tables: StudyTables) -> Rows:
     doses = dict(zip(first["configuration"], first["dose_rank"].fillna(0.5).astype(float), strict=True))
     names = ["id", "label", "family", "configuration", "unfit", "dose", "x", "y"]
     values = [
-        [row.label, row.label, row.family, row.configuration, 0, doses[row.configuration], float(row.x), float(row.y)]
-        for row in shown.itertuples()
+        [label, label, family, configuration, 0, doses[configuration], x, y]
+        for label, family, configuration, x, y in zip(
+            *(shown[column].tolist() for column in ("label", "family", "configuration", "x", "y")), strict=True
+        )
     ]
     return Rows(names, values, note)
 

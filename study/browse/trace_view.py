@@ -83,8 +83,8 @@ def show_trace(
         say(console, f"note: {warning}")
     for file, text in ((json, found.to_json(per_layer)), (per_example, found.to_csv())):
         if file is not None:
-            with aside(file) as part:
-                part.write_text(text, encoding="utf-8")
+            with aside(file) as unfinished:
+                unfinished.write_text(text, encoding="utf-8")
 
 
 def _value(estimate: TraceEstimate) -> str:
