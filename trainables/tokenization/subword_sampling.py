@@ -20,7 +20,10 @@ class SubwordSampler(Protocol):
     """Draws segmentations of words into ids of a vocabulary."""
 
     def sample(self, words: list[str], strength: float, seed: int) -> list[list[int]]:
-        """Ids of one segmentation for each normalised word; equal seeds give equal segmentations."""
+        """Ids of one segmentation for each normalised word; equal seeds give equal segmentations.
+
+        ``strength`` is in the sampler's own unit; a word comes from the tokenizer's normaliser and pre-tokenizer.
+        """
 
 
 class WordPieceSampler:
