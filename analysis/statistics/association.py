@@ -25,6 +25,7 @@ Array = NDArray[np.float64]
 CRITICAL = float(ndtri(0.975))  # of the 95 % intervals
 RANK_VARIANCE = 1.06  # of Fisher's z of a rank correlation (Fieller, Hartley and Pearson 1957)
 NO_FAMILY = "no family has two configurations or more"
+TOO_FEW = "so few points always give r = 1 or -1"
 _ROUNDING = 1e-9  # a spread below this share of the values' size is rounding, not variation
 
 
@@ -164,8 +165,9 @@ def within(
         if _flat(deviations[:, i], scale[i]):
             return Within(deviations[:, 0], deviations[:, 1], sizes, held, f"{name} is constant within families")
     varying = [i for i in range(2, deviations.shape[1]) if not _flat(deviations[:, i], scale[i])]
+    free = len(codes) - len(sizes)  # dimensions of the deviations
     if not varying:
-        return Within(deviations[:, 0], deviations[:, 1], sizes, held)
+        return Within(deviations[:, 0], deviations[:, 1], sizes, held, TOO_FEW if free < 2 else None)
     scaled = deviations[:, varying] / np.abs(deviations[:, varying]).max(axis=0)
     left, singular, _ = np.linalg.svd(scaled, full_matrices=False)
     held = left[:, singular > singular[0] * len(codes) * np.finfo(np.float64).eps]
@@ -173,7 +175,7 @@ def within(
     for i, name in enumerate("xy"):
         if _flat(rest[:, i], scale[i]):
             return Within(rest[:, 0], rest[:, 1], sizes, held, f"{name} is a function of the covariates")
-    return Within(rest[:, 0], rest[:, 1], sizes, held)
+    return Within(rest[:, 0], rest[:, 1], sizes, held, TOO_FEW if free - held.shape[1] < 2 else None)
 
 
 def _flat(values: Array, scale: float) -> bool:

@@ -120,6 +120,7 @@ def test_simpson_the_sign_within_families_is_not_the_pooled_one() -> None:
         ([1.0], [2.0], ["a"], "no family has two configurations or more"),
         ([1.0, 2.0], [2.0, 3.0], ["a", "b"], "no family has two configurations or more"),
         ([1.0, math.nan], [2.0, 3.0], ["a", "a"], "no family has two configurations or more"),
+        ([1.0, 2.0], [2.0, 5.0], ["a", "a"], "so few points always give r = 1 or -1"),
         ([5.0, 5.0, 7.0, 7.0], [1.0, 2.0, 3.0, 4.0], list("aabb"), "x is constant within families"),
         ([1.0, 2.0, 3.0], [0.1 + 0.2, 0.3, 0.3], list("aaa"), "y is constant within families"),
     ],
