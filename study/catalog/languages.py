@@ -49,8 +49,9 @@ def sib200(bundled: bool = False) -> StudyConfig:
     Deviations from the paper: another encoder, another task, more languages, one seed, and a second stage of 100
     examples.
 
-    Cost: five to ten hours on two CPU cores: a trial took 10 to 17 minutes of one core in bfloat16, on a CPU that
-    computes in it, and 17 to 35 in float32 on one with AVX2 alone, beside other work. The dry run measures a step.
+    Cost: five to ten hours on two CPU cores. A trial took 10 to 17 minutes of one core in bfloat16, where the CPU
+    computes in it, and about 33, of kl or fpen, in float32 with AVX2 alone and beside other work. The dry run measures
+    a step on your machine.
     Bundled: 6 minutes on two CPU cores (estimated, not measured).
     """
     if bundled:
