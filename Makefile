@@ -34,7 +34,7 @@ test: lint  ## style, types and all tests
 
 benchmark: $(INSTALLED)  ## side-by-side timings, into benchmarks/results (on an idle machine)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[benchmark]"
-	@for name in curvature statistics training precision full_size regularizers sweep report trainer_search stability; do echo "== $$name"; OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.$$name || exit 1; done
+	@for name in curvature rivals statistics training precision full_size regularizers sweep report trainer_search stability; do echo "== $$name"; OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 bundled: $(INSTALLED)  ## the bundled data and model again: the data in place, the model into build/mini (5 minutes)
 	@$(BIN)/python -m tools.bundled.data
