@@ -94,7 +94,7 @@ def resumed(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, tiny_dat
     assert 2 <= len(finished) < 6
     code, said = study.type("resume", "pawsx")
     assert code == 0
-    assert said.splitlines()[0] == f"pawsx: {len(finished)} of 6 trials are finished"
+    assert said.splitlines()[1] == f"pawsx: {len(finished)} of 6 trials are finished"
     return study, finished
 
 

@@ -50,7 +50,7 @@ def test_killed_before_the_first_record(study: Study, whole: Study) -> None:
     kill(driver)
     assert study.records() == {}
     done = mended(study, whole, {})
-    assert done.out.splitlines()[0] == "pawsx: 0 of 3 trials are finished"
+    assert done.out.splitlines()[1] == "pawsx: 0 of 3 trials are finished"
 
 
 def test_killed_while_it_writes_a_record(study: Study, whole: Study) -> None:

@@ -212,7 +212,7 @@ def test_slots_are_drawn_when_they_start_and_told_when_they_end(resources: Resou
     base, weight = TrialConfig(), "stages.0.penalties.l2.weight"
     arm = Arm(name="arm", search={weight: LogUniform(low=1e-6, high=1.0)}, slots=4)
     one = replace(resources, concurrency=1)
-    grid = PlannedTrial("id-grid", "baseline", "grid", 9, base)
+    grid = PlannedTrial("id-grid", "baseline", "grid", 0, base)
     names = ["s1", "s2", "hangs-once", "s4"]
     slots = [PlannedTrial(f"id-{name}", "arm", name, 0, base, slot=i) for i, name in enumerate(names, start=1)]
     events: list[str] = []
