@@ -98,7 +98,7 @@ class Arm(Frozen):
     def probes(self, base: TrialConfig) -> list[TrialConfig]:
         """Trials at the bounds of a joint space, two paths at a time, which show before the start whether draws fit.
 
-        Empty for an arm without slots. InputError when a value does not fit its path or does not go with another path's.
+        Empty without slots. InputError when a value does not fit its path or does not go with another path's.
         """
         if self.slots is None:
             return []
