@@ -91,6 +91,11 @@ class Arm(Frozen):
             (self._label(point), self.at(base, point)) for point in expand(self.search, seed=f"{base.seed}/{self.name}")
         ]
 
+    def only(self, *values: Value) -> Arm:
+        """The arm with only these values on a grid of its only searched path."""
+        ((path, space),) = self.search.items()
+        return self.model_copy(update={"search": {path: Grid(values=values, also=space.also)}})
+
     def at(self, base: TrialConfig, point: Point) -> TrialConfig:
         """The trial at one point of the space; InputError when a value does not fit its path."""
         return with_values(base, {**self.set, **point})

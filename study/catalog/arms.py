@@ -142,17 +142,3 @@ def rounded(value: float) -> float:
         Six digits of it.
     """
     return float(f"{value:.6g}")
-
-
-def at(arm: Arm, value: float) -> Arm:
-    """An arm at a single value of its path.
-
-    Args:
-        arm: An arm with one path.
-        value: The value.
-
-    Returns:
-        The arm with one configuration.
-    """
-    ((path, _),) = arm.search.items()
-    return Arm(name=arm.name, search={path: Grid(values=(value,))})

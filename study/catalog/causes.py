@@ -14,7 +14,6 @@ from study.catalog.arms import (
     SAM,
     SHARE,
     TRAM,
-    at,
     on_xnli,
     rates_arm,
     rounded,
@@ -88,7 +87,7 @@ def invariance(bundled: bool = False) -> StudyConfig:
     Bundled: about 10 minutes on two CPU cores (estimated, not measured).
     """
     base = with_values(on_xnli(bundled), {"measure.twins": (-2, -1, 1, 2), "measure.rivals": RIVALS})
-    return StudyConfig(name="invariance", base=base, seeds=3, arms=(BASELINE, at(KL, 0.6), at(FPEN, 0.01)))
+    return StudyConfig(name="invariance", base=base, seeds=3, arms=(BASELINE, KL.only(0.6), FPEN.only(0.01)))
 
 
 def intervene(bundled: bool = False) -> StudyConfig:

@@ -12,7 +12,6 @@ from study.catalog.arms import (
     L2_WEIGHT,
     LAZY,
     NOISE,
-    at,
     families,
     on_bundled,
     on_xnli,
@@ -154,7 +153,7 @@ def theory(bundled: bool = False) -> StudyConfig:
     base = on_xnli(bundled)
     expansion = ExpansionConfig(sigmas=_decades(-6, -2), draws=10, examples=8, every=steps_an_epoch(base))
     base = base.model_copy(update={"measure": base.measure.model_copy(update={"expansion": expansion})})
-    arms = (BASELINE, at(KL, 0.6), at(FPEN, 0.01))
+    arms = (BASELINE, KL.only(0.6), FPEN.only(0.01))
     return StudyConfig(name="theory", base=base, seeds=3, arms=arms)
 
 

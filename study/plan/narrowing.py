@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from study.config import Arm, StudyConfig
-from study.search_space import Grid, Value
+from study.search_space import Value
 from trainables.config import TrialConfig
 from trainables.config.dotted_paths import flatten, with_values
 from trainables.errors import InputError
@@ -125,16 +125,10 @@ def select_arms(study: StudyConfig, base: TrialConfig, text: str) -> tuple[Arm, 
             whole.add(name)
     if both := sorted(whole & set(chosen)):
         raise InputError(f"--arms takes arm {both[0]} either whole or with values")
+    if twice := [name for name, values in chosen.items() if len(set(values)) != len(values)]:
+        raise InputError(f"--arms names a value of arm {twice[0]} twice")
     return tuple(
-        _with_grid(arm, tuple(chosen[arm.name])) if arm.name in chosen else arm
+        arm.only(*chosen[arm.name]) if arm.name in chosen else arm
         for arm in study.arms
         if arm.name in whole or arm.name in chosen
     )
-
-
-def _with_grid(arm: Arm, values: tuple[Value, ...]) -> Arm:
-    """The arm with only these values on a grid of its only searched path."""
-    ((path, space),) = arm.search.items()
-    if len(set(values)) != len(values):
-        raise InputError(f"--arms names a value of arm {arm.name} twice")
-    return arm.model_copy(update={"search": {path: Grid(values=values, also=space.also)}})

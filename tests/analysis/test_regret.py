@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,21 @@ def planted(record: dict[str, Any], english: float, trace: float, targets: float
     record["measurements"] |= {f"accuracy.{language}": targets for language in LANGUAGES}
 
 
+def choices(flat: float) -> Callable[[Records], Records]:
+    """The most accurate configuration in English is kl=0.05; the flattest, with this accuracy elsewhere, kl=0.16."""
+
+    def edit(records: Records) -> Records:
+        for record in records:
+            planted(record, 0.8, 3.0, 0.55)
+            if record["label"] == "kl=0.05":
+                planted(record, 0.9, 2.0, 0.6)
+            if record["label"] == "kl=0.16":
+                planted(record, 0.7, 1.0, flat)
+        return records
+
+    return edit
+
+
 @pytest.mark.parametrize(
     ("flat", "words"),
     [
@@ -155,16 +171,7 @@ def planted(record: dict[str, Any], english: float, trace: float, targets: float
     ],
 )
 def test_the_last_sentence_says_what_flatness_costs_or_gains(tmp_path: Path, flat: float, words: str) -> None:
-    def edit(records: Records) -> Records:
-        for record in records:
-            planted(record, 0.8, 3.0, 0.55)
-            if record["label"] == "kl=0.05":
-                planted(record, 0.9, 2.0, 0.6)
-            if record["label"] == "kl=0.16":
-                planted(record, 0.7, 1.0, flat)
-        return records
-
-    found = compute(study(tmp_path, {"baseline": 1, "kl": 3}, seeds=2, edit=edit))
+    found = compute(study(tmp_path, {"baseline": 1, "kl": 3}, seeds=2, edit=choices(flat)))
     result = found.results["regret"]
     assert words in found.numbers.text(section.closing(result, found.numbers))
     chosen_by = {key: label for _, label, key, _ in result.lines}
@@ -178,16 +185,7 @@ def test_the_last_sentence_says_what_flatness_costs_or_gains(tmp_path: Path, fla
 
 @pytest.mark.parametrize("flat", [0.7, 0.5])
 def test_the_last_sentence_of_one_seed_decides_nothing(tmp_path: Path, flat: float) -> None:
-    def edit(records: Records) -> Records:
-        for record in records:
-            planted(record, 0.8, 3.0, 0.55)
-            if record["label"] == "kl=0.05":
-                planted(record, 0.9, 2.0, 0.6)
-            if record["label"] == "kl=0.16":
-                planted(record, 0.7, 1.0, flat)
-        return records
-
-    found = compute(study(tmp_path, {"baseline": 1, "kl": 3}, seeds=1, edit=edit))
+    found = compute(study(tmp_path, {"baseline": 1, "kl": 3}, seeds=1, edit=choices(flat)))
     text = found.numbers.text(section.closing(found.results["regret"], found.numbers))
     assert text.endswith("points of accuracy in the target languages with this one seed: another seed may turn it.")
     assert "gained" not in text

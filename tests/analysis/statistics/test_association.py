@@ -130,6 +130,12 @@ def test_undefined_correlations_say_why(x: list[float], y: list[float], groups: 
     assert (found.r, found.low, found.high, found.p, found.reason) == (None, None, None, None, reason)
 
 
+def test_a_covariate_takes_a_point_away() -> None:
+    x, y, groups = np.array([1.0, 2.0, 4.0]), np.array([2.0, 1.0, 5.0]), list("aaa")
+    assert partial_correlation(x, y, groups).reason is None
+    assert partial_correlation(x, y, groups, [x**2]).reason == "so few points always give r = 1 or -1"
+
+
 def test_a_covariate_that_is_x_itself_leaves_nothing() -> None:
     assert partial_correlation(X, Y, GROUPS, [2 * X + 1]).reason == "x is a function of the covariates"
     assert partial_correlation(X, Y, GROUPS, [Y]).reason == "y is a function of the covariates"

@@ -142,6 +142,17 @@ def test_a_model_that_is_not_finite_has_no_finite_margin_or_sharpness() -> None:
     assert not math.isfinite(RIVALS["adaptive_sharpness"](trained))
 
 
+def test_the_parts_by_matrix_change_no_other_part_of_the_trace() -> None:
+    trained = fine_tuned(make_model())
+    plain, whole = fisher_trace(trained.model, halves()), trained.trace
+    assert whole.per_layer == pytest.approx(plain.per_layer, rel=1e-6)
+    assert torch.allclose(whole.per_example, plain.per_example, rtol=1e-6)
+    matrices = {name for name, parameter in trained.model.named_parameters() if parameter.ndim == 2}
+    assert whole.per_matrix.keys() == matrices
+    assert 0 < sum(whole.per_matrix.values()) < whole.value
+    assert plain.per_matrix == {}
+
+
 def test_the_noise_scale_of_equal_rows_is_0() -> None:
     model = double(make_model())
     one = {key: value[:1].repeat(2, 1) for key, value in make_batch().items()}
