@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +42,21 @@ def test_ray_is_silenced_unless_the_user_wants_it_otherwise(monkeypatch: pytest.
     prepare_ray("local")
     assert os.environ["RAY_AIR_NEW_OUTPUT"] == "1"
     assert os.environ["TUNE_PRINT_ALL_TRIAL_ERRORS"] == "0"
+
+
+PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+
+
+@pytest.mark.skipif(not PAGES.exists() or "[never]" in PAGES.read_text(), reason="this kernel gives no huge pages")
+def test_a_process_that_a_sweep_starts_has_few_page_faults() -> None:
+    code = (
+        "from study.sweep.resources import prepare_ray\nprepare_ray('local')\nimport resource, torch\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\ntorch.ones(50_000_000)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)"
+    )
+    clean = {name: value for name, value in os.environ.items() if name != "THP_MEM_ALLOC_ENABLE"}
+    done = subprocess.run([sys.executable, "-c", code], env=clean, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 20_000  # 200 MB are 48,828 pages of 4 kB
 
 
 @pytest.mark.parametrize("text", ["", "0s", "2 hours", "30", "1.5h", "30m1h", "-5m"])
