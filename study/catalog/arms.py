@@ -30,7 +30,7 @@ RATE = "stages.0.optimizer.learning_rate"
 
 EMBEDDING_NOISE = {"stages.0.noise.kind": "embedding_gaussian"}
 MULTIPLES = (0.25, 0.5, 2.0, 4.0, 8.0)
-"""Of the base's learning rate, which is the baseline; the largest is where fine-tuning an encoder begins to fail."""
+"""Factors on the base's learning rate; 1 is the baseline. At the largest, fine-tuning an encoder begins to fail."""
 
 BASELINE = Arm(name="baseline")
 KL = Arm(name="kl", search={CONSISTENCY: Grid(values=(0.0, *log_grid(0.05, 5, 5)))})
@@ -53,7 +53,7 @@ def noise_arm(count: int) -> Arm:
 
 
 def families(base: TrialConfig) -> tuple[Arm, ...]:
-    """The arms of both figures: six weights a family, without the value that the baseline has.
+    """The arms of both figures: six values a family, without the baseline's own (kl=0 still trains on the views).
 
     Args:
         base: The base trial, whose own dropout is no weight of the dropout arm.
