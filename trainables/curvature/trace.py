@@ -71,7 +71,7 @@ def fisher_trace(
             examples are comparable. The draws do not depend on batching.
         slow: ``error`` forbids the loop over examples.
         progress: Called with (examples done, examples) after each chunk.
-        by_matrix: Also the parts of single weight matrices, at no cost.
+        by_matrix: Also the parts of single weight matrices, at next to no cost.
 
     Raises:
         InputError: Wrong input, a model without a softmax over two classes or more, no memory, or the slow path where
