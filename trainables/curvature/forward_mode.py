@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from trainables.curvature.last_layer import shortened
 from trainables.curvature.loop import logits_of
 
 
@@ -31,7 +32,8 @@ def forward_mode() -> Iterator[None]:
 
 def logits_at(model: nn.Module, parameters: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> Tensor:
     """Logits ``[batch, classes]`` of a model with some parameters replaced; the model keeps its own."""
-    return logits_of(torch.func.functional_call(model, dict(parameters), kwargs=dict(batch)))
+    with shortened(model):
+        return logits_of(torch.func.functional_call(model, dict(parameters), kwargs=dict(batch)))
 
 
 def product(

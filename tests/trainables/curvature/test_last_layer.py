@@ -10,6 +10,7 @@ import torch
 from tests.reference import fisher_trace_by_loop
 from tests.zoo import batch, make
 from trainables.curvature import fisher_trace
+from trainables.curvature.forward_mode import forward_mode, product
 from trainables.curvature.last_layer import last_layer_to_shorten, shortened
 
 KNOWN = (
@@ -36,6 +37,22 @@ def test_logits_and_trace_are_those_of_the_whole_layer(kind: str, attention: str
     estimate = fisher_trace(model, [inputs], slow="error")
     if attention is None:
         torch.testing.assert_close(estimate.per_example, fisher_trace_by_loop(model, inputs), rtol=1e-4, atol=0.0)
+
+
+@pytest.mark.parametrize("kind", KNOWN)
+def test_a_forward_mode_product_is_that_of_the_whole_layer(kind: str) -> None:
+    model, inputs = known(kind).double(), batch(kind)
+    at = {name: p.detach() for name, p in model.named_parameters()}
+    along = {name: torch.randn_like(p) for name, p in at.items()}
+
+    def whole(parameters: dict[str, torch.Tensor]) -> torch.Tensor:
+        logits: torch.Tensor = torch.func.functional_call(model, parameters, kwargs=inputs).logits
+        return logits
+
+    with forward_mode():
+        logits, change = product(model, at, along, inputs)
+        expected: Any = torch.func.jvp(whole, (at,), (along,))
+    torch.testing.assert_close((logits, change), expected, rtol=1e-9, atol=1e-9 * float(expected[1].abs().max()))
 
 
 @pytest.mark.parametrize("kind", ["modernbert", "mpnet", "deberta-v2", "llama"])

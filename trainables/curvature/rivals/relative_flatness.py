@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trainables.curvature.last_layer import shortened
 from trainables.curvature.loop import logits_of
 from trainables.curvature.rivals.subject import FineTuned
 from trainables.curvature.state import measuring
@@ -34,7 +35,7 @@ def relative_flatness(trained: FineTuned) -> float:
         InputError: The logits are not what a linear layer makes of one vector an example.
     """
     total, rows = 0.0, 0
-    with measuring(trained.model, frozen=False), torch.no_grad():
+    with measuring(trained.model, frozen=False), shortened(trained.model), torch.no_grad():
         for inputs in trained.unlabelled():
             logits, features, weight = _last_layer(trained.model, inputs)
             p, w = logits.double().softmax(-1), weight.double()
