@@ -55,7 +55,7 @@ class PluginPenaltyConfig(Frozen):
 
 
 class PenaltiesConfig(Frozen):
-    """Penalties on the parameters; absent is null."""
+    """The penalties of a stage, of which the Fisher penalty needs a forward pass; null: not used."""
 
     fisher: FisherPenaltyConfig | None = Field(None, description="Fisher penalty")
     l2: L2Config | None = Field(None, description="L2 to zero")

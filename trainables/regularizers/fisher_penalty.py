@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 class FisherPenaltyConfig(Frozen):
     """``|| (1/B) sum_i grad log p(yhat_i | x_i) ||^2`` with ``yhat_i`` sampled from the model's own prediction.
 
-    The prediction is the one that the cross-entropy sees (dropout on) and the labels are constants, so this is not
-    the gradient of Tr(F) itself. Over labels its expectation is Tr(F)/B: half a batch doubles it. Two scalings keep a
-    weight comparable: a micro-batch of b rows counts (b/B) times its own penalty, and with ``every=k`` the penalty
-    acts on each k-th step with k times the weight. hf-sharpness, the later public code of the paper's first author,
-    divides once more by B: its weight w is w/B here.
+    It takes the prediction that the cross-entropy sees (dropout on). Its expectation over sampled labels is Tr(F)/B,
+    so that half a batch doubles it. The labels are held constant, so its gradient lacks one term of that of Tr(F):
+    the one through the distribution of the labels. Two scalings keep a weight comparable: the penalty of a
+    micro-batch of b rows has expectation Tr(F)/b and is multiplied by b/B, before the mean over micro-batches that
+    all terms share; and with ``every=k`` the penalty acts on each k-th step with k times the weight. hf-sharpness,
+    the later public code of the paper's first author, divides once more by B: its weight w is w/B here.
 
     A negative weight sharpens. The penalty has no upper bound, so its gradient then needs one, ``share``; see
     :func:`trainables.regularizers.parameters.add_bounded`.
@@ -49,10 +50,10 @@ class FisherPenaltyConfig(Frozen):
         return self.weight != 0 and index % self.every == 0
 
     def penalty(self, step: Passes) -> torch.Tensor:
-        """The unweighted penalty, scaled to the full batch.
+        """The unweighted penalty of this micro-batch, times b/B.
 
         Args:
-            step: The current step; its main pass must have been made with ``acts_on`` true.
+            step: A step on which the penalty acts: only there has the main pass filled ``differentiable``.
 
         Returns:
             Scalar, squared nats per squared parameter unit; Tr(F)/B in expectation over labels.
@@ -61,5 +62,5 @@ class FisherPenaltyConfig(Frozen):
 
         logits = step.logits("main", mask=0)
         labels = sample_labels(logits, step.streams.generator("labels", step.stage, step.index, step.micro_batch))
-        share = len(labels) / step.batch_size
-        return share * squared_mean_score(logits, labels, step.differentiable)
+        scale = len(labels) / step.batch_size
+        return scale * squared_mean_score(logits, labels, step.differentiable)

@@ -1,4 +1,4 @@
-"""The objective of one step: cross-entropy plus the sum of weight times penalty. Weights are applied here, once."""
+"""The objective of one step: cross-entropy plus the sum of weight times penalty; lazy ones follow in ``gradient``."""
 
 from __future__ import annotations
 

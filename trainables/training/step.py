@@ -87,7 +87,7 @@ class Step:
         Args:
             role: ``main``, what the cross-entropy sees: the stage's noise, or the clean input without one; ``view``,
                 the view of the consistency loss; ``clean``, without the noise, from which some kinds of noise start.
-            mask: Number of the dropout mask of this step: equal numbers drop alike; None is evaluation mode.
+            mask: Number of the dropout mask, 0 or 1: equal numbers drop alike; None turns dropout off.
         """
         return self.run_once(role, mask).logits
 
