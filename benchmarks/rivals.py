@@ -4,7 +4,8 @@
 
 A plain pass is forward and backward of all rows, as in training. One thread, process CPU time; a ratio is taken within
 its round, the table has the median over rounds. BERT with random weights, 6 layers of 256, three classes, batches of
-16 rows of 48 pieces. Writes benchmarks/results/rivals.md; a run on fewer rows or rounds is only printed.
+16 rows of 48 pieces; huge pages, as trials have them. Writes benchmarks/results/rivals.md; a run on fewer rows or
+rounds is only printed.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["THP_MEM_ALLOC_ENABLE"] = "1"  # as in the workers of a sweep
 
 import torch
 

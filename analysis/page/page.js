@@ -20,7 +20,11 @@ for (const element of document.querySelectorAll("[data-chart]")) {
 
 // What a link or the print shows is unfolded; the button unfolds and folds everything.
 const folds = [...document.querySelectorAll("details.fold")];
-const follow = () => document.getElementById(decodeURIComponent(location.hash.slice(1)))?.setAttribute("open", "");
+const follow = () => {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  target?.closest("details.fold")?.setAttribute("open", "");
+  target?.scrollIntoView();
+};
 window.addEventListener("hashchange", follow);
 follow();
 const unfold = document.getElementById("unfold");
@@ -29,7 +33,12 @@ unfold.addEventListener("click", () => {
   all(unfold.textContent === "Open all");
   unfold.textContent = folds.every((fold) => fold.open) ? "Fold all" : "Open all";
 });
-window.addEventListener("beforeprint", () => all(true));
+let before = [];
+window.addEventListener("beforeprint", () => {
+  before = folds.map((fold) => fold.open);
+  all(true);
+});
+window.addEventListener("afterprint", () => folds.forEach((fold, i) => (fold.open = before[i])));
 
 const text = (value) => {
   if (value === null || value === undefined) return "";

@@ -169,3 +169,34 @@ def test_tables_sort_and_filter(opened: Any) -> None:
     page.locator("[data-filter=trials]").fill("kl complete")
     assert table.locator("tbody tr").count() == 7
     page.locator("[data-filter=trials]").fill("")
+
+
+def test_paper_shows_what_is_open_and_how_many_rows_there_are(opened: Any) -> None:
+    page, _, _ = opened
+    unfolded = "[...document.querySelectorAll('details.fold')].filter(d => d.open).map(d => d.id)"
+    page.evaluate("document.querySelectorAll('details.fold').forEach(d => d.open = d.id === 'trials')")
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 720, "height": 1000})
+    assert page.locator("[data-count=trials]").is_visible()
+    assert not page.locator("[data-filter=trials]").is_visible()
+    scrolls = "e => getComputedStyle(e).overflowX !== 'visible'"
+    cut = f"[...document.querySelectorAll('.scroll, figure')].filter({scrolls}).length"
+    assert page.evaluate(cut) == 0
+    wide = (
+        "[...document.querySelectorAll('.chart svg.marks')].filter(e => e.getBoundingClientRect().right > 720).length"
+    )
+    assert page.evaluate(wide) == 0
+    page.emulate_media(media="screen")
+    page.set_viewport_size({"width": 1200, "height": 1000})
+    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(unfolded) == ["trials"]
+
+
+def test_an_address_of_a_figure_opens_its_section(opened: Any) -> None:
+    page, _, _ = opened
+    page.evaluate("document.querySelectorAll('details.fold').forEach(d => d.open = false)")
+    name = page.evaluate("document.querySelector('details.fold figure[id]').id")
+    page.evaluate("name => { location.hash = name; }", name)
+    page.wait_for_function("name => document.getElementById(name).closest('details').open", arg=name)
+    page.evaluate("window.scrollTo(0, 0)")
