@@ -17,7 +17,7 @@ from trainables.curvature.state import measuring
 
 
 def fisher_rao(trained: FineTuned) -> float:
-    """Mean over the traced rows; one forward-mode product, about two forward passes, in evaluation mode.
+    """Mean over the traced rows; one forward-mode product, about a forward and a backward pass, in evaluation mode.
 
     Trainable parameters count, those of Tr(F). Memory: that of the trainable parameters once more.
 
