@@ -40,8 +40,16 @@ def test_logits_and_trace_are_those_of_the_whole_layer(kind: str, attention: str
 
 
 @pytest.mark.parametrize("kind", KNOWN)
-def test_a_forward_mode_product_is_that_of_the_whole_layer(kind: str) -> None:
+def test_a_forward_mode_product_is_that_of_the_whole_layer(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model, inputs = known(kind).double(), batch(kind)
+    layer, _ = last_layer_to_shorten(model) or (None, None)
+    whole_layer, ran = type(layer).forward, []
+
+    def noted(self: Any, *args: Any, **kwargs: Any) -> Any:
+        ran.append(self)
+        return whole_layer(self, *args, **kwargs)
+
+    monkeypatch.setattr(type(layer), "forward", noted)
     at = {name: p.detach() for name, p in model.named_parameters()}
     along = {name: torch.randn_like(p) for name, p in at.items()}
 
@@ -51,6 +59,7 @@ def test_a_forward_mode_product_is_that_of_the_whole_layer(kind: str) -> None:
 
     with forward_mode():
         logits, change = product(model, at, along, inputs)
+        assert layer not in ran
         expected: Any = torch.func.jvp(whole, (at,), (along,))
     torch.testing.assert_close((logits, change), expected, rtol=1e-9, atol=1e-9 * float(expected[1].abs().max()))
 
