@@ -183,10 +183,8 @@ def test_paper_shows_what_is_open_and_how_many_rows_there_are(opened: Any) -> No
     scrolls = "e => getComputedStyle(e).overflowX !== 'visible'"
     cut = f"[...document.querySelectorAll('.scroll, figure')].filter({scrolls}).length"
     assert page.evaluate(cut) == 0
-    wide = (
-        "[...document.querySelectorAll('.chart svg.marks')].filter(e => e.getBoundingClientRect().right > 720).length"
-    )
-    assert page.evaluate(wide) == 0
+    beyond = "e => e.getBoundingClientRect().right > 720"
+    assert page.evaluate(f"[...document.querySelectorAll('.chart svg.marks, table')].filter({beyond}).length") == 0
     page.emulate_media(media="screen")
     page.set_viewport_size({"width": 1200, "height": 1000})
     page.evaluate("window.dispatchEvent(new Event('afterprint'))")
