@@ -23,7 +23,13 @@ _STYLE: Spec = {
 }  # fmt: skip
 LOOKS = ("fill", "stroke", "shape")  # the channels that name the family
 # Selections that the views of a page share: families picked in the legend, a region of the first view, a trial.
-_PICKED = {"name": "picked", "select": {"type": "point", "fields": ["family"], "toggle": "true"}, "bind": "legend"}
+# Without the filter, Vega-Lite takes a click on any mark for one more click on the family that was picked last.
+_ON_LEGEND = {"type": "click", "filter": "!event.item || indexof(event.item.mark.role, 'legend') >= 0"}
+_PICKED: Spec = {
+    "name": "picked",
+    "select": {"type": "point", "fields": ["family"], "toggle": "true"},
+    "bind": {"legend": _ON_LEGEND},
+}
 _REGION = {"name": "region", "select": {"type": "interval", "encodings": ["x", "y"]}}
 _TRIAL = {"name": "trial", "select": {"type": "point", "fields": ["id"], "on": "pointerover", "clear": "pointerout"}}
 

@@ -7,6 +7,8 @@ for (const [name, table] of Object.entries(rows)) {
 }
 
 window.views = {};
+let pressed = [0, 0];
+const trials = new Set((records.trials ?? []).map((row) => row.trial_id));
 const renderer = (records.models ?? []).length > 600 ? "canvas" : "svg";
 for (const element of document.querySelectorAll("[data-chart]")) {
   const { spec, data } = charts[element.dataset.chart];
@@ -14,19 +16,17 @@ for (const element of document.querySelectorAll("[data-chart]")) {
   const options = { mode: "vega-lite", renderer, actions: { export: true, source: false, compiled: false, editor: false } };
   const { view } = await window.vegaEmbed(element, spec, options);
   window.views[element.dataset.chart] = view;
+  view.addEventListener("pointerdown", (event) => (pressed = [event.clientX, event.clientY]));
+  view.addEventListener("click", (event, mark) => {
+    const dragged = Math.hypot(event.clientX - pressed[0], event.clientY - pressed[1]) > 4; // it chose a region
+    if (!dragged && trials.has(mark?.datum?.id)) location.hash = `trial:${mark.datum.id}`;
+  });
   element.querySelector("summary")?.setAttribute("aria-label", "Save this figure");
   element.querySelector("svg.marks")?.setAttribute("aria-hidden", "true"); // its label says what it shows
 }
 
 // What a link or the print shows is unfolded; the button unfolds and folds everything.
 const folds = [...document.querySelectorAll("details.fold")];
-const follow = () => {
-  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  target?.closest("details.fold")?.setAttribute("open", "");
-  target?.scrollIntoView();
-};
-window.addEventListener("hashchange", follow);
-follow();
 const unfold = document.getElementById("unfold");
 const all = (open) => folds.forEach((fold) => (fold.open = open));
 unfold.addEventListener("click", () => {
@@ -133,4 +133,21 @@ for (const table of document.querySelectorAll("table[data-rows]")) {
   });
   draw();
 }
+
+// #NAME leads to a section or a figure, #trial:ID to a trial's row.
+const follow = () => {
+  let name = decodeURIComponent(location.hash.slice(1));
+  const trial = name.startsWith("trial:") ? name.slice("trial:".length) : null;
+  if (trials.has(trial)) {
+    const filter = document.querySelector("[data-filter=trials]");
+    filter.value = trial;
+    filter.dispatchEvent(new Event("input"));
+    name = filter.closest("section, details").id;
+  }
+  const target = document.getElementById(name);
+  target?.closest("details.fold")?.setAttribute("open", "");
+  target?.scrollIntoView();
+};
+window.addEventListener("hashchange", follow);
+follow();
 document.documentElement.dataset.ready = "true";

@@ -111,6 +111,36 @@ def test_pointing_at_a_mark_tells_the_trial_and_shows_it_in_all_panels(opened: A
     page.mouse.move(2, 2)
 
 
+def test_a_click_on_a_mark_leads_to_its_row_and_a_drag_does_not(opened: Any) -> None:
+    page, _, _ = opened
+    entry = page.locator("#figure\\:figure-1 svg g.role-legend-label text").filter(has_text="baseline")
+    for counts in ([2, 2, 2, 2], [17, 17, 17, 17]):  # a click on a mark must not repeat the last one on the legend
+        entry.click()
+        _expect_counts(page, counts)
+    mark = _marks(page, 0).nth(5)
+    wanted = mark.evaluate("e => e.__data__.datum.id")
+    mark.scroll_into_view_if_needed()
+    box = mark.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 40, y + 40, steps=4)
+    page.mouse.move(x + 8, y, steps=4)
+    page.mouse.up()
+    assert not page.evaluate("document.getElementById('trials').open")
+    page.mouse.dblclick(x + 60, y + 60)  # no region is chosen any more
+    mark.click(force=True)
+    page.wait_for_function("document.getElementById('trials').open", timeout=5_000)
+    assert page.evaluate("location.hash") == f"#trial:{wanted}"
+    lines = page.locator("table[data-rows=trials] tbody tr")
+    assert lines.count() == 1
+    assert wanted in lines.first.inner_text()
+    _expect_counts(page, [17, 17, 17, 17])
+    page.locator("[data-filter=trials]").fill("")
+    page.evaluate("document.getElementById('trials').open = false")
+    page.evaluate("history.replaceState(null, '', location.pathname); window.scrollTo(0, 0)")
+
+
 def test_dragging_over_figure_one_dims_the_rest_in_figure_two(opened: Any) -> None:
     page, _, _ = opened
     page.locator("#figure\\:figure-1").evaluate("figure => figure.scrollIntoView(true)")
