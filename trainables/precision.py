@@ -2,7 +2,7 @@
 
 Owns that one decision and the context that acts on it. Weights, gradients, optimiser, losses and their softmax,
 penalties and every curvature number are float32 or better whatever is decided here: only the passes of
-``objective.Step`` and of ``evaluation.predict`` enter the context, and they return float32 logits.
+``step.Step`` and of ``evaluation.predict`` enter the context, and they return float32 logits.
 
 Three kinds of step make all their passes in float32:
 

@@ -105,15 +105,15 @@ def fine_tune(
         standing.english = weights_of(model)
         save("stage1")
         keep(None)
-    start: torch.Tensor | None = None  # what the English model says, the same for every language
+    english: torch.Tensor | None = None  # logits of the English model, the same for every language
     for language, rows in data.stage2.items():
         if language in standing.finished:
             continue
         model.load_state_dict(standing.english)
-        if config.measure.path and start is None:
-            start = predict(model, validation[ENGLISH], config.measure.trace_examples)
+        if config.measure.path and english is None:
+            english = predict(model, validation[ENGLISH], config.measure.trace_examples)
         target = Examples(rows, encoder, assets.files(config))
-        path = StagePath(model, standing.english, start, validation, language, len(target), config, record)
+        path = StagePath(model, standing.english, english, validation, language, len(target), config, record)
         second = train_stage(
             model, target, validation[ENGLISH], config.stages[1], streams, 1, language, record, path.measure,
             dtype, standing.stage, on_epoch,

@@ -68,10 +68,11 @@ class MeasureConfig(Frozen):
     trace_languages: tuple[Language, ...] = Field((), description="further languages for Tr(F)")
     trace_every: Count | None = Field(
         None,
-        description="Tr(F) also before training, every k-th step of stage 0 and at its end, into the curves; null: not",
+        description="Tr(F) also before training, every k-th step of stage 0 and at its end, into the curves; "
+        "null: never",
     )
     accuracy_every: Count | None = later(
-        1, description="epochs of stage 0 between looks at English accuracy, into the curves; null: not"
+        1, description="epochs of stage 0 between looks at English accuracy, into the curves; null: never"
     )
     estimator: Literal["auto", "exact", "signs", "monte_carlo"] = later(
         "auto",
@@ -87,12 +88,12 @@ class MeasureConfig(Frozen):
         "the others on the rows of Tr(F)",
     )
     expansion: ExpansionConfig | None = Field(
-        None, description="equation 1 before, during and after stage 0; null: not"
+        None, description="equation 1 before, during and after stage 0; null: never"
     )
     twins: tuple[Annotated[int, Field(ge=-8, le=8)], ...] = later(
         (),
-        description="exponents k of twins, the same function with queries times 2^k and keys times 2^-k in every "
-        "layer, on which Tr(F) and the rivals are measured after stage 0; each costs as much as they do",
+        description="exponents k of rescaled twins, the same function with queries times 2^k and keys times 2^-k in "
+        "every layer, on which Tr(F) and the rivals are measured after stage 0; each costs as much as they do",
     )
     path: bool = later(
         False,

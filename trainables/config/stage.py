@@ -55,7 +55,7 @@ class PluginPenaltyConfig(Frozen):
 
 
 class PenaltiesConfig(Frozen):
-    """The penalties of a stage, of which the Fisher penalty needs a forward pass; null: not used."""
+    """The penalties of a stage, of which the Fisher penalty and plugins may use its passes; null: not used."""
 
     fisher: FisherPenaltyConfig | None = Field(None, description="Fisher penalty")
     l2: L2Config | None = Field(None, description="L2 to zero")
@@ -116,7 +116,7 @@ class StageConfig(Frozen):
     """One stage of fine-tuning."""
 
     epochs: Count = Field(5, description="passes over the training examples")
-    until: UntilConfig | None = later(None, description="end at a training loss in place of after epochs; null: not")
+    until: UntilConfig | None = later(None, description="end at a training loss in place of after epochs; null: never")
     batch_size: Count = Field(32, description="examples of an optimiser step")
     accumulation: Count = Field(1, description="micro-batches of an optimiser step")
     clip: float | None = Field(1.0, gt=0.0, description="gradient norm is clipped to this; null: not clipped")
@@ -140,7 +140,7 @@ class StageConfig(Frozen):
         return Terms(
             batch_size=self.batch_size,
             noise=None if self.noise is None else self.noise.resolved(),
-            loss=None if self.consistency is None else self.consistency.resolved(),
+            consistency=None if self.consistency is None else self.consistency.resolved(),
             fisher=self.penalties.fisher,
             exact=bool(self.optimizer.tram_sigma),
         )

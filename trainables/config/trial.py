@@ -15,7 +15,7 @@ class TrialConfig(Frozen):
     """Everything that determines the numbers of one trial.
 
     ``stages.0`` is English; ``stages.1``, in effect when ``data.stage2_examples`` is above 0, starts from stage 0's
-    weights once for each target language.
+    weights once for each target language. Measurements call them the English stage and ``stage2``.
     """
 
     seed: int = Field(0, ge=0, description="seed of initialisation, data order, dropout, views and sampled labels")

@@ -13,10 +13,10 @@ builds loss and penalty on one forward pass:
     penalty = squared_mean_score(logits, labels, wrt)
     (cross_entropy(logits, targets) + weight * penalty).backward()
 
-Scale. The weight acts on the unscaled E, as in the paper, so ``weight / B`` acts on Tr(F). A micro-batch of b of the B
-examples contributes ``(b / B) * E_b`` averaged over the micro-batches, which keeps the mean Tr(F) / B; acting on every
-k-th step takes k times the weight. The paper's first author divides once more by B in his later public code
-(hf-sharpness): the weight w there is the weight w / B here.
+Scale. The weight acts on the unscaled E, as in Stickland and Murray (2021), so ``weight / B`` acts on Tr(F). A
+micro-batch of b of the B examples contributes ``(b / B) * E_b`` averaged over the micro-batches, which keeps the mean
+Tr(F) / B; acting on every k-th step takes k times the weight. Stickland's later public code (hf-sharpness) divides once
+more by B: the weight w there is the weight w / B here.
 
 The labels are constants: the gradient is not that of Tr(F), which has a further term for the labels' distribution.
 """
@@ -43,8 +43,8 @@ def fisher_penalty(
 ) -> Tensor:
     """The Fisher penalty of a batch, with a forward pass of its own, in the mode that the model is in.
 
-    Exact double backward. Its own gradient, after this call, costs 6 units (1 unit: the matrix products of a forward
-    pass; an ordinary step is 3), the call 3.
+    Exact double backward. With the matrix products of a forward pass as the unit, an ordinary step costs 3, this call
+    3, and the gradient of what it returns 6.
 
     Args:
         model: Parameters that do not require a gradient do not count.
@@ -170,12 +170,12 @@ def sample_labels(logits: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def squared_mean_score(logits: Tensor, labels: Tensor, wrt: list[Tensor], *, create_graph: bool = True) -> Tensor:
-    """``|| (1/B) sum_i grad log p(labels_i | x_i) ||^2`` with respect to some tensors.
+    """``|| (1/b) sum_i grad log p(labels_i | x_i) ||^2`` of b examples, with respect to some tensors.
 
     Args:
-        logits: ``[B, num_classes]`` with a graph, which is kept.
+        logits: ``[b, num_classes]`` with a graph, which is kept.
         wrt: Tensors that the logits depend on; the squares of all their gradients are summed.
-        create_graph: Whether the result can be differentiated; without, it costs two units instead of eight.
+        create_graph: Whether the result can be differentiated; that later pass costs six units, this call two.
 
     Raises:
         InputError: ``wrt`` is empty, or the graph has a part without a second derivative.
@@ -195,5 +195,6 @@ def squared_mean_score(logits: Tensor, labels: Tensor, wrt: list[Tensor], *, cre
     # autograd.grad, never backward() and .grad: that would make the penalty a constant.
     gradients = torch.autograd.grad(loss, wrt, create_graph=create_graph, retain_graph=True, allow_unused=True)
     used = [gradient for gradient in gradients if gradient is not None]
+    # A plain sum of squares whose own gradient needs less memory.
     total: Tensor = SumOfSquares.apply(*used)  # type: ignore[no-untyped-call]
     return total

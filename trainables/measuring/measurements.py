@@ -11,7 +11,7 @@ DEFINITIONS: dict[str, str] = {
     "train_accuracy": "accuracy on the stage-0 training examples at the end of stage 0 (fraction)",
     "train_nll": "mean negative log-likelihood on the stage-0 training examples (nats an example)",
     "train_examples": "stage-0 training examples (count)",
-    "validation_examples": "validation examples of each language (count)",
+    "validation_examples": "English validation examples (count)",
     "until.train_nll": "mean negative log-likelihood of the first stages.0.until.examples training examples when "
     "stage 0 ended, evaluation mode (nats an example)",
     "until.steps": "optimiser steps after which stage 0 ended (count)",
@@ -22,8 +22,8 @@ DEFINITIONS: dict[str, str] = {
     "accuracy_untraced": "English validation accuracy on the rows that fisher_trace was not measured on (fraction)",
     "generalization_gap": "train_accuracy minus accuracy.en (fraction)",
     "transfer_gap": "accuracy.en minus the mean of accuracy.LANG over target languages (fraction)",
-    "fisher_trace": "Tr(F) on English validation: mean over examples, sum over parameters, exact over the model's own "
-    "labels, evaluation mode (squared nats per squared parameter unit)",
+    "fisher_trace": "Tr(F) on English validation: mean over examples, sum over parameters, over the model's own "
+    "labels as measure.estimator says, evaluation mode (squared nats per squared parameter unit)",
     "fisher_trace_se": "standard error of fisher_trace over examples (same unit)",
     "fisher_trace_examples": "examples that fisher_trace is a mean of (count)",
     "fisher_trace_median": "median over those examples of Tr(F) of one example (same unit)",

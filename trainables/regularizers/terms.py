@@ -11,16 +11,16 @@ from trainables.views.view import ViewConfig
 
 @dataclass(frozen=True)
 class Terms:
-    """The terms of a stage, without their weights.
+    """What the steps of a stage need to know of its objective.
 
     Attributes:
         batch_size: Rows of a full optimiser step.
         noise: The view that the cross-entropy sees, explicit; None is the clean input.
-        exact: Whether all passes are made in float32 or better.
+        exact: TRAM acts, so all passes of every step are made in float32 or better.
     """
 
     batch_size: int
     noise: ViewConfig | None
-    loss: Consistency | None
+    consistency: Consistency | None
     fisher: FisherPenaltyConfig | None
     exact: bool

@@ -50,25 +50,25 @@ class StageGradient:
         Raises:
             Diverged: The loss or the gradient is not finite; names the step.
         """
-        parts = self.accumulate(indices, index, rule=True)
+        parts = self.accumulate(indices, index, measure_region=True)
         norm = self._norm(index)
-        rule = self.config.optimizer
-        if not (rule.sam_rho or rule.tram_sigma):
+        optimizer = self.config.optimizer
+        if not (optimizer.sam_rho or optimizer.tram_sigma):
             return parts, norm
         parameters = self._parameters()
-        if rule.sam_rho:
-            ascent = sam_ascent(parameters, rule.sam_rho, norm)
+        if optimizer.sam_rho:
+            ascent = sam_ascent(parameters, optimizer.sam_rho, norm)
         else:
             ascent = tram_ascent(parameters, parts["trust_region"])
         with ascent:
             self.accumulate(indices, index)
         return parts, self._norm(index)
 
-    def accumulate(self, indices: list[int], index: int, rule: bool = False) -> dict[str, float]:
+    def accumulate(self, indices: list[int], index: int, measure_region: bool = False) -> dict[str, float]:
         """Add up the objective's gradients over the micro-batches of a batch, and say what its loss is made of.
 
         Args:
-            rule: Also measure what a step rule needs for its ascent.
+            measure_region: Also measure the trust region that TRAM's ascent needs.
 
         Returns:
             ``train_loss``, ``penalty.NAME``, and ``trust_region`` for TRAM.
@@ -87,22 +87,22 @@ class StageGradient:
                 model, self.examples, chunk, terms, self.streams, stage, index, number, self.dtype, self.starting_point
             )
             loss = objective(step, config)
-            share = len(chunk) / len(indices)
+            fraction = len(chunk) / len(indices)
             value = loss.total.detach()
             if loss.bounded is not None:
                 value = value + loss.bounded.detach()
-                found = torch.autograd.grad(share * loss.bounded, parameters, retain_graph=True, allow_unused=True)
+                found = torch.autograd.grad(fraction * loss.bounded, parameters, retain_graph=True, allow_unused=True)
                 for parameter, gradient in zip(parameters, found, strict=True):
                     if gradient is not None:
                         bounded[parameter] = bounded[parameter] + gradient if parameter in bounded else gradient
             if not torch.isfinite(value):
                 raise Diverged(f"loss is {value.item()} at stage {stage}, step {index}")
-            (share * loss.total).backward()  # type: ignore[no-untyped-call]
-            parts["train_loss"] += share * loss.cross_entropy.item()
+            (fraction * loss.total).backward()  # type: ignore[no-untyped-call]
+            parts["train_loss"] += fraction * loss.cross_entropy.item()
             for name, penalty in loss.penalties.items():
-                parts[f"penalty.{name}"] += share * penalty.item()
-            if rule and config.optimizer.tram_sigma:
-                parts["trust_region"] += share * trust_region(step, config.optimizer.tram_sigma).item()
+                parts[f"penalty.{name}"] += fraction * penalty.item()
+            if measure_region and config.optimizer.tram_sigma:
+                parts["trust_region"] += fraction * trust_region(step, config.optimizer.tram_sigma).item()
         fisher = config.penalties.fisher
         if bounded and fisher is not None and fisher.share is not None:
             add_bounded(model, bounded, fisher.share)

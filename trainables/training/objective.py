@@ -1,4 +1,4 @@
-"""The objective of one step: cross-entropy plus the sum of weight times penalty; lazy ones follow in ``gradient``."""
+"""The objective of one step: cross-entropy plus the sum of weight times penalty; ``gradient`` adds the lazy ones."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Loss:
 
 
 def objective(step: Step, config: StageConfig) -> Loss:
-    """Cross-entropy plus the weighted penalties of a stage; lazy ones follow when its gradient is complete.
+    """Cross-entropy plus the weighted penalties of a stage; ``gradient`` adds the lazy ones to its gradient.
 
     A consistency loss of weight 0 is still reported, without gradient, so that the run equals bit for bit the same
     preset without its divergence.
@@ -38,18 +38,18 @@ def objective(step: Step, config: StageConfig) -> Loss:
     penalties: dict[str, torch.Tensor] = {}
     consistency = config.consistency
     if consistency is not None:
-        loss = consistency.resolved()
-        if share := loss.view_share:
+        resolved = consistency.resolved()
+        if view_share := resolved.view_share:
             view_loss = cross_entropy(
-                step.logits("view", loss.view_mask), step.labels, label_smoothing=config.label_smoothing
+                step.logits("view", resolved.view_mask), step.labels, label_smoothing=config.label_smoothing
             )
-            total = (1 - share) * total + share * view_loss
-    clean = total.detach()
+            total = (1 - view_share) * total + view_share * view_loss
+    unpenalised = total.detach()
     if consistency is not None:
-        with torch.set_grad_enabled(loss.weight > 0):
+        with torch.set_grad_enabled(resolved.weight > 0):
             penalties["consistency"] = consistency.penalty(step)
-        if loss.weight > 0:
-            total = total + loss.weight * penalties["consistency"]
+        if resolved.weight > 0:
+            total = total + resolved.weight * penalties["consistency"]
     for name, weight, penalty in config.penalties.on_parameters("plain"):
         penalties[name] = penalty(step)
         total = total + weight * penalties[name]
@@ -61,4 +61,4 @@ def objective(step: Step, config: StageConfig) -> Loss:
             total = total + weighted
         else:
             bounded = weighted
-    return Loss(total, clean, {name: value.detach() for name, value in penalties.items()}, bounded)
+    return Loss(total, unpenalised, {name: value.detach() for name, value in penalties.items()}, bounded)

@@ -32,7 +32,7 @@ class StageResult:
     """What the loop itself saw.
 
     Attributes:
-        penalties: Name to mean unweighted penalty over the last epoch, whole or not.
+        penalties: Name to mean unweighted penalty over the last epoch, even if it was cut short.
         train_nll: The last measured training loss; None where the stage does not end by it.
     """
 

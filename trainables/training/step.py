@@ -1,6 +1,6 @@
 """One micro-batch of one optimiser step: the forward passes that the terms of the objective share.
 
-Owns which passes there are, what a view changes in them, and their dropout masks. Knows nothing of weights.
+Owns which passes there are, what a view changes in them, and their dropout masks. Weights and sums no terms.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from trainables.regularizers.terms import Terms
 from trainables.seeding import Streams
 from trainables.tokenization.encoding import Encoded
 from trainables.training.length_chunks import length_chunks
-from trainables.views.hooks import Draws, Hook, Part, Perturbation, Recorder, hooked
+from trainables.views.hooks import Draws, Hook, Part, PassRecorder, Perturbation, hooked
 from trainables.views.modules import word_embedding
 from trainables.views.passes import Pass, Role
 from trainables.views.perturbation import Reference, perturb
@@ -41,7 +41,7 @@ class Step:
 
     Attributes:
         batch_size: Rows of a full optimiser step.
-        differentiable: What the Fisher penalty differentiates with respect to; set by the main pass.
+        wrt: What the Fisher penalty differentiates with respect to; set by the main pass.
     """
 
     def __init__(
@@ -64,13 +64,13 @@ class Step:
         self.index = index
         self.micro_batch = micro_batch
         self.batch_size = terms.batch_size
-        self._loss = terms.loss
+        self._consistency = terms.consistency
         self._views: dict[Role, ViewConfig | None] = {
             "main": terms.noise,
-            "view": None if self._loss is None else self._loss.view,
+            "view": None if self._consistency is None else self._consistency.view,
             "clean": None,
         }
-        self.differentiable: list[torch.Tensor] = []
+        self.wrt: list[torch.Tensor] = []
         self.labels = examples.labels[indices].to(model.device)
         self._examples = examples
         self._encoder = examples.encoder
@@ -126,8 +126,8 @@ class Step:
         encoded = self.clean() if kind.keeps_tokens or kind.perturb else self._other_tokens(view, number)
         draws = Draws(self.streams, self.stage, self.index, number, self.indices)
         reference: Reference = ("clean", 0, 0)
-        if role == "view" and self._loss is not None:
-            reference = ("main", *self._loss.masks)
+        if role == "view" and self._consistency is not None:
+            reference = ("main", *self._consistency.masks)
         return perturb(self, view, encoded, draws, reference)
 
     def _records_embeddings(self, role: Role | None) -> bool:
@@ -137,10 +137,10 @@ class Step:
 
     def _records_above(self, role: Role | None) -> int | None:
         """The layer above which the divergence compares hidden states; None where it compares predictions."""
-        loss = self._loss
-        if loss is None or loss.divergence != "hidden_squared_error" or role not in ROLES:
+        consistency = self._consistency
+        if consistency is None or consistency.divergence != "hidden_squared_error" or role not in ROLES:
             return None
-        return loss.view.layer or 0
+        return consistency.view.layer or 0
 
     def run(self, perturbation: Perturbation, mask: int | None, role: Role | None = None) -> Pass:
         """One pass, not remembered.
@@ -151,16 +151,17 @@ class Step:
             role: As for :meth:`logits`; None is a pass that only helps to find a view.
         """
         encoded, hooks = perturbation.encoded, perturbation.hooks
-        record = Recorder(self.model, self._records_embeddings(role), self._records_above(role))
-        if role in (None, "view") and self._loss is not None and self._loss.stop_gradient == "embedding":
+        record = PassRecorder(self.model, self._records_embeddings(role), self._records_above(role))
+        consistency = self._consistency
+        if role in (None, "view") and consistency is not None and consistency.stop_gradient == "embedding":
             hooks = (Hook(word_embedding(self.model), lambda output, part: output.detach()), *hooks)
         self.model.train(mask is not None)
         with ExitStack() as stack:
             if self.fisher_acts and (role, mask) == ("main", 0):
                 ids = self.part(encoded, list(range(len(encoded)))).ids
-                self.differentiable = stack.enter_context(penalty_forward(self.model, ids))
-            part = 2 * self.micro_batch + (mask or 0)
-            stack.enter_context(self.streams.forked("dropout", self.stage, self.index, part))
+                self.wrt = stack.enter_context(penalty_forward(self.model, ids))
+            mask_number = 2 * self.micro_batch + (mask or 0)
+            stack.enter_context(self.streams.forked("dropout", self.stage, self.index, mask_number))
             stack.enter_context(passes_in(self.model.device, self._dtype))
             logits, parts = self._logits(encoded, (*hooks, *record.hooks), perturbation.parameters)
         return Pass(at_least_float32(logits), parts, record.embeddings, record.hidden)

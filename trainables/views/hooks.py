@@ -159,7 +159,7 @@ def _register(hook: Hook, part: Part, number: int, acted: set[int]) -> Any:
     return hook.module.register_forward_pre_hook(before) if hook.before else hook.module.register_forward_hook(after)
 
 
-class Recorder:
+class PassRecorder:
     """Keeps what passes between modules. Its hooks come after those that change it.
 
     Args:

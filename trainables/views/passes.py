@@ -44,7 +44,7 @@ class Passes(Protocol):
     stage: str
     index: int
     micro_batch: int
-    differentiable: list[torch.Tensor]
+    wrt: list[torch.Tensor]
 
     @property
     def special_ids(self) -> tuple[int, ...]: ...  # noqa: D102
