@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, count
 
 from scipy.special import stdtrit
 
@@ -96,12 +96,16 @@ def _refuse_twice(folders: Sequence[str], studies: Sequence[StudyTables]) -> Non
 
 
 def _names(studies: Sequence[StudyTables]) -> list[str]:
+    """The studies' names; one that several have is numbered, past any number that is a study's own name."""
     times = Counter(study.name for study in studies)
-    seen: Counter[str] = Counter()
+    taken = {name for name, number in times.items() if number == 1}
     names = []
     for study in studies:
-        seen[study.name] += 1
-        names.append(study.name if times[study.name] == 1 else f"{study.name}.{seen[study.name]}")
+        name = study.name
+        if times[name] > 1:
+            name = next(numbered for i in count(1) if (numbered := f"{study.name}.{i}") not in taken)
+            taken.add(name)
+        names.append(name)
     return names
 
 

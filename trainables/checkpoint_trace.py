@@ -18,7 +18,7 @@ from trainables.data.columns import Columns, find_columns, parse_columns
 from trainables.data.contract import Rows
 from trainables.data.labels import NAMES, NUMBERS, class_names
 from trainables.data.tsv import read_table
-from trainables.errors import InputError
+from trainables.errors import InputError, one_line
 from trainables.examples import Examples
 from trainables.models.adapters import build_adapted, find_adapter
 from trainables.models.build import build_classifier, positions
@@ -159,7 +159,7 @@ def trace_checkpoint(
         place = torch.device(device)
         model.to(place)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from None
+        raise InputError(f"device {device!r} cannot be used: {one_line(error)}") from None
     length = min(max_length, positions(model))
     lines = lines[:max_examples]
     rows = _rows([fields for _, fields in lines], places, observed)

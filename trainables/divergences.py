@@ -11,10 +11,7 @@ from trainables.precision import at_least_float32
 
 
 def kl_divergence(p_logits: Tensor, q_logits: Tensor) -> Tensor:
-    """KL(p || q) in nats, sum over classes, mean over examples; differentiable in both arguments.
-
-    Since p and q both sum to 1, ``KL = sum p (exp(d) - 1 - d)`` with ``d = log q - log p``. No term of this sum is
-    negative. Rounding in float32 would drown ``sum p d`` for p near q, as noise of 1e-5 makes them.
+    """KL(p || q) in nats, mean over examples; differentiable in both arguments.
 
     Args:
         p_logits: Logits of p, the target, ``[batch, num_classes]``.
@@ -28,14 +25,28 @@ def kl_divergence(p_logits: Tensor, q_logits: Tensor) -> Tensor:
         >>> kl_divergence(logits, logits).item()
         0.0
     """
-    log_p, log_q = at_least_float32(p_logits).log_softmax(-1), at_least_float32(q_logits).log_softmax(-1)
+    return divergence(at_least_float32(p_logits).log_softmax(-1), at_least_float32(q_logits).log_softmax(-1)).mean()
+
+
+def divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
+    """KL(p || q) of each row, in nats ``[rows]``, from log probabilities ``[rows, classes]``; differentiable in both.
+
+    Since p and q both sum to 1, ``KL = sum p (exp(d) - 1 - d)`` with ``d = log q - log p``. No term of this sum is
+    negative. Rounding in float32 would drown ``sum p d`` for p near q, as noise of 1e-5 makes them.
+
+    Example:
+        >>> logits = torch.tensor([[0.0, 1e-8]], dtype=torch.float64)
+        >>> kl = divergence(torch.zeros_like(logits).log_softmax(-1), logits.log_softmax(-1))
+        >>> f"{kl.item():.4g}"
+        '1.25e-17'
+    """
     p, d = log_p.exp(), log_q - log_p
     # exp(d) - 1 - d to the last digit: the next term is 5e-11 of the sum at 0.1.
     small = d.clamp(-0.1, 0.1)
     series = 1 / 120 + small * (1 / 720 + small / 5040)
     series = small.square() * (1 / 2 + small * (1 / 6 + small * (1 / 24 + small * series)))
     # p exp(d) is q; exp(d) alone overflows where p is nearly 0.
-    return torch.where(d.abs() < 0.1, p * series, log_q.exp() - p - p * d).sum(-1).mean()
+    return torch.where(d.abs() < 0.1, p * series, log_q.exp() - p - p * d).sum(-1)
 
 
 def symmetric_kl(clean: Tensor, view: Tensor, temperature: float = 1.0, stop_target: bool = False) -> Tensor:

@@ -1,6 +1,11 @@
 """The errors that users meet. Any other error is our own bug."""
 
 
+def one_line(error: BaseException, otherwise: str = "") -> str:
+    """The first line with text of what an exception says; ``otherwise``, or its type, where it says nothing."""
+    return next((line for line in str(error).splitlines() if line.strip()), otherwise or type(error).__name__)
+
+
 class InputError(ValueError):
     """Wrong input: the message names the value, the rule and what to do. The command line exits with 2."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,25 +36,28 @@ def publish(target: str, files: Mapping[str, bytes]) -> None:
     with _told(target):
         if "://" in target:
             store = open_store(target)
+            outdated = _earlier_figures(lambda: store.read("numbers.json")) - set(files)
             for name, content in files.items():  # the page comes last
                 inside, _, file = name.rpartition("/")
                 (store.child(inside) if inside else store).write(file, content)
+            for name in outdated:
+                store.child("figures").delete(name.removeprefix("figures/"))
             return
         folder = Path(target).expanduser()
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".report-", dir=folder) as aside:
             _fill(Path(aside), files)
-            for name in _earlier_figures(folder) - set(files):
+            for name in _earlier_figures((folder / "numbers.json").read_bytes) - set(files):
                 (folder / name).unlink(missing_ok=True)
             (folder / "figures").mkdir(exist_ok=True)
             for name in files:
                 os.replace(Path(aside) / name, folder / name)
 
 
-def _earlier_figures(folder: Path) -> set[str]:
-    """Pictures that the report in a folder lists as its own."""
+def _earlier_figures(read: Callable[[], bytes]) -> set[str]:
+    """Pictures that an earlier report lists as its own, in the numbers that ``read`` gives."""
     try:
-        names = json.loads((folder / "numbers.json").read_text(encoding="utf-8"))["figures"]
+        names = json.loads(read())["figures"]
         return {f"figures/{Path(name).name}.{ending}" for name in names for ending in ENDINGS}
     except (OSError, ValueError, KeyError, TypeError):
         return set()  # no report of ours: nothing to delete

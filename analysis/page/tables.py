@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 
 import pandas as pd
 import pyarrow as pa
@@ -11,7 +10,7 @@ import pyarrow.parquet as pq
 from pyarrow import csv
 
 from trainables.config.dotted_paths import paths
-from trainables.measuring.measurements import DEFINITIONS
+from trainables.measuring.measurements import DEFINITIONS, defined_as
 
 IDENTITY = {
     "study": "name of the study",
@@ -53,10 +52,6 @@ CURVES = {
     "value": "the value",
     "standard_error": "standard error of the value, where there is one",
 }
-_PATTERNS = [
-    (re.compile(re.escape(name).replace("LANG", r"[^.]+").replace("NAME", r".+") + r"\Z"), text)
-    for name, text in {**IDENTITY, **DEFINITIONS, **PROVENANCE}.items()
-]
 
 
 def meaning(column: str) -> str:
@@ -68,7 +63,9 @@ def meaning(column: str) -> str:
     """
     if column.startswith("config."):
         return paths().get(column.removeprefix("config."), "")
-    return next((text for pattern, text in _PATTERNS if pattern.match(column)), "")
+    if column.startswith("version."):
+        return PROVENANCE["version.NAME"]
+    return {**IDENTITY, **DEFINITIONS, **PROVENANCE}.get(defined_as(column) or column, "")
 
 
 def table_files(trials: pd.DataFrame, curves: pd.DataFrame) -> dict[str, bytes]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 
 import pandas as pd
@@ -17,7 +16,7 @@ from study.store.storage import Store
 from trainables.config import ENGLISH, TrialConfig
 from trainables.config.dotted_paths import flatten, parse
 from trainables.errors import InputError
-from trainables.measuring.measurements import DEFINITIONS
+from trainables.measuring.measurements import DEFINITIONS, defined_as
 
 RECORDED = ("complete", "not_reached", "diverged", "failed")
 BY_LANGUAGE = {
@@ -70,7 +69,10 @@ def trial_tables(folder: Store, results: StudyResults, trial_id: str) -> list[Ta
     if row["state"] not in RECORDED:
         return tables
     record = TrialRecord.model_validate_json(folder.child("trials").read(f"{trial_id}.json"))
-    measured = [(name, f"{value:.6g}", definition(name)) for name, value in record.measurements.items()]
+    measured = [
+        (name, f"{value:.6g}", DEFINITIONS.get(defined_as(name) or "", ""))
+        for name, value in record.measurements.items()
+    ]
     where = [(name, escape(str(value))) for name, value in record.provenance.items()]
     tables += [
         *_languages(config, record.measurements),
@@ -120,17 +122,3 @@ def _languages(config: TrialConfig, measurements: Mapping[str, float]) -> list[T
         cells = [values[language] for values in columns.values()]
         rows.append((language, *("" if value is None else f"{value:.4g}" for value in cells)))
     return [table("language", *columns, rows=rows, left=("language",))]
-
-
-def definition(name: str) -> str:
-    """What a measurement means and in which unit; empty for an unknown name.
-
-    Example:
-        >>> definition("accuracy.de")
-        'validation accuracy after stage 0 (fraction)'
-    """
-    for template, text in DEFINITIONS.items():
-        pattern = re.escape(template).replace("LANG", "[^.]+").replace("NAME", ".+").replace(r"\.K\.", r"\.-?\d+\.")
-        if re.fullmatch(pattern, name):
-            return text
-    return ""

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from study.catalog import CATALOG
 from study.config import StudyConfig
-from trainables.errors import InputError
+from trainables.errors import InputError, one_line
 from trainables.schema import describe
 
 BUNDLED = " --bundled"
@@ -106,5 +106,5 @@ def _where(error: Exception, path: Path) -> str:
     place = f"{path}, line {lines[-1]}" if lines else str(path)
     if isinstance(error, ValidationError):
         return f"{place}: {describe(error)}"
-    message = str(error).splitlines()[0] if str(error) else "no message"
+    message = one_line(error, "no message")
     return f"{place}: {message}" if isinstance(error, InputError) else f"{place}: {type(error).__name__}: {message}"

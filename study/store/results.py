@@ -5,7 +5,6 @@ Reads study.json and trials/ only, from any file system that pyarrow knows, also
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -20,7 +19,7 @@ from study.store.storage import Store, open_store, place
 from study.store.working_files import read_draws
 from trainables.config import ENGLISH
 from trainables.config.dotted_paths import flatten, parse, paths
-from trainables.measuring.measurements import DEFINITIONS
+from trainables.measuring.measurements import DEFINITIONS, defined_as
 
 IDENTITY = ["study", "trial_id", "arm", "label", "seed", "state", "reason"]
 PROVENANCE = ["run", "seconds", "steps", "peak_memory_mib", "device", "host"]
@@ -138,21 +137,11 @@ def _columns(rows: list[dict[str, Any]]) -> list[str]:
     """Identity, configuration, measurements in the order of their definitions, provenance."""
     found = list(dict.fromkeys(name for row in rows for name in row))
     config = [name for name in found if name.startswith("config.")]
-    measured = [name for name in found if _position(name) is not None]
-    measured.sort(key=lambda name: (_position(name), not name.endswith(f".{ENGLISH}")))
+    order = {name: number for number, name in enumerate(DEFINITIONS)}
+    rank = {name: order[defined] for name in found if (defined := defined_as(name)) is not None}
+    measured = sorted(rank, key=lambda name: (rank[name], not name.endswith(f".{ENGLISH}")))
     taken = {*IDENTITY, *config, *measured, *PROVENANCE}
     return [*IDENTITY, *config, *measured, *PROVENANCE, *(name for name in found if name not in taken)]
-
-
-_TEMPLATES = [
-    re.compile(re.escape(name).replace("LANG", r"[A-Za-z]{2,3}([-_]\w+)*").replace("NAME", ".+"))
-    for name in DEFINITIONS
-]
-
-
-def _position(name: str) -> int | None:
-    """The place of a column among the definitions; None when it is no measurement."""
-    return next((i for i, template in enumerate(_TEMPLATES) if template.fullmatch(name)), None)
 
 
 def is_missing(value: Any) -> bool:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pyarrow as pa
 from pyarrow import fs
 
-from trainables.errors import InputError
+from trainables.errors import InputError, one_line
 
 AWAY = "check the network and the address, and type the command again: what is finished is kept"
 CREDENTIALS = {
@@ -54,7 +54,7 @@ def cause(error: Exception) -> str:
     """Why a storage could not be used, in one line, without what to do about it."""
     if isinstance(error, StorageError):
         return error.cause
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
+    return one_line(error)
 
 
 @contextmanager

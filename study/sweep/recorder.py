@@ -20,6 +20,7 @@ from study.sweep.interruption import TIME_BUDGET, Interruption
 from study.sweep.progress import SweepProgress
 from study.sweep.queue import Queue
 from study.sweep.resources import Resources
+from trainables.errors import one_line
 from trainables.trial_log import LOG_LINES, log_file, tail
 from trainables.tune_trainable import OUTCOME
 
@@ -175,7 +176,7 @@ def _error(trial: Any, log: str) -> TrialError:
     with open(trial.pickled_error_file or trial.error_file, "rb") as file:
         error = cloudpickle.load(file) if trial.pickled_error_file else RuntimeError(_last(file.read().decode()))
     cause = getattr(error, "cause", None) or error
-    message = next((line for line in str(cause).splitlines() if line.strip()), "no message")
+    message = one_line(cause, "no message")
     text = str(error) or "".join(traceback.format_exception(error))
     if log and log not in text:  # its worker died, and could not add it
         text = f"{text.rstrip()}\n\nThe end of its log:\n{log}"

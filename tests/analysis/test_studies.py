@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from analysis.numbers import Number
-from analysis.studies import compare, error_of, study_id
+from analysis.studies import _names, compare, error_of, study_id
 from analysis.studies_page import write_comparison
 from tests.analysis.synthetic import write_study
 from tests.golden.__main__ import STUDY
@@ -118,6 +119,7 @@ def test_the_error_comes_from_the_interval() -> None:
 
 def test_studies_of_one_name_are_told_apart(tmp_path: Path) -> None:
     assert compare([str(STUDY), copy(tmp_path / "quick")]).names == ["quick.1", "quick.2"]
+    assert _names([SimpleNamespace(name=name) for name in ("a", "b", "a.1", "a")]) == ["a.2", "b", "a.1", "a.3"]
 
 
 def test_wrong_input_is_one_line(tmp_path: Path) -> None:

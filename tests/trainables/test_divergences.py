@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests import reference
-from trainables.divergences import PREDICTIONS, hidden_squared_error, kl_divergence
+from trainables.divergences import PREDICTIONS, divergence, hidden_squared_error, kl_divergence
 
 
 class Loss:
@@ -45,6 +45,25 @@ def test_kl_keeps_its_digits_in_float32_however_near_the_predictions_are(gap):
         assert exact == pytest.approx((log_p.exp() * (log_p - log_q)).sum().item(), rel=1e-7)
 
 
+def test_divergence_of_distant_and_of_near_distributions() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(50, 4, dtype=torch.float64, generator=generator) * 5
+    other = torch.randn(50, 4, dtype=torch.float64, generator=generator) * 5
+    log_p, log_q = logits.log_softmax(1), other.log_softmax(1)
+    torch.testing.assert_close(divergence(log_p, log_q), (log_p.exp() * (log_p - log_q)).sum(1))
+    for scale in (1e-3, 1e-5, 1e-7):
+        near = (logits + scale * other).log_softmax(1)
+        p = log_p.exp()
+        variance = (p * other.square()).sum(1) - (p * other).sum(1).square()
+        torch.testing.assert_close(divergence(log_p, near), 0.5 * scale**2 * variance, rtol=20 * scale + 1e-7, atol=0.0)
+    assert (divergence(log_p, log_p) == 0).all()
+
+
+def test_divergence_is_finite_beyond_the_range_of_the_exponential() -> None:
+    p, q = (torch.tensor([row], dtype=torch.float64).log_softmax(1) for row in ([0.0, 800.0], [800.0, 0.0]))
+    assert divergence(p, q).item() == pytest.approx(800)
+
+
 def test_kl_is_finite_with_its_gradient_where_probabilities_underflow():
     p, q = (torch.tensor([row], requires_grad=True) for row in ([-300.0, 0.0, 5.0], [300.0, 0.0, 5.0]))
     value = kl_divergence(p, q)
@@ -56,11 +75,11 @@ def test_kl_is_finite_with_its_gradient_where_probabilities_underflow():
 
 def test_divergences_are_zero_at_equality_and_bfloat16_is_taken_as_float32():
     (p, q), half = logits(), torch.bfloat16
-    for divergence in PREDICTIONS.values():
-        assert divergence(p, p, 1.0, False).item() == 0
-        found = divergence(p.to(half), q.to(half), 1.0, False)
+    for form in PREDICTIONS.values():
+        assert form(p, p, 1.0, False).item() == 0
+        found = form(p.to(half), q.to(half), 1.0, False)
         assert found.dtype == torch.float32
-        assert found.item() == pytest.approx(divergence(p.to(half).double(), q.to(half).double(), 1.0, False).item())
+        assert found.item() == pytest.approx(form(p.to(half).double(), q.to(half).double(), 1.0, False).item())
 
 
 def test_hidden_states_are_averaged_over_units_then_tokens_then_examples():

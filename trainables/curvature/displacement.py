@@ -15,7 +15,6 @@ from typing import Any
 from torch import Tensor, nn
 
 from trainables.curvature.forward_mode import clear_padding, forward_mode, label_variance, product
-from trainables.curvature.kl_expansion import divergence
 from trainables.curvature.state import measuring
 from trainables.errors import InputError
 
@@ -89,12 +88,3 @@ def displacement(model: nn.Module, before: Mapping[str, Tensor], batches: Iterab
     squared = sum(float(part.double().square().sum()) for part in along.values())
     count = sum(part.numel() for part in along.values()) - cleared
     return Displacement(total / examples, squared, count, examples)
-
-
-def mean_divergence(before: Tensor, after: Tensor) -> float:
-    """``KL(p_before || p_after)``, the mean over examples (nats), for logits ``[examples, classes]`` of each.
-
-    Logits of float32 are good for differences of 1e-10 and above.
-    """
-    log_p, log_q = (logits.double().log_softmax(-1) for logits in (before, after))
-    return float(divergence(log_p, log_q).mean())

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from trainables.curvature.estimate import Estimator, TraceEstimate
 from trainables.curvature.forward_mode import clear_padding, forward_mode, label_variance, logits_at, product
 from trainables.curvature.trace import fisher_trace
+from trainables.divergences import divergence
 from trainables.errors import InputError
 
 
@@ -142,22 +143,3 @@ def _direction(model: nn.Module, theta: dict[str, Tensor], generator: torch.Gene
     }
     clear_padding(model, epsilon)
     return epsilon
-
-
-def divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
-    """KL(p || q) of each row, in nats ``[rows]``, from log probabilities ``[rows, classes]``.
-
-    It is accurate where p and q nearly agree.
-
-    Since p and q both sum to 1, ``KL = sum p (exp(d) - 1 - d)`` with ``d = log q - log p``: a sum of positive terms,
-    where ``sum p d`` cancels to the last digits.
-
-    Example:
-        >>> logits = torch.tensor([[0.0, 1e-8]], dtype=torch.float64)
-        >>> kl = divergence(torch.zeros_like(logits).log_softmax(-1), logits.log_softmax(-1))
-        >>> f"{kl.item():.4g}"
-        '1.25e-17'
-    """
-    d = log_q - log_p
-    series = d.square() * (0.5 + d / 6 + d.square() / 24)
-    return (log_p.exp() * torch.where(d.abs() < 1e-4, series, torch.expm1(d) - d)).sum(-1)

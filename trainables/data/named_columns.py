@@ -10,7 +10,7 @@ from typing import Any
 from trainables.data.contract import NO_LABEL
 from trainables.data.layouts import Header
 from trainables.data.tsv import Table
-from trainables.errors import InputError
+from trainables.errors import InputError, one_line
 
 READERS: dict[str, tuple[str, dict[str, Any]]] = {
     ".parquet": ("from_parquet", {}),
@@ -59,7 +59,7 @@ def _read(file: Path, columns: Sequence[str]) -> tuple[list[list[str]], tuple[st
         try:
             table = getattr(datasets.Dataset, reader)(str(file), cache_dir=cache, keep_in_memory=True, **options)
         except (ValueError, OSError, datasets.exceptions.DatasetGenerationError) as error:
-            raise InputError(f"{file} is damaged ({str(error).splitlines()[0]}); fetch it again") from None
+            raise InputError(f"{file} is damaged ({one_line(error)}); fetch it again") from None
         for name in columns:
             if name not in table.column_names:
                 raise InputError(f"{file} has no column {name!r}; it has {', '.join(table.column_names)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from trainables.errors import one_line
 from trainables.hub.repository import Repository
 
 KEPT = "what has arrived is kept"
@@ -20,7 +21,7 @@ def refusal(repository: Repository, error: BaseException) -> str:
         return next((cause for cause in chain if isinstance(cause, kinds)), None)
 
     if (invalid := caused(errors.HFValidationError)) is not None:
-        return f"{repository}: {_line(invalid)}"
+        return f"{repository}: {one_line(invalid)}"
     if caused(errors.RevisionNotFoundError):
         return f"{repository}: the hub has no revision {repository.revision!r} of it"
     if caused(errors.GatedRepoError):
@@ -36,7 +37,7 @@ def refusal(repository: Repository, error: BaseException) -> str:
         return _answered(repository, response.status_code, error)
     # A broken connection is an error of HTTP, or one of the operating system without a file.
     if caused(errors.HTTPError, ConnectionError, TimeoutError):
-        broken = _line(caused(errors.HTTPError, ConnectionError, TimeoutError) or error)
+        broken = one_line(caused(errors.HTTPError, ConnectionError, TimeoutError) or error)
         return f"{repository}: the connection to the hub broke off ({broken}); type the command again: {KEPT}"
     full = next((cause for cause in chain if isinstance(cause, OSError) and cause.errno), None)
     if full is not None and full.errno:
@@ -44,7 +45,7 @@ def refusal(repository: Repository, error: BaseException) -> str:
         return f"{repository} cannot be kept in {repository.cached().parent}: {why}; make room, or set HF_HOME"
     if "Consistency check failed" in str(error):
         return f"{repository}: a file did not arrive whole; type the command again: {KEPT}"
-    return f"{repository} cannot be fetched ({_line(error)}); {repository.remedy()}"
+    return f"{repository} cannot be fetched ({one_line(error)}); {repository.remedy()}"
 
 
 def _answered(repository: Repository, status: int, error: BaseException) -> str:
@@ -54,14 +55,10 @@ def _answered(repository: Repository, status: int, error: BaseException) -> str:
         return f"{repository}: the hub has an error of its own ({status}); try again later: {KEPT}"
     if status in (401, 403):
         return f"{repository}: the hub refuses your token ({status}); type `hf auth login` and the command again"
-    return f"{repository}: the hub answers {status} ({_line(error)}); or set {repository.instead}"
+    return f"{repository}: the hub answers {status} ({one_line(error)}); or set {repository.instead}"
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
-
-
-def _line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

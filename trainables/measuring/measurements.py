@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from typing import Any
 
 from trainables.plugins import entries
@@ -110,6 +112,23 @@ DEFINITIONS: dict[str, str] = {
     "penalty.NAME": "mean of the unweighted penalty over the last epoch of stage 0",
     "weight_in_trace_units": "Fisher penalty weight divided by the batch size: the weight on Tr(F) itself",
 }
+
+_PATTERNS = {
+    name: re.compile(re.escape(name).replace("LANG", "[^.]+").replace("NAME", ".+").replace(r"\.K\.", r"\.-?\d+\."))
+    for name in DEFINITIONS
+}
+
+
+@cache
+def defined_as(column: str) -> str | None:
+    """The name in :data:`DEFINITIONS` that stands for a column of measurements; None for any other column.
+
+    Example:
+        >>> defined_as("stage2.de.gain"), defined_as("twin.-2.fisher_trace"), defined_as("nothing")
+        ('stage2.LANG.gain', 'twin.K.fisher_trace', None)
+    """
+    return next((name for name, pattern in _PATTERNS.items() if pattern.fullmatch(column)), None)
+
 
 SAME_FUNCTION = 1e-4
 """``twin.K.logit_change`` up to which a twin counts as the same function."""

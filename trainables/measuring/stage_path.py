@@ -13,12 +13,18 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from trainables.config import ENGLISH, TrialConfig
-from trainables.curvature.displacement import displacement, mean_divergence
+from trainables.curvature.displacement import displacement
 from trainables.curvature.rivals.parameter_norm import l2_norm
+from trainables.divergences import kl_divergence
 from trainables.examples import Examples
 from trainables.measuring.evaluation import first_rows, predict
 from trainables.measuring.measurements import CurvePoint
 from trainables.training.kept_weights import State
+
+
+def points_on_the_way(points: int, steps: int) -> set[int]:
+    """The optimiser steps of a second stage after which a point of its curve is measured, its end excluded."""
+    return {round(k * steps / points) for k in range(1, points)} - {0, steps}
 
 
 class StagePath:
@@ -54,14 +60,13 @@ class StagePath:
         self._steps_per_epoch = math.ceil(examples / config.stages[1].batch_size)
         self._steps = self._steps_per_epoch * config.stages[1].longest
         points = config.measure.path_points
-        self._due = {round(k * self._steps / points) for k in range(1, points)} - {0, self._steps}
+        self._due = points_on_the_way(points, self._steps)
         self._points = points
 
     def measure(self, step: int) -> None:
         """Report a point of the curve where one is due after so many steps; the end is left to :meth:`finish`."""
         if self._start is not None and step in self._due:
-            now = predict(self._model, self._validation[ENGLISH], self._rows)
-            self._point(step, mean_divergence(self._start, now))
+            self._point(step, self._divergence(self._start))
 
     def finish(self, trace: float) -> dict[str, float]:
         """The measurements of the stage, and the last point of the curve, both of the weights that the stage keeps.
@@ -75,8 +80,7 @@ class StagePath:
         """
         if self._start is None:
             return {}
-        # In float32, whatever the format of training: the rounding of bfloat16 is as large as a short way's KL.
-        kl = mean_divergence(self._start, predict(self._model, self._validation[ENGLISH], self._rows))
+        kl = self._divergence(self._start)
         if self._points:
             self._point(self._steps, kl)
         found, target = (
@@ -87,6 +91,11 @@ class StagePath:
         if (direction := found.direction(trace)) is not None:
             values["direction"] = direction
         return {f"stage2.{self._language}.{name}": value for name, value in values.items()}
+
+    def _divergence(self, start: Tensor) -> float:
+        # In float32, whatever the format of training: the rounding of bfloat16 is as large as a short way's KL.
+        now = predict(self._model, self._validation[ENGLISH], self._rows)
+        return float(kl_divergence(start.double(), now.double()))
 
     def _point(self, step: int, kl: float) -> None:
         moved = l2_norm(value.detach() - self._before[name] for name, value in self._model.named_parameters())

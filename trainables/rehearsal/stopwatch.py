@@ -17,7 +17,16 @@ from trainables.examples import Examples
 from trainables.measuring.evaluation import BATCH_SIZE, CURVATURE_BATCH, first_rows
 from trainables.models.build import build_model, positions
 from trainables.precision import training_dtype
-from trainables.rehearsal.timed_work import Run, measured_stage, optimizer_step, predictions, rivals, timed, trace
+from trainables.rehearsal.timed_work import (
+    Run,
+    displaced,
+    measured_stage,
+    optimizer_step,
+    predictions,
+    rivals,
+    timed,
+    trace,
+)
 from trainables.seeding import Streams
 from trainables.tokenization.encoding import Encoder
 
@@ -50,7 +59,7 @@ class Stopwatch:
         model = config.model.model_copy(update={"dropout": None})
         key = f"{name} {of_merged} {model!r} {config.data!r} {decisive!r}"
         data = self._assets.rows(config)
-        split = data.validation if name in ("evaluate", "trace", "expansion") else data.stage2
+        split = data.validation if name in ("evaluate", "trace", "path", "expansion") else data.stage2
         rows = split.get(language or ENGLISH, data.train)
         if key not in self._costs:
             taken = {
@@ -59,6 +68,7 @@ class Stopwatch:
                 "train": lambda: self._train(config, number, rows),
                 "evaluate": lambda: self._by_example(config, rows, BATCH_SIZE, predictions(self._dtype(config))),
                 "trace": lambda: self._by_example(config, rows, CURVATURE_BATCH, trace(config, of_merged)),
+                "path": lambda: self._by_example(config, rows, CURVATURE_BATCH, displaced),
                 "rivals": lambda: self._by_example(config, rows, CURVATURE_BATCH, rivals(config)),
                 "expansion": lambda: self._expand(config, rows),
             }[name]()

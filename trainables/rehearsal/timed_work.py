@@ -1,4 +1,4 @@
-"""Pieces of a trial's work that are timed: an optimiser step, predictions, Tr(F), its rivals."""
+"""Pieces of a trial's work that are timed: an optimiser step, predictions, Tr(F), its rivals, a displacement."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from trainables.config import ENGLISH, OptimizerConfig, StageConfig, TrialConfig
 from trainables.curvature import SlowPathWarning, fisher_trace
+from trainables.curvature.displacement import displacement
 from trainables.curvature.rivals import RIVALS, FineTuned
 from trainables.examples import Examples
 from trainables.measuring.evaluation import first_rows, predict
@@ -39,7 +40,8 @@ def timed(run: Callable[[], object]) -> float:
 
 def measured_stage(stage: StageConfig) -> StageConfig:
     """The stage cut to two steps, with nothing in it that does not change their cost."""
-    optimizer = OptimizerConfig(learning_rate=STILL, sam_rho=stage.optimizer.sam_rho)
+    ascent = {"sam_rho": stage.optimizer.sam_rho, "tram_sigma": stage.optimizer.tram_sigma}
+    optimizer = OptimizerConfig(learning_rate=STILL, **ascent)
     return stage.model_copy(update={"epochs": 2, "until": None, "selection": "last", "optimizer": optimizer})
 
 
@@ -79,6 +81,13 @@ def trace(config: TrialConfig, of_merged: bool) -> Run:
             return timed(lambda: fisher_trace(subject, rows, **config.measure.trace_options()))
 
     return run
+
+
+def displaced(model: PreTrainedModel, examples: Examples) -> float:
+    """The curvature along a displacement; what it costs does not depend on how long it is."""
+    rows = list(first_rows(model, examples, len(examples)))
+    before = {name: parameter.detach() for name, parameter in model.named_parameters()}
+    return timed(lambda: displacement(model, before, rows))
 
 
 def rivals(config: TrialConfig) -> Run:

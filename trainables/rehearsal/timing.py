@@ -18,6 +18,7 @@ import torch
 from trainables.assets import Assets
 from trainables.config import ENGLISH, TrialConfig
 from trainables.data.task_data import TaskData
+from trainables.measuring.stage_path import points_on_the_way
 from trainables.rehearsal.stopwatch import Stopwatch
 
 
@@ -27,9 +28,9 @@ def work(config: TrialConfig, data: TaskData) -> Counter[str]:
     Returns:
         Kind to amount: ``build``, models; ``encode``, examples; ``train.STAGE.LANG``, examples that pass through
         optimiser steps; ``evaluate.LANG``, predictions; ``trace.LANG``, examples of Tr(F), and ``trace.merged.LANG``,
-        of Tr(F) over merged weights; ``rivals``, training examples that they look at; ``expansion``, examples times
-        directions of the noise. Languages with no second stage, and what the configuration does not ask for, are
-        absent.
+        of Tr(F) over merged weights; ``path.LANG``, examples of the curvature along a second stage; ``rivals``,
+        training examples that they look at; ``expansion``, examples times directions of the noise. Languages with no
+        second stage, and what the configuration does not ask for, are absent.
     """
     first, second = config.stages
     measure, train = config.measure, len(data.train)
@@ -70,6 +71,14 @@ def work(config: TrialConfig, data: TaskData) -> Counter[str]:
         found[f"train.1.{language}"] += second.longest * len(target)
         found[f"evaluate.{language}"] += rows[language]
         found[f"evaluate.{ENGLISH}"] += rows[ENGLISH] * (1 + second.longest * (second.selection == "best_english"))
+        if measure.path:
+            steps = math.ceil(len(target) / second.batch_size) * second.longest
+            looks = len(points_on_the_way(measure.path_points, steps))
+            found[f"evaluate.{ENGLISH}"] += (1 + looks) * traced[ENGLISH]
+            found[f"path.{ENGLISH}"] += traced[ENGLISH]
+            found[f"path.{language}"] += traced[language]
+    if measure.path and data.stage2:
+        found[f"evaluate.{ENGLISH}"] += traced[ENGLISH]
     return found
 
 

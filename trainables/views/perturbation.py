@@ -97,6 +97,7 @@ KINDS: dict[str, Callable[[Passes, ViewConfig, list[Encoded], Draws, Reference],
 def check_view(model: PreTrainedModel, view: ViewConfig, compares_states: bool) -> None:
     """Find out before any trial starts whether a model can take a view.
 
+    Args:
         compares_states: Whether the divergence is of the hidden states above the view's layer.
 
     Raises:

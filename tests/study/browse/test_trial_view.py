@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console, RenderableType
 
-from study.browse.trial_view import definition, find_trial, trial_tables
+from study.browse.trial_view import find_trial, trial_tables
 from study.config import StudyConfig
 from study.store.record_files import write_trial
 from study.store.records import TrialError, TrialRecord
 from study.store.results import load
 from trainables.errors import InputError
-from trainables.measuring.measurements import DEFINITIONS
 
 if TYPE_CHECKING:
     from tests.study.conftest import MakeStudy
@@ -94,12 +93,6 @@ def test_a_failed_trial_shows_its_error(make_study: MakeStudy, make_record: Make
 def test_an_unfinished_trial_shows_its_configuration(make_study: MakeStudy) -> None:
     folder, trials = make_study()
     assert "unfinished" in text(*trial_tables(folder, load(folder.path), trials[0].trial_id))
-
-
-def test_every_measurement_has_its_definition() -> None:
-    for name, meaning in DEFINITIONS.items():
-        assert definition(name.replace("LANG", "zh").replace("NAME", "layer.1").replace(".K.", ".-2.")) == meaning
-    assert definition("nothing") == ""
 
 
 def test_text_that_looks_like_markup_is_shown_as_it_is(make_study: MakeStudy, make_record: Make) -> None:

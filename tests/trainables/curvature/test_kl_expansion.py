@@ -11,7 +11,6 @@ import torch
 from tests.reference import double, score
 from tests.trainables.curvature.cases import FAMILIES, make_batch, make_model
 from trainables.curvature import fisher_trace, kl_expansion
-from trainables.curvature.kl_expansion import divergence
 from trainables.errors import InputError
 
 
@@ -109,17 +108,3 @@ def test_one_draw_has_no_standard_error() -> None:
 def test_wrong_input(sigmas: list[float], draws: int) -> None:
     with pytest.raises(InputError, match="needs sigmas above 0 and at least one draw, got sigmas="):
         kl_expansion(make_model(), [make_batch()], sigmas, draws)
-
-
-def test_divergence_of_distant_and_of_near_distributions() -> None:
-    generator = torch.Generator().manual_seed(0)
-    logits = torch.randn(50, 4, dtype=torch.float64, generator=generator) * 5
-    other = torch.randn(50, 4, dtype=torch.float64, generator=generator) * 5
-    log_p, log_q = logits.log_softmax(1), other.log_softmax(1)
-    torch.testing.assert_close(divergence(log_p, log_q), (log_p.exp() * (log_p - log_q)).sum(1))
-    for scale in (1e-3, 1e-5, 1e-7):
-        near = (logits + scale * other).log_softmax(1)
-        p = log_p.exp()
-        variance = (p * other.square()).sum(1) - (p * other).sum(1).square()
-        torch.testing.assert_close(divergence(log_p, near), 0.5 * scale**2 * variance, rtol=20 * scale + 1e-7, atol=0.0)
-    assert (divergence(log_p, log_p) == 0).all()

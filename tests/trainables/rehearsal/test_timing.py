@@ -11,9 +11,10 @@ import torch
 
 from trainables import trial as fine_tune
 from trainables.assets import Assets
+from trainables.config import OptimizerConfig
 from trainables.config.dotted_paths import with_values
 from trainables.data.contract import Rows
-from trainables.measuring import evaluation, flatness, held_out, trajectory
+from trainables.measuring import evaluation, flatness, held_out, stage_path, trajectory
 from trainables.rehearsal import stopwatch, timed_work
 from trainables.rehearsal.stopwatch import Stopwatch
 from trainables.rehearsal.timing import estimate, seconds, work
@@ -30,10 +31,11 @@ def language_of(examples) -> str:
 
 
 def watched(config, assets, monkeypatch) -> Counter[str]:
-    """Run a trial and count what it does, kind by kind; examples of Tr(F) without their language."""
+    """Run a trial and count what it does, kind by kind; examples of Tr(F) and of paths without their language."""
     found: Counter[str] = Counter()
     predict, trace, expand = evaluation.predict, flatness.fisher_trace, trajectory.kl_expansion
     init, build, examples, rivals = Step.__init__, fine_tune.build_model, fine_tune.Examples, flatness.rivals
+    displacement = stage_path.displacement
 
     def step(self, model, some, indices, *rest):
         kind = rest[2]
@@ -62,6 +64,11 @@ def watched(config, assets, monkeypatch) -> Counter[str]:
         found["rivals"] += sum(len(batch["labels"]) for batch in trained.train)
         return rivals(trained, config)
 
+    def displaced(model, before, batches):
+        batches = list(batches)
+        found["path"] += sum(len(batch["labels"]) for batch in batches)
+        return displacement(model, before, batches)
+
     def built(*args):
         found["build"] += 1
         return build(*args)
@@ -77,6 +84,8 @@ def watched(config, assets, monkeypatch) -> Counter[str]:
         patch.setattr(fine_tune, "Examples", encoded)
         patch.setattr(held_out, "predict", predicted)
         patch.setattr(held_out, "Examples", encoded)
+        patch.setattr(stage_path, "predict", predicted)
+        patch.setattr(stage_path, "displacement", displaced)
         patch.setattr(fine_tune, "rivals", judged)
         patch.setattr(flatness, "rivals", judged)
         patch.setattr(fine_tune, "build_model", built)
@@ -92,6 +101,8 @@ def watched(config, assets, monkeypatch) -> Counter[str]:
         {"model.lora.rank": 2, "data.stage2_examples": 0},
         {"measure.twins": "-1,2", "data.stage2_examples": 0},
         {"stages.0.selection": "average", "stages.0.runs": 2, "stages.1.runs": 2, "measure.accuracy_every": 2},
+        {"measure.path": True, "measure.path_points": 3, "measure.trace_examples": 5},
+        {"measure.path": True, "data.stage2_examples": 0},
         {"measure.trace_every": 4, "measure.trace_languages": "zh", "stages.1.selection": "best_english"},
         {"measure.trace_every": 5, "measure.trace_examples": 1000, "stages.0.accumulation": 2},
         {"measure.expansion.draws": 2, "measure.expansion.every": 3, "measure.expansion.examples": 4},
@@ -103,9 +114,11 @@ def test_the_work_is_what_a_trial_does(tiny_config, monkeypatch, values):
     config = with_values(tiny_config, values)
     assets = Assets.resolve([config])
     amounts = work(config, assets.rows(config))
-    traced = sum(amount for kind, amount in amounts.items() if kind.startswith("trace."))
-    plain = Counter({kind: amount for kind, amount in amounts.items() if not kind.startswith("trace.")})
-    assert plain + Counter(trace=traced) == watched(config, assets, monkeypatch)
+    counted: Counter[str] = Counter()
+    for kind, amount in amounts.items():
+        name = kind.partition(".")[0]
+        counted[name if name in ("trace", "path") else kind] += amount
+    assert counted == watched(config, assets, monkeypatch)
 
 
 def test_tr_f_is_counted_by_language(tiny_config, tiny_assets):
@@ -295,14 +308,16 @@ def test_an_estimate_of_real_steps_leaves_no_trace(tiny_config, tiny_assets):
     assert all(math.isfinite(one) and one > 0 for seconds in found.values() for one in seconds)
 
 
-def test_a_measured_step_is_the_loops_own_and_does_not_move_the_weights(build, monkeypatch):
+@pytest.mark.parametrize("optimizer", [{}, {"sam_rho": 1e-9}, {"tram_sigma": 1e-9}])
+def test_a_measured_step_is_the_loops_own_and_does_not_move_the_weights(build, monkeypatch, optimizer):
     config, model, examples = build()
+    stage = config.stages[0].model_copy(update={"optimizer": OptimizerConfig(**optimizer)})
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     indices = []
     original = StageGradient.accumulate
     monkeypatch.setattr(
         StageGradient, "accumulate", lambda *args, **rule: indices.append(args[2]) or original(*args, **rule)
     )
-    assert timed_work.optimizer_step(timed_work.measured_stage(config.stages[0]), torch.float32)(model, examples) > 0
-    assert indices == [0, 1]
+    assert timed_work.optimizer_step(timed_work.measured_stage(stage), torch.float32)(model, examples) > 0
+    assert indices == ([0, 0, 1, 1] if optimizer else [0, 1])
     assert all(torch.allclose(p, before[name], atol=1e-10) for name, p in model.named_parameters())

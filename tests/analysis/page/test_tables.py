@@ -1,0 +1,15 @@
+import io
+
+import pandas as pd
+
+from analysis.page.tables import table_files
+
+
+def test_every_column_has_its_meaning() -> None:
+    columns = ["arm", "seconds", "version.torch", "config.seed", "accuracy.zh", "twin.-2.fisher_trace", "unknown"]
+    files = table_files(pd.DataFrame(columns=columns), pd.DataFrame(columns=["step"]))
+    table = pd.read_csv(io.BytesIO(files["columns.csv"]), keep_default_na=False)
+    meanings = dict(zip(table["column"], table["meaning"], strict=True))
+    assert [name for name, meaning in meanings.items() if not meaning] == ["unknown"]
+    assert "Tr(F)" in meanings["twin.-2.fisher_trace"] or "fisher_trace" in meanings["twin.-2.fisher_trace"]
+    assert meanings["version.torch"] == "version of that package"
