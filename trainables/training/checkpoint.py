@@ -20,6 +20,10 @@ from trainables.measuring.measurements import CurvePoint
 from trainables.training.kept_weights import Kept, State
 
 HEADER = "state"
+SHARE = 0.03
+"""Share of a trial's time that checkpoints may take, where one takes longer than ``BRIEF``."""
+BRIEF = 0.1
+"""Seconds."""
 
 
 class Files(Protocol):
@@ -91,6 +95,7 @@ class TrialCheckpoint:
         self._key = hashlib.sha256(key.encode()).hexdigest()
         self._before = 0.0
         self._started = time.perf_counter()
+        self._next = self._started
         self._notes: dict[str, str] = {}
 
     def load(self, device: torch.device) -> Standing:
@@ -108,14 +113,21 @@ class TrialCheckpoint:
         return standing
 
     def save(self, standing: Standing) -> None:
-        """Keep where the trial stands, in place of what was kept before."""
-        if self._files is None:
+        """Keep where the trial stands, in place of what was kept before, unless it is too soon after the last time.
+
+        A large model, or a slow storage, would else spend much of a short epoch on it. What is not kept is computed
+        once more if the trial is stopped.
+        """
+        began = time.perf_counter()
+        if self._files is None or began < self._next:
             return
         try:
             self._files.write(self._name, pack(standing, self._key, self.seconds))
         except OSError as error:
             # The measurement does not need it: a worker may have no access to the driver's folder.
             self._notes["checkpoint"] = f"not kept: {error}"
+        ended = time.perf_counter()
+        self._next = ended + (ended - began) / SHARE if ended - began > BRIEF else ended
 
     @property
     def seconds(self) -> float:

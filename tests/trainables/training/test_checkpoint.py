@@ -11,10 +11,17 @@ from trainables.assets import Assets
 from trainables.config import TrialConfig
 from trainables.config.dotted_paths import with_values
 from trainables.measuring.measurements import CurvePoint, Measurements
+from trainables.training import checkpoint as checkpoints
 from trainables.training.checkpoint import StageState, Standing, TrialCheckpoint, pack, unpack
 from trainables.trial import fine_tune
 
 CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _as_on_an_idle_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No checkpoint here counts as one that took long."""
+    monkeypatch.setattr(checkpoints, "BRIEF", float("inf"))
 
 
 class Stopped(Exception):
@@ -157,6 +164,25 @@ def test_a_folder_that_cannot_be_written_ends_no_trial() -> None:
     assert checkpoint.load(CPU) == Standing()
     checkpoint.save(Standing())
     assert checkpoint.provenance == {"checkpoint": "not kept: [Errno 28] No space left on device"}
+
+
+def test_checkpoints_take_a_small_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+
+    class Slow(Memory):
+        def write(self, name: str, content: bytes) -> None:
+            nonlocal now
+            now += 6.0
+            super().write(name, content)
+
+    monkeypatch.setattr(checkpoints, "BRIEF", 0.1)
+    monkeypatch.setattr(checkpoints.time, "perf_counter", lambda: now)
+    checkpoint = TrialCheckpoint(files := Slow(1000), "abc", "key")
+    for _ in range(2000):  # epochs of a second
+        now += 1.0
+        checkpoint.save(Standing())
+    kept = 1000 - files.left
+    assert 2000 / (6 / 0.03 + 1 + 1) <= kept <= 2000 / (6 / 0.03) + 1
 
 
 def test_time_goes_on_where_it_stopped() -> None:
