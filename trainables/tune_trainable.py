@@ -49,76 +49,65 @@ def run_trial(
         predictions: Where predictions are saved, a file for each trial; None saves none.
     """
     with TrialLog(logs, config["trial_id"], limit):
-        _run(config, assets, checkpoints, models, saved, predictions)
+        import torch
 
+        from trainables.measuring.predictions import PredictionFile
+        from trainables.models.saved import ModelSaver
+        from trainables.provenance import provenance
+        from trainables.training.checkpoint import TrialCheckpoint
+        from trainables.trial import fine_tune
 
-def _run(
-    config: dict[str, Any],
-    assets: Assets,
-    checkpoints: Files | None,
-    models: Folder | None,
-    saved: SavedStages,
-    predictions: Files | None,
-) -> None:
-    import torch
+        trial = parse(config["trial"])
+        resources = tune.get_context().get_trial_resources().required_resources
+        cpus = float(resources.get("CPU", 1))
+        torch.set_num_threads(threads(cpus))
+        memory = PeakMemory()
+        here = provenance(trial, assets)
+        fingerprints = [here["model_fingerprint"], here["data_fingerprint"]]
+        same = [config["trial"], fingerprints, [here[name] for name in NUMERIC], threads(cpus)]
+        plugins = plugin_versions([trial])
+        if plugins:
+            same.append(plugins)
+        if here["device"] == "cpu" and here["precision"] != "float32":
+            same.append(here["precision"])  # a trial may go on where the CPU has another format
+        checkpoint = TrialCheckpoint(checkpoints, config["trial_id"], json.dumps(same, sort_keys=True))
+        saver = None if models is None else ModelSaver(models.child(config["trial_id"]), saved)
+        kept = None if predictions is None else PredictionFile(predictions, config["trial_id"])
+        points: list[CurvePoint] = []
 
-    from trainables.measuring.predictions import PredictionFile
-    from trainables.models.saved import ModelSaver
-    from trainables.provenance import provenance
-    from trainables.training.checkpoint import TrialCheckpoint
-    from trainables.trial import fine_tune
+        def report(point: CurvePoint) -> None:
+            if math.isfinite(point.value):
+                points.append(point)
+                tune.report({f"stage{point.stage}/{point.language}/{point.name}": point.value, "epoch": point.epoch})
 
-    trial = parse(config["trial"])
-    resources = tune.get_context().get_trial_resources().required_resources
-    cpus = float(resources.get("CPU", 1))
-    torch.set_num_threads(threads(cpus))
-    memory = PeakMemory()
-    here = provenance(trial, assets)
-    fingerprints = [here["model_fingerprint"], here["data_fingerprint"]]
-    same = [config["trial"], fingerprints, [here[name] for name in NUMERIC], threads(cpus)]
-    plugins = plugin_versions([trial])
-    if plugins:
-        same.append(plugins)
-    if here["device"] == "cpu" and here["precision"] != "float32":
-        same.append(here["precision"])  # a trial may go on where the CPU has another format
-    checkpoint = TrialCheckpoint(checkpoints, config["trial_id"], json.dumps(same, sort_keys=True))
-    saver = None if models is None else ModelSaver(models.child(config["trial_id"]), saved)
-    kept = None if predictions is None else PredictionFile(predictions, config["trial_id"])
-    points: list[CurvePoint] = []
-
-    def report(point: CurvePoint) -> None:
-        if math.isfinite(point.value):
-            points.append(point)
-            tune.report({f"stage{point.stage}/{point.language}/{point.name}": point.value, "epoch": point.epoch})
-
-    try:
-        found = fine_tune(trial, assets, report, checkpoint, saver, kept)
-        state, reason = "complete", None
-        until = trial.stages[0].until
-        if until is not None and (nll := found.values["until.train_nll"]) >= until.train_nll:
-            state = "not_reached"
-            reason = f"train_nll is {nll:.4g} after {until.max_epochs} epochs, not below {until.train_nll:g}"
-    except Diverged as error:
-        found = Measurements({})
-        state, reason = "diverged", str(error)
-    record = {
-        "seconds": checkpoint.seconds,
-        **({"steps": found.steps} if state != "diverged" else {}),  # elsewhere unknown
-        "cpus": cpus,
-        "peak_memory_mib": memory.mib(),
-        **here,
-        **checkpoint.provenance,
-        **({} if saver is None or saver.note is None else {"models": saver.note}),
-        **({} if kept is None or kept.note is None else {"predictions": kept.note}),
-    }
-    outcome = {
-        "state": state,
-        "reason": reason,
-        "measurements": found.values,
-        "curves": [point.as_dict() for point in points],
-        "provenance": record,
-    }
-    tune.report({**found.values, OUTCOME: json.dumps(outcome, allow_nan=False)})
+        try:
+            found = fine_tune(trial, assets, report, checkpoint, saver, kept)
+            state, reason = "complete", None
+            until = trial.stages[0].until
+            if until is not None and (nll := found.values["until.train_nll"]) >= until.train_nll:
+                state = "not_reached"
+                reason = f"train_nll is {nll:.4g} after {until.max_epochs} epochs, not below {until.train_nll:g}"
+        except Diverged as error:
+            found = Measurements({})
+            state, reason = "diverged", str(error)
+        record = {
+            "seconds": checkpoint.seconds,
+            **({"steps": found.steps} if state != "diverged" else {}),  # elsewhere unknown
+            "cpus": cpus,
+            "peak_memory_mib": memory.mib(),
+            **here,
+            **checkpoint.provenance,
+            **({} if saver is None or saver.note is None else {"models": saver.note}),
+            **({} if kept is None or kept.note is None else {"predictions": kept.note}),
+        }
+        outcome = {
+            "state": state,
+            "reason": reason,
+            "measurements": found.values,
+            "curves": [point.as_dict() for point in points],
+            "provenance": record,
+        }
+        tune.report({**found.values, OUTCOME: json.dumps(outcome, allow_nan=False)})
 
 
 class PeakMemory:

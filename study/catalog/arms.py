@@ -41,26 +41,12 @@ L2 = Arm(name="l2", set=LAZY, search={L2_WEIGHT: Grid(values=log_grid(1e-5, 1e-1
 
 
 def noise_arm(count: int) -> Arm:
-    """Embedding noise at scales evenly spaced in logarithms.
-
-    Args:
-        count: How many scales.
-
-    Returns:
-        The arm.
-    """
+    """Embedding noise at so many scales, evenly spaced in logarithms."""
     return Arm(name="noise", set=EMBEDDING_NOISE, search={NOISE: Grid(values=log_grid(0.01, 1, count))})
 
 
 def families(base: TrialConfig) -> tuple[Arm, ...]:
-    """The arms of both figures: six values a family, without the baseline's own (kl=0 still trains on the views).
-
-    Args:
-        base: The base trial, whose own dropout is no weight of the dropout arm.
-
-    Returns:
-        The arms.
-    """
+    """The arms of both figures: six values a family, without the baseline's own (kl=0 still trains on the views)."""
     others = (0.05, 0.15, 0.2, 0.3, 0.4)
     # A null rate keeps the model's own, which is 0.1 for multilingual BERT.
     rates = (0.1, *others) if base.model.dropout.hidden == 0.0 else (0.0, *others)
@@ -71,15 +57,7 @@ def families(base: TrialConfig) -> tuple[Arm, ...]:
 
 
 def on_bundled(task: str, **data: Any) -> TrialConfig:
-    """The bundled model and a bundled task, with the protocol that was tuned on the baseline's accuracy alone.
-
-    Args:
-        task: ``inference`` or ``paraphrase``.
-        data: Further fields of its data.
-
-    Returns:
-        The base trial.
-    """
+    """The bundled model and a bundled task, with the protocol that was tuned on the baseline's accuracy alone."""
     optimizer = OptimizerConfig(learning_rate=1e-3, weight_decay=0.01, warmup=0.1)
     second = OptimizerConfig(learning_rate=6e-4, weight_decay=0.01, warmup=0.1)
     settings = {"train_examples": 1_000, "validation_examples": 750, "max_length": 96, **data}
@@ -92,14 +70,7 @@ def on_bundled(task: str, **data: Any) -> TrialConfig:
 
 
 def on_xnli(bundled: bool) -> TrialConfig:
-    """The base of every study but those on other data.
-
-    Args:
-        bundled: The bundled model and data in its place.
-
-    Returns:
-        The base trial.
-    """
+    """The base trial of every study but those on other data; ``bundled``: the bundled model and data in its place."""
     if bundled:
         return on_bundled("inference")
     # Tr(F) of one example is heavy-tailed: of 500, the mean's standard error can be as large as the mean.
@@ -107,38 +78,17 @@ def on_xnli(bundled: bool) -> TrialConfig:
 
 
 def steps_an_epoch(base: TrialConfig) -> int:
-    """How many steps an epoch of the English stage takes.
-
-    Args:
-        base: The base trial.
-
-    Returns:
-        Optimiser steps.
-    """
+    """How many optimiser steps an epoch of the English stage takes."""
     assert base.data.train_examples is not None
     return math.ceil(base.data.train_examples / base.stages[0].batch_size)
 
 
 def rates_arm(base: TrialConfig) -> Arm:
-    """The learning rate alone, at multiples of the base's.
-
-    Args:
-        base: The base trial.
-
-    Returns:
-        The arm.
-    """
+    """The learning rate alone, at multiples of the base's."""
     rates = tuple(rounded(multiple * base.stages[0].optimizer.learning_rate) for multiple in MULTIPLES)
     return Arm(name="lr", search={RATE: Grid(values=rates)})
 
 
 def rounded(value: float) -> float:
-    """A product without the digits that floating point adds.
-
-    Args:
-        value: Any number.
-
-    Returns:
-        Six digits of it.
-    """
+    """Six digits of a product, without those that floating point adds."""
     return float(f"{value:.6g}")

@@ -153,14 +153,4 @@ def new_study(
 
 def plan_rows(trials: Sequence[PlannedTrial]) -> tuple[PlanRow, ...]:
     """The plan as study.json holds it."""
-    return tuple(
-        PlanRow(
-            trial_id=t.trial_id,
-            arm=t.arm,
-            label=t.label,
-            seed=t.seed,
-            config=t.config.model_dump(mode="json"),
-            slot=t.slot,
-        )
-        for t in trials
-    )
+    return tuple(PlanRow(**vars(trial) | {"config": trial.config.model_dump(mode="json")}) for trial in trials)

@@ -112,7 +112,7 @@ def with_values(config: TrialConfig, values: Mapping[str, Any]) -> TrialConfig:
             part = part[key]
         if isinstance(value, str):
             value = None if value.strip() == "null" else value.strip()
-            if value is not None and _takes_a_list(path):
+            if value is not None and typing.get_origin(kind.model_fields[last].annotation) is tuple:
                 value = [item.strip() for item in value.split(",") if item.strip()]
         part[last] = value
     return parse(data)
@@ -134,15 +134,6 @@ def _defaults(kind: type[BaseModel]) -> dict[str, Any]:
         for name, field in kind.model_fields.items()
         if not field.is_required()
     }
-
-
-def _takes_a_list(path: str) -> bool:
-    kind: type[BaseModel] = TrialConfig
-    *parents, last = path.split(".")
-    for key in parents:
-        if not key.isdigit():
-            kind = _part_class(kind, key)
-    return typing.get_origin(kind.model_fields[last].annotation) is tuple
 
 
 def parse(data: Mapping[str, Any]) -> TrialConfig:

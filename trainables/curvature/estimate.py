@@ -8,7 +8,6 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from trainables.errors import Diverged, InputError
@@ -90,56 +89,6 @@ class TraceEstimate:
     def num_parameters(self) -> int:
         """Entries of all parameters that require a gradient."""
         return sum(self.parameters_per_layer.values())
-
-
-def summarize(
-    parts: dict[str, Tensor],
-    *,
-    num_classes: int,
-    parameters: dict[str, int],
-    estimator: Estimator,
-    path: Literal["fast", "slow"],
-    seconds: float,
-    note: str | None,
-    per_matrix: dict[str, float] | None = None,
-) -> TraceEstimate:
-    """Reduce per-example parts to a :class:`TraceEstimate`.
-
-    Args:
-        parts: Layer group to float64 ``[num_examples]``.
-        parameters: Layer group to entries of its parameters that require a gradient.
-        estimator: Which labels were used; never ``auto``.
-        note: Reason for the slow path, or None.
-        per_matrix: Parameter name to its own part.
-
-    Returns:
-        Mean, standard error (n - 1 in the variance) and the means of the parts.
-
-    Example:
-        >>> parts = {"classifier": torch.tensor([1.0, 3.0], dtype=torch.float64)}
-        >>> estimate = summarize(parts, num_classes=2, parameters={"classifier": 4}, estimator=Estimator.EXACT,
-        ...                      path="fast", seconds=0.0, note=None)
-        >>> estimate.value, estimate.standard_error
-        (2.0, 1.0)
-    """
-    table = torch.stack(list(parts.values()))
-    per_example = table.sum(0)
-    count = per_example.numel()
-    error = float(per_example.std()) / math.sqrt(count) if count > 1 else math.nan
-    return TraceEstimate(
-        value=float(per_example.mean()),
-        standard_error=error,
-        per_example=per_example,
-        num_examples=count,
-        num_classes=num_classes,
-        per_layer=dict(zip(parts, table.mean(1).tolist(), strict=True)),
-        parameters_per_layer={group: parameters[group] for group in parts},
-        estimator=estimator,
-        path=path,
-        seconds=seconds,
-        note=note,
-        per_matrix=per_matrix or {},
-    )
 
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers?|block|blocks|h)\.(\d+)\.")

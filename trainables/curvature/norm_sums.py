@@ -65,13 +65,7 @@ class NormSums:
         self.found[group] = self.found[group] + found if group in self.found else found
 
     def add_product(self, source: Source, inputs: Tensor, gradient: Tensor, transposed: bool) -> None:
-        """Count a use of a matrix that has several.
-
-        Args:
-            inputs: ``[rows or 1, positions, in_features]``.
-            gradient: ``[rows, positions, out_features]``.
-            transposed: Whether the matrix is stored as ``[in, out]``.
-        """
+        """Count a use of a matrix that has several; arguments as for :meth:`norms.MatrixUses.add`."""
         self._matrices.setdefault(source.name, norms.MatrixUses()).add(inputs, gradient, transposed)
 
     def add_lookup(self, source: Source, ids: Tensor, padding: int | None, gradient: Tensor) -> None:

@@ -13,7 +13,6 @@ come from their factors (``factors``).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -31,41 +30,9 @@ ROWS = 100  # examples that are looked at
 HELD = 1 << 29  # entries of scores, or of their factors, that are held at once: 2 GiB in float32
 
 
-@dataclass(frozen=True)
-class Spectrum:
-    """Eigenvalues of a Fisher matrix.
-
-    Attributes:
-        eigenvalues: float64 ``[examples * (num_classes - 1)]`` on the CPU, ascending; all others are 0 (squared nats
-            per squared parameter unit).
-    """
-
-    eigenvalues: Tensor
-
-    @property
-    def lambda_max(self) -> float:
-        """The largest eigenvalue."""
-        return float(self.eigenvalues[-1])
-
-    @property
-    def trace(self) -> float:
-        """Tr(F), the sum of the eigenvalues."""
-        return float(self.eigenvalues.sum())
-
-    @property
-    def trace_f2(self) -> float:
-        """Tr(F^2), the sum of their squares."""
-        return float(self.eigenvalues.square().sum())
-
-    @property
-    def effective_rank(self) -> float:
-        """Tr(F)^2 / Tr(F^2): 1 for one direction, k for k directions of equal curvature; NaN without curvature."""
-        return float(self.eigenvalues.sum().square() / self.eigenvalues.square().sum())
-
-
 def fisher_spectrum(
     model: nn.Module, batches: Iterable[Mapping[str, Any]], *, rows: int = ROWS, held: int = HELD
-) -> Spectrum:
+) -> Tensor:
     """Eigenvalues of the Fisher matrix of a classifier, over every parameter that requires a gradient.
 
     Evaluation mode, exact over the model's own labels. At most ``rows`` examples are looked at, evenly spaced in the
@@ -77,6 +44,10 @@ def fisher_spectrum(
     Args:
         model: A classifier whose output has ``logits`` ``[batch, num_classes]``, float32 or better.
         batches: Mappings from argument names to tensors ``[batch, ...]``; ``labels`` are ignored.
+
+    Returns:
+        float64 ``[examples * (num_classes - 1)]`` on the CPU, ascending; all other eigenvalues are 0 (squared nats per
+        squared parameter unit).
 
     Raises:
         InputError: As :func:`trainables.curvature.fisher_trace`.
@@ -109,7 +80,8 @@ def fisher_spectrum(
                         found.append(_rows_with_entries(gradient))
             while scores:
                 products = products + inner_products(scores.pop()).cpu()
-    return Spectrum(torch.linalg.eigvalsh(products / count).clamp(min=0.0))
+    eigenvalues: Tensor = torch.linalg.eigvalsh(products / count)
+    return eigenvalues.clamp(min=0.0)
 
 
 def _spaced(examples: Examples, rows: int) -> Examples:

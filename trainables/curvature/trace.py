@@ -8,6 +8,7 @@ space are in ``cotangents``, the rules in ``rules``, the fallback in ``loop``.
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections import Counter
@@ -25,7 +26,6 @@ from trainables.curvature.estimate import (
     TraceEstimate,
     layer_group,
     ordered_groups,
-    summarize,
 )
 from trainables.curvature.operations import NoRule
 from trainables.curvature.paths import Measurement
@@ -110,10 +110,18 @@ def fisher_trace(
     entries: Counter[str] = Counter()
     for name, parameter in counted:
         entries[groups[name]] += parameter.numel()
-    return summarize(
-        {group: parts[group] for group in ordered_groups(list(groups))},
+    names = ordered_groups(list(groups))
+    table = torch.stack([parts[group] for group in names])
+    per_example = table.sum(0)
+    count = len(per_example)
+    return TraceEstimate(
+        value=float(per_example.mean()),
+        standard_error=float(per_example.std()) / math.sqrt(count) if count > 1 else math.nan,
+        per_example=per_example,
+        num_examples=count,
         num_classes=cotangents.num_classes,
-        parameters=entries,
+        per_layer=dict(zip(names, table.mean(1).tolist(), strict=True)),
+        parameters_per_layer={group: entries[group] for group in names},
         estimator=cotangents.estimator,
         path="fast" if note is None else "slow",
         seconds=time.perf_counter() - start,

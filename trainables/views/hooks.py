@@ -69,7 +69,6 @@ class Draws:
         """Numbers for each token of a part, 0 at padding.
 
         Args:
-            part: The part.
             width: Numbers of a token.
             name: Tells several uses in one view apart.
             draw: From an example's number of tokens and its generator to ``[tokens, width]``.
@@ -88,7 +87,6 @@ class Hook:
     """One change of what a module gives, or takes.
 
     Attributes:
-        module: The module.
         change: From the tensor ``[examples, longest, width]`` and the part to what stands in its place.
         before: Whether the module's first input is meant instead of its output.
     """

@@ -22,7 +22,7 @@ def small(**settings: Any) -> Any:
 @pytest.mark.parametrize("held", [1, 3000, 1 << 29])
 def test_they_are_those_of_the_matrix_however_many_scores_are_held(held: int) -> None:
     model = small()
-    found = fisher_spectrum(model, [make_batch()], held=held).eigenvalues
+    found = fisher_spectrum(model, [make_batch()], held=held)
     expected = torch.linalg.eigvalsh(fisher(model))
     assert len(found) == 10
     torch.testing.assert_close(found, expected[-10:], rtol=1e-10, atol=1e-12 * float(expected[-1]))
@@ -32,21 +32,21 @@ def test_they_are_those_of_the_matrix_however_many_scores_are_held(held: int) ->
 def test_they_add_up_to_the_trace() -> None:
     model = double(make_model())
     trace = fisher_trace(model, [make_batch()], estimator=Estimator.EXACT).value
-    assert fisher_spectrum(model, [make_batch()]).trace == pytest.approx(trace, rel=1e-10)
+    assert fisher_spectrum(model, [make_batch()]).sum().item() == pytest.approx(trace, rel=1e-10)
 
 
 def test_float32_has_six_digits() -> None:
     model = make_model()
-    exact = fisher_spectrum(double(model), [make_batch()]).eigenvalues
-    found = fisher_spectrum(model, [make_batch()]).eigenvalues
+    exact = fisher_spectrum(double(model), [make_batch()])
+    found = fisher_spectrum(model, [make_batch()])
     torch.testing.assert_close(found, exact, rtol=0, atol=1e-5 * float(exact[-1]))
 
 
 def test_of_many_rows_some_are_taken_evenly() -> None:
     model, batch = small(), make_batch()
-    found = fisher_spectrum(model, [batch], rows=2).eigenvalues
+    found = fisher_spectrum(model, [batch], rows=2)
     some = {name: value[[0, 3]] for name, value in batch.items()}
-    torch.testing.assert_close(found, fisher_spectrum(model, [some]).eigenvalues, rtol=1e-10, atol=0)
+    torch.testing.assert_close(found, fisher_spectrum(model, [some]), rtol=1e-10, atol=0)
 
 
 def test_frozen_parameters_do_not_count() -> None:
@@ -54,7 +54,7 @@ def test_frozen_parameters_do_not_count() -> None:
     for name, parameter in model.named_parameters():
         parameter.requires_grad_("classifier" in name)
     trace = fisher_trace(model, [make_batch()]).value
-    assert fisher_spectrum(model, [make_batch()]).trace == pytest.approx(trace, rel=1e-10)
+    assert fisher_spectrum(model, [make_batch()]).sum().item() == pytest.approx(trace, rel=1e-10)
 
 
 def test_a_model_that_has_diverged_is_refused() -> None:
@@ -71,6 +71,6 @@ def test_a_layer_that_is_not_a_plain_product_of_its_own_is_taken_as_scores() -> 
     second.dense.weight = first.dense.weight  # shared
     pooler = model.bert.pooler.dense
     pooler.register_forward_hook(lambda module, args, output: output + args[0] @ module.weight)  # used twice
-    found = fisher_spectrum(model, [make_batch()]).eigenvalues
+    found = fisher_spectrum(model, [make_batch()])
     expected = torch.linalg.eigvalsh(fisher(model))
     torch.testing.assert_close(found, expected[-10:], rtol=1e-10, atol=1e-12 * float(expected[-1]))

@@ -19,4 +19,4 @@ def effective_rank(trained: FineTuned) -> float:
     Returns:
         A number of directions, 1 or more; NaN for a model without curvature.
     """
-    return trained.spectrum.effective_rank
+    return float(trained.spectrum.sum().square() / trained.spectrum.square().sum())

@@ -18,4 +18,4 @@ def lambda_max(trained: FineTuned) -> float:
     Returns:
         Squared nats per squared parameter unit.
     """
-    return trained.spectrum.lambda_max
+    return float(trained.spectrum[-1])

@@ -13,7 +13,7 @@ import torch
 
 from trainables.curvature.rivals.parameter_norm import l2_norm
 from trainables.curvature.rivals.subject import FineTuned
-from trainables.curvature.rivals.training_loss import loss_and_gradient, loss_at
+from trainables.curvature.rivals.training_loss import loss_and_gradient, losses
 from trainables.curvature.state import measuring
 
 RHO = 0.05  # L2 norm of the step, in parameter units
@@ -37,4 +37,4 @@ def sharpness(trained: FineTuned) -> float:
             return 0.0
         with torch.no_grad():
             moved = {name: g.mul_(RHO / norm).add_(theta[name]) for name, g in gradient.items()}
-            return loss_at(trained, moved) - loss
+            return sum(float(part) for part in losses(trained, moved)) - loss

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from trainables.curvature.estimate import Estimator, TraceEstimate
-from trainables.curvature.spectrum import Spectrum, fisher_spectrum
+from trainables.curvature.spectrum import fisher_spectrum
 from trainables.curvature.trace import fisher_trace
 
 
@@ -38,7 +38,7 @@ class FineTuned:
         return fisher_trace(self.model, self.traced, by_matrix=True, **self.trace_options)
 
     @cached_property
-    def spectrum(self) -> Spectrum:
+    def spectrum(self) -> Tensor:
         """Eigenvalues of the Fisher matrix on the traced rows, likewise."""
         return fisher_spectrum(self.model, self.traced)
 

@@ -18,4 +18,4 @@ def trace_f2(trained: FineTuned) -> float:
     Returns:
         The square of (squared nats per squared parameter unit).
     """
-    return trained.spectrum.trace_f2
+    return float(trained.spectrum.square().sum())

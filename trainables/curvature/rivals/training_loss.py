@@ -30,7 +30,7 @@ def loss_and_gradient(
     """
     total = 0.0
     gradient: dict[str, Tensor] = {}
-    for loss in _losses(trained, theta, rescale):
+    for loss in losses(trained, theta, rescale):
         parts = torch.autograd.grad(loss, list(theta.values()), allow_unused=True)
         for name, part in zip(theta, parts, strict=True):
             if part is not None:
@@ -39,17 +39,8 @@ def loss_and_gradient(
     return total, gradient
 
 
-def loss_at(trained: FineTuned, theta: Mapping[str, Tensor], rescale: Rescale | None = None) -> float:
-    """The mean cross-entropy of the training rows (nats); one forward pass.
-
-    ``theta`` maps parameter names to values; the others are the model's own.
-    """
-    with torch.no_grad():
-        return sum(float(loss) for loss in _losses(trained, theta, rescale))
-
-
-def _losses(trained: FineTuned, theta: Mapping[str, Tensor], rescale: Rescale | None) -> Iterator[Tensor]:
-    """What each batch adds to the mean."""
+def losses(trained: FineTuned, theta: Mapping[str, Tensor], rescale: Rescale | None = None) -> Iterator[Tensor]:
+    """What each batch adds to the mean (nats), one forward pass; parameters not in ``theta`` are the model's own."""
     rows = sum(len(batch["labels"]) for batch in trained.train)
     for inputs, labels in trained.labelled():
         logits = logits_at(trained.model, dict(theta), inputs).double()
