@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -66,24 +66,12 @@ def count(value: int) -> Number:
     return Number(float(value), "count")
 
 
-class Numbers(Mapping[str, Number]):
+class Numbers(dict[str, Number]):
     """All numbers of a report by their id."""
-
-    def __init__(self, items: Mapping[str, Number]) -> None:
-        self._items = dict(items)
-
-    def __getitem__(self, key: str) -> Number:
-        return self._items[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._items)
-
-    def __len__(self) -> int:
-        return len(self._items)
 
     def quote(self, key: str, field: str | None = None) -> str:
         """Value and interval as text, or one field: value, interval, p, p_adjusted, n, families, needed or reason."""
-        number = self._items[key]
+        number = self[key]
         if field is None and number.value is None:
             return f"not defined ({number.reason})" if number.reason else "not defined"
         if field is None:
@@ -121,20 +109,20 @@ class Numbers(Mapping[str, Number]):
 
     def explain(self, key: str) -> str:
         """What a number rests on, in one line: number of units, unit, families, method and id."""
-        number = self._items[key]
+        number = self[key]
         parts = [f"n = {number.n:,}" if number.n is not None else "", f"unit: {number.unit}" if number.unit else ""]
         parts += [f"{number.families} families" if number.families else "", number.method or "", f"numbers.json: {key}"]
         return "; ".join(part for part in parts if part)
 
     def adjusted(self, p_values: Mapping[str, float]) -> Numbers:
         """A copy with adjusted p-values at some ids."""
-        return Numbers(self._items | {key: replace(self._items[key], p_adjusted=p) for key, p in p_values.items()})
+        return Numbers(self | {key: replace(self[key], p_adjusted=p) for key, p in p_values.items()})
 
     def as_json(self) -> dict[str, dict[str, Any]]:
         """Plain data, id to fields; what is absent is left out."""
         return {
             key: {name: value for name, value in asdict(number).items() if value is not None}
-            for key, number in self._items.items()
+            for key, number in self.items()
         }
 
 

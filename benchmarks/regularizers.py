@@ -35,7 +35,7 @@ from trainables.assets import Assets
 from trainables.config import DropoutConfig, ModelConfig, PenaltiesConfig, TrialConfig
 from trainables.config.dotted_paths import with_values
 from trainables.data.registry import find_set
-from trainables.data.tsv import read_tsv
+from trainables.data.tsv import read_table, rows_of
 from trainables.examples import Examples
 from trainables.models.build import build_model
 from trainables.models.files import load_model_files
@@ -178,10 +178,10 @@ def vocabularies() -> dict[str, TokenizerFiles]:
 def sampling_speed(files: TokenizerFiles, rounds: int) -> dict[str, float]:
     """Words a second of the sampler, row by row, at the default strength."""
     if E5.is_dir():
-        rows = read_tsv(SHARED / "data" / "xnli" / "dev-en.tsv", find_set("xnli"))
+        rows = rows_of(read_table(SHARED / "data" / "xnli" / "dev-en.tsv"), find_set("xnli"))
     else:
         task = find_set("inference")
-        rows = read_tsv(task.bundled / "train-en.tsv", task)  # type: ignore[operator]
+        rows = rows_of(read_table(task.bundled / "train-en.tsv"), task)  # type: ignore[operator]
     encoder = Encoder(files, 128)
     texts = [encoder.words(text) for text in (*rows.first, *(rows.second or []))]
     count = sum(len(words) for words in texts)

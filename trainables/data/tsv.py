@@ -108,25 +108,16 @@ def read_table(path: Path, language: str | None = None) -> Table:
     return table
 
 
-def read_tsv(path: Path, task: Task, language: str | None = None, keep_unlabelled: bool = False) -> Rows:
-    """The labelled examples of a file ``sentence [TAB sentence] TAB label``, or of one with a published header.
+def rows_of(table: Table, task: Task, keep_unlabelled: bool = False) -> Rows:
+    """The labelled examples of a table, in its order.
 
     Args:
         task: Gives the number of sentences and the label set.
-        language: The language wanted of a file that holds many.
         keep_unlabelled: Whether rows without a usable label (``-``, ``-1``, empty) are kept, with ``NO_LABEL``.
 
-    Returns:
-        The rows in file order.
-
     Raises:
-        InputError: The file cannot be read, or a line has another number of columns, no label or an unknown one.
+        InputError: A line has another number of columns, no label or an unknown one.
     """
-    return rows_of(read_table(path, language), task, keep_unlabelled)
-
-
-def rows_of(table: Table, task: Task, keep_unlabelled: bool = False) -> Rows:
-    """The labelled examples of a table, in its order; arguments and InputError as for :func:`read_tsv`."""
     if (header := table.header) is not None and (header.second is None) != (task.sentences == 1):
         raise InputError(
             f"{table.at(1)}: the header names {1 if header.second is None else 2} sentences an example, but "

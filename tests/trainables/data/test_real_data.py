@@ -6,7 +6,7 @@ import pytest
 
 from trainables.data.notes import untranslated
 from trainables.data.registry import find_set
-from trainables.data.tsv import read_tsv
+from trainables.data.tsv import read_table, rows_of
 from trainables.errors import InputError
 
 PAWSX = {  # file: rows, rows of label 1, rows with NS, rows of two equal sentences
@@ -41,7 +41,7 @@ def test_the_tables_name_every_file(shared):
 
 @pytest.mark.parametrize("name", PAWSX)
 def test_pawsx(shared, name):
-    rows = read_tsv(shared / "data" / "pawsx" / f"{name}.tsv", find_set("pawsx"))
+    rows = rows_of(read_table(shared / "data" / "pawsx" / f"{name}.tsv"), find_set("pawsx"))
     total, ones, placeholders, equal = PAWSX[name]
     assert (len(rows), sum(rows.labels), len(untranslated(rows))) == (total, ones, placeholders)
     assert equal is None or sum(a == b for a, b in rows.examples()) == equal
@@ -50,21 +50,21 @@ def test_pawsx(shared, name):
 
 @pytest.mark.parametrize("name", XNLI)
 def test_xnli(shared, name):
-    rows = read_tsv(shared / "data" / "xnli" / f"{name}.tsv", find_set("xnli"))
+    rows = rows_of(read_table(shared / "data" / "xnli" / f"{name}.tsv"), find_set("xnli"))
     assert tuple(rows.labels.count(label) for label in range(3)) == XNLI[name]
     assert untranslated(rows) == []
 
 
 def test_xtremes_own_file_reads_as_a_csv_reader_has_it_and_equals_the_plain_copy(shared):
     raw = shared / "data" / "xtreme-raw" / "pawsx" / "dev-es.tsv"
-    rows = read_tsv(raw, find_set("pawsx"))
+    rows = rows_of(read_table(raw), find_set("pawsx"))
     with raw.open(newline="", encoding="utf-8") as stream:
         expected = list(csv.reader(stream, delimiter="\t"))
     assert [[*example, str(label)] for example, label in zip(rows.examples(), rows.labels, strict=True)] == expected
-    assert rows == read_tsv(shared / "data" / "pawsx" / "dev-es.tsv", find_set("pawsx"))
+    assert rows == rows_of(read_table(shared / "data" / "pawsx" / "dev-es.tsv"), find_set("pawsx"))
 
 
 @pytest.mark.parametrize("path", ["pawsx/test-de.tsv", "xnli/test-zh.tsv"])
 def test_xtremes_test_files_have_no_labels_and_are_refused(shared, path):
     with pytest.raises(InputError, match=r"line 1: expected 3 .* found 2; files without labels cannot be used here"):
-        read_tsv(shared / "data" / "xtreme-raw" / path, find_set(path.split("/")[0]))
+        rows_of(read_table(shared / "data" / "xtreme-raw" / path), find_set(path.split("/")[0]))

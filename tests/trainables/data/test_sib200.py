@@ -5,7 +5,7 @@ import pytest
 from trainables.config import DataConfig
 from trainables.data.sets.sib200 import TASK
 from trainables.data.task_data import load_task_data
-from trainables.data.tsv import read_tsv
+from trainables.data.tsv import read_table, rows_of
 from trainables.errors import InputError
 
 SIZES = {"train": 701, "dev": 99, "test": 204}
@@ -105,7 +105,7 @@ def test_the_real_files_are_complete_parallel_and_equally_labelled(shared):
     assert len(codes) == 22
     assert set(codes) <= set(TASK.codes.values())
     for split, size in SIZES.items():
-        labels = {code: read_tsv(root / code / f"{split}.tsv", TASK).labels for code in codes}
+        labels = {code: rows_of(read_table(root / code / f"{split}.tsv"), TASK).labels for code in codes}
         assert {len(found) for found in labels.values()} == {size}
         assert len({tuple(found) for found in labels.values()}) == 1
 

@@ -2,7 +2,7 @@ import pytest
 
 from trainables.data.sets.pawsx import TASK as PAWSX
 from trainables.data.sets.xnli import TASK as XNLI
-from trainables.data.tsv import read_tsv
+from trainables.data.tsv import read_table, rows_of
 from trainables.errors import InputError
 
 
@@ -13,7 +13,7 @@ def write(path, data):
 
 def test_crlf_csv_quoting_and_control_characters(tmp_path):
     path = write(tmp_path / "dev-es.tsv", 'a "" b\t"c ""d"" e"\t1\r\n"f"\tg\x85\x1c h\t0\r\n'.encode())
-    rows = read_tsv(path, PAWSX)
+    rows = rows_of(read_table(path), PAWSX)
     assert rows.first == ['a "" b', '"f"']
     assert rows.second == ['c "d" e', "g\x85\x1c h"]
     assert rows.labels == [1, 0]
@@ -21,18 +21,18 @@ def test_crlf_csv_quoting_and_control_characters(tmp_path):
 
 def test_a_byte_order_mark_is_no_part_of_the_first_sentence(tmp_path):
     path = write(tmp_path / "dev-de.tsv", b"\xef\xbb\xbfa\tb\t1\n")
-    assert read_tsv(path, PAWSX).first == ["a"]
+    assert rows_of(read_table(path), PAWSX).first == ["a"]
 
 
 def test_quotes_of_a_sentence_are_kept(tmp_path):
     lines = ['"a"\tsaid "b"\t1', '""\t"a" and "b"\t0', '"\t"a""\t0']
-    rows = read_tsv(write(tmp_path / "dev-en.tsv", "\n".join(lines).encode()), PAWSX)
+    rows = rows_of(read_table(write(tmp_path / "dev-en.tsv", "\n".join(lines).encode())), PAWSX)
     assert rows.examples() == [('"a"', 'said "b"'), ('""', '"a" and "b"'), ('"', '"a""')]
 
 
 def test_labels_by_name_and_alias(tmp_path):
     path = write(tmp_path / "train-en.tsv", b"a\tb\tentailment\nc\td\tcontradictory\ne\tf\tneutral\n")
-    assert read_tsv(path, XNLI).labels == [0, 2, 1]
+    assert rows_of(read_table(path), XNLI).labels == [0, 2, 1]
 
 
 @pytest.mark.parametrize(
@@ -51,8 +51,8 @@ def test_labels_by_name_and_alias(tmp_path):
 )
 def test_bad_files_name_the_line(tmp_path, data, message):
     with pytest.raises(InputError, match=message):
-        read_tsv(write(tmp_path / "bad.tsv", data), PAWSX)
+        rows_of(read_table(write(tmp_path / "bad.tsv", data)), PAWSX)
 
 
 def test_blank_lines_at_the_end_are_none(tmp_path):
-    assert len(read_tsv(write(tmp_path / "dev-en.tsv", b"a\tb\t1\nc\td\t0\n\n \r\n"), PAWSX)) == 2
+    assert len(rows_of(read_table(write(tmp_path / "dev-en.tsv", b"a\tb\t1\nc\td\t0\n\n \r\n")), PAWSX)) == 2

@@ -58,7 +58,7 @@ def test_a_vocabulary_without_token_types_gets_none(unigram):
 def test_real_vocabularies_encode_real_rows_as_transformers_does(shared, name):
     from trainables.config import ModelConfig
     from trainables.data.registry import find_set
-    from trainables.data.tsv import read_tsv
+    from trainables.data.tsv import read_table, rows_of
     from trainables.models.files import load_model_files
 
     folder = shared / "models" / "multilingual-e5-small-pruned"
@@ -66,7 +66,7 @@ def test_real_vocabularies_encode_real_rows_as_transformers_does(shared, name):
     encoder, sampler = Encoder(files, 64), subword_sampler(files.backend)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     for language in ("en", "zh"):
-        rows = read_tsv(shared / "data" / name / f"dev-{language}.tsv", find_set(name))
+        rows = rows_of(read_table(shared / "data" / name / f"dev-{language}.tsv"), find_set(name))
         rows = rows.take(random.Random(0).sample(range(len(rows)), 200))
         expected = tokenizer(rows.first, rows.second, truncation="longest_first", max_length=64)["input_ids"]
         assert [example.ids for example in encoder.encode(rows)] == expected

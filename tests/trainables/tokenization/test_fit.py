@@ -9,7 +9,7 @@ from transformers import BertTokenizer
 from trainables.config import ModelConfig
 from trainables.data.contract import Rows
 from trainables.data.registry import find_set
-from trainables.data.tsv import read_tsv
+from trainables.data.tsv import read_table, rows_of
 from trainables.models.files import load_model_files
 from trainables.tokenization.encoding import TokenizerFiles
 from trainables.tokenization.fit import tokenizer_notes
@@ -66,7 +66,7 @@ def test_a_unigram_vocabulary_is_looked_at_too(unigram: TokenizerFiles) -> None:
 def test_multilingual_bert(shared: Path, lowers: bool) -> None:
     vocabulary = shared / "models" / "bert-base-multilingual-cased" / "vocab.txt"
     files = files_of(BertTokenizer(str(vocabulary), do_lower_case=lowers))
-    rows = {"validation zh": read_tsv(shared / "data" / "xnli" / "dev-zh.tsv", find_set("xnli"))}
+    rows = {"validation zh": rows_of(read_table(shared / "data" / "xnli" / "dev-zh.tsv"), find_set("xnli"))}
     notes = tokenizer_notes("m", files, rows)
     assert [note.split(", but")[0] for note in notes] == (
         ["the tokenizer of model m lowers its input (do_lower_case)",

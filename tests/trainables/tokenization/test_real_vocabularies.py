@@ -8,7 +8,7 @@ import pytest
 import sentencepiece
 
 from trainables.data.registry import find_set
-from trainables.data.tsv import read_tsv
+from trainables.data.tsv import read_table, rows_of
 from trainables.tokenization.encoding import Encoder
 from trainables.tokenization.subword_sampling import subword_sampler
 
@@ -23,8 +23,8 @@ def vocabulary(request):
     return request.getfixturevalue(request.param), request.getfixturevalue(f"{request.param}_tokenizer")
 
 
-def rows_of(shared, task, language):
-    return read_tsv(shared / "data" / task / f"dev-{language}.tsv", find_set(task))
+def real_rows(shared, task, language):
+    return rows_of(read_table(shared / "data" / task / f"dev-{language}.tsv"), find_set(task))
 
 
 def words_of(shared, files, sample):
@@ -32,7 +32,7 @@ def words_of(shared, files, sample):
     encoder = Encoder(files, 128)
     words = {}
     for task, language in FILES:
-        rows = rows_of(shared, task, language)
+        rows = real_rows(shared, task, language)
         if sample is not None:
             rows = rows.take(random.Random(0).sample(range(len(rows)), sample))
         for text in (*rows.first, *rows.second):
@@ -45,7 +45,7 @@ def words_of(shared, files, sample):
 def test_without_sampling_every_row_is_encoded_as_transformers_does(shared, vocabulary, task, language):
     files, tokenizer = vocabulary
     encoder, sampler = Encoder(files, 128), subword_sampler(files.backend)
-    rows = rows_of(shared, task, language)
+    rows = real_rows(shared, task, language)
     expected = tokenizer(rows.first, rows.second, truncation="longest_first", max_length=128)
     assert [example.ids for example in encoder.encode(rows)] == expected["input_ids"]
     for number, ids in enumerate(expected["input_ids"]):
@@ -83,7 +83,7 @@ def test_mvrs_rule_makes_some(shared, mbert):
     """Of English words several per cent at 0.2; of words of one letter exactly the rate."""
     vocabulary = json.loads(mbert.backend)["model"]["vocab"]
     sampler = subword_sampler(mbert.backend, drop_single_characters=True)
-    rows, encoder = rows_of(shared, "xnli", "en").take(range(600)), Encoder(mbert, 128)
+    rows, encoder = real_rows(shared, "xnli", "en").take(range(600)), Encoder(mbert, 128)
     words = [word for text in rows.first for word in encoder.words(text)]
     lost = [pieces == [vocabulary["[UNK]"]] for pieces in sampler.sample(words, 0.2, 0)]
     assert 0.03 < sum(lost) / len(lost) < 0.15
