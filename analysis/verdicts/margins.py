@@ -24,13 +24,14 @@ class Verdict:
     template: str
 
 
+_OPEN = "whether the best Fisher penalty does as well as the best consistency weight stays open"
+
+
 def equivalence(number: Number) -> Verdict:
     """H3: the mean difference of accuracy, Fisher penalty minus consistency, against a margin of one point."""
     declared = HYPOTHESES["H3"].text
     if number.value is None:
-        return Verdict(
-            "H3", declared, "undecided", "the best Fisher penalty and the best consistency weight: {H3:reason}."
-        )
+        return Verdict("H3", declared, "undecided", f"{_OPEN}: {{H3:reason}}.")
     facts = "({H3} points of English accuracy, {H3:p_adjusted} after Holm, {H3:n} seeds)"
     word, text = equivalence_word(number)
     if word == "undecided":
@@ -50,7 +51,7 @@ def equivalence_word(number: Number) -> tuple[Word, str]:
             "contradicted",
             f"the best Fisher penalty is {side} than the best consistency weight by more than one point",
         )
-    return "undecided", "whether the best Fisher penalty does as well as the best consistency weight stays open"
+    return "undecided", _OPEN
 
 
 def ratio(number: Number) -> Verdict:
