@@ -32,7 +32,7 @@ SETTINGS = (
 )  # fmt: skip
 ROWS = {  # as measured, else as asked for
     "training rows": ("train_examples", "config.data.train_examples"),
-    "validation rows a language": ("validation_examples", "config.data.validation_examples"),
+    "English validation rows": ("validation_examples", "config.data.validation_examples"),
     "rows of Tr(F)": ("fisher_trace_examples", "config.measure.trace_examples"),
 }
 MEASURED = {

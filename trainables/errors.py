@@ -3,7 +3,7 @@
 
 def one_line(error: BaseException, otherwise: str = "") -> str:
     """The first line with text of what an exception says; ``otherwise``, or its type, where it says nothing."""
-    return next((line for line in str(error).splitlines() if line.strip()), otherwise or type(error).__name__)
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), otherwise or type(error).__name__)
 
 
 class InputError(ValueError):

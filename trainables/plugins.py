@@ -12,7 +12,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
 
-from trainables.errors import PluginError
+from trainables.errors import PluginError, one_line
 
 KINDS = ("views", "presets", "penalties", "rivals", "sections", "rules")
 """What can be added; its group of entry points is ``fisher_study.KIND``."""
@@ -45,8 +45,8 @@ def load(kind: str, name: str) -> Any:
     except PluginError:  # of another that it uses
         raise
     except Exception as error:
-        first = (str(error).splitlines() or ["no message"])[0]
-        raise PluginError(f"plugins: {kind} {name} = {entry.value} fails: {type(error).__name__}: {first}") from None
+        why = one_line(error, "no message")
+        raise PluginError(f"plugins: {kind} {name} = {entry.value} fails: {type(error).__name__}: {why}") from None
 
 
 def load_all() -> None:

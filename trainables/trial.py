@@ -44,7 +44,7 @@ def fine_tune(
 
     Args:
         report: Receives every curve point as it is measured; first those that a checkpoint holds.
-        checkpoint: Says where the trial stands, and keeps that after each epoch and stage; None keeps nothing.
+        checkpoint: Says where the trial stands, and keeps that after epochs and stages; None keeps nothing.
         saver: Saves the classifiers; None saves none.
         predictions: Keeps the predictions; None keeps none.
 

@@ -91,8 +91,6 @@ def models(
 ) -> Spec:  # fmt: skip
     """One mark for each model: colour and shape by family, size by dose, hollow for a model that did not fit.
 
-    A click on a mark leads to its row in the page's table of trials.
-
     Args:
         data: Name of the rows, which have id, family, configuration, unfit (0 or 1), dose (0 to 1).
         size: Width and height in pixels.
@@ -104,7 +102,7 @@ def models(
     base = _chart(data)
     looks = _family_channels(families, legend)
     seeds = base.mark_line(strokeWidth=1, strokeOpacity=0.4)
-    marks = base.mark_point(filled=True, opacity=1, strokeWidth=1.1, cursor="pointer").encode(
+    marks = base.mark_point(filled=True, opacity=1, strokeWidth=1.1).encode(
         **_place(x, y), **looks, tooltip=_tooltip(tips)
     )
     layers = [_unit(marks, fillOpacity=_HOLLOW, size=_DOSE)]
@@ -146,7 +144,7 @@ def doses(
     )
     line = means.mark_line(strokeWidth=1.3, strokeOpacity=0.7)
     line = line.encode(x=dose, y=_channel(y.of("centre"), alt.Y), stroke=looks["stroke"])
-    marks = _chart(data, where).mark_point(filled=True, opacity=1, size=70, strokeWidth=1.1, cursor="pointer")
+    marks = _chart(data, where).mark_point(filled=True, opacity=1, size=70, strokeWidth=1.1)
     marks = marks.encode(x=dose, y=_channel(y, alt.Y), **looks, tooltip=_tooltip(tips))
     size = (min(260, max(110, 38 * len(order))), 190)
     return _panel([_unit(line), _unit(marks, fillOpacity=_HOLLOW)], size, title)

@@ -16,10 +16,15 @@ for (const element of document.querySelectorAll("[data-chart]")) {
   const options = { mode: "vega-lite", renderer, actions: { export: true, source: false, compiled: false, editor: false } };
   const { view } = await window.vegaEmbed(element, spec, options);
   window.views[element.dataset.chart] = view;
+  const trialOf = (item) => (item?.mark.marktype === "symbol" && trials.has(item.datum?.id) ? item.datum.id : null);
+  view.addEventListener("pointermove", (_, item) => (element.style.cursor = trialOf(item) ? "pointer" : ""));
   view.addEventListener("pointerdown", (event) => (pressed = [event.clientX, event.clientY]));
-  view.addEventListener("click", (event, mark) => {
+  view.addEventListener("click", (event, item) => {
     const dragged = Math.hypot(event.clientX - pressed[0], event.clientY - pressed[1]) > 4; // it chose a region
-    if (!dragged && trials.has(mark?.datum?.id)) location.hash = `trial:${mark.datum.id}`;
+    const address = `#trial:${trialOf(item)}`;
+    if (dragged || !trialOf(item)) return;
+    if (location.hash === address) follow();
+    else location.hash = address;
   });
   element.querySelector("summary")?.setAttribute("aria-label", "Save this figure");
   element.querySelector("svg.marks")?.setAttribute("aria-hidden", "true"); // its label says what it shows
@@ -116,7 +121,8 @@ for (const table of document.querySelectorAll("table[data-rows]")) {
         return line;
       }),
     );
-    counter.textContent = `${Math.min(shown, hits.length)} of ${hits.length} rows`;
+    const found = hits.length < values.length ? ` found, of ${values.length}` : "";
+    counter.textContent = `${Math.min(shown, hits.length)} of ${hits.length} rows${found}`;
     more.hidden = hits.length <= shown;
   };
   headings(table, cells, (index, direction) => {
@@ -134,20 +140,22 @@ for (const table of document.querySelectorAll("table[data-rows]")) {
   draw();
 }
 
-// #NAME leads to a section or a figure, #trial:ID to a trial's row.
-const follow = () => {
+// #NAME leads to a section or a figure, #trial:ID to a trial's row, which no other address leaves filtered.
+let led = "";
+function follow() {
   let name = decodeURIComponent(location.hash.slice(1));
-  const trial = name.startsWith("trial:") ? name.slice("trial:".length) : null;
-  if (trials.has(trial)) {
-    const filter = document.querySelector("[data-filter=trials]");
-    filter.value = trial;
+  const trial = name.startsWith("trial:") ? name.slice("trial:".length) : "";
+  const filter = document.querySelector("[data-filter=trials]");
+  if (trials.has(trial)) name = filter.closest("section, details").id;
+  if (trials.has(trial) || (led && filter.value === led)) {
+    led = trials.has(trial) ? trial : "";
+    filter.value = led;
     filter.dispatchEvent(new Event("input"));
-    name = filter.closest("section, details").id;
   }
   const target = document.getElementById(name);
   target?.closest("details.fold")?.setAttribute("open", "");
   target?.scrollIntoView();
-};
+}
 window.addEventListener("hashchange", follow);
 follow();
 document.documentElement.dataset.ready = "true";

@@ -48,7 +48,7 @@ CURVES = {
     "step": "optimiser steps done in the stage (count)",
     "epoch": "epochs done in the stage, may be fractional",
     "name": "what is measured; its unit is that of the measurement of the same name",
-    "x": "second coordinate where there is one: sigma for kl_ratio",
+    "x": "second coordinate where there is one: sigma for kl_ratio, distance from the stage's start for path_kl_en",
     "value": "the value",
     "standard_error": "standard error of the value, where there is one",
 }

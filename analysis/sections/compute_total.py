@@ -65,13 +65,14 @@ def _methods(tables: StudyTables) -> str:
         f"rate: {of('stages.0.optimizer.learning_rate')}) in {{compute.configurations}} configurations of "
         "{compute.families} families (" + plain(", ".join(tables.families)) + "), seeds a configuration: "
         "{compute.seeds}. Accuracy was measured on "
-        f"{rows('validation_examples', 'data.validation_examples')} validation rows a language, and Tr(F), the trace "
-        f"of the Fisher information under the model's own labels, on {traced} English ones."
+        f"{rows('validation_examples', 'data.validation_examples')} English validation rows and on those of each "
+        "target language, and Tr(F), the trace of the Fisher information under the model's own labels, on "
+        f"{traced} English ones."
     )  # fmt: skip
-    if any(f"stage2.{language}.gain" in trials for language in tables.languages):
+    if staged := [language for language in tables.languages if f"stage2.{language}.gain" in trials]:
         text += (
-            f" A second stage went on with {of('data.stage2_examples')} rows of each target language "
-            f"({plain(', '.join(tables.languages))})."
+            f" A second stage went on with {of('data.stage2_examples')} rows of one language at a time "
+            f"({plain(', '.join(staged))})."
         )
     return (
         f"{text} The unit of every correlation is a configuration (mean over its seeds); correlations are partial, "

@@ -58,7 +58,7 @@ def draw(result: FigureOne, numbers: Numbers) -> list[Block]:
         "Colour and shape: family, its weights in the legend; larger marks: larger weights; hollow marks: models that "
         f"did not fit their training data{seeds}. A family of one configuration is drawn, not counted. "
         "On the page: click families in the legend to see them alone, click again to see all; drag over Figure 1 to "
-        "pick models in both figures; point at a mark to see its trial in both."
+        "pick models in both figures; point at a mark to see its trial in both, click on it for its row."
     )
     alternative = (
         "Scatter plot of English validation accuracy against the trace of the Fisher information on a logarithmic "

@@ -16,7 +16,7 @@ import ray
 from study.sweep.failed_start import why_not
 from study.sweep.resources import LOCAL, Resources
 from trainables.cpus import usable_cpus
-from trainables.errors import InputError
+from trainables.errors import InputError, one_line
 
 CONNECT_SECONDS = 5.0
 
@@ -64,7 +64,7 @@ def _connect(address: str, empty: str) -> None:
     except Exception as error:  # a plain one when Ray does not start in its time
         if address == LOCAL:
             raise InputError(f"Ray did not start on this machine: {why_not(error)}") from None
-        why = next(iter(str(error).splitlines()), type(error).__name__)
+        why = one_line(error)
         raise InputError(f"cannot use the Ray cluster at {address}: {why}") from None
     finally:
         for number, handler in handlers.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tests.analysis.synthetic import write_study
 
 def test_the_compute_total_is_the_sum_of_the_trials_seconds(tmp_path: Path) -> None:
     study = tables(load(str(write_study(tmp_path / "demo", {"baseline": 1, "kl": 3}, seeds=2))))
+    study = replace(study, trials=study.trials.drop(columns="stage2.es.gain"))  # not every language has a second stage
     seconds = study.trials["seconds"]
     found = SECTION.compute(study)
     assert found.numbers["compute.hours"].value == pytest.approx(sum(seconds) / 3600)
@@ -24,7 +26,7 @@ def test_the_compute_total_is_the_sum_of_the_trials_seconds(tmp_path: Path) -> N
     methods, cost = (numbers.text(block.text) for block in SECTION.draw(found, numbers))
     assert "We fine-tuned mini on " in methods
     assert "4 configurations of 2 families (baseline, kl), seeds a configuration: 2." in methods
-    assert "A second stage went on with 200 rows of each target language (de, es, zh)." in methods
+    assert "A second stage went on with 200 rows of one language at a time (de, zh)." in methods
     assert cost.startswith("Compute: 8 trials took ")
 
 

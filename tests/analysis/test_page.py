@@ -122,11 +122,12 @@ def test_a_click_on_a_mark_leads_to_its_row_and_a_drag_does_not(opened: Any) -> 
     mark.scroll_into_view_if_needed()
     box = mark.bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.mouse.move(x, y)
+    page.mouse.move(x - 5, y)
     page.mouse.down()
     page.mouse.move(x + 40, y + 40, steps=4)
-    page.mouse.move(x + 8, y, steps=4)
+    page.mouse.move(x + 5, y, steps=4)
     page.mouse.up()
+    page.wait_for_timeout(300)
     assert not page.evaluate("document.getElementById('trials').open")
     page.mouse.dblclick(x + 60, y + 60)  # no region is chosen any more
     mark.click(force=True)
@@ -135,8 +136,14 @@ def test_a_click_on_a_mark_leads_to_its_row_and_a_drag_does_not(opened: Any) -> 
     lines = page.locator("table[data-rows=trials] tbody tr")
     assert lines.count() == 1
     assert wanted in lines.first.inner_text()
+    assert page.locator("[data-count=trials]").inner_text() == "1 of 1 rows found, of 18"
     _expect_counts(page, [17, 17, 17, 17])
-    page.locator("[data-filter=trials]").fill("")
+    page.evaluate("document.getElementById('trials').open = false")
+    mark.scroll_into_view_if_needed()
+    mark.click(force=True)  # the address stays
+    page.wait_for_function("document.getElementById('trials').open", timeout=5_000)
+    page.go_back()
+    page.wait_for_function("document.querySelectorAll('table[data-rows=trials] tbody tr').length === 18", timeout=5_000)
     page.evaluate("document.getElementById('trials').open = false")
     page.evaluate("history.replaceState(null, '', location.pathname); window.scrollTo(0, 0)")
 

@@ -163,4 +163,4 @@ def _rules_only() -> Iterator[None]:
     except (NoRule, InputError):
         raise
     except Exception as error:
-        raise NoRule(f"it raised {proof.one_line(error)}") from error
+        raise NoRule(f"it raised {proof.what_was_raised(error)}") from error

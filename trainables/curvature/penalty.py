@@ -175,7 +175,8 @@ def squared_mean_score(logits: Tensor, labels: Tensor, wrt: list[Tensor], *, cre
     Args:
         logits: ``[b, num_classes]`` with a graph, which is kept.
         wrt: Tensors that the logits depend on; the squares of all their gradients are summed.
-        create_graph: Whether the result can be differentiated; that later pass costs six units, this call two.
+        create_graph: Whether the result can be differentiated; with a forward pass as the unit, that later pass costs
+            6 and this call 2.
 
     Raises:
         InputError: ``wrt`` is empty, or the graph has a part without a second derivative.

@@ -18,6 +18,7 @@ from trainables.curvature.batches import Example
 from trainables.curvature.ghost import GhostNorms
 from trainables.curvature.loop import logits_of
 from trainables.curvature.operations import Call, NoRule, Rehearsal, telling_rows
+from trainables.errors import one_line
 
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-6}  # relative; many models normalise in float32
 _WIDTH = 16  # positions of a rehearsal
@@ -129,7 +130,7 @@ def rehearse(model: nn.Module, groups: Mapping[str, str], inputs: Example) -> Re
     except (NoRule, IndexError):
         raise
     except Exception as error:
-        raise NoRule(f"on several examples at a time it raised {one_line(error)}") from error
+        raise NoRule(f"on several examples at a time it raised {what_was_raised(error)}") from error
     if len(logits) != rows:
         raise NoRule("its logits are not one row an example")
     return Rehearsed(tuple(watched.calls), logits.shape[1])
@@ -169,7 +170,6 @@ def check(ghost: GhostNorms, logits: Tensor, expected: list[Expected]) -> None:
             )
 
 
-def one_line(error: Exception) -> str:
+def what_was_raised(error: Exception) -> str:
     """The kind of an exception and the start of its message, in one line."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:120] if lines else ''}"
+    return f"{type(error).__name__}: {one_line(error, 'no message')[:120]}"

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from trainables import cache as files
-from trainables.errors import InputError
+from trainables.errors import InputError, one_line
 
 
 def cache() -> Path:
@@ -61,7 +61,7 @@ def _open(file: Path, name: str) -> dict[str, torch.Tensor]:
                 f"model {name}: {file.name} is damaged or holds more than tensors, which could run code, so it is not "
                 "opened: name a model with model.safetensors"
             ) from None
-        why = next(iter(str(error).splitlines()), type(error).__name__)
+        why = one_line(error)
         raise InputError(f"model {name}: {file.name} is damaged ({why})") from None
     values = found if isinstance(found, dict) else {"": found}
     wrong = next((key for key, value in values.items() if not isinstance(value, torch.Tensor)), None)

@@ -34,7 +34,7 @@ class FisherPenaltyConfig(Frozen):
     every: Count = Field(1, description="acts on steps 0, k, 2k and so on, with k times the weight")
     share: Annotated[float, Field(gt=0.0, lt=1.0)] | None = later(
         None,
-        description="largest norm of the penalty's gradient, as a share of the rest's; null: no bound, weight from 0",
+        description="largest norm of the penalty's gradient, as a share of the rest's; null: no bound, weight >= 0",
     )
 
     @model_validator(mode="after")

@@ -1,6 +1,7 @@
 """One micro-batch of one optimiser step: the forward passes that the terms of the objective share.
 
-Owns which passes there are, what a view changes in them, and their dropout masks. Weights and sums no terms.
+Owns which passes there are, what a view changes in them, and their dropout masks. Terms are weighted and
+added up elsewhere.
 """
 
 from __future__ import annotations

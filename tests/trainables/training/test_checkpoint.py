@@ -18,12 +18,6 @@ from trainables.trial import fine_tune
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(autouse=True)
-def _as_on_an_idle_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No checkpoint here counts as one that took long."""
-    monkeypatch.setattr(checkpoints, "BRIEF", float("inf"))
-
-
 class Stopped(Exception):
     """The process ends here."""
 
