@@ -125,7 +125,7 @@ def defined_as(column: str) -> str | None:
 
     Example:
         >>> defined_as("stage2.de.gain"), defined_as("twin.-2.fisher_trace"), defined_as("nothing")
-        ('stage2.LANG.gain', 'twin.K.fisher_trace', None)
+        ('stage2.LANG.gain', 'twin.K.NAME', None)
     """
     return next((name for name, pattern in _PATTERNS.items() if pattern.fullmatch(column)), None)
 
