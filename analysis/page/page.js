@@ -8,6 +8,7 @@ for (const [name, table] of Object.entries(rows)) {
 
 window.views = {};
 let pressed = [0, 0];
+let led = ""; // the trial that an address filters the table for
 const trials = new Set((records.trials ?? []).map((row) => row.trial_id));
 const renderer = (records.models ?? []).length > 600 ? "canvas" : "svg";
 for (const element of document.querySelectorAll("[data-chart]")) {
@@ -141,7 +142,6 @@ for (const table of document.querySelectorAll("table[data-rows]")) {
 }
 
 // #NAME leads to a section or a figure, #trial:ID to a trial's row, which no other address leaves filtered.
-let led = "";
 function follow() {
   let name = decodeURIComponent(location.hash.slice(1));
   const trial = name.startsWith("trial:") ? name.slice("trial:".length) : "";

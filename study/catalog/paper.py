@@ -38,8 +38,8 @@ def quick(bundled: bool = True) -> StudyConfig:
     consistency of subword views (kl, weight 0 included), Fisher penalty (fpen, on every second step), L2 and embedding
     noise. Tr(F) on 500 English validation examples. The grids end where models still fit, at 95 % of the baseline's
     training accuracy (.968, so .920). They were chosen on the training accuracy of single trials: kl .4 gave .920,
-    kl 1 .896; fpen .02 .919, fpen .03 .916; l2 .02 .927; noise .03 .950, noise .05 .876. For L2,
-    zero-shot accuracy and Tr(F) at six weights had already been seen when the form of the penalty was chosen.
+    kl 1 .896; fpen .02 .919, fpen .03 .916; l2 .02 .927; noise .03 .950, noise .05 .876. For L2, zero-shot
+    accuracy and Tr(F) at six weights had already been seen when the form of the penalty was chosen.
 
     Deviations from the paper: a model of half a million parameters, generated sentences, dropout 0, learning rate 1e-3
     and weight decay 0.01, tuned on the baseline's accuracy alone; one seed, so seeds cannot be told from weights.

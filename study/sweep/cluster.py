@@ -64,8 +64,7 @@ def _connect(address: str, empty: str) -> None:
     except Exception as error:  # a plain one when Ray does not start in its time
         if address == LOCAL:
             raise InputError(f"Ray did not start on this machine: {why_not(error)}") from None
-        why = one_line(error)
-        raise InputError(f"cannot use the Ray cluster at {address}: {why}") from None
+        raise InputError(f"cannot use the Ray cluster at {address}: {one_line(error)}") from None
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)  # Ray's own ends the process without a word to us

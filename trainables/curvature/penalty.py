@@ -196,6 +196,5 @@ def squared_mean_score(logits: Tensor, labels: Tensor, wrt: list[Tensor], *, cre
     # autograd.grad, never backward() and .grad: that would make the penalty a constant.
     gradients = torch.autograd.grad(loss, wrt, create_graph=create_graph, retain_graph=True, allow_unused=True)
     used = [gradient for gradient in gradients if gradient is not None]
-    # A plain sum of squares whose own gradient needs less memory.
     total: Tensor = SumOfSquares.apply(*used)  # type: ignore[no-untyped-call]
     return total

@@ -61,8 +61,7 @@ def _open(file: Path, name: str) -> dict[str, torch.Tensor]:
                 f"model {name}: {file.name} is damaged or holds more than tensors, which could run code, so it is not "
                 "opened: name a model with model.safetensors"
             ) from None
-        why = one_line(error)
-        raise InputError(f"model {name}: {file.name} is damaged ({why})") from None
+        raise InputError(f"model {name}: {file.name} is damaged ({one_line(error)})") from None
     values = found if isinstance(found, dict) else {"": found}
     wrong = next((key for key, value in values.items() if not isinstance(value, torch.Tensor)), None)
     if wrong is not None:
