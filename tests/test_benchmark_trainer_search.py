@@ -10,7 +10,19 @@ import pytest
 
 pytest.importorskip("accelerate", reason="Trainer needs accelerate: pip install 'fisher-study[benchmark]'")
 
-from benchmarks.trainer_search import OURS, SEARCHES, TOLERANCE, bars, difference, make_trainer, named, settings, table
+from benchmarks.trainer_search import (
+    BFLOAT16,
+    DEFAULT_WAYS,
+    OURS,
+    REUSED,
+    TOLERANCE,
+    bars,
+    difference,
+    make_trainer,
+    named,
+    settings,
+    table,
+)
 from study.catalog import quick
 from study.store.records import CurveRow
 from trainables.assets import Assets
@@ -63,11 +75,11 @@ def test_trainer_with_another_setting_does_not(
     config: TrialConfig, ours: dict[str, float], tmp_path: Path, path: str, value: Any
 ) -> None:
     found = trained(with_values(config, {path: value}), tmp_path)
-    assert difference({"0": found}, {"0": ours}) > TOLERANCE
+    assert difference({"0": found}, {"0": ours}) > TOLERANCE[""]
 
 
 def test_the_bars_say_what_is_not_met(ours: dict[str, float]) -> None:
-    default, reused = SEARCHES
+    _, default, reused = DEFAULT_WAYS
     results: dict[str, dict[str, Any]] = {
         OURS: {"seconds": [9.0, 12.0, 8.0], "trials": {"0": dict(ours)}},
         default: {"seconds": [20.0, 20.0, 20.0], "trials": {"0": dict(ours)}},
@@ -85,3 +97,15 @@ def test_the_bars_say_what_is_not_met(ours: dict[str, float]) -> None:
     lines, met = bars(other)
     assert not met
     assert lines[0].endswith("within 0.001: inf: NOT MET")
+
+
+def test_each_format_is_compared_with_its_own(ours: dict[str, float]) -> None:
+    seconds = {OURS: 30.0, REUSED: 60.0, OURS + BFLOAT16: 18.0, REUSED + BFLOAT16: 20.0}
+    results: dict[str, dict[str, Any]] = {
+        name: {"seconds": [value], "trials": {"0": dict(ours)}} for name, value in seconds.items()
+    }
+    lines, met = bars(results, bar=0.6)
+    assert not met
+    assert lines[1] == "- wall time, ours / the search: 0.50 (0.50 to 0.50), at most 0.60: met"
+    assert lines[3] == "- wall time, ours / the search, bfloat16: 0.90 (0.90 to 0.90), at most 0.60: NOT MET"
+    assert f"| {REUSED + BFLOAT16} | 20.0 | 20.0 to 20.0 | 0.90 |" in table(results)

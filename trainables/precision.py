@@ -44,7 +44,7 @@ def training_dtype(device: torch.device, precision: str, hidden_size: int) -> to
     """
     if precision == "float32":
         return torch.float32
-    available = _has_bfloat16(device)
+    available = has_bfloat16(device)
     if precision == "bfloat16":
         if not available:
             kind = "GPU" if device.type == "cuda" else "CPU"
@@ -57,7 +57,7 @@ def training_dtype(device: torch.device, precision: str, hidden_size: int) -> to
     return torch.bfloat16 if gains else torch.float32
 
 
-def _has_bfloat16(device: torch.device) -> bool:
+def has_bfloat16(device: torch.device) -> bool:
     """Whether a device has instructions for it: emulation is slower than float32 and no more exact."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
