@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.models import ENGLISH, floats, models_table
+from analysis.models import ENGLISH, NOT_REACHED, floats, models_table
 from analysis.population import FIT, Reference, declared_fit, fitted, reference
 from analysis.rows import Rows, model_rows
 from analysis.statistics.association import NO_FAMILY
@@ -71,6 +71,8 @@ class StudyTables:
         fitted, models = int(self.models["fitted"].sum()), len(self.models)
         if fitted == models:
             return NO_FAMILY
+        if models and (self.models["state"] == NOT_REACHED).all():
+            return "no trial reached the training loss that it was to reach"
         if not np.isfinite(self.reference.value):
             return "training accuracy was not measured, so no model is known to have fitted"
         if fitted:

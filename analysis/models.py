@@ -14,6 +14,8 @@ from analysis.population import COLLAPSE_MARGIN
 
 ENGLISH = "en"
 NOT_REACHED = "not_reached"  # the state of a trial that ended above the training loss it was to reach
+PLACES = {"config.model.name": "model_fingerprint", "config.data.source": "data_fingerprint"}
+"""Settings that may say where a machine has a file, and the column that says what the file is."""
 SECOND_STAGE = {  # derived column -> the column of each language whose mean it is
     "gain": "stage2.{}.gain",
     "accuracy_before": "stage2.{}.accuracy_before",
@@ -78,8 +80,14 @@ def _logarithm(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _configuration(models: pd.DataFrame) -> pd.Series[int]:
-    """A number for each set of models that differ in nothing but their seed."""
-    paths = [c for c in models.columns if c.startswith("config.") and c != "config.seed"]
+    """A number for each set of models that differ in nothing but their seed, and in where their files lay."""
+    same = [
+        what
+        for what in PLACES.values()
+        if what in models and models[what].notna().all() and models[what].nunique() == 1
+    ]
+    moved = {path for path, what in PLACES.items() if what in same}
+    paths = [c for c in models.columns if c.startswith("config.") and c != "config.seed" and c not in moved]
     varying = [c for c in paths if models[c].astype(str).nunique() > 1]
     return models.groupby(["arm", *varying], sort=False, dropna=False).ngroup()
 

@@ -30,11 +30,17 @@ def declared_fit(study: dict[str, Any]) -> float:
 
 
 def reference(models: pd.DataFrame) -> Reference:
-    """Over complete trials: the baseline's mean over seeds; without a baseline the median over configurations."""
+    """Over complete trials: the baseline's mean over seeds; without a baseline the median over configurations.
+
+    A seed of the baseline that collapsed says nothing of what can be fitted, and would let models in that did not fit.
+    """
     measured = models.loc[np.isfinite(models["train_accuracy"].to_numpy(dtype=np.float64, na_value=np.nan))]
-    own = measured.loc[measured["family"] == BASELINE, "train_accuracy"]
+    own = measured.loc[measured["family"] == BASELINE]
+    standing = own.loc[~own["collapsed"].to_numpy(dtype=bool)]
     if len(own):
-        return Reference(float(own.mean()), "the baseline's, mean over its seeds", len(own))
+        which = " that did not collapse" if 0 < len(standing) < len(own) else ""
+        own = standing if len(standing) else own
+        return Reference(float(own["train_accuracy"].mean()), f"the baseline's, mean over its seeds{which}", len(own))
     means = measured.groupby("configuration")["train_accuracy"].mean()
     return Reference(
         float(means.median()), "the median over configurations, as no baseline was measured", len(measured)

@@ -21,7 +21,7 @@ class Measured:
         accuracy: Zero-shot accuracy by target language [languages, configurations, seeds].
         columns: What rules look at: column to values [configurations, seeds].
         target_trace: ln Tr(F) on the text of each language, as ``accuracy``; None where some language has none.
-        fitted: Configurations all of whose models fitted their training data [configurations].
+        fitted: Configurations that fitted their training data with every seed that ended [configurations].
     """
 
     accuracy: NDArray[np.float64]
@@ -43,16 +43,16 @@ class Measured:
         allowed = np.where(self.fitted | (not rule.fitted_only), 0.0, np.nan)
         return {name: seed_means(columns[name], weights) + allowed for name in looked_at}
 
-    def applies(self, rule: Rule) -> bool:
-        """Whether some configuration has all that a rule needs, for every language."""
+    def allowed(self, rule: Rule) -> NDArray[np.bool_]:
+        """Which configurations have all that a rule needs, for every language, and may be chosen [configurations]."""
         once = np.ones((1, self.accuracy.shape[2]))
+        allowed = np.full(len(self.fitted), True)
         for language in range(len(self.accuracy)):
             table = self.candidates(rule, language, once)
             if any(column not in table for column in rule.needs):
-                return False
-            if not np.isfinite(np.sum([table[column] for column in rule.needs], axis=0)).any():
-                return False
-        return True
+                return np.full(len(self.fitted), False)
+            allowed &= np.isfinite(np.sum([table[column] for column in rule.needs], axis=0))[0]
+        return allowed
 
 
 def seed_means(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:

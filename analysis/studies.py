@@ -15,11 +15,10 @@ from analysis.numbers import Number, Numbers, Style, plain
 from analysis.report import Findings, compute
 from analysis.statistics.association import CRITICAL
 from analysis.statistics.meta_analysis import LEAST, Summary, summarise
-from analysis.statistics.permutation import holm
 from analysis.verdicts.declared import HYPOTHESES
 from analysis.verdicts.margins import EQUIVALENCE_MARGIN, Verdict, Word, equivalence_word
-from analysis.verdicts.statements import correlation_word
-from analysis.verdicts.wording import plainly
+from analysis.verdicts.statements import adjust, controls, correlation_word, survives
+from analysis.verdicts.wording import name_of, plainly
 from study.store.results import load
 from trainables.errors import InputError
 
@@ -37,7 +36,8 @@ class Compared:
     Attributes:
         names: Of the studies, all different.
         found: What the report of each finds.
-        numbers: ``H1.in.NAME`` of each study; ``H1``, ``H1.tau``, ``H1.i2`` and ``H1.prediction`` of the summary.
+        numbers: ``H1.in.NAME`` of each study; ``H1``, ``H1.tau``, ``H1.i2`` and ``H1.prediction`` of the summary, and
+            ``H1.given.CONTROL``, the summary given a control.
         verdicts: The summaries, H1 to H4.
         words: Hypothesis and study to the study's own word.
         notes: What makes studies less than independent, one sentence each.
@@ -72,8 +72,10 @@ def compare(folders: Sequence[str]) -> Compared:
                     numbers[study_id(verdict.hypothesis, name)] = finding.numbers[verdict.hypothesis]
     for key in COMPARED:
         numbers |= _summary(key, [numbers[i] for name in names if (i := study_id(key, name)) in numbers])
-    adjusted = holm({key: numbers[key].p for key in COMPARED if key in numbers})
-    every = Numbers(numbers).adjusted(adjusted)
+        asked = dict.fromkeys(name for finding in found for name in controls(key, finding.numbers))
+        for control in asked:
+            numbers[control] = _given(key, control, [finding.numbers for finding in found])
+    every = adjust(Numbers(numbers))
     own = {key: [words[key, name] for name in names] for key in COMPARED}
     verdicts = [_verdict(key, every, own[key]) for key in COMPARED]
     return Compared(names, studies, found, every, verdicts, words, _shared(names, studies))
@@ -163,6 +165,19 @@ def _summary(key: str, estimates: Sequence[Number]) -> dict[str, Number]:
     return more
 
 
+def _given(key: str, control: str, studies: Sequence[Numbers]) -> Number:
+    """The summary of a hypothesis given one control, over the studies that could ask it.
+
+    Where the control is constant within families it explains nothing, so that study's headline stands for it.
+    """
+    asked = [
+        numbers[key] if numbers[control].status == "constant" else numbers[control]
+        for numbers in studies
+        if control in numbers
+    ]
+    return _summary(key, asked)[key]
+
+
 def _forth(key: str, value: float) -> float:
     return value if key == DIFFERENCE else math.atanh(value)
 
@@ -179,7 +194,7 @@ def _p(key: str, found: Summary) -> float:
 
 
 def _verdict(key: str, numbers: Numbers, own: Sequence[str]) -> Verdict:
-    """The word by the report's rules; a summary has no controls of its own and takes over the studies' doubts."""
+    """The word by the report's rules: a significant summary also has to hold given every control."""
     number, declared = numbers[key], HYPOTHESES[key].text
     counts = Counter(own)
     each = f"In the studies: {', '.join(f'{word} {times}' for word, times in counts.items())}."
@@ -191,9 +206,17 @@ def _verdict(key: str, numbers: Numbers, own: Sequence[str]) -> Verdict:
     else:
         verdict = correlation_word(number)
         text = plainly(key, verdict)
-        if counts["explained"] and verdict in ("supported", "contradicted"):
-            verdict = "explained"
-            text += f", but in {counts['explained']} of {len(own)} studies not given every control"
+        asked = controls(key, numbers) if verdict in ("supported", "contradicted") else []
+        failed = [control for control in asked if not survives(number, numbers[control])]
+        tested = [control for control in failed if numbers[control].value is not None]
+        if tested:
+            verdict, control = "explained", tested[0]
+            text += f", but not at equal {name_of(key, control)} (r {{{control}}}, {{{control}:p_adjusted}})"
+        elif failed:
+            verdict = "undecided"
+            text = f"{plainly(key, verdict)}: {{{failed[0]}:reason}} given {name_of(key, failed[0])}"
+        elif asked:
+            text += ", also given every control"
     mean = f"{{{key}}} points of English accuracy" if key == DIFFERENCE else f"r {{{key}}} on average"
     of = "" if number.n == len(own) else f" of {len(own)}"
     facts = f"{mean}, {{{key}:p_adjusted}} after Holm, {{{key}:n}}{of} studies"

@@ -27,12 +27,14 @@ def write_value(value: float, style: str) -> str:
 
 
 def write_p(p: float) -> str:
-    """A p-value in words.
+    """A p-value in words, with as many digits as show on which side of .05 it is.
 
     Example:
-        >>> write_p(0.00004), write_p(0.0312), write_p(0.4)
-        ('p < 0.001', 'p = 0.031', 'p = 0.40')
+        >>> write_p(0.00004), write_p(0.0312), write_p(0.0498), write_p(0.4)
+        ('p < 0.001', 'p = 0.031', 'p = 0.0498', 'p = 0.40')
     """
     if p < 0.001:
         return "p < 0.001"
+    if f"{p:.3f}" == "0.050":
+        return f"p = {p:.4f}"
     return f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"

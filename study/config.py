@@ -87,9 +87,10 @@ class Arm(Frozen):
             width = max(3, len(str(self.slots)))
             fixed = self.at(base, {})
             return [(f"{self.name}#{slot:0{width}d}", fixed) for slot in range(1, self.slots + 1)]
-        return [
-            (self._label(point), self.at(base, point)) for point in expand(self.search, seed=f"{base.seed}/{self.name}")
-        ]
+        points = expand(self.search, seed=f"{base.seed}/{self.name}")
+        if not all(isinstance(space, Grid) for space in self.search.values()):
+            points = list({repr(point): point for point in points}.values())  # draws with replacement repeat themselves
+        return [(self._label(point), self.at(base, point)) for point in points]
 
     def only(self, *values: Value) -> Arm:
         """The arm with only these values on a grid of its only searched path."""

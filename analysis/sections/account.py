@@ -8,9 +8,9 @@ import numpy as np
 
 from analysis.configurations import StudyTables
 from analysis.models import NOT_REACHED, floats
-from analysis.numbers import Number, Numbers, count, plain
+from analysis.numbers import Number, Numbers, count, listed, plain
 from analysis.page.document import Block, Paragraph, Section, Table
-from analysis.population import SENSITIVITY
+from analysis.population import BASELINE, SENSITIVITY
 
 STATES = ("complete", NOT_REACHED, "diverged", "failed", "unfinished", "unreadable")
 RARE = (NOT_REACHED, "unreadable")  # states without a column where no trial is in them
@@ -26,7 +26,7 @@ class Account:
         rows: For each family: name, configurations, trials planned and in each state, models fitted and collapsed.
         reasons: (trial, state, reason) of the trials that are neither complete nor unfinished.
         fit: Which models count as fitted, and how many do.
-        excluded: What complete trials lack for Figure 1, one sentence each.
+        excluded: What models lack for Figure 1, and in what number formats they were computed, one sentence each.
         shift: Families in which more than two configurations collapsed.
         notes: What was noted of the models and the data when the study began, one sentence each.
     """
@@ -69,7 +69,8 @@ def compute(tables: StudyTables) -> Account:
     reasons += [(name, "unreadable", reason) for name, reason in tables.unreadable]
     notes = [str(note) for note in tables.study.get("notes", ())]
     fit = _fit(tables, numbers)
-    return Account(numbers, states, rows, reasons, fit, _excluded(tables, numbers), shift, notes, tables.running)
+    said = [*_excluded(tables, numbers), *_formats(tables, numbers)]
+    return Account(numbers, states, rows, reasons, fit, said, shift, notes, tables.running)
 
 
 def _fit(tables: StudyTables, numbers: dict[str, Number]) -> str:
@@ -83,6 +84,8 @@ def _fit(tables: StudyTables, numbers: dict[str, Number]) -> str:
     if not known.any():
         return "No model has a training accuracy, so none is known to have fitted its training data."
     reference = tables.reference
+    if not np.isfinite(reference.value):
+        return "No trial reached the training loss that it was to reach, so none counts as fitted."
     numbers["account.reference"] = Number(
         reference.value, "percent", n=reference.n, unit="trial", method=reference.what
     )
@@ -94,7 +97,7 @@ def _fit(tables: StudyTables, numbers: dict[str, Number]) -> str:
     if lacking := int((~known).sum()):
         numbers["account.fit_unknown"] = count(lacking)
         text += ", of {account.fit_unknown} the training accuracy is not known"
-    if not numbers["account.unfit"].value:
+    if not (numbers["account.unfit"].value and numbers["account.collapsed"].value):
         return f"{text}."
     return f"{text}. Of those that have not, {{account.collapsed}} collapsed: they do no better than chance."
 
@@ -106,8 +109,24 @@ def _excluded(tables: StudyTables, numbers: dict[str, Number]) -> list[str]:
         if lacking := int((~np.isfinite(floats(tables.models, column))).sum()):
             key = f"account.without.{column}"
             numbers[key] = count(lacking)
-            out.append(f"{{{key}}} complete trials have no finite value of {what} and are in no figure that needs it.")
+            out.append(f"Models without a finite value of {what}, in no figure that needs it: {{{key}}}.")
     return out
+
+
+def _formats(tables: StudyTables, numbers: dict[str, Number]) -> list[str]:
+    """That models were computed in several number formats, and the baseline's."""
+    models = tables.models
+    found = models["precision"].dropna().value_counts() if "precision" in models else {}
+    if len(found) < 2:
+        return []
+    numbers |= {f"account.precision.{name}": count(int(times)) for name, times in found.items()}
+    formats = listed([f"{name} ({{account.precision.{name}}} models)" for name in found.index])
+    own = list(dict.fromkeys(models.loc[models["family"] == BASELINE, "precision"].dropna()))
+    baseline = f", those of the baseline in {listed(own)}" if own else ""
+    return [
+        f"Passes of training and evaluation were computed in {formats}{baseline}. Where two models differ in that, "
+        "their comparison compares the formats, too; Tr(F) is computed in float32 in all."
+    ]
 
 
 def _said(state: str) -> str:
@@ -119,7 +138,8 @@ def line(numbers: Numbers, running: bool) -> str:
     counted = [state for state in STATES if state == "complete" or numbers[f"account.{state}"].value]
     states = ", ".join(f"{{account.{state}}} {_said(state)}" for state in counted)
     end = "; the study is still running" if running else ""
-    return numbers.text(f"{{account.planned}} trials planned: {states}{end}.")
+    trials = "trial" if numbers["account.planned"].value == 1 else "trials"
+    return numbers.text(f"{{account.planned}} {trials} planned: {states}{end}.")
 
 
 def advice(result: Account, numbers: Numbers) -> str | None:

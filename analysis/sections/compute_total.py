@@ -40,9 +40,9 @@ def compute(tables: StudyTables) -> ComputeTotal | Missing:
         ),
         "compute.trials": count(len(timed)),
         "compute.mean": Number(float(timed.mean()) / 60, "general", n=len(timed), unit="trial", method="minutes"),
-        "compute.configurations": count(trials["label"].nunique()),
-        "compute.families": count(len(tables.families)),
-        "compute.seeds": count(trials["seed"].nunique()),
+        "compute.configurations": count(tables.models["configuration"].nunique()),
+        "compute.families": count(tables.models["family"].nunique()),
+        "compute.seeds": count(tables.models["seed"].nunique()),
     }  # fmt: skip
     if len(known):
         numbers["compute.memory"] = Number(float(known.max()) / 1024, "general", n=len(known), unit="trial")
@@ -58,12 +58,13 @@ def _methods(tables: StudyTables) -> str:
     def rows(measured: str, path: str, absent: str = "all") -> str:
         return plain(_values(trials, measured, "") or _values(trials, f"config.{path}", "several numbers of") or absent)
 
+    families = list(dict.fromkeys(tables.models["family"]))
     traced = rows("fisher_trace_examples", "measure.trace_examples")
     text = (
         f"We fine-tuned {of('model.name')} on {rows('train_examples', 'data.train_examples')} English rows of "
         f"{of('data.name')} (epochs: {of('stages.0.epochs')}, batch size: {of('stages.0.batch_size')}, AdamW, learning "
         f"rate: {of('stages.0.optimizer.learning_rate')}) in {{compute.configurations}} configurations of "
-        "{compute.families} families (" + plain(", ".join(tables.families)) + "), seeds a configuration: "
+        "{compute.families} families (" + plain(", ".join(families)) + "), seeds a configuration: "
         "{compute.seeds}. Accuracy was measured on "
         f"{rows('validation_examples', 'data.validation_examples')} English validation rows and on those of each "
         "target language, and Tr(F), the trace of the Fisher information under the model's own labels, on "

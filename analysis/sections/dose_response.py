@@ -72,6 +72,8 @@ def _trend(tables: StudyTables, dose: str, measured: str, family: str | None = N
     means = tables.means(dose, measured)
     if family is not None:
         means = means.loc[means["family"] == family]
+    # A family whose weight is the same throughout says nothing of the weight.
+    means = means.loc[means.groupby("family")[dose].transform("nunique") > 1]
     ranks = means.groupby("family")[dose].rank()
     return from_association(headline(ranks, means[measured], means["family"]))
 

@@ -14,6 +14,7 @@ from analysis.configurations import StudyTables
 from analysis.numbers import CONFIGURATION, Number, Numbers
 from analysis.page.document import Block, Missing, Section, Table
 from analysis.rows import short_path
+from analysis.statistics.permutation import headline
 
 OUTCOMES = {  # part of an id -> (column of the models, name)
     "accuracy": ("accuracy.en", "English accuracy"),
@@ -58,8 +59,9 @@ def compute(tables: StudyTables) -> Importance | Missing:
 def drop_in_r2(values: pd.DataFrame, outcome: pd.Series[float]) -> dict[str, Number]:
     """Semi-partial R^2 of each column's rank in a least-squares fit of the outcome's rank, with its F test.
 
-    With one column this is the square of Spearman's correlation. It sees monotone effects only; after an adaptive
-    search the points are not an independent sample, so p is a rough guide there.
+    With one column this is the square of Spearman's correlation, with its p by permutation. With more, and a fit
+    without residuals, there is no p. It sees monotone effects only; after an adaptive search the points are not an
+    independent sample, so p is a rough guide there.
 
     Args:
         values: A column for each hyperparameter, a row for each configuration.
@@ -69,11 +71,16 @@ def drop_in_r2(values: pd.DataFrame, outcome: pd.Series[float]) -> dict[str, Num
     y = outcome.rank().to_numpy(dtype=np.float64)
     full = _r2(ranks, y)
     n, k = ranks.shape
+    if k == 1:
+        # Ranks in perfect order leave the F test no residual, whatever their number; arrangements are counted.
+        p = headline(ranks[:, 0], y, np.zeros(n)).p
+        method = "square of the correlation of ranks; p over arrangements of the configurations"
+        return {str(values.columns[0]): Number(full, "percent", p=p, n=n, unit=CONFIGURATION, method=method)}
     found = {}
     for place, name in enumerate(values.columns):
         loss = max(0.0, full - _r2(np.delete(ranks, place, axis=1), y))
         rest = 1 - full
-        p = 0.0 if rest <= 1e-12 else float(fdtrc(1, n - k - 1, loss / rest * (n - k - 1)))
+        p = None if rest <= 1e-12 else float(fdtrc(1, n - k - 1, loss / rest * (n - k - 1)))
         method = "loss of R^2 of ranks when it is left out; F test"
         found[str(name)] = Number(loss, "percent", p=p, n=n, unit=CONFIGURATION, method=method)
     return found

@@ -81,8 +81,8 @@ def _slopes(tables: StudyTables, outcome: str) -> dict[str, Number]:
     numbers[f"{key}.spread"] = Number(
         found.spread, "points", p=found.p_spread, method="standard deviation between languages; F test", **facts
     )
-    for language, slope, error in zip(languages, found.slopes, found.errors, strict=True):
-        own = Estimate(float(slope), float(error), float(found.degrees))
+    for language, *parts in zip(languages, found.slopes, found.errors, found.degrees, strict=True):
+        own = Estimate(*map(float, parts))
         numbers[f"{key}.{language}"] = _number(own, "slope in this language given family; t interval", **facts)
     return numbers | _by_kind(outcome, dict(zip(languages, found.slopes, strict=True)))
 

@@ -19,7 +19,7 @@ PROTOCOL = (
     "stages.0.optimizer.learning_rate", "stages.0.consistency.preset", "stages.1.epochs",
     "stages.1.optimizer.learning_rate", "measure.trace_examples",
 )  # fmt: skip
-PROVENANCE = ("run", "device", "host", "data_fingerprint", "model_fingerprint", "commit", "dirty")
+PROVENANCE = ("run", "device", "host", "cpus", "precision", "data_fingerprint", "model_fingerprint", "commit", "dirty")
 UNIT = (
     "Unit: a configuration, the mean over its seeds of the outcome and of ln Tr(F). A family is an arm; a family of "
     "one configuration is drawn, not counted. Fitted models: training accuracy at least {account.fit} of the "
@@ -27,7 +27,8 @@ UNIT = (
     "Pearson correlation given family; two-sided p by permuting configurations within families (all arrangements up to "
     "10,000, else 9,999 random ones); 95 % interval by Fisher's z with the variance of r over permutations within "
     "families. For families that spread alike that is the n - (families - 1) - 3 degrees of the textbook; where one "
-    "family holds most of the spread it is wider, as the textbook's covers too little (benchmarks/statistics.py). "
+    "family holds most of the spread it is wider, as the textbook's covers too little (benchmarks/statistics.py), and "
+    "nowhere narrower. "
     "Given controls, the residuals are permuted (Freedman and Lane). H2 is the headline with the rank of the weight "
     "within its family and ln Tr(F): the weight is set by the experimenter, so it has no controls. H3 is over all "
     "models, since whoever picks a weight by accuracy does not ask how well it fitted. Holm over H1 to H4; the p of a "

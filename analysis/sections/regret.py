@@ -56,12 +56,11 @@ def compute(tables: StudyTables) -> Regret | Missing:
     models = tables.models.iloc[np.flatnonzero(np.all(np.isfinite(accuracies), axis=0))]
     if models["configuration"].nunique() < 2:
         return Missing("fewer than two configurations have an accuracy in every target language.")
-    measured, labels = _measured(models, languages)
+    measured, labels = _measured(tables.trials, models, languages)
     known = [replace(RULES[name], name=name) for name in RULES.known()]
-    rules = [rule for rule in known if measured.applies(rule)]
+    rules = [rule for rule in known if measured.allowed(rule).any()]
     once = np.ones((1, measured.accuracy.shape[2]))
     weights, of_languages = resample(measured)
-    blank = Number(None, "points", n=len(labels), unit=CONFIGURATION)
     by_rule: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
     numbers: dict[str, Number] = {}
     lines = []
@@ -71,6 +70,8 @@ def compute(tables: StudyTables) -> Regret | Missing:
         found, drawn = regrets(measured, rule, once)[:, 0], regrets(measured, rule, weights)
         by_rule[name] = (found, drawn)
         key, worst = f"regret.{name}", int(found.argmax())
+        free = int(measured.fitted.sum()) if rule is None else int(measured.allowed(rule).sum())
+        blank = Number(None, "points", n=free, unit=CONFIGURATION)
         numbers[key] = _with_interval(blank, found, drawn, of_languages, measured)
         for language, value in zip(languages, found, strict=True):
             numbers[f"{key}.{language}"] = replace(blank, value=float(value))
@@ -83,13 +84,17 @@ def compute(tables: StudyTables) -> Regret | Missing:
     if {small_trace.RULE, english_accuracy.RULE} <= set(rules):
         # The oracle cancels: what English validation regrets more than flatness is accuracy that flatness gains.
         english, flat = by_rule[english_accuracy.RULE.name], by_rule[small_trace.RULE.name]
+        blank = Number(None, "points", n=len(labels), unit=CONFIGURATION)
         numbers[FLATNESS] = _with_interval(blank, english[0] - flat[0], english[1] - flat[1], of_languages, measured)
     absent = [_absence(rule, measured) for rule in known if rule not in rules]
     return Regret(numbers, lines, absent, _resampled(measured), measured.seeds)
 
 
-def _measured(models: pd.DataFrame, languages: list[str]) -> tuple[Measured, list[str]]:
-    """The models by configuration and seed, and the label of each configuration."""
+def _measured(trials: pd.DataFrame, models: pd.DataFrame, languages: list[str]) -> tuple[Measured, list[str]]:
+    """The models by configuration and seed, and the label of each configuration.
+
+    A seed that diverged or failed has no measurements, and its configuration did not fit with every seed.
+    """
     codes, rows = np.unique(models["configuration"].to_numpy(), return_inverse=True)
     seeds, columns = np.unique(models["seed"].to_numpy(), return_inverse=True)
 
@@ -102,11 +107,14 @@ def _measured(models: pd.DataFrame, languages: list[str]) -> tuple[Measured, lis
     looked_at = {name: grid(floats(models, name)) for name in (ENGLISH_ACCURACY, TRACE, *measures) if name in models}
     looked_at[IS_BASELINE] = grid(np.where(models["family"] == BASELINE, 1.0, np.nan))
     traces = [f"{TRACE}.{language}" for language in languages]
+    lost = trials.loc[trials["state"].isin(["diverged", "failed"])]
+    broken = pd.MultiIndex.from_frame(models[["arm", "label"]]).isin(pd.MultiIndex.from_frame(lost[["arm", "label"]]))
+    unfit = ~models["fitted"].to_numpy(dtype=bool) | broken
     measured = Measured(
         accuracy=np.array([grid(floats(models, f"accuracy.{language}")) for language in languages]),
         columns=looked_at,
         target_trace=np.array([grid(floats(models, t)) for t in traces]) if set(traces) <= set(models) else None,
-        fitted=np.bincount(rows, weights=~models["fitted"].to_numpy(dtype=bool), minlength=len(codes)) == 0,
+        fitted=np.bincount(rows, weights=unfit, minlength=len(codes)) == 0,
     )
     first = np.unique(rows, return_index=True)[1]
     return measured, [str(label) for label in models["label"].to_numpy()[first]]

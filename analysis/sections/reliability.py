@@ -144,6 +144,11 @@ def draw(result: Reliabilities, numbers: Numbers) -> list[Block]:
         for key in OUTCOMES
         if f"{key}.disattenuated" in numbers and key in numbers and numbers[f"{key}.disattenuated"].value is not None
     ]
+    text += [
+        f"{key}: there is no such correlation, as {{{key}.disattenuated:reason}}."
+        for key in OUTCOMES
+        if f"{key}.disattenuated" in numbers and numbers[f"{key}.disattenuated"].reason
+    ]
     if "reliability.trace.needed" in numbers:
         text.append(
             "A reliability of nine tenths of ln Tr(F) needs {reliability.trace.needed} examples a trace "

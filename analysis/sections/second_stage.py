@@ -66,14 +66,15 @@ def draw(result: SecondStage, numbers: Numbers) -> list[Block]:
     """Sentences, two panels, a table by language."""
     gained = numbers["stage2.mean.gain"].value is not None
     text = [
-        "The second stage gains {stage2.mean.gain} points on average over languages ({stage2.mean.gain:n} models)."
+        "The second stage changes accuracy by {stage2.mean.gain} points on average over languages "
+        "(fitted models: {stage2.mean.gain:n})."
         if gained
         else "There is no mean gain of the second stage: {stage2.mean.gain:reason}."
     ]
     if (given := numbers.get("H4.given.accuracy_before")) is not None and given.value is not None:
         text.append(
             "Given the accuracy before it, the correlation of the gain and ln Tr(F) is {H4.given.accuracy_before}, "
-            "{H4.given.accuracy_before:p}: a model that starts lower has more to gain."
+            "{H4.given.accuracy_before:p}."
         )
     if gained and "distance" in result.measured:
         text.append("Distance travelled and ln Tr(F): {stage2.distance}, {stage2.distance:p}.")

@@ -139,11 +139,11 @@ def headline(key: str, outcome: str) -> str:
     for percent in (f"{100 * share:.0f}" for share in SENSITIVITY):
         name = f"{key}.at.{percent}"
         population = f"at {{account.fit.{percent}}} of the reference's training accuracy"
-        said.append(f"{population} {{{name}}} ({{{name}:n}} configurations)")
+        said.append(f"{population} {{{name}}} (configurations: {{{name}:n}})")
     return (
         f"Headline, {key}: within families the partial correlation of {outcome} and ln Tr(F) is {{{key}}}, {{{key}:p}} "
-        f"({{{key}:n}} fitted configurations, {{{key}:families}} families). With all models {{{key}.with_all}} "
-        f"({{{key}.with_all:n}} configurations); {'; '.join(said)}."
+        f"(fitted configurations: {{{key}:n}}, families: {{{key}:families}}). With all models {{{key}.with_all}} "
+        f"(configurations: {{{key}.with_all:n}}); {'; '.join(said)}."
     )
 
 

@@ -7,7 +7,9 @@ no information on what happens within families and is not counted.
 One deviation from the usual degrees, forced by ``benchmarks/statistics.py``: Fisher's z with n - (families - 1) - 3
 degrees holds its level only when all families spread alike; when families differ in spread by a factor of two (one
 standard deviation of the logarithm 0.7) it covered .81 to .83 instead of .95. Here the variance of r is that of its own
-permutation distribution within families, which for families that spread alike is the same on average.
+permutation distribution within families, which for families that spread alike is the same on average, and never below
+that of the textbook: where x and y spread in different families, a small variance says that the rows hold little
+information on r, not much of it.
 """
 
 from __future__ import annotations
@@ -81,16 +83,17 @@ class Within:
 
     @property
     def degrees(self) -> float:
-        """Degrees of Fisher's z: 1 / Var(r) - 2 - covariates, Var over permutations within families.
+        """Degrees of Fisher's z: 1 / Var(r) - 2 - covariates, Var over permutations within families, or the textbook's.
 
         Var(r) = sum_f Sxx_f Syy_f / (n_f - 1) / (Sxx Syy) with sums of squares S in family f and over all. One family
         gives n - 3; families that spread alike give n - (families - 1) - 3 on average; a family that holds most of the
-        spread of both variables gives fewer, as few rows then decide.
+        spread of both variables gives fewer, as few rows then decide. The textbook's are the most that are counted.
         """
         starts = np.cumsum((0, *self.sizes[:-1]))
         products = np.add.reduceat(self.x**2, starts) * np.add.reduceat(self.y**2, starts)
         spread = float((self.x @ self.x) * (self.y @ self.y))
-        return spread / float((products / (np.array(self.sizes) - 1)).sum()) - 2 - self.covariates
+        found = spread / float((products / (np.array(self.sizes) - 1)).sum()) - 2
+        return min(found, len(self.x) - len(self.sizes) - 2) - self.covariates
 
     def interval(
         self, variance: float = 1.0, r: float | None = None

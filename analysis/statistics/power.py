@@ -55,23 +55,22 @@ def planned_power(groups: list[int], controls: int = 0) -> dict[float, float]:
     return {r: power_at(r, degrees) for r in EFFECTS}
 
 
-def configurations_to_decide(r: float, families: int, tests: int = 1) -> int:
-    """Configurations with which the same estimate would no longer be "undecided".
+def degrees_to_decide(r: float, tests: int = 1) -> float:
+    """Degrees of Fisher's z with which the same estimate would no longer be "undecided".
 
     The smaller of two numbers: that with which the test rejects 0 at .05 / tests (Holm's first step), and that with
-    which the 95 % interval lies inside -+.3. It assumes as many families (of two or more), and is an estimate, not a
-    promise: r itself will move.
+    which the 95 % interval lies inside -+.3.
 
     Example:
-        >>> configurations_to_decide(-0.4, 4), configurations_to_decide(0.05, 4)
-        (28, 64)
+        >>> round(degrees_to_decide(-0.4), 1), round(degrees_to_decide(0.05), 1)
+        (21.4, 57.1)
     """
     degrees = []
     if r:
         degrees.append((_critical(ALPHA / tests) / math.atanh(min(abs(r), 0.999))) ** 2)
     if abs(r) < NO_ASSOCIATION:
         degrees.append((_critical(ALPHA) / (math.atanh(NO_ASSOCIATION) - math.atanh(abs(r)))) ** 2)
-    return max(math.ceil(min(degrees)), 1) + (families - 1) + 3
+    return min(degrees)
 
 
 def _critical(alpha: float) -> float:

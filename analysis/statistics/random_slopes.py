@@ -9,13 +9,13 @@ configurations ends at a border or not at all, and no second of loading a librar
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import fdtrc, stdtr, stdtrit
 
-from analysis.statistics.association import within
+from analysis.statistics.association import Within, within
 
 LEAST_LANGUAGES = 4
 LEAST_DEGREES = 3  # configurations minus families minus the slope
@@ -56,7 +56,7 @@ class RandomSlopes:
         p_spread: p of equal slopes in all languages.
         slopes: Each language's own slope [languages].
         errors: Their standard errors [languages], each from its own residuals.
-        degrees: Of each slope's t: configurations - families - 1.
+        degrees: Of each slope's t [languages]: at most configurations - families - 1.
         configurations: Counted, in families of two or more.
     """
 
@@ -65,7 +65,7 @@ class RandomSlopes:
     p_spread: float
     slopes: Array
     errors: Array
-    degrees: int
+    degrees: Array
     configurations: int
     families: int
 
@@ -80,10 +80,15 @@ def random_slopes(x: ArrayLike, y: ArrayLike, groups: ArrayLike) -> RandomSlopes
     r_cl and the residuals' means over languages r_c:
 
     s_e^2 = sum (r_cl - r_c)^2 / (nu (L - 1)), M = sum (b^_l - b^)^2 / (L - 1), t^2 = max(0, M - s_e^2 / S),
-    b^ = mean b^_l, Var(b^) = sum r_c^2 / (nu S) + t^2 / L,
+    b^ = mean b^_l, Var(b^) = V(r) + t^2 / L,
+    V(r) = (n - F) / nu sum_f [sum_{c in f} x_c^2 sum_{c in f} r_c^2 / (n_f - 1)] / S^2,
 
-    with Satterthwaite's (1946) degrees for the three mean squares in Var(b^). p of equal slopes is that of
-    F = M S / s_e^2 with L - 1 and nu (L - 1) degrees.
+    with Satterthwaite's (1946) degrees for the three parts of Var(b^). Where families spread alike V(r) is the mean
+    square sum r_c^2 / (nu S) of restricted likelihood. Where they do not, that mean square would reject a true null in
+    a fifth of the studies, so V(r) is the variance over permutations within families, as for every correlation of the
+    report, with the degrees of :attr:`analysis.statistics.association.Within.degrees` plus one, at most nu. The error
+    of a language's own slope is the root of V(r_l). p of equal slopes is that of F = M S / s_e^2 with L - 1 and
+    nu (L - 1) degrees.
 
     Args:
         x: Numbers [n].
@@ -108,9 +113,9 @@ def random_slopes(x: ArrayLike, y: ArrayLike, groups: ArrayLike) -> RandomSlopes
     residuals = centred - np.outer(first.x, slopes)
     shared = residuals.mean(axis=1)
     own = float(((residuals - shared[:, None]) ** 2).sum()) / (nu * (languages - 1)) / size
-    common = float(shared @ shared) / nu / size
+    common = float(_variance(first, shared[:, None])[0])
     between = float(slopes.var(ddof=1))
-    parts = [(common, nu)]
+    parts = [(common, _degrees(first, shared, nu))]
     if between > own:
         parts += [(between / languages, languages - 1), (-own / languages, nu * (languages - 1))]
     variance = sum(part for part, _ in parts)
@@ -120,11 +125,25 @@ def random_slopes(x: ArrayLike, y: ArrayLike, groups: ArrayLike) -> RandomSlopes
         spread=math.sqrt(max(0.0, between - own)),
         p_spread=float(fdtrc(languages - 1, nu * (languages - 1), between / own)) if own else 0.0,
         slopes=slopes,
-        errors=np.sqrt((residuals**2).sum(axis=0) / nu / size),
-        degrees=nu,
+        errors=np.sqrt(_variance(first, residuals)),
+        degrees=np.array([_degrees(first, own_rest, nu) for own_rest in residuals.T]),
         configurations=n,
         families=families,
     )
+
+
+def _degrees(data: Within, residuals: Array, most: int) -> float:
+    """Degrees of the t of a slope on x whose residuals [n] these are."""
+    return min(float(most), max(1.0, replace(data, y=residuals).degrees + 1)) if residuals.any() else float(most)
+
+
+def _variance(data: Within, residuals: Array) -> Array:
+    """Variance over permutations within families of the slopes on x whose residuals [n, slopes] these are."""
+    starts, sizes = np.cumsum((0, *data.sizes[:-1])), np.array(data.sizes)
+    of_x, of_rest = np.add.reduceat(data.x**2, starts), np.add.reduceat(residuals**2, starts)
+    free = sizes.sum() - len(sizes)
+    total: Array = (of_x / (sizes - 1)) @ of_rest / (data.x @ data.x) ** 2 * free / (free - 1)
+    return total
 
 
 def between_languages(values: ArrayLike, flags: ArrayLike) -> Estimate | str:

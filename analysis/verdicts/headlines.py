@@ -37,4 +37,8 @@ def over(tables: StudyTables, outcome: str, fit: float | None = None) -> Number:
     """
     means = tables.means(outcome, "ln_trace", fit=fit)
     number = from_association(headline(means["ln_trace"], means[outcome], means["family"]))
-    return replace(number, reason=tables.unfitted) if fit != 0 and number.reason == NO_FAMILY else number
+    if fit == 0 or number.reason != NO_FAMILY:
+        return number
+    if tables.means("ln_trace", fit=fit)["family"].duplicated().any():
+        return replace(number, reason="in no family do two fitted configurations have this outcome, in every language")
+    return replace(number, reason=tables.unfitted)

@@ -8,14 +8,18 @@ here is a function of numbers.json.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from analysis.numbers import Number, Numbers
+from analysis.statistics.association import CRITICAL
 from analysis.statistics.permutation import holm
-from analysis.statistics.power import ALPHA, NO_ASSOCIATION, configurations_to_decide
+from analysis.statistics.power import ALPHA, NO_ASSOCIATION, degrees_to_decide
 from analysis.verdicts.declared import HYPOTHESES
 from analysis.verdicts.margins import Verdict, Word, equivalence, ratio
 from analysis.verdicts.wording import FALLS, also_at_equal, capital, name_of, plainly, untested
+
+LARGEST = 1 - 1e-12  # an end of an interval that was rounded to 1
 
 
 def adjust(numbers: Numbers) -> Numbers:
@@ -32,7 +36,7 @@ def adjust(numbers: Numbers) -> Numbers:
     out = dict(numbers.adjusted(adjusted))
     tests = max(1, sum(p is not None for p in found.values()))
     for key in FALLS:
-        if key in out and correlation_word(out[key]) == "undecided" and out[key].value is not None:
+        if key in out and correlation_word(out[key]) == "undecided":
             out[key] = replace(out[key], needed=_needed(out[key], tests))
     return Numbers(out)
 
@@ -42,13 +46,22 @@ def controls(key: str, numbers: Numbers) -> list[str]:
     return [name for name in numbers if name.startswith(f"{key}.given.")]
 
 
-def _needed(number: Number, tests: int) -> int:
-    assert number.value is not None
-    assert number.families is not None
-    assert number.n is not None
+def _needed(number: Number, tests: int) -> int | None:
+    """Configurations that would decide if r and the spread of the families stayed.
+
+    None without an interval, and for a summary over studies, whose unit is another. The degrees are those of the
+    interval, which are fewer than the textbook's where few rows hold most of the spread; they and 2 more grow with the
+    number of configurations.
+    """
+    if number.value is None or number.low is None or number.high is None or number.low >= number.high:
+        return None
+    if number.families is None or number.n is None:
+        return None
+    low, high = (math.atanh(max(-LARGEST, min(LARGEST, end))) for end in (number.low, number.high))
+    degrees = (2 * CRITICAL / (high - low)) ** 2
+    needed = number.n * (degrees_to_decide(number.value, tests) + 2) / (degrees + 2)
     families = max(1, number.families)
-    needed = max(configurations_to_decide(number.value, families, tests), number.n + families)
-    return -(-needed // families) * families  # whole configurations in every family
+    return math.ceil(max(needed, number.n + families) / families) * families  # whole configurations in every family
 
 
 def correlation_word(number: Number) -> Word:

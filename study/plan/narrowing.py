@@ -58,7 +58,7 @@ def narrow(
     """
     own = {path: value for path, value in (values or {}).items() if path.startswith(ANSWER)}
     of_base = {path: value for path, value in (values or {}).items() if path not in own}
-    base = with_values(study.base, of_base)
+    base = with_values(study.base, _second_stages_of(study, of_base) | of_base)
     kept = study.arms if arms is None else select_arms(study, base, arms)
     for arm in kept:
         refuse_taken_paths(arm, of_base)
@@ -75,6 +75,15 @@ def narrow(
         return StudyConfig(**changed)
     except ValidationError as error:
         raise InputError(describe(error)) from None
+
+
+def _second_stages_of(study: StudyConfig, values: Mapping[str, str]) -> dict[str, str]:
+    """Other languages leave the study's second stages in those that are still among them; where none is, in all."""
+    staged = study.base.data.stage2_languages
+    if staged is None or "data.languages" not in values:
+        return {}
+    languages = {language.strip() for language in values["data.languages"].split(",")}
+    return {"data.stage2_languages": ",".join(name for name in staged if name in languages) or "null"}
 
 
 def refuse_taken_paths(arm: Arm, paths: Iterable[str]) -> None:

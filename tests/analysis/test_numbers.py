@@ -31,7 +31,7 @@ def test_styles(value: float, style: str, text: str) -> None:
 
 def test_p_is_never_zero() -> None:
     assert [write_p(p) for p in (0.0, 0.0009, 0.001, 0.0499, 0.1, 1.0)] == [
-        "p < 0.001", "p < 0.001", "p = 0.001", "p = 0.050", "p = 0.10", "p = 1.00",
+        "p < 0.001", "p < 0.001", "p = 0.001", "p = 0.0499", "p = 0.10", "p = 1.00",
     ]  # fmt: skip
 
 

@@ -287,3 +287,21 @@ def test_an_interval_that_touches_zero_is_too_close() -> None:
     said = section.closing(section.Regret({}, [], [], "", 2), Numbers({section.FLATNESS: number}))
     assert said is not None
     assert said.endswith("too close to call.")
+
+
+def test_a_configuration_of_which_a_seed_diverged_did_not_fit_with_every_seed(tmp_path: Path) -> None:
+    def edit(records: Records) -> Records:
+        for record in records:
+            if record["label"] == "fpen=0.1":
+                record["measurements"] |= {"fisher_trace": 1e-6}
+                if record["seed"]:
+                    record |= {"state": "diverged", "reason": "loss is not a number", "measurements": {}}
+        return records
+
+    study = tables(load(str(write_study(tmp_path / "demo", {"baseline": 1, "kl": 4, "fpen": 4}, seeds=3, edit=edit))))
+    found = compute(study)
+    lines = {key: label for _, label, key, _ in found.results["regret"].lines}
+    assert lines["regret.small_trace"] != "fpen=0.1"
+    assert found.numbers["regret.small_trace"].n == 8
+    assert found.numbers["regret.english_accuracy"].n == 9
+    assert found.numbers["regret.baseline"].n == 1

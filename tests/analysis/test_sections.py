@@ -10,6 +10,7 @@ from typing import Any
 
 import altair as alt
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -263,7 +264,7 @@ def test_trials_without_a_usable_trace_are_counted_and_left_out(tmp_path: Path, 
 
     found, text = report(study(tmp_path, {"kl": 4, "fpen": 4}, seeds=1, edit=edit))
     assert found.numbers["account.without.ln_trace"].value == 3
-    assert "3 complete trials have no finite value of a positive Tr(F) and are in no figure that needs it." in text
+    assert "Models without a finite value of a positive Tr(F), in no figure that needs it: 3." in text
     assert found.numbers["H1"].n == 4
 
 
@@ -271,7 +272,7 @@ def test_a_study_without_the_metric_says_so(tmp_path: Path) -> None:
     found, text = report(study(tmp_path, {"kl": 4}, edit=_set(**{"accuracy.en": None})))
     assert isinstance(found.results["figure-1"], Missing)
     assert found.sentences()[0].startswith("H1 not measured")
-    assert "12 complete trials have no finite value of English validation accuracy" in text
+    assert "Models without a finite value of English validation accuracy, in no figure that needs it: 12." in text
 
 
 def test_states_and_reasons_are_told(tmp_path: Path) -> None:
@@ -370,6 +371,26 @@ def test_the_pareto_front_and_importance_of_a_joint_search(tmp_path: Path) -> No
     key = "importance.accuracy.fpen.config.stages.0.penalties.fisher.weight"
     assert 0 <= found.numbers[key].value <= 1
     assert found.numbers["H2"].n == 6
+
+
+def test_points_in_perfect_order_have_the_p_of_their_arrangements() -> None:
+    values, outcome = pd.DataFrame({"weight": [1.0, 2.0, 3.0, 4.0]}), pd.Series([0.1, 0.2, 0.3, 0.5])
+    found = drop_in_r2(values, outcome)["weight"]
+    assert found.value == pytest.approx(1.0)
+    assert found.p == pytest.approx(2 / math.factorial(4))
+
+
+def test_a_family_whose_consistency_weight_is_the_same_does_not_count_for_its_dose(tmp_path: Path) -> None:
+    def constant(records: Records) -> Records:
+        weighted = next(record for record in records if record["label"].startswith("kl=0.5"))
+        for record in records:
+            if record["arm"] == "l2":
+                record["config"]["stages"][0]["consistency"] = dict(weighted["config"]["stages"][0]["consistency"])
+        return records
+
+    found = compute(study(tmp_path, {"baseline": 1, "kl": 6, "l2": 6}, seeds=1, edit=constant))
+    assert (found.numbers["H2"].n, found.numbers["H2"].families) == (6, 1)
+    assert found.numbers["H2"].value == pytest.approx(found.numbers["trend.kl.trace"].value)
 
 
 def _searched(folder: Path, arm: str) -> Path:

@@ -6,7 +6,9 @@ import json
 import math
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 
 from analysis.numbers import Number
@@ -100,12 +102,53 @@ def test_a_summary_is_no_clearer_than_the_studies_controls(tmp_path: Path) -> No
             path.with_name(path.name.replace("t0", f"s{number}-0")).write_text(text)
         studies.append(str(folder))
     found = compare(studies)
-    words = [found.words["H1", name] for name in found.names]
     assert found.numbers["H1"].p_adjusted is not None
     assert found.numbers["H1"].p_adjusted < 0.05
-    assert found.verdicts[0].word == ("explained" if "explained" in words else "supported")
+    controls = [number for key, number in found.numbers.items() if key.startswith("H1.given.")]
+    assert controls
+    held = all(number.p_adjusted is not None and number.p_adjusted < 0.05 for number in controls)
+    assert found.verdicts[0].word == ("supported" if held else "explained")
     assert found.numbers["H3"].style == "points"
     assert found.numbers["H3"].n == sum(found.numbers[study_id("H3", n)].value is not None for n in found.names)
+
+
+def test_what_no_study_could_tell_is_explained_where_all_together_can(tmp_path: Path) -> None:
+    """Training loss drives both Tr(F) and accuracy; no study by itself is significant, so none asked its controls."""
+    studies = []
+    for number in range(8):
+        rng = np.random.default_rng(100 + number)
+
+        def confound(records: list[Any], rng: Any = rng, number: int = number) -> list[Any]:
+            for record in records:
+                values, loss = record["measurements"], rng.standard_normal()
+                values["train_nll"] = 0.12 + 0.02 * loss
+                values["train_accuracy"] = 0.97 + 0.001 * rng.standard_normal()
+                values["fisher_trace"] = math.exp(5 + 0.5 * loss + 0.45 * rng.standard_normal())
+                values["accuracy.en"] = 0.85 - 0.01 * loss + 0.009 * rng.standard_normal()
+                values["measure.label_variance"] = 0.1 + 0.01 * rng.standard_normal()
+                record["trial_id"] = f"s{number}-{record['trial_id']}"
+            return records
+
+        families = {"baseline": 1, "kl": 5, "fpen": 5, "l2": 5}
+        folder = write_study(tmp_path / f"s{number}", families, edit=confound, seeds=1, curves=False, stage2=False)
+        study = json.loads((folder / "study.json").read_text())
+        for row in study["plan"]:
+            row["trial_id"] = f"s{number}-{row['trial_id']}"
+        (folder / "study.json").write_text(json.dumps(study))
+        studies.append(str(folder))
+    found = compare(studies)
+    open_ones = [
+        folder for folder, name in zip(studies, found.names, strict=True) if found.words["H1", name] == "undecided"
+    ]
+    assert len(open_ones) >= 5
+    found = compare(open_ones)
+    assert found.numbers["H1"].p_adjusted is not None
+    assert found.numbers["H1"].p_adjusted < 0.05
+    assert found.numbers["H1.given.train_nll"].p is not None
+    assert found.numbers["H1.given.train_nll"].p > 0.05
+    assert found.verdicts[0].word == "explained"
+    text = found.numbers.text(found.verdicts[0].template)
+    assert text.startswith("flatter models were more accurate in English, but not at equal ")
 
 
 def test_the_error_comes_from_the_interval() -> None:

@@ -17,7 +17,7 @@ from analysis.configurations import StudyTables, tables
 from analysis.numbers import Number, Numbers
 from analysis.page import render
 from analysis.page.document import Figure
-from analysis.report import Findings, compose, compute
+from analysis.report import Findings, compose, compute, numbers_json
 from analysis.verdicts.controls import halves_of
 from analysis.verdicts.declared import HYPOTHESES
 from analysis.verdicts.headlines import headline_numbers
@@ -126,6 +126,62 @@ def test_without_a_baseline_the_median_over_configurations_is_the_reference(tmp_
     assert study.reference.value == pytest.approx((0.78 + 0.82) / 2)
     assert study.models["fitted"].tolist() == [False, False, True, True, True, True]
     assert "the median over configurations" in compute(study).results["account"].fit
+
+
+def test_a_seed_of_the_baseline_that_collapsed_lets_nobody_in(tmp_path: Path) -> None:
+    def edit(records: Records) -> Records:
+        for record in records:
+            if record["arm"] == "baseline" and record["seed"] == 2:
+                record["measurements"]["train_accuracy"] = 0.36
+            elif record["arm"] == "kl":
+                record["measurements"]["train_accuracy"] = 0.76
+        return records
+
+    folder = write_study(tmp_path / "demo", {"baseline": 1, "kl": 4, "fpen": 4}, seeds=3, edit=edit)
+    study = tables(load(str(folder)))
+    assert (study.reference.value, study.reference.n) == (pytest.approx(0.97), 2)
+    assert set(study.models.loc[study.models["fitted"], "family"]) == {"baseline", "fpen"}
+    assert "the baseline's, mean over its seeds that did not collapse" in compute(study).results["account"].fit
+
+
+def test_where_no_trial_reached_its_training_loss_the_report_says_that(tmp_path: Path) -> None:
+    def edit(records: Records) -> Records:
+        return [record | {"state": "not_reached", "reason": "above"} for record in records]
+
+    folder = write_study(tmp_path / "demo", FAMILIES, seeds=1, edit=edit)
+    study = tables(load(str(folder)))
+    found = compute(study)
+    json.loads(numbers_json(study, found, []))
+    assert found.results["account"].fit == (
+        "No trial reached the training loss that it was to reach, so none counts as fitted."
+    )
+    assert "stays open: no trial reached the training loss that it was to reach" in said(study)
+
+
+def test_an_outcome_that_no_two_models_have_is_not_called_a_lack_of_models(tmp_path: Path) -> None:
+    def edit(records: Records) -> Records:
+        for record in records[::2]:
+            values = record["measurements"]
+            for name in [name for name in values if name.startswith("stage2.de.")]:
+                values[name.replace(".de.", ".deu_Latn.")] = values.pop(name)
+        return records
+
+    folder = write_study(tmp_path / "demo", FAMILIES, seeds=1, edit=edit)
+    sentences = compute(tables(load(str(folder)))).sentences()
+    assert any("in no family do two fitted configurations have this outcome, in every language" in s for s in sentences)
+
+
+def test_seeds_whose_files_lay_elsewhere_are_seeds_of_one_configuration(tmp_path: Path) -> None:
+    def edit(records: Records) -> Records:
+        for record in records:
+            record["config"]["data"]["source"] = f"/machine{record['seed']}/xnli"
+        return records
+
+    counted = []
+    for name, change in (("moved", edit), ("plain", None)):
+        folder = write_study(tmp_path / name, {"baseline": 1, "kl": 4}, seeds=3, edit=change)
+        counted.append(tables(load(str(folder))).models["configuration"].nunique())
+    assert counted == [5, 5]
 
 
 def test_the_share_that_a_study_declares_counts_and_an_old_folder_has_ninety_five_per_cent(tmp_path: Path) -> None:

@@ -185,3 +185,8 @@ def test_describe_is_one_line() -> None:
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_label_holds_the_whole_value(value: float) -> None:
     assert float(format_value(value)) == value
+
+
+def test_draws_that_come_out_the_same_are_one_configuration() -> None:
+    arm = Arm(name="a", search={"stages.0.batch_size": Choice(values=(8, 16, 32), samples=20)})
+    assert sorted(config.stages[0].batch_size for _, config in arm.points(TrialConfig())) == [8, 16, 32]

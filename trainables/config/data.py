@@ -73,7 +73,8 @@ class DataConfig(Frozen):
     def _second_stages_are_among_the_languages(self) -> DataConfig:
         if unknown := [language for language in self.second_stages if language not in self.languages]:
             raise ValueError(
-                f"data.stage2_languages: {unknown[0]!r} is not among data.languages, {','.join(self.languages)}"
+                f"data.stage2_languages: {unknown[0]!r} is not among data.languages, {','.join(self.languages)}; set "
+                "data.stage2_languages, too (null: all of them)"
             )
         return self
 
@@ -105,9 +106,10 @@ class DataConfig(Frozen):
 
     def _refuse_other_labels(self) -> None:
         """The labels of a known task are fixed; what may be said is in which order a file numbers them."""
-        own = find_set(self.name).labels if self.labels and self.name in NAMES else ()
-        if self.labels and (self.source == "hub" or sorted(self.labels) != sorted(own)):
-            order = f"; for a folder whose files number them it gives their order: {', '.join(own)}" if own else ""
+        own = find_set(self.name).labels if self.labels and self.name in NAMES else self.labels
+        numbers = any(label.isdecimal() for label in own)  # a file that has them names its labels
+        if self.labels and (self.source == "hub" or numbers or sorted(self.labels) != sorted(own)):
+            order = "" if numbers else f"; for a folder whose files number them it gives their order: {', '.join(own)}"
             raise ValueError(f"data.labels is for data.name=custom; {self.name} has its own labels{order}")
 
     @model_validator(mode="after")

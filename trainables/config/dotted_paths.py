@@ -112,10 +112,15 @@ def with_values(config: TrialConfig, values: Mapping[str, Any]) -> TrialConfig:
             part = part[key]
         if isinstance(value, str):
             value = None if value.strip() == "null" else value.strip()
-            if value is not None and typing.get_origin(kind.model_fields[last].annotation) is tuple:
+            if value is not None and _is_list(kind.model_fields[last].annotation):
                 value = [item.strip() for item in value.split(",") if item.strip()]
         part[last] = value
     return parse(data)
+
+
+def _is_list(annotation: Any) -> bool:
+    """Whether a field takes a list, or a list or nothing."""
+    return any(typing.get_origin(part) is tuple for part in (annotation, *typing.get_args(annotation)))
 
 
 def _part_class(parent: type[BaseModel], key: str) -> type[BaseModel]:

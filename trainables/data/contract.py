@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
+from string import Formatter
 
 from trainables.errors import InputError
 
@@ -73,6 +74,18 @@ class HubFiles:
     pattern: str = "{language}/{split}-*.parquet"
     columns: tuple[str, ...] = ()
     splits: tuple[str, str, str] = ("train", "validation", "test")
+
+    def __post_init__(self) -> None:
+        names = [name for _, name, _, _ in Formatter().parse(self.pattern) if name is not None]
+        if not set(names) <= {"language", "split"} or "language" not in names:
+            raise InputError(f"{self.name}: the pattern takes {{language}} and {{split}}, got {self.pattern!r}")
+        if any("**" in part and part != "**" for part in self.pattern.split("/")):
+            raise InputError(f"{self.name}: ** must be a whole part of the pattern, got {self.pattern!r}")
+        if len(self.splits) != 3 or len(self.columns) not in (0, 2, 3):
+            raise InputError(
+                f"{self.name}: splits are the names of train, dev and test (empty: none), and columns one or two "
+                f"sentences and the label; got {self.splits} and {self.columns}"
+            )
 
     def place(self, language: str, split: str) -> str:
         """The glob pattern of ``train``, ``dev`` or ``test``; empty where the repository has no such split."""

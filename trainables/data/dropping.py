@@ -38,7 +38,7 @@ def drop(source: Source, not_translated: bool) -> tuple[Split, Split, Split, tup
     Raises:
         InputError: No row of a split is left in some language.
     """
-    splits = [_whole(source.train), _whole(source.validation), _whole(source.test)]
+    splits = [_whole(rows, source.task.parallel) for rows in (source.train, source.validation, source.test)]
     unlabelled = _drop(splits, _unlabelled)
     translated = _drop(splits, untranslated) if not_translated else Dropped(0, 0, len(source.validation[ENGLISH]), {})
     for name, split in zip(("training", "validation", "test"), splits, strict=True):
@@ -50,9 +50,21 @@ def drop(source: Source, not_translated: bool) -> tuple[Split, Split, Split, tup
     return train, validation, test, (translated, unlabelled)
 
 
-def _whole(rows: dict[str, Rows]) -> Split:
+def _whole(rows: dict[str, Rows], declared: bool) -> Split:
     numbers = {language: list(range(len(found))) for language, found in rows.items()}
-    return Split(rows, numbers, len(set(map(len, rows.values()))) < 2)
+    return Split(rows, numbers, all(parallel(rows[ENGLISH], found, declared) for found in rows.values()))
+
+
+def parallel(english: Rows, rows: Rows, declared: bool) -> bool:
+    """Whether the rows of a whole file are those of the English one, as far as their number and labels tell.
+
+    Args:
+        declared: Whether the data set says that its files are; else labels have to be equal where both have one.
+    """
+    if len(rows) != len(english):
+        return False
+    pairs = zip(english.labels, rows.labels, strict=True)
+    return declared or all(one == other or NO_LABEL in (one, other) for one, other in pairs)
 
 
 def _unlabelled(rows: Rows) -> list[int]:

@@ -39,6 +39,8 @@ NAMES = {"en": "eng_Latn"}
 FIRST = ("sentence1", "premise", "text", "sentence")
 SECOND = ("sentence2", "hypo", "hypothesis")
 LABEL = ("gold_label", "label", "category")
+UNREAD = ("question", "question1", "query", "context", "passage", "paragraph", "text_pair")
+"""Columns of pairs in other published files; without them what is left would be another task."""
 LISTED_FILES = 12  # a message is one line
 
 
@@ -54,7 +56,11 @@ class Header:
 
 
 def find_header(fields: Sequence[str]) -> Header | None:
-    """What the first line of a file says, if it names three or more columns as published files do; None: an example."""
+    """What the first line of a file says, if it names three or more columns as published files do; None: an example.
+
+    Raises:
+        InputError: It names a column of sentences that would not be read.
+    """
     names = [field.strip().lower() for field in fields]
 
     def place(known: Sequence[str]) -> int | None:
@@ -63,11 +69,16 @@ def find_header(fields: Sequence[str]) -> Header | None:
     first, label = place(FIRST), place(LABEL)
     if len(names) < 3 or first is None or label is None:
         return None
+    if unread := [name for name in names if name in UNREAD]:
+        raise InputError(
+            f"the header names {', '.join(unread)}, which would not be read; name the column of the sentence "
+            "sentence1, that of a second one sentence2, and leave the others out"
+        )
     return Header(len(names), first, place(SECOND), label, place(("language",)))
 
 
-def find_file(folder: Path, source: str, split: str, language: str, code: str | None = None) -> Path:
-    """The file of a split in a language: the first of ``PLACES`` that exists.
+def find_file(folder: Path, source: str, split: str, language: str, code: str | None = None) -> tuple[Path, bool]:
+    """The file of a split in a language, the first of ``PLACES`` that exists, and whether it holds all languages.
 
     Args:
         source: What people call the folder.
@@ -80,7 +91,7 @@ def find_file(folder: Path, source: str, split: str, language: str, code: str | 
     for name in dict.fromkeys((language, code or language, NAMES.get(language, language))):
         for place in PLACES[split]:
             if (path := folder / place.format(language=name)).is_file():
-                return path
+                return path, "{language}" not in place
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.tsv"))
     wanted = PLACES[split][0].format(language=language)
     if not files:

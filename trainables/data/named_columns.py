@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import fsspec
+import pandas as pd
+
 from trainables.data.contract import NO_LABEL
 from trainables.data.layouts import Header
-from trainables.data.tsv import Table
+from trainables.data.tsv import Table, unquote
 from trainables.errors import InputError, one_line
 
-READERS: dict[str, tuple[str, dict[str, Any]]] = {
-    ".parquet": ("from_parquet", {}),
-    ".json": ("from_json", {}),
-    ".jsonl": ("from_json", {}),
-    ".csv": ("from_csv", {"keep_default_na": False}),
-    ".tsv": ("from_csv", {"keep_default_na": False, "sep": "\t"}),
-}
+KINDS = (".parquet", ".json", ".jsonl", ".csv", ".tsv")
+Fields = dict[str, list[Any]]
+"""Column name to the value of each row; None, NaN and "" where a row has none."""
 
 
 def read_named(files: Sequence[Path], columns: Sequence[str]) -> Table:
@@ -29,7 +30,7 @@ def read_named(files: Sequence[Path], columns: Sequence[str]) -> Table:
         columns: Names of the sentence or both sentences, and of the label.
 
     Raises:
-        InputError: A file is damaged or of another kind, lacks a column, or names other labels than the first.
+        InputError: A file cannot be read or is of another kind, lacks a column, or names other labels than the first.
     """
     rows: list[list[str]] = []
     labels: tuple[str, ...] | None = None
@@ -47,24 +48,98 @@ def read_named(files: Sequence[Path], columns: Sequence[str]) -> Table:
 
 def _read(file: Path, columns: Sequence[str]) -> tuple[list[list[str]], tuple[str, ...]]:
     """The fields of each row, and the label names that the file declares."""
+    kind = next((suffix for suffix in file.suffixes if suffix in KINDS), None)
+    if kind is None:
+        raise InputError(f"{file} is none of {', '.join(KINDS)}, of which each may be compressed")
+    names: tuple[str, ...] = ()
+    try:
+        if kind == ".parquet":
+            table, names = _parquet(file, columns[-1])
+        elif kind in (".json", ".jsonl"):
+            table = _json(file)
+        else:
+            table = _delimited(file, kind)
+    except (ValueError, OSError, EOFError) as error:
+        why = one_line(error)
+        said = f"is damaged ({why}); fetch it again" if kind == ".parquet" else f"cannot be read: {why}"
+        raise InputError(f"{file} {said}") from None
+    for name in columns:
+        if name not in table:
+            raise InputError(f"{file} has no column {name!r}; it has {', '.join(table) or 'none'}")
+    fields = [[_text(value, name, file) for value in table[name]] for name in columns]
+    if names:
+        fields[-1] = [_named(label, names, file) for label in fields[-1]]
+    return [list(row) for row in zip(*fields, strict=True)], names
+
+
+def _parquet(file: Path, label: str) -> tuple[Fields, tuple[str, ...]]:
+    """A parquet file's columns, and the names of its labels where its schema has them."""
     import datasets
 
-    kind = next((suffix for suffix in file.suffixes if suffix in READERS), None)
-    if kind is None:
-        raise InputError(f"{file} is none of {', '.join(READERS)}, of which each may be compressed")
-    reader, options = READERS[kind]
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity(datasets.logging.CRITICAL)  # what is wrong with a file is said here
     with tempfile.TemporaryDirectory() as cache:  # else it keeps a second copy of what the hub's cache holds
         try:
-            table = getattr(datasets.Dataset, reader)(str(file), cache_dir=cache, keep_in_memory=True, **options)
-        except (ValueError, OSError, datasets.exceptions.DatasetGenerationError) as error:
-            raise InputError(f"{file} is damaged ({one_line(error)}); fetch it again") from None
-        for name in columns:
-            if name not in table.column_names:
-                raise InputError(f"{file} has no column {name!r}; it has {', '.join(table.column_names)}")
-        fields = [["" if value is None else str(value) for value in table[name]] for name in columns]
-        names = tuple(getattr(table.features[columns[-1]], "names", None) or ())
-    if names:
-        fields[-1] = [label if label in ("", str(NO_LABEL)) else names[int(label)] for label in fields[-1]]
-    return [list(row) for row in zip(*fields, strict=True)], names
+            table = datasets.Dataset.from_parquet(str(file), cache_dir=cache, keep_in_memory=True)
+        except datasets.exceptions.DatasetGenerationError as error:
+            raise ValueError(one_line(error.__cause__ or error)) from None
+        return {name: list(table[name]) for name in table.column_names}, tuple(
+            getattr(table.features.get(label), "names", None) or ()
+        )
+
+
+def _json(file: Path) -> Fields:
+    """An object a line, or one array of objects. Values keep the types that they have in the file."""
+    with fsspec.open(str(file), "rt", encoding="utf-8-sig", compression="infer") as stream:
+        text = stream.read()
+    if text.lstrip().startswith("["):
+        rows = json.loads(text)
+    else:
+        rows = [_object(line, number) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
+    if not all(isinstance(row, dict) for row in rows):
+        raise ValueError("it takes an object for each row")
+    return {name: [row.get(name) for row in rows] for name in dict.fromkeys(name for row in rows for name in row)}
+
+
+def _object(line: str, number: int) -> Any:
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"line {number}: {error.msg}") from None
+
+
+def _delimited(file: Path, kind: str) -> Fields:
+    """CSV with its quoting, or TSV as in a folder, whose quotes are text; every field is text as it stands."""
+    options: dict[str, Any] = {"dtype": str, "na_filter": False, "encoding": "utf-8-sig"}
+    if kind == ".tsv":
+        options |= {"sep": "\t", "quoting": csv.QUOTE_NONE, "lineterminator": "\n"}
+    table = pd.read_csv(file, **options)
+    if not isinstance(table.index, pd.RangeIndex):
+        raise ValueError("its rows have more fields than its header")
+    if kind == ".csv":
+        return {str(name): list(table[name]) for name in table}
+    # The last column of a file whose lines end at CRLF.
+    return {
+        str(name).removesuffix("\r"): [unquote(field.removesuffix("\r")) for field in table[name].fillna("")]
+        for name in table
+    }
+
+
+def _text(value: Any, column: str, file: Path) -> str:
+    """A value as text; empty where there is none.
+
+    Raises:
+        InputError: It is a list, an object or bytes, which no task means.
+    """
+    if isinstance(value, (dict, list, bytes)):
+        raise InputError(f"{file}: column {column!r} holds a {type(value).__name__} in some row, and not text")
+    return "" if value is None or value != value else str(value)
+
+
+def _named(label: str, names: tuple[str, ...], file: Path) -> str:
+    """The name of a numbered label; what stands for no label stays."""
+    if label in ("", str(NO_LABEL)):
+        return label
+    if not (label.isdecimal() and int(label) < len(names)):
+        raise InputError(f"{file}: label {label} is none of the {len(names)} that the file names: {', '.join(names)}")
+    return names[int(label)]

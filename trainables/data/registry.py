@@ -34,6 +34,8 @@ def find_set(name: str) -> Task:
             raise InputError(f"data.name={name}: there is no file {file}")
         try:
             found = runpy.run_path(str(path)).get(member)
+        except InputError as error:
+            raise InputError(f"data.name={name}: {error}") from None
         except Exception as error:
             raise InputError(f"data.name={name}: {file} fails with {type(error).__name__}: {error}") from None
     if not isinstance(found, Task):

@@ -49,18 +49,35 @@ def read_rows(config: DataConfig) -> Source:
         )
         raise InputError(f"data.{wrong} is not for data.name={task.name}, whose every row either trains or validates")
     languages = (ENGLISH, *config.languages)
+    _refuse_twice(task, languages)
     trained = languages if task.pooled else (ENGLISH, *(config.second_stages if from_train else ()))
     wanted = {"train": trained, "dev": languages} | ({"test": languages} if config.test or task.pooled else {})
     found = _hub_tables(task, wanted) if config.source == "hub" else _folder_tables(config, task, wanted)
     if not task.labels:
         task = from_training_file(task, found["train"][ENGLISH], config.labels)
     else:
-        task = replace(task, numbered=task.labels if config.source == "hub" else config.labels)
+        if config.labels and sorted(config.labels) != sorted(task.labels):
+            raise InputError(
+                f"data.labels must be the labels of {task.name} in another order: {', '.join(task.labels)}"
+            )
+        task = replace(task, numbered=task.labels if config.source == "hub" else config.labels or task.numbered)
     rows = {
         split: {language: rows_of(table, task, keep) for language, table in tables.items()}
         for split, tables in found.items()
     }
     return Source(task, rows["train"], rows["dev"], rows.get("test", {}))
+
+
+def _refuse_twice(task: Task, languages: Sequence[str]) -> None:
+    """Two names of one language would count it twice, and another name of English would make it a target."""
+    names: dict[str, str] = {}
+    for language in languages:
+        code = task.code(language) if task.codes else language
+        if code in names:
+            raise InputError(
+                f"data.languages: {language} is {names[code]} under another name ({code}); name a language once"
+            )
+        names[code] = language
 
 
 def _folder_tables(config: DataConfig, task: Task, wanted: Wanted) -> dict[str, dict[str, Table]]:
@@ -70,7 +87,11 @@ def _folder_tables(config: DataConfig, task: Task, wanted: Wanted) -> dict[str, 
         code = task.code(language) if task.codes else language  # else the folder may have languages that the hub lacks
         if task.hub is not None and (files := _glob(folder, task.hub.place(code, split))):
             return _read(files, task.hub, language)
-        return read_table(find_file(folder, config.source, split, language, code), language)
+        path, holds_all = find_file(folder, config.source, split, language, code)
+        table = read_table(path, language, code)
+        if holds_all and (table.header is None or table.header.language is None):
+            raise InputError(f"{path} is the file of all languages, so it needs a header line with a column 'language'")
+        return table
 
     return {split: {language: read(split, language) for language in named} for split, named in wanted.items()}
 

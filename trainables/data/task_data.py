@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from trainables.config import ENGLISH, DataConfig
 from trainables.data.contract import Rows
 from trainables.data.draw import draw_second_stage, draw_train, draw_validation
-from trainables.data.dropping import Split, drop
+from trainables.data.dropping import Split, drop, parallel
 from trainables.data.notes import describe
 from trainables.data.sources import Source, read_rows
 from trainables.errors import InputError
@@ -110,29 +110,29 @@ def _from_training_files(
 ) -> tuple[dict[str, Rows], tuple[str, ...]]:
     """Rows of the second stages out of the languages' own training files, and a note on twins that are among them.
 
-    A row's twin is the English row of the same number. One whose twin, or a copy of it, trains in English is left out
-    unless ``data.stage2_twins``.
+    A row's twin is the English row of the same number in its file. One whose twin, or a copy of it, trains in English
+    is left out unless ``data.stage2_twins``.
 
     Raises:
         InputError: Not enough rows are left, or which are twins is not known.
     """
     trained = set(english.examples())
-    originals = train.rows[ENGLISH]
-    known = {row for row, example in enumerate(originals.examples()) if example in trained}
-    same = {language: rows.labels == originals.labels for language, rows in train.rows.items()}
+    originals = source.train[ENGLISH]
+    known = {number for number, example in enumerate(originals.examples()) if example in trained}
     stage2, twins = {}, {}
     for language in config.second_stages:
-        rows = train.rows[language]
-        parallel = len(rows) == len(originals) and (source.task.parallel or same[language])
-        if not parallel and not config.stage2_twins:
+        rows, numbers, whole = train.rows[language], train.numbers[language], source.train[language]
+        same = parallel(originals, whole, source.task.parallel)
+        if not same and not config.stage2_twins:
             raise InputError(
                 f"data.stage2_source=train: the training files of {ENGLISH} and {language} are not parallel "
-                f"({len(originals)} and {len(rows)} rows), so twins of English training examples cannot be left out; "
+                f"({len(originals)} and {len(whole)} rows), so twins of English training examples cannot be left out; "
                 "data.stage2_twins=true takes any row"
             )
-        drawn = draw_second_stage(len(rows), set() if config.stage2_twins else known, config, language)
+        left_out = set() if config.stage2_twins else {i for i, number in enumerate(numbers) if number in known}
+        drawn = draw_second_stage(len(rows), left_out, config, language)
         stage2[language] = rows.take(drawn)
-        twins[language] = len(known.intersection(drawn)) if parallel else 0
+        twins[language] = sum(numbers[i] in known for i in drawn) if same else 0
     said = ", ".join(f"{language} {count:,}" for language, count in twins.items() if count)
     note = f"data {source.task.name}: second-stage examples whose English twin trained the English stage: {said}"
     return stage2, (note,) if said else ()

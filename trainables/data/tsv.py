@@ -15,7 +15,7 @@ LISTED_LABELS = 20  # a message is one line
 DROP = "data.unlabelled=drop leaves such rows out"
 
 
-def _unquote(field: str) -> str:
+def unquote(field: str) -> str:
     """Undo CSV quoting."""
     # XTREME wraps a field in quotes only when it holds a quote itself, and doubles the inner ones. A plain file may
     # hold a sentence that merely begins and ends with a quote; it has no doubled quote inside and stays as it is.
@@ -47,7 +47,7 @@ def read_fields(path: Path) -> list[list[str]]:
         lines.pop()
     if not lines:
         raise InputError(f"{path} is empty")
-    return [[_unquote(field) for field in line.removesuffix("\r").split("\t")] for line in lines]
+    return [[unquote(field) for field in line.removesuffix("\r").split("\t")] for line in lines]
 
 
 @dataclass(frozen=True)
@@ -81,22 +81,28 @@ class Table:
         return [fields[place] for _, fields in self.lines if len(fields) == self.width]
 
 
-def read_table(path: Path, language: str | None = None) -> Table:
+def read_table(path: Path, language: str | None = None, code: str | None = None) -> Table:
     """The examples of a file, with or without the header line of a published one.
 
     Args:
         language: The language wanted of a file that holds many and says so in a column.
+        code: The task's own name of it.
 
     Raises:
-        InputError: The file cannot be read, has a header only, or no line in that language.
+        InputError: The file cannot be read, has a header only or one of another task, or no line in that language.
     """
     lines = list(enumerate(read_fields(path), start=1))
-    header = find_header(lines[0][1])
+    try:
+        header = find_header(lines[0][1])
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     if header is None:
         return Table(path, None, lines)
     table = Table(path, header, lines[1:])
     if header.language is not None and language is not None:
         found = Counter(table.column(header.language))
+        if language not in found and code in found:
+            language = code
         if language not in found:
             raise InputError(
                 f"{path} has no line of language {language!r}; it has {', '.join(sorted(found)) or 'none'}"

@@ -185,3 +185,12 @@ def test_leave_one_family_out() -> None:
     keep = GROUPS != "b"
     assert found["b"].r == partial_correlation(X[keep], Y[keep], GROUPS[keep]).r
     assert leave_one_family_out(X[:5], Y[:5], GROUPS[:5])["a"].reason == "no family has two configurations or more"
+
+
+def test_the_degrees_are_never_more_than_the_textbook_s() -> None:
+    rng = np.random.default_rng(0)
+    groups = np.repeat([0, 1], 5)
+    x = rng.normal(size=10) * np.where(groups == 0, 1.0, 0.02)  # x varies in one family, y in the other
+    y = rng.normal(size=10) * np.where(groups == 0, 0.02, 1.0)
+    assert within(x, y, groups).degrees == pytest.approx(10 - 1 - 3)
+    assert within(x, y, groups, [rng.normal(size=10)]).degrees <= 10 - 1 - 3 - 1 + 1e-9

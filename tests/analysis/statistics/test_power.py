@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from analysis.statistics.permutation import headline
-from analysis.statistics.power import configurations_to_decide, degrees_of_freedom, planned_power, power_at
+from analysis.statistics.power import degrees_of_freedom, degrees_to_decide, planned_power, power_at
 from analysis.verdicts.declared import HYPOTHESES
 from study.plan.loading import load_study
 from study.sweep.answer import print_power
@@ -39,17 +39,16 @@ def test_more_configurations_more_power() -> None:
 
 
 @pytest.mark.parametrize("r", [-0.5, -0.2, 0.0, 0.1, 0.29, 0.31, 0.9, 1.0])
-def test_needed_configurations_decide(r: float) -> None:
+def test_needed_degrees_decide(r: float) -> None:
     import math
 
-    needed = configurations_to_decide(r, 3)
-    half = 1.959964 / math.sqrt(needed - 2 - 3)
+    half = 1.959964 / math.sqrt(degrees_to_decide(r))
     z = math.atanh(min(abs(r), 0.999))
-    assert z - half > -1e-9 or z + half < math.atanh(0.3) + 1e-9
+    assert z - half > -1e-6 or z + half < math.atanh(0.3) + 1e-6
 
 
 def test_more_hypotheses_ask_for_more() -> None:
-    assert configurations_to_decide(-0.4, 4, tests=4) > configurations_to_decide(-0.4, 4)
+    assert degrees_to_decide(-0.4, tests=4) > degrees_to_decide(-0.4)
 
 
 def test_a_dry_run_imports_nothing_heavy() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from study.catalog import sib200
 from study.config import Arm, StudyConfig
 from study.plan.narrowing import absolute_folders, narrow, parse_settings
 from study.plan.planning import differences, draft, identify, plan, probes
@@ -285,3 +286,12 @@ def test_a_pattern_of_files_on_the_hub_is_no_file_of_this_machine() -> None:
     place = {"data.repository": "me/mine", "data.files": "{language}/{split}-*.parquet", "data.columns": "text,label"}
     config = with_values(TrialConfig(), {"data.name": "custom", "data.source": "hub", **place})
     assert absolute_folders(config) == config
+
+
+def test_other_languages_narrow_the_second_stages_of_a_study() -> None:
+    assert narrow(sib200(), values={"data.languages": "de,fr,zh"}).base.data.stage2_languages == ("de", "zh")
+    assert narrow(sib200(), values={"data.languages": "fr,ar"}).base.data.second_stages == ("fr", "ar")
+    chosen = narrow(sib200(), values={"data.languages": "fr,ar", "data.stage2_languages": "ar"})
+    assert chosen.base.data.second_stages == ("ar",)
+    with pytest.raises(InputError, match=r"'sw' is not among data.languages, de; set data.stage2_languages, too"):
+        narrow(sib200(), values={"data.languages": "de", "data.stage2_languages": "sw"})

@@ -118,3 +118,84 @@ def test_a_one_sentence_task_trains_in_both_stages(tiny_model, tmp_path, kind):
     assert check(assets, [config]) == []
     found = fine_tune(config, assets, lambda point: None)
     assert {"accuracy.en", "fisher_trace", "stage2.de.gain", "penalty.consistency"} <= set(found.values)
+
+
+def test_a_language_under_two_names_is_refused(tmp_path):
+    task = 'T = Task("t", ("neg", "pos"), 1, codes={"en": "eng", "de": "deu"})'
+    (tmp_path / "t.py").write_text(f"from trainables.data.contract import Task\n{task}\n", encoding="utf-8")
+    folder = folder_of(
+        tmp_path / "own", [line for line in TRAIN if "mixed" not in line], DEV, ("en", "de", "deu", "eng")
+    )
+    changes = {"name": f"{tmp_path / 't.py'}:T"}
+    assert len(load(folder, **changes).validation["de"]) == 6
+    for languages, message in ((("de", "deu"), "deu is de under another name"), (("eng",), "eng is en under another")):
+        with pytest.raises(InputError, match=f"data.languages: {message}"):
+            load(folder, **changes, languages=languages)
+
+
+def test_a_task_of_ones_own_says_how_files_number_its_labels(tmp_path):
+    numbered = [line.replace("neg", "0").replace("pos", "1") for line in TRAIN if "mixed" not in line]
+    folder = folder_of(tmp_path / "own", numbered, [line.replace("neg", "0").replace("pos", "1") for line in DEV])
+    for name, more in (("A", ""), ("B", ', numbered=("pos", "neg")')):
+        text = f'from trainables.data.contract import Task\n{name} = Task("t", ("neg", "pos"), 1{more})\n'
+        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+    first = load(folder, name=f"{tmp_path / 'A.py'}:A", labels=("neg", "pos")).train.labels
+    assert first == [1 - label for label in load(folder, name=f"{tmp_path / 'B.py'}:B").train.labels]
+    with pytest.raises(InputError, match="data.labels must be the labels of t in another order: neg, pos"):
+        load(folder, name=f"{tmp_path / 'A.py'}:A", labels=("yes", "no"))
+    with pytest.raises(InputError, match="data.labels=neg,pos"):
+        load(folder, name=f"{tmp_path / 'A.py'}:A")
+
+
+def test_files_of_equal_length_and_other_labels_are_not_parallel(tmp_path):
+    folder = folder_of(tmp_path / "own")
+    turned = [line.replace("pos", "x").replace("neg", "pos").replace("x", "neg") for line in DEV]
+    (folder / "dev-de.tsv").write_text("".join(f"{line}\n" for line in turned), encoding="utf-8")
+    found = load(folder)
+    assert not found.parallel
+    assert any("files are not parallel" in note for note in found.notes)
+
+
+def test_twins_are_counted_in_the_files_and_not_in_what_dropping_leaves(tmp_path):
+    rows = {
+        language: [f"{language} word {i}\t{('neg', 'pos')[i % 2]}" for i in range(30)]
+        for language in ("en", "de", "zh")
+    }
+    rows["en"][5] = "en word 5\t-"
+    rows["de"][20] = "de word 20\t-"
+    del rows["zh"][29]
+    folder = folder_of(tmp_path / "own", languages=("en", "de", "zh"))
+    for language, lines in rows.items():
+        (folder / f"train-{language}.tsv").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    changes = {
+        "languages": ("de", "zh"), "stage2_languages": ("de",), "train_examples": 15, "stage2_examples": 5,
+        "stage2_source": "train", "unlabelled": "drop",
+    }  # fmt: skip
+    for seed in range(20):
+        found = load(folder, **changes, seed=seed)
+        trained = {text.split()[-1] for text in found.train.first}
+        assert not trained & {text.split()[-1] for text in found.stage2["de"].first}
+    with pytest.raises(InputError, match=r"training files of en and zh are not parallel \(30 and 29 rows\)"):
+        load(folder, **changes | {"stage2_languages": ("zh",)})
+
+
+def test_a_header_of_another_task_is_refused(tmp_path):
+    folder = folder_of(tmp_path / "own", ["index\tquestion\tsentence\tlabel", "0\tWhen?\tIn May.\tyes"])
+    with pytest.raises(InputError, match=r"train-en.tsv: the header names question, which would not be read"):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ('"a/b", "{lang}/{split}.csv"', r"the pattern takes \{language\} and \{split\}"),
+        ('"a/b", "**{language}/{split}.csv"', r"\*\* must be a whole part of the pattern"),
+        ('"a/b", splits=("train", "test")', "splits are the names of train, dev and test"),
+        ('"a/b", columns=("text",)', "columns one or two sentences and the label"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_ones_own_hub_files_is_one_line(tmp_path, arguments, message):
+    text = f"from trainables.data.contract import HubFiles, Task\nT = Task('t', hub=HubFiles({arguments}))\n"
+    (tmp_path / "t.py").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=f"data.name=.*: a/b: .*{message}"):
+        load(folder_of(tmp_path / "own"), name=f"{tmp_path / 't.py'}:T")

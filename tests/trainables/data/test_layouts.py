@@ -85,3 +85,11 @@ def test_sib200_reads_as_a_custom_task(shared):
         "zho_Hans": 204,
     }
     assert data.validation["deu_Latn"].labels == data.validation["en"].labels
+
+
+def test_the_file_of_all_languages_says_which_is_which(tmp_path):
+    for language in ("en",):
+        (tmp_path / f"train-{language}.tsv").write_text("a\tb\tneutral\nc\td\tentailment\n", encoding="utf-8")
+    (tmp_path / "xnli.dev.tsv").write_text("p\tq\tneutral\nr\ts\tentailment\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"xnli.dev.tsv is the file of all languages, so it needs a header line"):
+        load_task_data(DataConfig(name="xnli", source=str(tmp_path), languages=("de",), train_examples=None))
