@@ -15,7 +15,7 @@ from analysis.numbers import Number, Numbers
 from analysis.statistics.association import CRITICAL
 from analysis.statistics.permutation import holm
 from analysis.statistics.power import ALPHA, NO_ASSOCIATION, degrees_to_decide
-from analysis.verdicts.declared import HYPOTHESES
+from analysis.verdicts.declared import HYPOTHESES, TOGETHER
 from analysis.verdicts.margins import Verdict, Word, equivalence, ratio
 from analysis.verdicts.wording import FALLS, also_at_equal, capital, name_of, plainly, untested
 
@@ -110,7 +110,8 @@ def _correlation(key: str, numbers: Numbers) -> Verdict:
             word = "explained"
             strongest = max(tested, key=lambda name: _doubt(number, numbers[name]))
             plain += f", but not at equal {name_of(key, strongest)}"
-            given = f"; given it r {{{strongest}}}, {{{strongest}:p_adjusted}}"
+            them = "them" if strongest.startswith(f"{key}.given.{TOGETHER}") else "it"
+            given = f"; given {them} r {{{strongest}}}, {{{strongest}:p_adjusted}}"
         else:
             word = "undecided"
             plain = f"{stays_open}: {untested(key, failed[0], numbers[failed[0]])}"
