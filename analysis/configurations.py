@@ -154,7 +154,7 @@ def tables(results: StudyResults) -> StudyTables:
     second = [name.split(".")[1] for name in trials.columns if name.startswith("stage2.") and name.endswith(".gain")]
     found = [language for language in dict.fromkeys([*languages, *second]) if language != ENGLISH]
     order = results.study.get("config", {}).get("base", {}).get("data", {}).get("languages", [])
-    searched = _searched(results.study, trials, families)
+    searched = _searched(results.study, families)
     models, fit = models_table(trials, searched, found), declared_fit(results.study)
     measured = reference(models.loc[models["state"] == "complete"])
     models["fitted"] = fitted(models, measured, fit)
@@ -176,15 +176,7 @@ def tables(results: StudyResults) -> StudyTables:
     )
 
 
-def _searched(study: dict[str, Any], trials: pd.DataFrame, families: Sequence[str]) -> dict[str, list[str]]:
-    """What each family searches: as study.json says, else every path that takes two values in the family."""
+def _searched(study: dict[str, Any], families: Sequence[str]) -> dict[str, list[str]]:
+    """What each family searches, as study.json says."""
     declared = {arm["name"]: list(arm.get("search") or {}) for arm in study.get("config", {}).get("arms", [])}
-    paths = [c for c in trials.columns if c.startswith("config.") and c != "config.seed"]
-    out = {}
-    for family in families:
-        if family in declared:
-            out[family] = declared[family]
-            continue
-        rows = trials.loc[trials["arm"] == family, paths].astype(str)
-        out[family] = [path.removeprefix("config.") for path in paths if rows[path].nunique() > 1]
-    return out
+    return {family: declared.get(family, []) for family in families}

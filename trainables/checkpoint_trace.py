@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+from trainables.config import ModelConfig
 from trainables.curvature import Estimator, TraceEstimate, fisher_trace
 from trainables.data.columns import Columns, find_columns, parse_columns
 from trainables.data.contract import Rows
@@ -22,7 +23,7 @@ from trainables.errors import InputError, one_line
 from trainables.examples import Examples
 from trainables.models.adapters import build_adapted, find_adapter
 from trainables.models.build import build_classifier, positions
-from trainables.models.files import load_classifier_files
+from trainables.models.files import load_model_files
 from trainables.models.lora import merged
 from trainables.models.tables import check_inputs
 from trainables.tokenization.encoding import Encoder
@@ -137,11 +138,12 @@ def trace_checkpoint(
     table = read_table(data)
     lines = table.lines
     if given is None and (header := table.header) is not None:
+        table.refuse_unread()
         given = Columns(header.first, header.second, header.label)
     if (adapter := find_adapter(checkpoint)) is not None:
         model, files, new_head = build_adapted(adapter, tokenizer)
     else:
-        files = load_classifier_files(checkpoint, tokenizer)
+        files = load_model_files(ModelConfig(name=checkpoint), classifier=True, tokenizer=tokenizer)
         model, new_head = build_classifier(files)
     names = class_names(model.config, checkpoint)
     places = find_columns(data, lines, names.fit, given)

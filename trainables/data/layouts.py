@@ -46,21 +46,21 @@ LISTED_FILES = 12  # a message is one line
 
 @dataclass(frozen=True)
 class Header:
-    """What the columns of a file with a header line are, by places from 0; None where there is no such column."""
+    """What the columns of a file with a header line are, by places from 0; None where there is no such column.
+
+    ``unread`` names columns of sentences that are none of these.
+    """
 
     width: int
     first: int
     second: int | None
     label: int
     language: int | None
+    unread: tuple[str, ...] = ()
 
 
 def find_header(fields: Sequence[str]) -> Header | None:
-    """What the first line of a file says, if it names three or more columns as published files do; None: an example.
-
-    Raises:
-        InputError: It names a column of sentences that would not be read.
-    """
+    """What the first line of a file says, if it names three or more columns as published files do; None: an example."""
     names = [field.strip().lower() for field in fields]
 
     def place(known: Sequence[str]) -> int | None:
@@ -69,12 +69,8 @@ def find_header(fields: Sequence[str]) -> Header | None:
     first, label = place(FIRST), place(LABEL)
     if len(names) < 3 or first is None or label is None:
         return None
-    if unread := [name for name in names if name in UNREAD]:
-        raise InputError(
-            f"the header names {', '.join(unread)}, which would not be read; name the column of the sentence "
-            "sentence1, that of a second one sentence2, and leave the others out"
-        )
-    return Header(len(names), first, place(SECOND), label, place(("language",)))
+    unread = tuple(name for name in names if name in UNREAD)
+    return Header(len(names), first, place(SECOND), label, place(("language",)), unread)
 
 
 def find_file(folder: Path, source: str, split: str, language: str, code: str | None = None) -> tuple[Path, bool]:

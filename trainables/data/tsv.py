@@ -76,6 +76,14 @@ class Table:
         """Number of columns of the header, else of the first line."""
         return len(self.lines[0][1]) if self.header is None else self.header.width
 
+    def refuse_unread(self) -> None:
+        """Raise an InputError where the header names sentences that would not be read."""
+        if self.header is not None and self.header.unread:
+            raise InputError(
+                f"{self.path}: the header names {', '.join(self.header.unread)}, which would not be read; name the "
+                "column of the sentence sentence1, that of a second one sentence2, and leave the others out"
+            )
+
     def column(self, place: int) -> list[str]:
         """The fields of one column, from all lines of the full width."""
         return [fields[place] for _, fields in self.lines if len(fields) == self.width]
@@ -89,13 +97,10 @@ def read_table(path: Path, language: str | None = None, code: str | None = None)
         code: The task's own name of it.
 
     Raises:
-        InputError: The file cannot be read, has a header only or one of another task, or no line in that language.
+        InputError: The file cannot be read, has a header only, or no line in that language.
     """
     lines = list(enumerate(read_fields(path), start=1))
-    try:
-        header = find_header(lines[0][1])
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+    header = find_header(lines[0][1])
     if header is None:
         return Table(path, None, lines)
     table = Table(path, header, lines[1:])
@@ -124,6 +129,7 @@ def rows_of(table: Table, task: Task, keep_unlabelled: bool = False) -> Rows:
     Raises:
         InputError: A line has another number of columns, no label or an unknown one.
     """
+    table.refuse_unread()
     if (header := table.header) is not None and (header.second is None) != (task.sentences == 1):
         raise InputError(
             f"{table.at(1)}: the header names {1 if header.second is None else 2} sentences an example, but "

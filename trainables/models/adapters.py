@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainables.config import ModelConfig
 from trainables.errors import InputError
-from trainables.models.build import build_with_new_head
+from trainables.models.build import instantiate
 from trainables.models.files import ModelFiles, load_model_files, read_tokenizer
 from trainables.models.folders import ADAPTER, has_weights, model_folder, tokenizer_folder
 from trainables.models.lora import ADAPTER_NAME, load_peft
@@ -117,7 +117,7 @@ def build_adapted(adapter: Adapter, tokenizer: str | None = None) -> tuple[PreTr
     elif (adapter.folder / "tokenizer.json").is_file():
         files = replace(files, tokenizer=read_tokenizer(adapter.folder, adapter.name))
     files = replace(files, config=_config(adapter, base, files, tensors))
-    model, new = build_with_new_head(files)
+    model, new = instantiate(files, files.config, with_head=False)
     try:
         settings = peft.LoraConfig.from_pretrained(str(adapter.folder))
         settings.modules_to_save, settings.init_lora_weights = None, True

@@ -32,7 +32,7 @@ def build_model(files: ModelFiles, config: ModelConfig, num_labels: int, streams
     """
     settings = encoder_settings(files.config, config, num_labels, files.name)
     with streams.forked("initialization"):
-        model, new = _instantiate(files, settings, with_head=False)
+        model, new = instantiate(files, settings, with_head=False)
     if config.lora is not None:
         add_lora(model, config.lora, new, streams, (files.name, files.revision))
     return model
@@ -47,12 +47,15 @@ def build_classifier(files: ModelFiles) -> tuple[PreTrainedModel, bool]:
     Raises:
         InputError: It is not a sequence classifier, or weights and configuration do not fit.
     """
-    model, missing = _instantiate(files, files.config, with_head=True)
+    model, missing = instantiate(files, files.config, with_head=True)
     return model, any(not name.startswith(f"{model.base_model_prefix}.") for name in missing)
 
 
-def build_with_new_head(files: ModelFiles) -> tuple[PreTrainedModel, list[str]]:
-    """A float32 classifier by its own configuration, in evaluation mode; of its weights only the encoder's are read.
+def instantiate(files: ModelFiles, settings: dict[str, Any], with_head: bool) -> tuple[PreTrainedModel, list[str]]:
+    """A float32 classifier by a configuration, in evaluation mode.
+
+    Args:
+        with_head: Whether the head is read from the weights, too, and not the encoder alone.
 
     Returns:
         The model, and the names of its newly initialised tensors.
@@ -60,11 +63,6 @@ def build_with_new_head(files: ModelFiles) -> tuple[PreTrainedModel, list[str]]:
     Raises:
         InputError: It is not a sequence classifier, or weights and configuration do not fit.
     """
-    return _instantiate(files, files.config, with_head=False)
-
-
-def _instantiate(files: ModelFiles, settings: dict[str, Any], with_head: bool) -> tuple[PreTrainedModel, list[str]]:
-    """The model and the names of the head's tensors that the weights do not hold."""
     model_config = configuration(settings, files.name)
     try:
         architecture = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(model_config)]

@@ -47,29 +47,16 @@ class ModelFiles:
         return getattr(configuration(self.config, self.name), "hidden_size", 0)
 
 
-def load_model_files(config: ModelConfig) -> ModelFiles:
-    """Read an encoder from a folder, the hub or the package.
-
-    Raises:
-        InputError: There is no such model, it is not an encoder, or its weights are more than tensors.
-    """
-    return _load(config)
-
-
-def load_classifier_files(name: str, tokenizer: str | None = None) -> ModelFiles:
-    """Read a saved classifier from a folder, the hub or the package.
+def load_model_files(config: ModelConfig, *, classifier: bool = False, tokenizer: str | None = None) -> ModelFiles:
+    """Read an encoder, or a saved classifier, from a folder, the hub or the package.
 
     Args:
-        name: Folder, hub id or "mini".
-        tokenizer: Folder or hub id of its tokenizer; None is the same as ``name``.
+        tokenizer: Folder or hub id of its tokenizer; None is the same as the model's.
 
     Raises:
-        InputError: As for an encoder; or the configuration names a single class.
+        InputError: There is no such model, it is not of that kind, or its weights are more than tensors; or a
+            classifier's configuration names a single class.
     """
-    return _load(ModelConfig(name=name), classifier=True, tokenizer=tokenizer)
-
-
-def _load(config: ModelConfig, *, classifier: bool = False, tokenizer: str | None = None) -> ModelFiles:
     folder, revision = model_folder(config)
     config_file = folder / "config.json"
     if not (config_file.is_file() and has_weights(folder)):

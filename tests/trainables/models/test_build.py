@@ -9,7 +9,7 @@ from tests.trainables.hub_cache import COMMIT, snapshot
 from trainables.config import DropoutConfig, ModelConfig
 from trainables.errors import InputError
 from trainables.models.build import build_classifier, build_model
-from trainables.models.files import load_classifier_files, load_model_files
+from trainables.models.files import load_model_files
 from trainables.models.settings import encoder_settings
 from trainables.seeding import Streams
 
@@ -158,7 +158,7 @@ def test_a_saved_classifiers_label_maps_may_have_strings_for_numbers(tiny_model,
     folder = copy_of(tiny_model, tmp_path)
     build(tiny_model, labels=2).save_pretrained(folder)
     edit(folder, id2label={"0": 4, "1": 5}, label2id={"4": "0", "5": "1"})
-    model, _ = build_classifier(load_classifier_files(str(folder)))
+    model, _ = build_classifier(load_model_files(ModelConfig(name=str(folder)), classifier=True))
     assert (model.config.id2label, model.config.label2id) == ({0: "4", 1: "5"}, {"4": 0, "5": 1})
 
 

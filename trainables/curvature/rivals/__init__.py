@@ -27,22 +27,14 @@ from trainables.curvature.rivals.subject import FineTuned
 from trainables.curvature.rivals.trace_f2 import trace_f2
 from trainables.plugins import Registry
 
+# fmt: off
 _OURS: dict[str, Callable[[FineTuned], float]] = {
-    "label_variance": label_variance,
-    "margin": margin,
-    "sharpness": sharpness,
-    "empirical_fisher": empirical_fisher,
-    "parameter_norm": parameter_norm,
-    "distance_from_pretrained": distance_from_pretrained,
-    "fisher_rao": fisher_rao,
-    "normalized_trace": normalized_trace,
-    "relative_flatness": relative_flatness,
-    "lambda_max": lambda_max,
-    "effective_rank": effective_rank,
-    "trace_f2": trace_f2,
-    "noise_scale": noise_scale,
-    "adaptive_sharpness": adaptive_sharpness,
+    function.__name__: function for function in (
+        label_variance, margin, sharpness, empirical_fisher, parameter_norm, distance_from_pretrained, fisher_rao,
+        normalized_trace, relative_flatness, lambda_max, effective_rank, trace_f2, noise_scale, adaptive_sharpness,
+    )
 }
+# fmt: on
 RIVALS: Registry[Callable[[FineTuned], float]] = Registry("rivals", Callable, _OURS)
 
 __all__ = ["RIVALS", "FineTuned"]
