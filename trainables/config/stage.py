@@ -69,6 +69,8 @@ class PenaltiesConfig(Frozen):
     def on_parameters(self, form: Form) -> list[tuple[str, float, Callable[[Passes], torch.Tensor]]]:
         """The penalties of one form that act: those on the parameters, which need no forward pass, and of plugins.
 
+        Not the Fisher penalty, which the objective adds itself, since it has ``every`` and ``share``.
+
         Returns:
             Name, weight and unweighted penalty of each; none of weight 0.
         """
@@ -132,7 +134,7 @@ class StageConfig(Frozen):
     optimizer: OptimizerConfig = Field(OptimizerConfig(), description="optimiser and schedule")
     consistency: ConsistencyConfig | None = Field(None, description="consistency loss; null: none")
     noise: ViewConfig | None = Field(None, description="a view without a consistency term; null: none")
-    penalties: PenaltiesConfig = Field(PenaltiesConfig(), description="penalties on the parameters")
+    penalties: PenaltiesConfig = Field(PenaltiesConfig(), description="penalties, each with its weight")
 
     @property
     def terms(self) -> Terms:

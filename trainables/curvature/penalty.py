@@ -13,10 +13,8 @@ builds loss and penalty on one forward pass:
     penalty = squared_mean_score(logits, labels, wrt)
     (cross_entropy(logits, targets) + weight * penalty).backward()
 
-Scale. The weight acts on the unscaled E, as in Stickland and Murray (2021), so ``weight / B`` acts on Tr(F). A
-micro-batch of b of the B examples contributes ``(b / B) * E_b`` averaged over the micro-batches, which keeps the mean
-Tr(F) / B; acting on every k-th step takes k times the weight. Stickland's later public code (hf-sharpness) divides once
-more by B: the weight w there is the weight w / B here.
+The weight acts on the unscaled E, as in Stickland and Murray (2021), so ``weight / B`` acts on Tr(F). What keeps it
+comparable over micro-batches and steps is in ``regularizers/fisher_penalty.py`` and ``training/objective.py``.
 
 The labels are constants: the gradient is not that of Tr(F), which has a further term for the labels' distribution.
 """

@@ -18,7 +18,7 @@ class FisherPenaltyConfig(Frozen):
     """``|| (1/B) sum_i grad log p(yhat_i | x_i) ||^2`` with ``yhat_i`` sampled from the model's own prediction.
 
     It takes the prediction that the cross-entropy sees (dropout on). Its expectation over sampled labels is Tr(F)/B,
-    so halving the batch doubles it. The labels are held constant, so its gradient lacks one term of that of Tr(F):
+    so halving the batch doubles it. The labels are held constant, so its gradient lacks one part of that of Tr(F):
     the one through the distribution of the labels. Two scalings keep a weight comparable: the penalty of a
     micro-batch of b rows has expectation Tr(F)/b and is multiplied by b/B, before the mean over micro-batches that
     all terms share; and with ``every=k`` the penalty acts on steps 0, k, 2k and so on, with k times the weight.
@@ -54,14 +54,15 @@ class FisherPenaltyConfig(Frozen):
         """The penalty of this micro-batch, times b/B, without its weight and ``every``.
 
         Args:
-            step: A step on which the penalty acts: only there has the main pass filled ``wrt``.
+            step: A micro-batch of an optimiser step on which the penalty acts: only there has the main pass filled
+                ``wrt``.
 
         Returns:
             Scalar, squared nats per squared parameter unit; Tr(F)/B in expectation over labels.
         """
         from trainables.curvature import sample_labels, squared_mean_score
 
-        logits = step.logits("main", mask=0)  # also fills step.wrt
+        logits = step.logits("main", mask=0)  # the cross-entropy's own pass, in which Step.run fills wrt
         labels = sample_labels(logits, step.streams.generator("labels", step.stage, step.index, step.micro_batch))
         scale = len(labels) / step.batch_size
         return scale * squared_mean_score(logits, labels, step.wrt)
