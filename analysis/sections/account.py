@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,11 +117,11 @@ def _excluded(tables: StudyTables, numbers: dict[str, Number]) -> list[str]:
 def _formats(tables: StudyTables, numbers: dict[str, Number]) -> list[str]:
     """That models were computed in several number formats, and the baseline's."""
     models = tables.models
-    found = models["precision"].dropna().value_counts() if "precision" in models else {}
+    found = Counter(models["precision"].dropna().tolist()) if "precision" in models else Counter[str]()
     if len(found) < 2:
         return []
-    numbers |= {f"account.precision.{name}": count(int(times)) for name, times in found.items()}
-    formats = listed([f"{name} ({{account.precision.{name}}} models)" for name in found.index])
+    numbers |= {f"account.precision.{name}": count(times) for name, times in found.items()}
+    formats = listed([f"{name} ({{account.precision.{name}}} models)" for name in found])
     own = list(dict.fromkeys(models.loc[models["family"] == BASELINE, "precision"].dropna()))
     baseline = f", those of the baseline in {listed(own)}" if own else ""
     return [

@@ -373,6 +373,17 @@ def test_the_pareto_front_and_importance_of_a_joint_search(tmp_path: Path) -> No
     assert found.numbers["H2"].n == 6
 
 
+def test_models_of_two_number_formats_are_said_to_be(tmp_path: Path) -> None:
+    def formats(records: Records) -> Records:
+        for record in records:
+            record["provenance"]["precision"] = "bfloat16" if record["arm"] == "baseline" else "float32"
+        return records
+
+    text = report(study(tmp_path, {"baseline": 1, "kl": 3}, seeds=1, edit=formats))[1]
+    assert "in bfloat16 (1 models) and float32 (3 models), those of the baseline in bfloat16. Where two models" in text
+    assert "| precision | float32 (3 trials), bfloat16 (1 trials) |" in text
+
+
 def test_points_in_perfect_order_have_the_p_of_their_arrangements() -> None:
     values, outcome = pd.DataFrame({"weight": [1.0, 2.0, 3.0, 4.0]}), pd.Series([0.1, 0.2, 0.3, 0.5])
     found = drop_in_r2(values, outcome)["weight"]
