@@ -47,8 +47,9 @@ READING = (
     "How to read this: each study's estimate is the headline of its own report, over its own configurations. A summary "
     "takes the studies for a sample of such studies (random effects): the mean of Fisher's z of the correlations, "
     "weighted by 1 / (error² + tau²), tau by Paule and Mandel, the interval by Hartung and Knapp and never narrower "
-    "than without their factor. Its word follows the report's rules for an interval and p after Holm over H1 to H4; it "
-    "is explained where a study's own headline is. Each study has its word after its controls."
+    "than without their factor. Its word follows the report's rules for an interval and p after Holm over H1 to H4; a "
+    "decided one also has to hold given every control, summarised in the same way. Each study has its word after its "
+    "controls."
 )
 
 
