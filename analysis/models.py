@@ -79,14 +79,13 @@ def _logarithm(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.log(values, out=np.full(len(values), math.nan), where=positive)
 
 
+def _one(values: pd.Series[Any]) -> bool:
+    return bool(values.notna().all()) and values.nunique() == 1
+
+
 def _configuration(models: pd.DataFrame) -> pd.Series[int]:
     """A number for each set of models that differ in nothing but their seed, and in where their files lay."""
-    same = [
-        what
-        for what in PLACES.values()
-        if what in models and models[what].notna().all() and models[what].nunique() == 1
-    ]
-    moved = {path for path, what in PLACES.items() if what in same}
+    moved = [path for path, what in PLACES.items() if what in models and _one(models[what])]
     paths = [c for c in models.columns if c.startswith("config.") and c != "config.seed" and c not in moved]
     varying = [c for c in paths if models[c].astype(str).nunique() > 1]
     return models.groupby(["arm", *varying], sort=False, dropna=False).ngroup()

@@ -17,7 +17,7 @@ from analysis.statistics.association import CRITICAL
 from analysis.statistics.meta_analysis import LEAST, Summary, summarise
 from analysis.verdicts.declared import HYPOTHESES
 from analysis.verdicts.margins import EQUIVALENCE_MARGIN, Verdict, Word, equivalence_word
-from analysis.verdicts.statements import adjust, controls, correlation_word, survives
+from analysis.verdicts.statements import adjust, controls, correlation_word, failing
 from analysis.verdicts.wording import name_of, plainly
 from study.store.results import load
 from trainables.errors import InputError
@@ -175,7 +175,8 @@ def _given(key: str, control: str, studies: Sequence[Numbers]) -> Number:
         for numbers in studies
         if control in numbers
     ]
-    return _summary(key, asked)[key]
+    found = _summary(key, asked)[key]
+    return replace(found, status="missing" if found.value is None else "tested")
 
 
 def _forth(key: str, value: float) -> float:
@@ -207,14 +208,14 @@ def _verdict(key: str, numbers: Numbers, own: Sequence[str]) -> Verdict:
         verdict = correlation_word(number)
         text = plainly(key, verdict)
         asked = controls(key, numbers) if verdict in ("supported", "contradicted") else []
-        failed = [control for control in asked if not survives(number, numbers[control])]
-        tested = [control for control in failed if numbers[control].value is not None]
-        if tested:
-            verdict, control = "explained", tested[0]
-            text += f", but not at equal {name_of(key, control)} (r {{{control}}}, {{{control}:p_adjusted}})"
-        elif failed:
-            verdict = "undecided"
-            text = f"{plainly(key, verdict)}: {{{failed[0]}:reason}} given {name_of(key, failed[0])}"
+        if failed := failing(key, asked, numbers):
+            control = failed[0]
+            if numbers[control].status == "tested":
+                verdict = "explained"
+                text += f", but not at equal {name_of(key, control)} (r {{{control}}}, {{{control}:p_adjusted}})"
+            else:
+                verdict = "undecided"
+                text = f"{plainly(key, verdict)}: {{{control}:reason}} given {name_of(key, control)}"
         elif asked:
             text += ", also given every control"
     mean = f"{{{key}}} points of English accuracy" if key == DIFFERENCE else f"r {{{key}}} on average"

@@ -82,6 +82,13 @@ class Within:
         return float(np.clip(self.x @ self.y / math.sqrt((self.x @ self.x) * (self.y @ self.y)), -1.0, 1.0))
 
     @property
+    def permuted(self) -> float:
+        """The variance of ``x @ y`` over permutations within families: sum_f Sxx_f Syy_f / (n_f - 1)."""
+        starts = np.cumsum((0, *self.sizes[:-1]))
+        products = np.add.reduceat(self.x**2, starts) * np.add.reduceat(self.y**2, starts)
+        return float((products / (np.array(self.sizes) - 1)).sum())
+
+    @property
     def degrees(self) -> float:
         """Degrees of Fisher's z: 1 / Var(r) - 2 - covariates, Var over permutations within families, or the textbook's.
 
@@ -89,10 +96,7 @@ class Within:
         gives n - 3; families that spread alike give n - (families - 1) - 3 on average; a family that holds most of the
         spread of both variables gives fewer, as few rows then decide. The textbook's are the most that are counted.
         """
-        starts = np.cumsum((0, *self.sizes[:-1]))
-        products = np.add.reduceat(self.x**2, starts) * np.add.reduceat(self.y**2, starts)
-        spread = float((self.x @ self.x) * (self.y @ self.y))
-        found = spread / float((products / (np.array(self.sizes) - 1)).sum()) - 2
+        found = float((self.x @ self.x) * (self.y @ self.y)) / self.permuted - 2
         return min(found, len(self.x) - len(self.sizes) - 2) - self.covariates
 
     def interval(

@@ -113,37 +113,30 @@ def random_slopes(x: ArrayLike, y: ArrayLike, groups: ArrayLike) -> RandomSlopes
     residuals = centred - np.outer(first.x, slopes)
     shared = residuals.mean(axis=1)
     own = float(((residuals - shared[:, None]) ** 2).sum()) / (nu * (languages - 1)) / size
-    common = float(_variance(first, shared[:, None])[0])
     between = float(slopes.var(ddof=1))
-    parts = [(common, _degrees(first, shared, nu))]
+    parts = [_error(first, shared)]
     if between > own:
         parts += [(between / languages, languages - 1), (-own / languages, nu * (languages - 1))]
     variance = sum(part for part, _ in parts)
+    own_errors = np.array([_error(first, rest) for rest in residuals.T])
     degrees = variance**2 / sum(part**2 / d for part, d in parts) if variance else float(nu)
     return RandomSlopes(
         mean=Estimate(float(slopes.mean()), math.sqrt(variance), degrees),
         spread=math.sqrt(max(0.0, between - own)),
         p_spread=float(fdtrc(languages - 1, nu * (languages - 1), between / own)) if own else 0.0,
         slopes=slopes,
-        errors=np.sqrt(_variance(first, residuals)),
-        degrees=np.array([_degrees(first, own_rest, nu) for own_rest in residuals.T]),
+        errors=np.sqrt(own_errors[:, 0]),
+        degrees=own_errors[:, 1],
         configurations=n,
         families=families,
     )
 
 
-def _degrees(data: Within, residuals: Array, most: int) -> float:
-    """Degrees of the t of a slope on x whose residuals [n] these are."""
-    return min(float(most), max(1.0, replace(data, y=residuals).degrees + 1)) if residuals.any() else float(most)
-
-
-def _variance(data: Within, residuals: Array) -> Array:
-    """Variance over permutations within families of the slopes on x whose residuals [n, slopes] these are."""
-    starts, sizes = np.cumsum((0, *data.sizes[:-1])), np.array(data.sizes)
-    of_x, of_rest = np.add.reduceat(data.x**2, starts), np.add.reduceat(residuals**2, starts)
-    free = sizes.sum() - len(sizes)
-    total: Array = (of_x / (sizes - 1)) @ of_rest / (data.x @ data.x) ** 2 * free / (free - 1)
-    return total
+def _error(data: Within, residuals: Array) -> tuple[float, float]:
+    """Variance over permutations within families of a slope on x with these residuals [n], and the degrees of its t."""
+    rest, free = replace(data, y=residuals), len(data.x) - len(data.sizes)
+    variance = rest.permuted / float(data.x @ data.x) ** 2 * free / (free - 1)
+    return variance, max(1.0, rest.degrees + 1) if variance else float(free - 1)
 
 
 def between_languages(values: ArrayLike, flags: ArrayLike) -> Estimate | str:

@@ -9,6 +9,7 @@ here is a function of numbers.json.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 from analysis.numbers import Number, Numbers
@@ -94,6 +95,14 @@ def survives(number: Number, control: Number) -> bool:
     return control.p_adjusted < ALPHA and control.value * number.value > 0
 
 
+def failing(key: str, names: Sequence[str], numbers: Numbers) -> list[str]:
+    """The controls that a headline does not survive: those that take it away, the strongest first, then the unasked."""
+    failed = [name for name in names if not survives(numbers[key], numbers[name])]
+    asked = [name for name in failed if numbers[name].status == "tested"]
+    asked.sort(key=lambda name: -_doubt(numbers[key], numbers[name]))
+    return [*asked, *(name for name in failed if name not in asked)]
+
+
 def _correlation(key: str, numbers: Numbers) -> Verdict:
     number, declared = numbers[key], HYPOTHESES[key].text
     word = correlation_word(number)
@@ -103,18 +112,16 @@ def _correlation(key: str, numbers: Numbers) -> Verdict:
         return Verdict(key, declared, word, f"{stays_open}: {{{key}:reason}} {ending}.")
     given, after = "", ""
     names = controls(key, numbers) if word in ("supported", "contradicted") else []
-    failed = [name for name in names if not survives(number, numbers[name])]
-    if failed:
-        tested = [name for name in failed if numbers[name].status == "tested"]
-        if tested:
+    if failed := failing(key, names, numbers):
+        strongest = failed[0]
+        if numbers[strongest].status == "tested":
             word = "explained"
-            strongest = max(tested, key=lambda name: _doubt(number, numbers[name]))
             plain += f", but not at equal {name_of(key, strongest)}"
             them = "them" if strongest.startswith(f"{key}.given.{TOGETHER}") else "it"
             given = f"; given {them} r {{{strongest}}}, {{{strongest}:p_adjusted}}"
         else:
             word = "undecided"
-            plain = f"{stays_open}: {untested(key, failed[0], numbers[failed[0]])}"
+            plain = f"{stays_open}: {untested(key, strongest, numbers[strongest])}"
     elif names:
         held = [name for name in names if numbers[name].status == "tested"]
         plain += also_at_equal(key, held)

@@ -77,7 +77,7 @@ class HubFiles:
 
     def __post_init__(self) -> None:
         names = [name for _, name, _, _ in Formatter().parse(self.pattern) if name is not None]
-        if not set(names) <= {"language", "split"} or "language" not in names:
+        if not set(names) <= {"language", "split"}:
             raise InputError(f"{self.name}: the pattern takes {{language}} and {{split}}, got {self.pattern!r}")
         if any("**" in part and part != "**" for part in self.pattern.split("/")):
             raise InputError(f"{self.name}: ** must be a whole part of the pattern, got {self.pattern!r}")

@@ -21,7 +21,6 @@ def from_training_file(task: Task, table: Table, labels: tuple[str, ...]) -> Tas
     Raises:
         InputError: The file has neither 2 nor 3 columns, or its last column holds no labels.
     """
-    table.refuse_unread()
     header, columns = table.header, table.width
     if header is None and columns not in (2, 3):
         raise InputError(

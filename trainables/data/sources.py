@@ -53,6 +53,8 @@ def read_rows(config: DataConfig) -> Source:
     trained = languages if task.pooled else (ENGLISH, *(config.second_stages if from_train else ()))
     wanted = {"train": trained, "dev": languages} | ({"test": languages} if config.test or task.pooled else {})
     found = _hub_tables(task, wanted) if config.source == "hub" else _folder_tables(config, task, wanted)
+    for table in (table for tables in found.values() for table in tables.values()):
+        table.refuse_unread()
     if not task.labels:
         task = from_training_file(task, found["train"][ENGLISH], config.labels)
     else:

@@ -129,7 +129,6 @@ def rows_of(table: Table, task: Task, keep_unlabelled: bool = False) -> Rows:
     Raises:
         InputError: A line has another number of columns, no label or an unknown one.
     """
-    table.refuse_unread()
     if (header := table.header) is not None and (header.second is None) != (task.sentences == 1):
         raise InputError(
             f"{table.at(1)}: the header names {1 if header.second is None else 2} sentences an example, but "

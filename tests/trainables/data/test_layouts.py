@@ -88,8 +88,7 @@ def test_sib200_reads_as_a_custom_task(shared):
 
 
 def test_the_file_of_all_languages_says_which_is_which(tmp_path):
-    for language in ("en",):
-        (tmp_path / f"train-{language}.tsv").write_text("a\tb\tneutral\nc\td\tentailment\n", encoding="utf-8")
-    (tmp_path / "xnli.dev.tsv").write_text("p\tq\tneutral\nr\ts\tentailment\n", encoding="utf-8")
+    write(tmp_path / "train-en.tsv", "a\tb\tneutral", "c\td\tentailment")
+    write(tmp_path / "xnli.dev.tsv", "p\tq\tneutral", "r\ts\tentailment")
     with pytest.raises(InputError, match=r"xnli.dev.tsv is the file of all languages, so it needs a header line"):
         load_task_data(DataConfig(name="xnli", source=str(tmp_path), languages=("de",), train_examples=None))
