@@ -33,3 +33,12 @@ def test_the_compute_total_is_the_sum_of_the_trials_seconds(tmp_path: Path) -> N
 def test_without_a_timed_trial_there_is_no_compute_total(tmp_path: Path) -> None:
     folder = write_study(tmp_path / "demo", {"baseline": 1}, seeds=1, edit=lambda records: [])
     assert SECTION.compute(tables(load(str(folder)))).reason == "no trial has ended with its time."
+
+
+def test_configurations_that_did_not_run_are_not_said_to_have_been_trained(tmp_path: Path) -> None:
+    families = {"baseline": 1, "kl": 4, "fpen": 3}
+    folder = write_study(tmp_path / "demo", families, seeds=1, edit=lambda records: records[:3])
+    found = SECTION.compute(tables(load(str(folder))))
+    counted = {name: found.numbers[f"compute.{name}"].value for name in ("configurations", "families", "seeds")}
+    assert counted == {"configurations": 3, "families": 2, "seeds": 1}
+    assert "families (baseline, kl), " in found.methods
