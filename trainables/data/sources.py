@@ -76,9 +76,7 @@ def _refuse_twice(task: Task, languages: Sequence[str]) -> None:
     for language in languages:
         code = task.code(language) if task.codes else language
         if code in names:
-            raise InputError(
-                f"data.languages: {language} is {names[code]} under another name ({code}); name a language once"
-            )
+            raise InputError(f"data.languages: {language} is {names[code]} under another name; name a language once")
         names[code] = language
 
 
