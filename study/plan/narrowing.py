@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from study.config import Arm, StudyConfig
 from study.search_space import Value
 from trainables.config import TrialConfig
-from trainables.config.dotted_paths import flatten, with_values
+from trainables.config.dotted_paths import absent_part, check_path, flatten, paths, with_values
 from trainables.errors import InputError
 from trainables.schema import describe
 from trainables.views.view import language_files
@@ -19,6 +19,9 @@ from trainables.views.view import language_files
 RESERVED = ("mini", "bundled", "hub")  # names that mean no folder, even where a folder is called so
 ANSWER = "answer."
 """Begins the paths of a study's own settings, which no trial has."""
+
+SWITCHES = ("weight", "preset", "kind", "rank", "train_nll")
+"""Fields that switch on the part of a trial that they belong to; its other fields only say how it acts."""
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, str]:
@@ -51,17 +54,26 @@ def narrow(
 
     Args:
         arms: Arms to keep, with commas; ``kl=0.6`` keeps that arm with this value alone, and may be repeated.
-        values: Dotted path to text, for the base of every arm; ``answer.fit`` is the study's own.
+        values: Dotted path to text, for the base of every arm; ``answer.fit`` is the study's own. How a part acts that
+            the base lacks, such as the Fisher penalty's ``every``, is set in the arms that have the part.
 
     Raises:
         InputError: An arm or a path is unknown, a value does not fit, or a path belongs to an arm.
     """
     own = {path: value for path, value in (values or {}).items() if path.startswith(ANSWER)}
     of_base = {path: value for path, value in (values or {}).items() if path not in own}
-    base = with_values(study.base, _second_stages_of(study, of_base) | of_base)
+    of_arms = _left_to_arms(study.base, of_base)
+    base = with_values(
+        study.base, _second_stages_of(study, of_base) | {path: of_base[path] for path in of_base if path not in of_arms}
+    )
     kept = study.arms if arms is None else select_arms(study, base, arms)
     for arm in kept:
         refuse_taken_paths(arm, of_base)
+    kept = tuple(_with_parts_set(arm, base, of_arms, of_base) for arm in kept)
+    for path, part in of_arms.items():
+        if not any(path in arm.set for arm in kept):
+            switches = " or ".join(_switches(part))
+            raise InputError(f"{path} is set, but no trial here has {part}; set {switches}, too")
     changed: dict[str, Any] = {
         "name": study.name if name is None else name,
         "description": study.description,
@@ -75,6 +87,31 @@ def narrow(
         return StudyConfig(**changed)
     except ValidationError as error:
         raise InputError(describe(error)) from None
+
+
+def _left_to_arms(base: TrialConfig, values: Mapping[str, str]) -> dict[str, str]:
+    """Settings of parts that the base lacks and that no other setting switches on: path to part."""
+    found = {}
+    for path in values:
+        check_path(path)
+        part = absent_part(base, path)
+        if part is not None and (switches := _switches(part)) and not any(switch in values for switch in switches):
+            found[path] = part
+    return found
+
+
+def _switches(part: str) -> list[str]:
+    return [path for name in SWITCHES if (path := f"{part}.{name}") in paths()]
+
+
+def _with_parts_set(arm: Arm, base: TrialConfig, of_arms: Mapping[str, str], values: Mapping[str, str]) -> Arm:
+    """The arm with the settings of those parts that it brings; InputError where a value does not fit."""
+    brought = (*arm.set, *arm.searched)
+    own = {path: values[path] for path, part in of_arms.items() if any(name.startswith(f"{part}.") for name in brought)}
+    if not own:
+        return arm
+    there = flatten(absolute_folders(with_values(arm.points(base)[0][1], own)))
+    return arm.model_copy(update={"set": arm.set | {path: there[path] for path in own}})
 
 
 def _second_stages_of(study: StudyConfig, values: Mapping[str, str]) -> dict[str, str]:

@@ -72,6 +72,21 @@ def _get(data: Any, keys: tuple[str | int, ...]) -> Any:
     return data
 
 
+def absent_part(config: TrialConfig, path: str) -> str | None:
+    """The outermost part that a path leads through and that a configuration lacks; None where it has them all.
+
+    Example:
+        >>> absent_part(TrialConfig(), "stages.0.consistency.view.kind")
+        'stages.0.consistency'
+    """
+    part: Any = config.model_dump(mode="json")
+    for end, key in enumerate(_keys()[path][:-1], start=1):
+        part = part[key]
+        if part is None:
+            return ".".join(path.split(".")[:end])
+    return None
+
+
 def check_path(path: str) -> None:
     """Refuse a path that no TrialConfig has, by an InputError that suggests the nearest."""
     known = paths()

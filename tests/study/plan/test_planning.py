@@ -104,6 +104,46 @@ def test_a_path_is_free_when_its_arm_is_left_out() -> None:
     assert all(row.config.stages[0].consistency is not None for row in draft(study))
 
 
+def test_a_setting_of_a_part_that_the_base_lacks_is_for_the_arms_that_have_it(tmp_path: Path) -> None:
+    words = tmp_path / "words.tsv"
+    values = {
+        "stages.0.penalties.l2.exempt_biases_and_norms": "true",
+        "stages.0.consistency.view.kind": "code_switch",
+        "stages.0.consistency.view.files": f"de={words.parent / '.' / words.name}",
+    }
+    trials = {row.label: row.config.stages[0] for row in draft(narrow(STUDY, values=values))}
+    assert trials["baseline"].penalties.l2 is trials["baseline"].consistency is trials["kl=1"].penalties.l2 is None
+    assert all(trials[name].penalties.l2.exempt_biases_and_norms for name in ("l2=0.1", "both=1/1"))  # type: ignore[union-attr]
+    assert trials["l2=0.1"].consistency is None
+    assert trials["kl=1"].consistency.view.files == f"de={words}"  # type: ignore[union-attr]
+    assert [row.trial_id for row in plan(narrow(STUDY, values=values), content)][:2] == [
+        row.trial_id for row in plan(STUDY, content)
+    ][:2]
+
+
+@pytest.mark.parametrize(
+    ("arms", "values", "message"),
+    [
+        (None, {"stages.0.penalties.fisher.every": "2"}, r"no trial here has .*fisher; set .*fisher\.weight, too"),
+        ("baseline,kl", {"stages.0.penalties.l2.form": "lazy"}, r"no trial here has stages\.0\.penalties\.l2;"),
+        ("baseline", {"stages.0.consistency.view.kind": "subword"}, r"consistency\.weight or .*\.preset, too"),
+        (None, {"stages.0.until.every": "5"}, r"no trial here has stages\.0\.until; set .*train_nll, too"),
+        (None, {"model.lora.alpha": "4"}, r"no trial here has model\.lora; set model\.lora\.rank, too"),
+        (None, {"stages.0.penalties.l2.form": "lasy"}, r"l2\.form: .*'lazy' or 'plain', got 'lasy'"),
+    ],
+)
+def test_a_setting_alone_switches_no_part_on(arms: str | None, values: dict[str, str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        narrow(STUDY, arms=arms, values=values)
+
+
+def test_a_part_is_switched_on_in_the_base_by_its_weight() -> None:
+    fisher = "stages.0.penalties.fisher"
+    study = narrow(STUDY, values={f"{fisher}.every": "2", f"{fisher}.weight": "0.1"})
+    assert {(f.weight, f.every) for row in draft(study) if (f := row.config.stages[0].penalties.fisher)} == {(0.1, 2)}
+    assert narrow(STUDY, values={"measure.expansion.draws": "3"}).base.measure.expansion is not None
+
+
 def test_seeds_and_name() -> None:
     study = narrow(STUDY, seeds=1, name="other")
     assert study.name == "other"
