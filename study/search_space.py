@@ -10,8 +10,9 @@ import hashlib
 import itertools
 import math
 import random
+from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -64,23 +65,27 @@ class Choice(Searched):
         return f"one of {', '.join('null' if value is None else str(value) for value in self.values)}"
 
 
-class Uniform(Searched):
-    """Draws uniform between two bounds."""
+class Interval(Searched):
+    """Draws between two bounds."""
 
-    kind: Literal["uniform"] = "uniform"
+    kind: str
     low: float = Field(description="lower bound")
     high: float = Field(description="upper bound")
     samples: Count | None = Field(None, description="number of draws; null in an arm with slots")
 
     @model_validator(mode="after")
-    def _bounds_are_ordered(self) -> Uniform:
+    def _bounds_are_ordered(self) -> Self:
         if not self.low < self.high:
             raise ValueError(f"low < high must hold, got low={self.low:g} high={self.high:g}")
         return self
 
+    @abstractmethod
+    def _at(self, u: float) -> float:
+        """The value at a uniform number, with all its digits."""
+
     def quantile(self, u: float) -> Value:
-        """The value at a uniform number."""
-        return _six_digits(self.low + u * (self.high - self.low), self.low, self.high)
+        """The value at a uniform number: six digits, so that a label shows all of it, without leaving the bounds."""
+        return min(max(float(f"{self._at(u):.6g}"), self.low), self.high)
 
     def probes(self) -> tuple[Value, ...]:
         """Values that show whether the distribution fits its path: the bounds, and one that is no whole number."""
@@ -91,39 +96,30 @@ class Uniform(Searched):
         return f"{self.low:g} to {self.high:g}"
 
 
-class LogUniform(Searched):
+class Uniform(Interval):
+    """Draws uniform between two bounds."""
+
+    kind: Literal["uniform"] = "uniform"
+
+    def _at(self, u: float) -> float:
+        return self.low + u * (self.high - self.low)
+
+
+class LogUniform(Interval):
     """Draws whose logarithm is uniform between those of two bounds."""
 
     kind: Literal["log_uniform"] = "log_uniform"
     low: float = Field(gt=0.0, description="lower bound")
-    high: float = Field(description="upper bound")
-    samples: Count | None = Field(None, description="number of draws; null in an arm with slots")
 
-    @model_validator(mode="after")
-    def _bounds_are_ordered(self) -> LogUniform:
-        if not self.low < self.high:
-            raise ValueError(f"low < high must hold, got low={self.low:g} high={self.high:g}")
-        return self
-
-    def quantile(self, u: float) -> Value:
-        """The value at a uniform number."""
-        return _six_digits(self.low * math.exp(u * math.log(self.high / self.low)), self.low, self.high)
-
-    def probes(self) -> tuple[Value, ...]:
-        """Values that show whether the distribution fits its path: the bounds, and one that is no whole number."""
-        return self.low, self.quantile(_GOLDEN), self.high
+    def _at(self, u: float) -> float:
+        return self.low * math.exp(u * math.log(self.high / self.low))
 
     def text(self) -> str:
         """The distribution as people read it."""
-        return f"{self.low:g} to {self.high:g} (log scale)"
+        return f"{super().text()} (log scale)"
 
 
 Distribution = Annotated[Grid | Choice | Uniform | LogUniform, Field(discriminator="kind")]
-
-
-def _six_digits(value: float, low: float, high: float) -> float:
-    """Six significant digits, so that a label shows the whole value, without leaving the bounds."""
-    return min(max(float(f"{value:.6g}"), low), high)
 
 
 def log_grid(low: float, high: float, count: int) -> tuple[float, ...]:
