@@ -19,41 +19,38 @@ from trainables.config import (
 
 CONSISTENCY = "stages.0.consistency.weight"
 FISHER = "stages.0.penalties.fisher.weight"
-SHARE = "stages.0.penalties.fisher.share"
 L2_WEIGHT = "stages.0.penalties.l2.weight"
-NOISE = "stages.0.noise.strength"
-DROPOUT = "model.dropout.hidden"
-DECAY = "stages.0.optimizer.weight_decay"
-SAM = "stages.0.optimizer.sam_rho"
-TRAM = "stages.0.optimizer.tram_sigma"
+NOISE_STRENGTH = "stages.0.noise.strength"
+DROPOUT_RATE = "model.dropout.hidden"
 RATE = "stages.0.optimizer.learning_rate"
 
-EMBEDDING_NOISE = {"stages.0.noise.kind": "embedding_gaussian"}
 MULTIPLES = (0.25, 0.5, 2.0, 4.0, 8.0)
 """Factors on the base's learning rate; 1 is the baseline. At the largest, fine-tuning an encoder begins to fail."""
 
 BASELINE = Arm(name="baseline")
 KL = Arm(name="kl", search={CONSISTENCY: Grid(values=(0.0, *log_grid(0.05, 5, 5)))})
 FPEN = Arm(name="fpen", search={FISHER: Grid(values=log_grid(1e-3, 10, 6))})
-LAZY = {"stages.0.penalties.l2.form": "lazy"}
-"""The form of L2 whose weight is a dose under AdamW."""
-L2 = Arm(name="l2", set=LAZY, search={L2_WEIGHT: Grid(values=log_grid(1e-5, 1e-1, 6))})
-
-
-def noise_arm(count: int) -> Arm:
-    """Embedding noise at so many scales, evenly spaced in logarithms."""
-    return Arm(name="noise", set=EMBEDDING_NOISE, search={NOISE: Grid(values=log_grid(0.01, 1, count))})
+L2 = Arm(
+    name="l2",
+    set={"stages.0.penalties.l2.form": "lazy"},  # the form whose weight is a dose under AdamW
+    search={L2_WEIGHT: Grid(values=log_grid(1e-5, 1e-1, 6))},
+)
+# A null rate keeps the model's own, which is 0.1 for multilingual BERT.
+RATES = Grid(values=(0.0, 0.05, 0.15, 0.2, 0.3, 0.4), also=("model.dropout.attention",))
+DROPOUT = Arm(name="dropout", search={DROPOUT_RATE: RATES})
+# Decay acts through learning rate times steps: 10 shrinks the weights by a quarter over the paper's stage.
+DECAY = Arm(name="decay", search={"stages.0.optimizer.weight_decay": Grid(values=log_grid(1e-3, 10, 6))})
+NOISE = Arm(
+    name="noise",
+    set={"stages.0.noise.kind": "embedding_gaussian"},
+    search={NOISE_STRENGTH: Grid(values=log_grid(0.01, 1, 6))},
+)
 
 
 def families(base: TrialConfig) -> tuple[Arm, ...]:
     """The arms of both figures: six values a family, without the baseline's own (kl=0 still trains on the views)."""
-    others = (0.05, 0.15, 0.2, 0.3, 0.4)
-    # A null rate keeps the model's own, which is 0.1 for multilingual BERT.
-    rates = (0.1, *others) if base.model.dropout.hidden == 0.0 else (0.0, *others)
-    dropout = Arm(name="dropout", search={DROPOUT: Grid(values=rates, also=("model.dropout.attention",))})
-    # Decay acts through learning rate times steps: 10 shrinks the weights by a quarter over the paper's stage.
-    decay = Arm(name="decay", search={DECAY: Grid(values=log_grid(1e-3, 10, 6))})
-    return BASELINE, KL, FPEN, L2, dropout, decay, noise_arm(6)
+    dropout = DROPOUT.only(0.1, *RATES.values[1:]) if base.model.dropout.hidden == 0.0 else DROPOUT
+    return BASELINE, KL, FPEN, L2, dropout, DECAY, NOISE
 
 
 def on_bundled(task: str, **data: Any) -> TrialConfig:

@@ -11,9 +11,6 @@ from study.catalog.arms import (
     FPEN,
     KL,
     RATE,
-    SAM,
-    SHARE,
-    TRAM,
     on_xnli,
     rates_arm,
     rounded,
@@ -117,14 +114,15 @@ def intervene(bundled: bool = False) -> StudyConfig:
     baseline, tram two and a half times, sam and kl twice: roughly 150 GPU-hours in float32 (estimated, not measured).
     Bundled: 22 minutes on two CPU cores (estimated, not measured).
     """
+    shares = {"stages.0.penalties.fisher.share": Grid(values=(0.05, 0.1, 0.2, 0.4, 0.6, 0.8))}
     arms = (
         BASELINE,
         KL,
         FPEN,
-        Arm(name="sharpen", set={FISHER: -10.0}, search={SHARE: Grid(values=(0.05, 0.1, 0.2, 0.4, 0.6, 0.8))}),
+        Arm(name="sharpen", set={FISHER: -10.0}, search=shares),
         Arm(name="average", set={"stages.0.selection": "average"}, search={"stages.0.runs": Grid(values=(1, 3))}),
-        Arm(name="sam", search={SAM: Grid(values=log_grid(0.01, 0.2, 4))}),
-        Arm(name="tram", search={TRAM: Grid(values=log_grid(0.01, 1, 4))}),
+        Arm(name="sam", search={"stages.0.optimizer.sam_rho": Grid(values=log_grid(0.01, 0.2, 4))}),
+        Arm(name="tram", search={"stages.0.optimizer.tram_sigma": Grid(values=log_grid(0.01, 1, 4))}),
     )
     base = with_values(on_xnli(bundled), {"model.precision": "float32"})
     return StudyConfig(name="intervene", base=base, seeds=3, arms=arms)

@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-from study.catalog.arms import (
-    BASELINE,
-    CONSISTENCY,
-    DECAY,
-    DROPOUT,
-    EMBEDDING_NOISE,
-    FISHER,
-    L2_WEIGHT,
-    LAZY,
-    NOISE,
-    on_bundled,
-)
-from study.config import Arm, StudyConfig
-from study.search_space import Grid, log_grid
-from trainables.config import (
-    DataConfig,
-    MeasureConfig,
-    ModelConfig,
-    OptimizerConfig,
-    StageConfig,
-    TrialConfig,
-)
+from study.catalog.arms import BASELINE, DECAY, DROPOUT, FPEN, KL, L2, NOISE, on_bundled
+from study.config import StudyConfig
+from study.search_space import log_grid
+from trainables.config import DataConfig, MeasureConfig, ModelConfig, OptimizerConfig, StageConfig, TrialConfig
 
 # fmt: off
 SIB200 = (
     "de", "es", "zh", "fr", "ar", "ru", "hi", "tr", "th", "sw", "fi", "ja", "ko", "vi", "id", "yo", "el", "he", "bn",
     "ta", "quy",
+)
+RIVALS = (
+    "label_variance", "margin", "parameter_norm", "distance_from_pretrained", "fisher_rao", "relative_flatness",
 )
 # fmt: on
 
@@ -76,25 +61,17 @@ def sib200(bundled: bool = False) -> StudyConfig:
                 trace_examples=403,
                 trace_train=False,
                 accuracy_every=None,
-                rivals=(
-                    "label_variance",
-                    "margin",
-                    "parameter_norm",
-                    "distance_from_pretrained",
-                    "fisher_rao",
-                    "relative_flatness",
-                ),
+                rivals=RIVALS,
             ),
         )
     least = 0.1 if bundled else 0.0  # the baseline's are 0 and the encoder's own, 0.1
-    dropout = Grid(values=(least, 0.05, 0.15, 0.2, 0.25, 0.3), also=("model.dropout.attention",))
     arms = (
         BASELINE,
-        Arm(name="kl", search={CONSISTENCY: Grid(values=(0.0, *log_grid(0.1, 2, 5)))}),
-        Arm(name="fpen", search={FISHER: Grid(values=log_grid(3e-4, 3e-2, 6))}),
-        Arm(name="l2", set=LAZY, search={L2_WEIGHT: Grid(values=log_grid(1e-6, 1e-3, 6))}),
-        Arm(name="dropout", search={DROPOUT: dropout}),
-        Arm(name="decay", search={DECAY: Grid(values=log_grid(0.02, 3, 6))}),
-        Arm(name="noise", set=EMBEDDING_NOISE, search={NOISE: Grid(values=log_grid(0.005, 0.08, 6))}),
+        KL.only(0.0, *log_grid(0.1, 2, 5)),
+        FPEN.only(*log_grid(3e-4, 3e-2, 6)),
+        L2.only(*log_grid(1e-6, 1e-3, 6)),
+        DROPOUT.only(least, 0.05, 0.15, 0.2, 0.25, 0.3),
+        DECAY.only(*log_grid(0.02, 3, 6)),
+        NOISE.only(*log_grid(0.005, 0.08, 6)),
     )
     return StudyConfig(name="sib200", base=base, arms=arms)

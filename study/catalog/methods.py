@@ -5,14 +5,14 @@ from __future__ import annotations
 from study.catalog.arms import (
     BASELINE,
     CONSISTENCY,
-    DROPOUT,
-    EMBEDDING_NOISE,
+    DROPOUT_RATE,
     FISHER,
     FPEN,
     KL,
+    L2,
     L2_WEIGHT,
-    LAZY,
     NOISE,
+    NOISE_STRENGTH,
     on_xnli,
     rounded,
 )
@@ -99,8 +99,8 @@ def search(bundled: bool = False) -> StudyConfig:
         CONSISTENCY: LogUniform(low=0.05, high=5),
         FISHER: LogUniform(low=1e-3, high=1),
         L2_WEIGHT: LogUniform(low=1e-5, high=1e-1),
-        NOISE: LogUniform(low=0.01, high=1),
-        DROPOUT: Uniform(low=0.0, high=0.3, also=("model.dropout.attention",)),
+        NOISE_STRENGTH: LogUniform(low=0.01, high=1),
+        DROPOUT_RATE: Uniform(low=0.0, high=0.3, also=("model.dropout.attention",)),
     }
-    joint = Arm(name="search", set=EMBEDDING_NOISE | LAZY, search=space, slots=60)
+    joint = Arm(name="search", set=NOISE.set | L2.set, search=space, slots=60)
     return StudyConfig(name="search", base=base, arms=(BASELINE, joint))

@@ -2,29 +2,10 @@
 
 from __future__ import annotations
 
-from study.catalog.arms import (
-    BASELINE,
-    CONSISTENCY,
-    EMBEDDING_NOISE,
-    FISHER,
-    FPEN,
-    KL,
-    L2_WEIGHT,
-    LAZY,
-    NOISE,
-    families,
-    on_bundled,
-    on_xnli,
-    steps_an_epoch,
-)
-from study.config import Arm, StudyConfig
-from study.search_space import Grid, log_grid
-from trainables.config import (
-    DataConfig,
-    ExpansionConfig,
-    MeasureConfig,
-    TrialConfig,
-)
+from study.catalog.arms import BASELINE, FPEN, KL, L2, NOISE, families, on_bundled, on_xnli, steps_an_epoch
+from study.config import StudyConfig
+from study.search_space import log_grid
+from trainables.config import DataConfig, ExpansionConfig, MeasureConfig, TrialConfig
 from trainables.config.dotted_paths import with_values
 
 
@@ -57,13 +38,13 @@ def quick(bundled: bool = True) -> StudyConfig:
             "measure.rivals": ("label_variance", "margin", "parameter_norm", "distance_from_pretrained"),
         },
     )
-    every_second = {"stages.0.penalties.fisher.every": 2}
+    every_second = FPEN.model_copy(update={"set": {"stages.0.penalties.fisher.every": 2}})
     arms = (
         BASELINE,
-        Arm(name="kl", search={CONSISTENCY: Grid(values=(0.0, *log_grid(0.02, 0.3, 5)))}),
-        Arm(name="fpen", set=every_second, search={FISHER: Grid(values=log_grid(5e-4, 0.012, 5))}),
-        Arm(name="l2", set=LAZY, search={L2_WEIGHT: Grid(values=log_grid(1e-5, 0.015, 9))}),
-        Arm(name="noise", set=EMBEDDING_NOISE, search={NOISE: Grid(values=log_grid(0.003, 0.03, 8))}),
+        KL.only(0.0, *log_grid(0.02, 0.3, 5)),
+        every_second.only(*log_grid(5e-4, 0.012, 5)),
+        L2.only(*log_grid(1e-5, 0.015, 9)),
+        NOISE.only(*log_grid(0.003, 0.03, 8)),
     )
     return StudyConfig(name="quick", base=base, arms=arms)
 
@@ -153,8 +134,7 @@ def theory(bundled: bool = False) -> StudyConfig:
     base = on_xnli(bundled)
     expansion = ExpansionConfig(sigmas=_decades(-6, -2), draws=10, examples=8, every=steps_an_epoch(base))
     base = base.model_copy(update={"measure": base.measure.model_copy(update={"expansion": expansion})})
-    arms = (BASELINE, KL.only(0.6), FPEN.only(0.01))
-    return StudyConfig(name="theory", base=base, seeds=3, arms=arms)
+    return StudyConfig(name="theory", base=base, seeds=3, arms=(BASELINE, KL.only(0.6), FPEN.only(0.01)))
 
 
 def _decades(first: int, last: int) -> tuple[float, ...]:
