@@ -17,7 +17,8 @@ from analysis.statistics.association import NO_FAMILY
 from analysis.verdicts import statements
 from analysis.verdicts.headlines import EVERYTHING
 from analysis.verdicts.margins import Verdict
-from study.store.results import inside, load
+from study.store.results import load
+from study.store.storage import inside
 from study.store.uncollected import uncollected
 
 SCHEMA_VERSION = 1

@@ -11,7 +11,7 @@ from analysis.page import render
 from analysis.page.document import Figure
 from analysis.page.pictures import LIBRARY, Drawing, static
 from analysis.page.publish import ENDINGS, check_writable, publish
-from study.store.results import inside
+from study.store.storage import inside
 
 
 class Publication:

@@ -17,8 +17,7 @@ from rich.table import Table
 from study.config import StudyConfig
 from study.plan.planning import draft
 from study.store.account import RARE, STATES, account, trial_states
-from study.store.commands import start_command
-from study.store.folders import studies
+from study.store.folders import start_command, studies
 from study.store.lock import is_running
 from study.store.record_files import read_study, read_trials
 from study.store.results import is_missing

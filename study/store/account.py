@@ -25,11 +25,9 @@ def trial_states(
     Returns:
         Trial id to state, in plan order.
     """
-    states = {}
-    for row in study.plan:
-        missing = UNREADABLE if row.trial_id in unreadable else UNFINISHED
-        states[row.trial_id] = records[row.trial_id].state if row.trial_id in records else missing
-    return states
+    found: dict[str, str] = {trial_id: record.state for trial_id, record in records.items()}
+    found = dict.fromkeys(unreadable, UNREADABLE) | found
+    return {row.trial_id: found.get(row.trial_id, UNFINISHED) for row in study.plan}
 
 
 def account(states: Iterable[str]) -> dict[str, int]:
@@ -40,10 +38,7 @@ def account(states: Iterable[str]) -> dict[str, int]:
         2
     """
     count = Counter(states)
-    return {
-        "planned": sum(count.values()),
-        **{state: count[state] for state in STATES},
-    }
+    return {"planned": count.total(), **{state: count[state] for state in STATES}}
 
 
 def account_line(counts: Mapping[str, int]) -> str:

@@ -1,11 +1,11 @@
-"""Folders of studies in a storage."""
+"""Folders of studies in a storage, and the commands about them, quoted so that they can be pasted into a shell."""
 
 from __future__ import annotations
 
 import re
+import shlex
 
 from study.config import NAME
-from study.store.commands import start_command
 from study.store.storage import STUDY_FILE, Store
 from trainables.errors import InputError
 
@@ -50,3 +50,13 @@ def studies(storage: Store) -> list[str]:
             if not storage.is_local:
                 raise
     return found
+
+
+def study_command(name: str, folder: Store, *options: str) -> str:
+    """A shell command about a study; ``name`` is ``show``, ``resume`` or another command that takes a study."""
+    return shlex.join(["fisher-study", name, folder.name, "--storage", folder.parent_location, *options])
+
+
+def start_command(storage: Store) -> str:
+    """The shell command that starts a first study in a storage."""
+    return study_command("run", storage.child("quick"))

@@ -44,19 +44,14 @@ class Holder:
 
         It does not once its process is gone from this machine, or after a minute without a heartbeat.
         """
-        if self.host == socket.gethostname() and not _process_exists(self.pid):
-            return False
+        if self.host == socket.gethostname():
+            try:
+                os.kill(self.pid, 0)
+            except ProcessLookupError:
+                return False
+            except PermissionError:
+                pass  # it is another user's
         return now - self.heartbeat <= STALE_SECONDS
-
-
-def _process_exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def live_holder(study: Store) -> Holder | None:

@@ -66,13 +66,10 @@ def read_trials(folder: Store, strict: bool = False) -> tuple[dict[str, TrialRec
     records: dict[str, TrialRecord] = {}
     unreadable: dict[str, str] = {}
     trials = folder.child("trials")
-    for name in trials.names():
-        if name.startswith(".") or not name.endswith(".json"):
-            continue  # a record that was being written when its driver died
-        trial_id = name.removesuffix(".json")
+    for trial_id in trials.json_files():
         content = b""
         try:
-            content = trials.read(name)
+            content = trials.read(f"{trial_id}.json")
             record = TrialRecord.model_validate_json(content)
             parse(record.config)
         except OSError as error:
@@ -80,7 +77,7 @@ def read_trials(folder: Store, strict: bool = False) -> tuple[dict[str, TrialRec
                 raise
             unreadable[trial_id] = cause(error)
         except ValidationError as error:
-            _refuse_newer(content, trials.place(name))
+            _refuse_newer(content, trials.place(f"{trial_id}.json"))
             unreadable[trial_id] = describe(error)
         except InputError as error:
             unreadable[trial_id] = str(error)

@@ -15,7 +15,7 @@ from study.store.account import account, trial_states
 from study.store.lock import is_running
 from study.store.record_files import read_study, read_trials
 from study.store.records import PlanRow, StudyRecord, TrialRecord
-from study.store.storage import Store, open_store, place
+from study.store.storage import Store, open_store
 from study.store.working_files import read_draws
 from trainables.config import ENGLISH
 from trainables.config.dotted_paths import flatten, parse, paths
@@ -48,11 +48,6 @@ class StudyResults:
     configs: dict[str, dict[str, Any]]
 
 
-def inside(folder: str, name: str) -> str:
-    """Path or URI of a file or folder in a study's folder (path or URI), or in one beside it."""
-    return place(folder, name)
-
-
 def load(folder: str) -> StudyResults:
     """Read a study from its folder, a local path or a URI; InputError when the folder is no study."""
     return load_store(open_store(folder))
@@ -71,31 +66,20 @@ def load_store(folder: Store) -> StudyResults:
     if any(row.slot is not None for row in study.plan):
         searched = {arm.name: arm.searched for arm in study.study_config().arms if arm.slots is not None}
         draws = read_draws(folder)
-    configs = {
-        row.trial_id: records[row.trial_id].config if row.trial_id in records else draws.get(row.trial_id, row.config)
-        for row in study.plan
-    }
-    rows = [
-        _row(study, row, states[row.trial_id], records.get(row.trial_id), damaged.get(row.trial_id))
-        | _configuration(
-            configs[row.trial_id], [] if row.trial_id in records or row.trial_id in draws else searched.get(row.arm, [])
-        )
-        for row in study.plan
-    ]
-    trials = pd.DataFrame(rows, columns=_columns(rows))
-    curves = pd.DataFrame(
-        [
-            {"trial_id": row.trial_id, **point.model_dump()}
-            for row in study.plan
-            if row.trial_id in records
-            for point in records[row.trial_id].curves
-        ],
-        columns=CURVES,
-    )
+    rows: list[dict[str, Any]] = []
+    curves: list[dict[str, Any]] = []
+    configs: dict[str, dict[str, Any]] = {}
+    for row in study.plan:
+        record = records.get(row.trial_id)
+        configs[row.trial_id] = draws.get(row.trial_id, row.config) if record is None else record.config
+        undrawn = [] if record is not None or row.trial_id in draws else searched.get(row.arm, [])
+        found = _row(study, row, states[row.trial_id], record, damaged.get(row.trial_id))
+        rows.append(found | _configuration(configs[row.trial_id], undrawn))
+        curves += [{"trial_id": row.trial_id, **point.model_dump()} for point in (record.curves if record else ())]
     return StudyResults(
         study=study.model_dump(mode="json"),
-        trials=trials,
-        curves=curves,
+        trials=pd.DataFrame(rows, columns=_columns(rows)),
+        curves=pd.DataFrame(curves, columns=CURVES),
         account=account(states.values()),
         unreadable=unreadable,
         running=is_running(folder),

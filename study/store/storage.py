@@ -1,22 +1,27 @@
 """A folder on any pyarrow file system, local or object storage, with files that are whole or absent.
 
-Every access of a study to its storage goes through here, and whatever fails is one line with what to do.
+Every access of a study to its storage goes through here, and whatever fails is one line with what to do, within seconds
+when nothing answers.
 """
 
 from __future__ import annotations
 
 import os
+import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 from pyarrow import fs
 
-from study.store.filesystems import filesystem_of
 from study.store.storage_error import StorageError, told
 
 STUDY_FILE = "study.json"
 """The file that makes a folder a study."""
+CONNECT_SECONDS, REQUEST_SECONDS, ATTEMPTS = 3.0, 5.0, 3
+"""Limits of a request to an object store: to connect, to answer (counted anew with each byte), and how many tries."""
+CHOOSE = "choose another --storage: a folder, or a URI such as s3://BUCKET/FOLDER"
 
 
 class Store:
@@ -49,7 +54,7 @@ class Store:
 
     def place(self, name: str) -> str:
         """A file or folder inside as people write it."""
-        return place(self.location, name)
+        return inside(self.location, name)
 
     def exists(self, name: str = "") -> bool:
         """Whether a file or folder of that name exists; without a name, whether the folder itself does."""
@@ -64,6 +69,10 @@ class Store:
                 return sorted(info.base_name for info in self.filesystem.get_file_info(selector))
             except NotADirectoryError:
                 raise StorageError(f"{self.location} is a file, not a folder") from None
+
+    def json_files(self) -> list[str]:
+        """Names of the JSON files inside, sorted, without the ending; those that are being written begin with a dot."""
+        return [n.removesuffix(".json") for n in self.names() if n.endswith(".json") and not n.startswith(".")]
 
     def read(self, name: str) -> bytes:
         """The content of a file."""
@@ -129,7 +138,7 @@ class Store:
         return f"{self.path}/{name}" if name else self.path
 
 
-def place(location: str, name: str) -> str:
+def inside(location: str, name: str) -> str:
     """A file or folder inside a folder (path or URI) as people write it.
 
     The options of a URI (``?endpoint_override=...``) stay last.
@@ -148,4 +157,52 @@ def open_store(location: str) -> Store:
 
     StorageError when the URI is not understood, or its file system cannot be reached.
     """
-    return Store(*filesystem_of(location), location)
+    return Store(*_filesystem_of(location), location)
+
+
+def _filesystem_of(location: str) -> tuple[fs.FileSystem, str]:
+    """The file system of a local path or of a URI that pyarrow knows, and the path on it.
+
+    Raises:
+        StorageError: The URI is not understood, nothing answers there, it refuses the credentials, or has no such
+            bucket.
+    """
+    if "://" not in location:
+        return fs.LocalFileSystem(), str(Path(location).expanduser().absolute())
+    failure = f"cannot use the storage {location}"
+    with told(failure, location, None, otherwise=CHOOSE):
+        found, path = fs.FileSystem.from_uri(location)
+        filesystem = _hasty(found, location)
+    if isinstance(filesystem, fs.S3FileSystem | fs.GcsFileSystem):
+        bucket = path.partition("/")[0]
+        if not bucket:
+            raise StorageError(f"{failure}: it names no bucket; {CHOOSE}")
+        with told(failure, location, filesystem, otherwise=CHOOSE):
+            missing = filesystem.get_file_info(bucket).type == fs.FileType.NotFound
+        if missing and "allow_bucket_creation" not in location:
+            raise StorageError(f"{failure}: there is no bucket {bucket}; make it first, or {CHOOSE}")
+    return filesystem, path
+
+
+def _hasty(filesystem: fs.FileSystem, location: str) -> fs.FileSystem:
+    """The same file system with limits to its patience, which the options of a URI cannot set.
+
+    Google's client tries again for 15 minutes. Credentials that the URI does not hold are looked up anew, so that those
+    that expire are renewed.
+    """
+    if not isinstance(filesystem, fs.S3FileSystem | fs.GcsFileSystem):
+        return filesystem
+    kept = {name: value for name, value in filesystem.__reduce__()[1][0].items() if value or value is False}
+    if isinstance(filesystem, fs.GcsFileSystem):
+        return fs.GcsFileSystem(**{"retry_time_limit": timedelta(seconds=REQUEST_SECONDS)} | kept)
+    drop = {"proxy_options"}
+    if urllib.parse.urlsplit(location).username is None:
+        drop |= {"access_key", "secret_key", "session_token"}
+    return fs.S3FileSystem(
+        **{name: value for name, value in kept.items() if name not in drop}
+        | {
+            "connect_timeout": CONNECT_SECONDS,
+            "request_timeout": REQUEST_SECONDS,
+            "retry_strategy": fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
+        }
+    )

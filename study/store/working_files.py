@@ -52,23 +52,11 @@ def read_draws(folder: Store) -> dict[str, dict[str, Any]]:
     """
     found = {}
     draws = folder.child("draws")
-    for name in draws.names():
-        if name.startswith(".") or not name.endswith(".json"):
-            continue  # a draw that was being written when its driver died
-        content = draws.read(name)
+    for trial_id in draws.json_files():
+        content = draws.read(f"{trial_id}.json")
         with suppress(ValueError):
-            found[name.removesuffix(".json")] = parse(json.loads(content)).model_dump(mode="json")
+            found[trial_id] = parse(json.loads(content)).model_dump(mode="json")
     return found
-
-
-def checkpoint_store(folder: Store) -> Store:
-    """Where workers keep the checkpoints of trials that run, ``TRIAL_ID.safetensors``."""
-    return folder.child(CHECKPOINTS)
-
-
-def delete_checkpoint(folder: Store, trial_id: str) -> None:
-    """Delete the checkpoint of a trial that needs none any more."""
-    checkpoint_store(folder).delete(f"{trial_id}.safetensors")
 
 
 def tidy_checkpoints(folder: Store) -> None:
@@ -76,7 +64,7 @@ def tidy_checkpoints(folder: Store) -> None:
 
     No driver may run the study.
     """
-    checkpoints = checkpoint_store(folder)
+    checkpoints = folder.child(CHECKPOINTS)
     with suppress(OSError):  # tidiness is no reason to end a run with an error
         for name in checkpoints.names():
             if name.startswith("."):

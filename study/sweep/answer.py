@@ -14,8 +14,7 @@ from study.browse.telling import say, tell
 from study.config import StudyConfig
 from study.plan.planning import draft
 from study.store.account import UNFINISHED, UNREADABLE, account, account_line, trial_states
-from study.store.commands import study_command
-from study.store.folders import REPORT_PAGE
+from study.store.folders import REPORT_PAGE, study_command
 from study.store.record_files import read_study, read_trials
 from study.store.records import StudyRecord, TrialRecord
 from study.store.storage import STUDY_FILE, Store

@@ -19,7 +19,7 @@ from study.store.lock import DriverLock
 from study.store.record_files import read_study, read_trials, write_study, write_trial
 from study.store.records import StudyRecord, TrialRecord
 from study.store.storage import STUDY_FILE, Store
-from study.store.working_files import delete_checkpoint, read_draws, tidy_checkpoints, write_draw
+from study.store.working_files import CHECKPOINTS, read_draws, tidy_checkpoints, write_draw
 from study.sweep.answer import trace_advice
 from study.sweep.interruption import Interruption
 from study.sweep.progress import SweepProgress
@@ -83,7 +83,7 @@ def drive(work: Work, assets: Assets, resources: Resources, console: Console, in
     def tidy() -> None:
         for trial_id in sorted(needless):
             with suppress(OSError):  # it is tried again when the next trial ends
-                delete_checkpoint(folder, trial_id)
+                folder.child(CHECKPOINTS).delete(f"{trial_id}.safetensors")
                 needless.discard(trial_id)
 
     console.print("starting Ray")

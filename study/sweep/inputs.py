@@ -13,7 +13,7 @@ from study.browse.telling import tell, working
 from study.config import StudyConfig
 from study.plan.left_out import left_out, without
 from study.plan.planning import PlannedTrial, probes
-from study.store.commands import study_command
+from study.store.folders import study_command
 from study.store.records import StudyRecord, TrialRecord
 from study.store.storage import Store
 from study.sweep.answer import Typed

@@ -17,8 +17,7 @@ from study.config import StudyConfig
 from study.plan.extension import extend, keep_rows
 from study.plan.loading import load_source
 from study.plan.planning import PlannedTrial, differences, draft, plan, probes
-from study.store.commands import study_command
-from study.store.folders import study_folder
+from study.store.folders import study_command, study_folder
 from study.store.lock import LOCK_FILE, refuse_second_driver
 from study.store.record_files import read_study, read_trials
 from study.store.records import StudyRecord, TrialRecord, new_study

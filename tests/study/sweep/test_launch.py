@@ -22,13 +22,13 @@ from study.plan.loading import load_study
 from study.plan.narrowing import narrow
 from study.plan.planning import PlannedTrial, probes
 from study.search_space import LogUniform
-from study.store.commands import study_command
+from study.store.folders import study_command
 from study.store.lock import LOCK_FILE, DriverLock
 from study.store.record_files import read_study, read_trials
 from study.store.records import TrialRecord
 from study.store.storage import Store, open_store
 from study.store.storage_error import StorageError
-from study.store.working_files import WorkerFolder, checkpoint_store, read_draws
+from study.store.working_files import CHECKPOINTS, WorkerFolder, read_draws
 from study.sweep import launch
 from study.sweep.interruption import TIME_BUDGET
 from study.sweep.resources import Resources
@@ -89,7 +89,7 @@ class World:
                 return
             self.ran[-1].append(trial.label)
             state = self.states.get(trial.label, "complete")
-            checkpoint_store(folder).write(f"{trial.trial_id}.safetensors", b"half-way")
+            folder.child(CHECKPOINTS).write(f"{trial.trial_id}.safetensors", b"half-way")
             if trial.slot is not None:
                 trial = replace(trial, config=searches[trial.arm].draw(trial))
             record = self.make_record(trial, state=state, reason=None if state == "complete" else "why")
@@ -156,7 +156,7 @@ def test_a_study_runs_and_answers(world: World, small_study: StudyConfig) -> Non
 
 def test_checkpoints_are_kept_for_trials_that_may_go_on(world: World, small_study: StudyConfig) -> None:
     world.states = {"kl=0": "failed", "kl=0.5": "diverged"}
-    checkpoints = checkpoint_store(world.folder)
+    checkpoints = world.folder.child(CHECKPOINTS)
     world.after = lambda interruption, count: checkpoints.write(".x.safetensors.1.part", b"")
     assert world.run(small_study) == 3
     failed = [row.trial_id for row in read_study(world.folder).plan if row.label == "kl=0"]
@@ -173,7 +173,7 @@ def test_a_trial_that_did_not_reach_its_loss_is_a_result(world: World, small_stu
     assert world.resume() == 0
     assert world.resume(retry=frozenset({"failed", "diverged"})) == 0
     assert len(world.ran) == 1
-    assert not checkpoint_store(world.folder).exists()
+    assert not world.folder.child(CHECKPOINTS).exists()
 
 
 def test_a_complete_study_answers_at_once(world: World, small_study: StudyConfig) -> None:
