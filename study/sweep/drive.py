@@ -65,7 +65,8 @@ def drive(work: Work, assets: Assets, resources: Resources, console: Console, in
         InputError: The storage cannot be written, or another driver took the study, or changed it after it was read.
         KeyboardInterrupt: A signal came before the sweep began.
     """
-    from study.sweep.tune import session, sweep
+    from study.sweep.cluster import session
+    from study.sweep.tune import sweep
 
     folder, pending = work.folder, work.pending
     written: set[str] = set()

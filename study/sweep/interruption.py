@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -28,9 +28,7 @@ class Interruption:
         self._take_signals()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> bool:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         return kind is KeyboardInterrupt and self.reason is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from types import TracebackType
+from dataclasses import dataclass
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -21,6 +21,7 @@ ROWS = 12
 """Finished trials that the live display shows."""
 
 
+@dataclass(eq=False)
 class SweepProgress:
     """Follows the trials of one run.
 
@@ -30,43 +31,36 @@ class SweepProgress:
         advise: From the trials that ended to a line that is said once, as soon as there is one.
     """
 
-    def __init__(
-        self,
-        console: Console,
-        trials: Sequence[PlannedTrial],
-        done: int,
-        advise: Callable[[Sequence[TrialRecord]], str | None] = lambda records: None,
-    ) -> None:
-        self._console = console
-        self._trials = {trial.trial_id: trial for trial in trials}
-        self._before = done
-        self._advise = advise
-        self._advice: str | None = None
+    console: Console
+    trials: Sequence[PlannedTrial]
+    done: int
+    advise: Callable[[Sequence[TrialRecord]], str | None] = lambda records: None
+
+    def __post_init__(self) -> None:
+        self._arms = {trial.trial_id: trial.arm for trial in self.trials}
+        self._advised = False
         self._running: set[str] = set()
         self._ended: list[TrialRecord] = []
         self._seconds: dict[str, list[float]] = defaultdict(list)
         self._slots = 1
-        self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
-        )
-        self._task = self._bar.add_task("trials", total=len(trials) + done, completed=done)
-        self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4)
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+        self._bar = Progress(*columns, console=self.console)
+        self._task = self._bar.add_task("trials", total=len(self.trials) + self.done, completed=self.done)
+        self._live = Live(console=self.console, get_renderable=self._render, refresh_per_second=4)
 
     def __enter__(self) -> SweepProgress:
-        if self._console.is_terminal:
+        if self.console.is_terminal:
             self._live.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._console.is_terminal:
+    def __exit__(self, *error: object) -> None:
+        if self.console.is_terminal:
             self._live.stop()
 
     def started(self, trial_id: str) -> None:
         """A trial began, or began again after its worker died."""
-        if not (self._console.is_terminal or self._running or self._ended):
-            self._console.print("Ray is up, and the first trials run; a line follows as each one ends")
+        if not (self.console.is_terminal or self._running or self._ended):
+            self.console.print("Ray is up, and the first trials run; a line follows as each one ends")
         self._running.add(trial_id)
         self._slots = max(self._slots, len(self._running))
 
@@ -76,14 +70,14 @@ class SweepProgress:
         self._ended.append(record)
         if (seconds := record.provenance.get("seconds")) is not None:
             self._seconds[record.arm].append(seconds)
-        done = self._before + len(self._ended)
+        done = self.done + len(self._ended)
         self._bar.update(self._task, completed=done)
-        if not self._console.is_terminal:
-            line = f"[{done}/{self._before + len(self._trials)}] {summary(record)}{self._time_left()}"
-            self._console.print(Text(line), soft_wrap=True)
-        if self._advice is None and (advice := self._advise(self._ended)):
-            self._advice = advice
-            self._console.print(Text(advice), soft_wrap=True)
+        if not self.console.is_terminal:
+            line = f"[{done}/{self.done + len(self.trials)}] {summary(record)}{self._time_left()}"
+            self.console.print(Text(line), soft_wrap=True)
+        if not self._advised and (advice := self.advise(self._ended)):
+            self._advised = True
+            self.console.print(Text(advice), soft_wrap=True)
 
     def _time_left(self) -> str:
         left = self.seconds_left()
@@ -100,16 +94,16 @@ class SweepProgress:
         mean = sum(measured) / len(measured)
         ended = {record.trial_id for record in self._ended}
         total = 0.0
-        left = [trial_id for trial_id in self._trials if trial_id not in ended]
+        left = [trial_id for trial_id in self._arms if trial_id not in ended]
         for trial_id in left:
-            of_arm = self._seconds.get(self._trials[trial_id].arm)
+            of_arm = self._seconds.get(self._arms[trial_id])
             expected = sum(of_arm) / len(of_arm) if of_arm else mean
             total += expected / 2 if trial_id in self._running else expected
         return total / max(1, min(self._slots, len(left)))
 
     def _render(self) -> RenderableType:
         states = Counter(record.state for record in self._ended)
-        waiting = len(self._trials) - len(self._ended) - len(self._running)
+        waiting = len(self.trials) - len(self._ended) - len(self._running)
         counts = [f"{states['complete']} complete", f"{len(self._running)} running", f"{waiting} waiting"]
         counts += [f"{states[state]} {state}" for state in ("not_reached", "failed", "diverged") if states[state]]
         self._bar.update(self._task, description=", ".join(counts) + self._time_left())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ray.tune.search import Searcher
@@ -43,6 +43,7 @@ def _van_der_corput(points: Sequence[PlannedTrial]) -> list[PlannedTrial]:
     return [points[number] for number in order if number < len(points)]
 
 
+@dataclass(eq=False)
 class Queue(Searcher):  # type: ignore[misc]
     """Hands the planned trials to Tune, one after the other.
 
@@ -50,27 +51,22 @@ class Queue(Searcher):  # type: ignore[misc]
     it can start, so that it knows every trial that ended before.
 
     Args:
-        trials: What to run, in this order.
+        waiting: What to run, in this order.
         searches: Arm to its draws, for arms with slots.
         concurrency: Trials at a time; None: as many as fit.
         capacity: Trials that fit.
         interruption: Ends the sweep when a draw cannot be used or kept.
     """
 
-    def __init__(
-        self,
-        trials: Sequence[PlannedTrial],
-        searches: Mapping[str, JointSearch],
-        concurrency: int | None,
-        capacity: int,
-        interruption: Interruption,
-    ) -> None:
+    waiting: deque[PlannedTrial]
+    searches: Mapping[str, JointSearch]
+    concurrency: int | None
+    capacity: int
+    interruption: Interruption
+
+    def __post_init__(self) -> None:
         super().__init__()
-        self._waiting = deque(trials)
-        self._searches = searches
-        self._most = concurrency
-        self._most_drawn = capacity if concurrency is None else min(concurrency, capacity)
-        self._interruption = interruption
+        self._most_drawn = self.capacity if self.concurrency is None else min(self.concurrency, self.capacity)
         self._live: set[str] = set()
         self._handed: dict[str, PlannedTrial] = {}
 
@@ -80,19 +76,19 @@ class Queue(Searcher):  # type: ignore[misc]
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next trial, or None while as many run as may; ``trial_id`` is Tune's own."""
-        if not self._waiting or self._interruption.reason is not None:
+        if not self.waiting or self.interruption.reason is not None:
             return str(Searcher.FINISHED)  # Tune would wait ten minutes for a None
-        trial = self._waiting[0]
-        most = self._most if trial.slot is None else self._most_drawn
+        trial = self.waiting[0]
+        most = self.concurrency if trial.slot is None else self._most_drawn
         if most is not None and len(self._live) >= most:
             return None
         if trial.slot is not None:
             try:
-                trial = replace(trial, config=self._searches[trial.arm].draw(trial))
+                trial = replace(trial, config=self.searches[trial.arm].draw(trial))
             except (OSError, InputError) as error:
-                self._interruption.request(f"what was drawn for {trial.label} cannot be kept or used: {cause(error)}")
+                self.interruption.request(f"what was drawn for {trial.label} cannot be kept or used: {cause(error)}")
                 return str(Searcher.FINISHED)
-        self._waiting.popleft()
+        self.waiting.popleft()
         self._live.add(trial_id)
         self._handed[trial.trial_id] = trial
         return {"trial_id": trial.trial_id, "trial": trial.config.model_dump(mode="json")}
@@ -108,7 +104,7 @@ class Queue(Searcher):  # type: ignore[misc]
     def ended(self, record: TrialRecord) -> None:
         """Tell the search that drew a trial what came of it."""
         if (trial := self._handed[record.trial_id]).slot is not None:
-            self._searches[trial.arm].ended(record)
+            self.searches[trial.arm].ended(record)
 
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
         """Do nothing: the trial records are the only store."""

@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import ray
@@ -29,33 +30,26 @@ PATIENCE = (0.5, 2.0, 5.0)
 """Seconds between the tries to write a record."""
 
 
+@dataclass(eq=False)
 class Recorder(tune.Callback):  # type: ignore[misc]
     """Turns the end of each trial into its record."""
 
-    def __init__(
-        self,
-        study: str,
-        run: str,
-        queue: Queue,
-        write: Callable[[TrialRecord], None],
-        progress: SweepProgress,
-        interruption: Interruption,
-        resources: Resources,
-        logs: str,
-    ) -> None:
-        self._study = study
-        self._run = run
-        self._queue = queue
-        self._write = write
-        self._progress = progress
-        self._interruption = interruption
-        self._limit = resources.trial_time_limit
-        self._end = math.inf if resources.time_budget is None else time.monotonic() + resources.time_budget
-        self._started: dict[str, float] = {}
-        self._overdue: set[str] = set()
-        self._ended: set[str] = set()
-        self._unwritten: list[TrialRecord] = []
-        self._logs = logs
+    study: str
+    run: str
+    queue: Queue
+    write: Callable[[TrialRecord], None]
+    progress: SweepProgress
+    interruption: Interruption
+    resources: Resources
+    logs: str
+    _started: dict[str, float] = field(default_factory=dict, init=False)
+    _overdue: set[str] = field(default_factory=set, init=False)
+    _ended: set[str] = field(default_factory=set, init=False)
+    _unwritten: list[TrialRecord] = field(default_factory=list, init=False)
+
+    def __post_init__(self) -> None:
+        budget = self.resources.time_budget
+        self._end = math.inf if budget is None else time.monotonic() + budget
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Tune pickles its callbacks into tuner.pkl, which nothing of ours reads; this one holds a live display."""
@@ -63,23 +57,24 @@ class Recorder(tune.Callback):  # type: ignore[misc]
 
     def setup(self, *args: Any, **info: Any) -> None:
         """Take the signals back: Tune's handlers are in place now."""
-        self._interruption.arm()
+        self.interruption.arm()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Show the trial, and start its clock."""
         trial_id = trial.config["trial_id"]
         self._started[trial_id] = time.monotonic()
-        self._progress.started(trial_id)
+        self.progress.started(trial_id)
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Look at the clock, some ten times a second: Tune itself stops nothing that does not report."""
         now = time.monotonic()
         if now >= self._end:
             self._end = math.inf
-            self._interruption.request(TIME_BUDGET)
-        if self._limit is None:
+            self.interruption.request(TIME_BUDGET)
+        limit = self.resources.trial_time_limit
+        if limit is None:
             return
-        late = {trial_id for trial_id, started in self._started.items() if now - started > self._limit}
+        late = {trial_id for trial_id, started in self._started.items() if now - started > limit}
         for trial in trials if late else ():
             if trial.config["trial_id"] in late:
                 self._kill(trial)
@@ -109,7 +104,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Record a trial without a result as failed, unless it was merely stopped with the sweep."""
         self._started.pop(trial.config["trial_id"], None)
-        if self._interruption.reason is None:
+        if self.interruption.reason is None:
             self._finish(trial, {"state": "failed", "reason": "it ended without a result"})
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -117,23 +112,23 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         trial_id = trial.config["trial_id"]
         self._started.pop(trial_id, None)
         if trial_id in self._overdue:
-            message = f"it ran longer than {duration(self._limit or 0.0)}"
+            message = f"it ran longer than {duration(self.resources.trial_time_limit or 0.0)}"
             error = TrialError(type="time limit", message=message, log_tail=self._log(trial_id))
         else:
             error = _error(trial, self._log(trial_id))
         self._finish(trial, {"state": "failed", "reason": f"{error.type}: {error.message}", "error": error})
 
     def _log(self, trial_id: str) -> str:
-        return tail(log_file(self._logs, trial_id))
+        return tail(log_file(self.logs, trial_id))
 
     def _finish(self, trial: Any, outcome: dict[str, Any]) -> None:
-        planned = self._queue.handed(trial.config["trial_id"])
+        planned = self.queue.handed(trial.config["trial_id"])
         if planned.trial_id in self._ended:
             return
         self._ended.add(planned.trial_id)
-        outcome["provenance"] = {"run": self._run, **outcome.get("provenance", {})}
+        outcome["provenance"] = {"run": self.run, **outcome.get("provenance", {})}
         record = TrialRecord(
-            study=self._study,
+            study=self.study,
             trial_id=planned.trial_id,
             arm=planned.arm,
             label=planned.label,
@@ -145,30 +140,30 @@ class Recorder(tune.Callback):  # type: ignore[misc]
             self._keep(record)
         except OSError as error:
             self._unwritten.append(record)
-            self._interruption.request(f"the record of {planned.label} cannot be written: {cause(error)}")
+            self.interruption.request(f"the record of {planned.label} cannot be written: {cause(error)}")
             return
-        self._queue.ended(record)
+        self.queue.ended(record)
         if record.state in ("complete", "not_reached"):
-            log_file(self._logs, record.trial_id).unlink(missing_ok=True)
+            log_file(self.logs, record.trial_id).unlink(missing_ok=True)
         with suppress(OSError):  # a terminal that is gone is no reason to end
-            self._progress.ended(record)
+            self.progress.ended(record)
 
     def _keep(self, record: TrialRecord) -> None:
         """Write a record, with patience: a shared file system may be away for a moment."""
         for seconds in PATIENCE:
             try:
-                return self._write(record)
+                return self.write(record)
             except FileNotFoundError:  # the study itself is gone, for good
                 raise
             except OSError:
                 time.sleep(seconds)
-        self._write(record)
+        self.write(record)
 
     def write_late(self) -> None:
         """Try once more, at the end, to write what could not be written."""
         for record in self._unwritten:
             with suppress(OSError):
-                self._write(record)
+                self.write(record)
 
 
 def _error(trial: Any, log: str) -> TrialError:

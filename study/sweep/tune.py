@@ -8,30 +8,31 @@ made from its last report, in a callback of the driver.
 from __future__ import annotations
 
 import traceback
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
+from ray.tune.logger import TBXLoggerCallback
+from tensorboardX.summary import hparams
 
 from study.plan.planning import PlannedTrial
 from study.store.records import TrialRecord
 from study.store.storage import Store
 from study.store.working_files import CHECKPOINTS, MODELS, PREDICTIONS, WorkerFolder
-from study.sweep.cluster import capacity, session
+from study.sweep.cluster import capacity
 from study.sweep.interruption import Interruption
 from study.sweep.progress import SweepProgress
 from study.sweep.queue import Queue, spread
 from study.sweep.recorder import Recorder
 from study.sweep.resources import Resources
-from study.sweep.tensorboard import TensorBoard
 from trainables.assets import Assets
+from trainables.config.dotted_paths import flatten
 from trainables.tune_trainable import run_trial
 
 if TYPE_CHECKING:
     from study.sweep.optuna_search import JointSearch
-
-__all__ = ["session", "sweep"]
 
 ERROR_FILE = "error.txt"
 
@@ -58,7 +59,7 @@ def sweep(
         interruption: Ends the sweep early.
         searches: Arm to its draws, for arms with slots.
     """
-    queue = Queue(spread(trials), searches or {}, resources.concurrency, capacity(resources), interruption)
+    queue = Queue(deque(spread(trials)), searches or {}, resources.concurrency, capacity(resources), interruption)
     runs = folder.child("runs")
     with TemporaryDirectory(prefix="fisher-study-", ignore_cleanup_errors=True) as logs:
         recorder = Recorder(folder.name, run, queue, write, progress, interruption, resources, logs)
@@ -112,3 +113,31 @@ def _worker_options(folder: Store, resources: Resources) -> dict[str, Any]:
     if resources.save_predictions:
         options["predictions"] = WorkerFolder(folder, PREDICTIONS)
     return options
+
+
+class TensorBoard(TBXLoggerCallback):  # type: ignore[misc]
+    """TensorBoard's files, with the configuration by its dotted paths in HParams.
+
+    Tune's own callback writes the planned id alone, and lists as text. Without an experiment summary of its own,
+    TensorBoard takes the union of the columns of all trials.
+    """
+
+    def __init__(self, queue: Queue) -> None:
+        super().__init__()
+        self._queue = queue
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Tune pickles its callbacks into tuner.pkl, which nothing of ours reads."""
+        return tune.Callback, ()
+
+    def _try_log_hparams(self, trial: Any, result: dict[str, Any]) -> None:
+        planned = self._queue.handed(trial.config["trial_id"])
+        values = {
+            path: value
+            for path, value in flatten(planned.config).items()
+            if isinstance(value, bool | int | float | str)
+        }
+        _, start, end = hparams({"arm": planned.arm, "label": planned.label, **values}, result)
+        writer = self._trial_writer[trial].file_writer
+        for summary in (start, end):
+            writer.add_summary(summary)

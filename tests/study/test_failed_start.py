@@ -17,7 +17,7 @@ from trainables.errors import InputError
 prepare_ray("local")
 
 from study.sweep import failed_start  # noqa: E402 (Ray reads the environment when it is imported)
-from study.sweep.tune import session  # noqa: E402
+from study.sweep.cluster import session  # noqa: E402
 
 TIMED_OUT = Exception("The current node timed out during startup. This could happen because\nof something.")
 OWN = f"export RAY_TMPDIR=/tmp/ray-{os.getuid()}"

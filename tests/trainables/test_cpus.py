@@ -84,7 +84,7 @@ os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 from study.sweep.resources import Resources, prepare_ray
 prepare_ray("local")
 from study.sweep.estimate import at_a_time
-from study.sweep.tune import session
+from study.sweep.cluster import session
 from study.sweep.cluster import capacity
 with session(Resources(gpus_per_trial=0.0)) as decided:
     print(at_a_time(Resources(gpus_per_trial=0.0)), capacity(decided))

@@ -15,9 +15,9 @@ import pytest
 from rich.console import Console
 
 import analysis.report
+import study.sweep.cluster
 import study.sweep.tune
 from study.config import Arm, StudyConfig
-from study.plan.left_out import left_out, without
 from study.plan.loading import load_study
 from study.plan.narrowing import narrow
 from study.plan.planning import PlannedTrial, probes
@@ -30,6 +30,7 @@ from study.store.storage import Store, open_store
 from study.store.storage_error import StorageError
 from study.store.working_files import CHECKPOINTS, WorkerFolder, read_draws
 from study.sweep import launch
+from study.sweep.inputs import left_out, without
 from study.sweep.interruption import TIME_BUDGET
 from study.sweep.resources import Resources
 from trainables.config import TrialConfig
@@ -130,7 +131,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_record: Make) ->
     world = World(open_store(str(tmp_path / "st")), make_record)
     monkeypatch.setattr(launch, "resolve", world.resolve)
     monkeypatch.setattr(launch, "print_estimate", lambda trials, *rest: world.console.print(f"{len(trials)} timed"))
-    monkeypatch.setattr(study.sweep.tune, "session", lambda resources: nullcontext(resources))
+    monkeypatch.setattr(study.sweep.cluster, "session", lambda resources: nullcontext(resources))
     monkeypatch.setattr(study.sweep.tune, "sweep", world.sweep)
     monkeypatch.setattr(launch, "software", lambda: VERSIONS)
     monkeypatch.setattr(analysis.report, "write_report", world.report)
@@ -673,7 +674,7 @@ def test_what_another_run_did_meanwhile_is_not_written_over(
 def test_of_many_nodes_and_a_local_storage_a_note_tells(
     world: World, small_study: StudyConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(study.sweep.tune, "session", lambda resources: nullcontext(replace(resources, nodes=2)))
+    monkeypatch.setattr(study.sweep.cluster, "session", lambda resources: nullcontext(replace(resources, nodes=2)))
     world.run(small_study)
     assert (
         f"note: 2 nodes and a local storage: a node that does not see {world.folder.location} keeps no checkpoint"

@@ -34,8 +34,9 @@ from trainables.errors import InputError
 
 prepare_ray("local")
 
+from study.sweep.cluster import session  # noqa: E402
 from study.sweep.recorder import Recorder  # noqa: E402
-from study.sweep.tune import session, sweep  # noqa: E402 (Ray reads the environment when it is imported)
+from study.sweep.tune import sweep  # noqa: E402 (Ray reads the environment when it is imported)
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,9 @@ import pytest
 from rich.console import Console
 
 from study.catalog import xnli
-from study.plan.left_out import left_out, without
 from study.plan.narrowing import narrow
 from study.plan.planning import draft
-from study.sweep.inputs import resolve
+from study.sweep.inputs import left_out, resolve, without
 from trainables.config import TrialConfig
 
 LINE = "arm dropout is left out: model mini has none of the dropout that it sets"
