@@ -142,19 +142,12 @@ class Arm(Frozen):
         return f"{self.name}={'/'.join(format_value(point[path]) for path in self.search)}"
 
     def convert(self, base: TrialConfig, text: str) -> Value:
-        """A typed value of the arm's only searched path, in the type of the path.
-
-        Raises:
-            InputError: The arm has slots, does not search exactly one path, or the value does not fit.
-        """
-        if self.slots is not None:
+        """A typed value of the arm's only searched path; InputError when it does not fit, or there is no such path."""
+        joint = self.slots is not None
+        if joint or len(self.search) != 1:
+            what = f"is a joint search of {self.slots} slots" if joint else f"searches {len(self.search)} paths"
             raise InputError(
-                f"arm {self.name} is a joint search of {self.slots} slots, so it cannot be narrowed to "
-                f"{self.name}={text}; select it whole: --arms {self.name}"
-            )
-        if len(self.search) != 1:
-            raise InputError(
-                f"arm {self.name} searches {len(self.search)} paths, so it cannot be narrowed to {self.name}={text}; "
+                f"arm {self.name} {what}, so it cannot be narrowed to {self.name}={text}; "
                 f"select it whole: --arms {self.name}"
             )
         config = with_values(base, {**self.set, **dict.fromkeys(self.searched, text)})

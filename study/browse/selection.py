@@ -20,15 +20,7 @@ NUMBERS = ("integer", "floating", "mixed-integer-float")
 
 
 def check_options(trial: str | None, *, sort: str | None, descending: bool, json: bool, csv: bool, **rest: Any) -> None:
-    """Refuse options of ``show`` that would be ignored.
-
-    Args:
-        trial: The trial to show, or None for all.
-        **rest: The other options about the table of trials.
-
-    Raises:
-        InputError: Two options exclude each other, or one needs another.
-    """
+    """Raise an InputError for options of ``show`` that exclude each other; ``rest``: the others about all trials."""
     if trial is not None and (sort or descending or json or csv or any(rest.values())):
         raise InputError(
             f"options such as --where and --json choose among the trials of a study; leave them or {trial!r} out"
@@ -76,11 +68,7 @@ def select(
 
 
 def check_columns(names: Iterable[str], known: Iterable[str]) -> None:
-    """Refuse a column that the trials table does not have.
-
-    Raises:
-        InputError: A column is unknown; the message suggests the nearest.
-    """
+    """Refuse a column that the trials table does not have, by an InputError that suggests the nearest."""
     known = list(known)
     for name in names:
         if name not in known:

@@ -45,11 +45,7 @@ def table(*columns: str, rows: Iterable[Sequence[str]], left: Collection[str], t
 
 
 def studies_table(storage: Store) -> Table | str:
-    """One row for each study of a storage: account, age, best English accuracy; a sentence when there is none.
-
-    Raises:
-        InputError: The storage cannot be read.
-    """
+    """A row a study: account, age, best English accuracy; a sentence without any; InputError when it is unreadable."""
     if not studies(storage):
         return f"{storage.location} holds no study yet; start one with: {start_command(storage)}"
     rows: list[tuple[str, dict[str, int], list[str]]] = []

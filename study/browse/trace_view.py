@@ -29,15 +29,13 @@ def show_trace(
     json: Path | None,
     per_example: Path | None,
 ) -> None:
-    """Measure, print, and write what was asked for.
+    """Measure, print, and write what was asked for; the progress goes to the error stream.
 
     Args:
-        console: Where to print; the progress goes to the error stream.
         checkpoint: Folder or hub id.
         options: Further arguments of ``trace_checkpoint``.
-        per_layer: Also the split by layer group.
-        json: Also write JSON there.
-        per_example: Also write a CSV there.
+        json: Where to write JSON, too.
+        per_example: Where to write a CSV, too.
 
     Raises:
         InputError: Wrong input, or a file that cannot be written; found before anything is measured where possible.

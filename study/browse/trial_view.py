@@ -35,14 +35,7 @@ BY_LANGUAGE = {
 
 
 def find_trial(results: StudyResults, name: str) -> str:
-    """The id of the trial that a person names.
-
-    Args:
-        name: An id, the beginning of one, or a label that only one trial has.
-
-    Raises:
-        InputError: No trial is called so, or several are.
-    """
+    """The id of the trial of this id, beginning of an id, or label; InputError when there is none, or several."""
     trials = results.trials
     labelled = trials.label == name
     match = trials[labelled if labelled.any() else trials.trial_id.str.startswith(name)]

@@ -132,11 +132,6 @@ def theory(bundled: bool = False) -> StudyConfig:
     Bundled: 3 minutes on two CPU cores (from measured steps).
     """
     base = on_xnli(bundled)
-    expansion = ExpansionConfig(sigmas=_decades(-6, -2), draws=10, examples=8, every=steps_an_epoch(base))
+    expansion = ExpansionConfig(sigmas=log_grid(1e-6, 1e-2, 7), draws=10, examples=8, every=steps_an_epoch(base))
     base = base.model_copy(update={"measure": base.measure.model_copy(update={"expansion": expansion})})
     return StudyConfig(name="theory", base=base, seeds=3, arms=(BASELINE, KL.only(0.6), FPEN.only(0.01)))
-
-
-def _decades(first: int, last: int) -> tuple[float, ...]:
-    """Seven noise scales between two powers of ten."""
-    return tuple(float(f"{10 ** (first + (last - first) * i / 6):.2g}") for i in range(7))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from study.cli.shared import Storage, Study, console, location
+from study.cli.shared import Storage, Study, console, opened
 from study.store.uncollected import uncollected
 
 if TYPE_CHECKING:
@@ -57,10 +57,9 @@ def show(
     from study.browse.trial_view import find_trial, trial_tables
     from study.store.account import account_line
     from study.store.results import load_store
-    from study.store.storage import open_store
 
     check_options(trial, sort=sort, descending=descending, where=where, columns=columns, json=json, csv=csv)
-    folder = open_store(location(study, storage))
+    folder = opened(study, storage)
     with uncollected():
         results = load_store(folder)
     if trial is not None:
@@ -96,12 +95,11 @@ def export(
     """Write a study as an Optuna study, for optuna-dashboard, or as an RO-Crate, for an archive."""
     from study.browse.export import export_optuna
     from study.browse.ro_crate import export_ro_crate
-    from study.store.storage import open_store
     from trainables.errors import InputError
 
     if (optuna is None) == (ro_crate is None):
         raise InputError("export takes one of --optuna sqlite:///FILE and --ro-crate FILE.zip")
-    folder = open_store(location(study, storage))
+    folder = opened(study, storage)
     if optuna is not None:
         url = export_optuna(folder, optuna)
         typer.echo(f"written; look at it with: {shlex.join(['optuna-dashboard', url])}")
@@ -117,7 +115,7 @@ def report(
     """Write the report of a study from its records, also while it runs."""
     from analysis.report import write_report
 
-    _told(write_report(location(study, storage), out))
+    _told(write_report(opened(study, storage).location, out))
 
 
 def compare(
@@ -130,7 +128,7 @@ def compare(
     """Write one page of several studies: protocols side by side, and each hypothesis over all of them."""
     from analysis.studies_page import write_comparison
 
-    _told(write_comparison([location(study, storage) for study in studies or []], out))
+    _told(write_comparison([opened(study, storage).location for study in studies or []], out))
 
 
 def verify(
@@ -147,9 +145,8 @@ def verify(
     """Run drawn trials of a study again, and say which numbers are the same. Nothing is written."""
     from study.browse.verify import verify as run_again
     from study.plan.narrowing import parse_settings
-    from study.store.storage import open_store
 
-    folder = open_store(location(study, storage))
+    folder = opened(study, storage)
     agrees = run_again(folder, console(), trials, seed, tolerance, parse_settings(set_ or []))
     raise typer.Exit(0 if agrees else 1)
 

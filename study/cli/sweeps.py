@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from study.cli.shared import Name, Storage, console
+from study.cli.shared import Storage, console
 from study.sweep.resources import LOCAL, Resources, SaveModels, parse_duration
 
 Quiet = Annotated[bool, typer.Option("--quiet", help="Only errors and the summary at the end.")]
@@ -102,7 +102,7 @@ def run(
 
 @takes_resources
 def resume(
-    name: Name,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the study.")],
     retry: Annotated[
         str | None, typer.Option(metavar="failed,diverged", help="Also run again the trials in these states.")
     ] = None,

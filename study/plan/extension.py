@@ -69,11 +69,7 @@ def _merge(arm: Arm, more: Arm) -> Arm:
 
 
 def keep_rows(old: Sequence[PlannedTrial], new: Sequence[PlannedTrial]) -> list[PlannedTrial]:
-    """The plan of the larger study, in which every trial of the old plan keeps its id.
-
-    Raises:
-        InputError: A planned trial is missing, or has another configuration.
-    """
+    """The larger plan with the ids of the old one; InputError when a trial of that is missing, or another one."""
     standing = {(row.arm, row.label, row.seed): row for row in old}
     rows = [standing.pop((row.arm, row.label, row.seed), row) for row in new]
     changed = [r for r, planned in zip(rows, new, strict=True) if replace(r, trial_id=planned.trial_id) != planned]

@@ -25,11 +25,7 @@ SWITCHES = ("weight", "preset", "kind", "rank", "train_nll")
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, str]:
-    """Path to value, both text, of every ``--set PATH=VALUE``.
-
-    Raises:
-        InputError: There is no equals sign, or a path occurs twice.
-    """
+    """Path to value, both text, of every ``--set PATH=VALUE``; InputError for another form, or a path twice."""
     values: dict[str, str] = {}
     for setting in settings:
         path, equals, value = setting.partition("=")

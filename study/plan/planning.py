@@ -50,11 +50,7 @@ def draft(study: StudyConfig) -> list[PlannedTrial]:
 
 
 def plan(study: StudyConfig, fingerprints: Fingerprints) -> list[PlannedTrial]:
-    """The planned trials in order, each with its id.
-
-    Raises:
-        InputError: Two rows of the plan are the same trial, which would count one result twice.
-    """
+    """The planned trials in order, each with its id; InputError when two rows are the same trial."""
     spaces = {arm.name: identity(arm)["search"] for arm in study.arms if arm.slots is not None}
     trials: dict[str, PlannedTrial] = {}
     for row in draft(study):

@@ -17,14 +17,7 @@ RARE = frozenset({"not_reached", UNREADABLE})
 def trial_states(
     study: StudyRecord, records: Mapping[str, TrialRecord], unreadable: Mapping[str, str]
 ) -> dict[str, str]:
-    """The state of each planned trial: that of its record, else unfinished, or unreadable for a damaged record.
-
-    Args:
-        unreadable: Trial id to what is wrong with its record.
-
-    Returns:
-        Trial id to state, in plan order.
-    """
+    """Trial id to state in plan order: that of the record, unreadable when that is damaged, else unfinished."""
     found: dict[str, str] = {trial_id: record.state for trial_id, record in records.items()}
     found = dict.fromkeys(unreadable, UNREADABLE) | found
     return {row.trial_id: found.get(row.trial_id, UNFINISHED) for row in study.plan}

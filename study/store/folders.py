@@ -19,11 +19,7 @@ def next_run(folder: Store) -> str:
 
 
 def study_folder(storage: Store, name: str) -> Store:
-    """The folder of a study that must exist.
-
-    Raises:
-        InputError: The storage holds no such study; the message lists those that it holds.
-    """
+    """The folder of a study; InputError, which lists those that the storage holds, when this one does not exist."""
     folder = storage.child(name)
     if not re.fullmatch(NAME, name) or not folder.exists(STUDY_FILE):
         known = studies(storage)

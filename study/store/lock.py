@@ -151,14 +151,7 @@ class DriverLock:
 
 
 def refuse_second_driver(study: Store, but: str | None = None) -> None:
-    """Refuse to go on while another driver runs the study.
-
-    Args:
-        but: Token of the caller's own lock.
-
-    Raises:
-        InputError: The lock is held by a living driver, or cannot be read.
-    """
+    """Raise an InputError while a driver whose token is not ``but`` runs the study, or when the lock is unreadable."""
     holder = live_holder(study)
     if holder is not None and holder.token != but:
         raise InputError(

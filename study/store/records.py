@@ -12,29 +12,22 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from study.config import StudyConfig
 from study.plan.planning import PlannedTrial
 from trainables.config.dotted_paths import parse
 from trainables.errors import InputError
-from trainables.schema import describe
+from trainables.schema import Frozen, describe
 
 SCHEMA_VERSION: Literal[1] = 1
 
 State = Literal["complete", "not_reached", "diverged", "failed"]
 TrialId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 """A file's name: study.json may come from elsewhere, and must not lead out of the study's folder."""
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class Recorded(BaseModel):
-    """The base of what is read back from a file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class PlanRow(Recorded):
+class PlanRow(Frozen):
     """One planned trial."""
 
     trial_id: TrialId
@@ -45,7 +38,7 @@ class PlanRow(Recorded):
     slot: int | None = None
 
 
-class StudyRecord(Recorded):
+class StudyRecord(Frozen):
     """The content of study.json."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -76,31 +69,27 @@ class StudyRecord(Recorded):
         return self.model_copy(update=changes)
 
     def study_config(self) -> StudyConfig:
-        """The study's configuration with its description.
-
-        Raises:
-            InputError: This version of the program does not know what the file holds.
-        """
+        """The study's configuration; InputError when this version of the program does not know what it holds."""
         try:
             return StudyConfig.model_validate(self.config)
         except ValidationError as error:
             raise InputError(f"study {self.study} was written by another version: {describe(error)}") from None
 
 
-class CurveRow(Recorded):
+class CurveRow(Frozen):
     """One point of a curve."""
 
     stage: int
     language: str
     step: int
-    epoch: Finite
+    epoch: float
     name: str
-    value: Finite
-    x: Finite | None = None
-    standard_error: Finite | None = None
+    value: float
+    x: float | None = None
+    standard_error: float | None = None
 
 
-class TrialError(Recorded):
+class TrialError(Frozen):
     """Why a trial failed."""
 
     type: str
@@ -108,7 +97,7 @@ class TrialError(Recorded):
     log_tail: str
 
 
-class TrialRecord(Recorded):
+class TrialRecord(Frozen):
     """The content of trials/TRIAL_ID.json."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -120,9 +109,9 @@ class TrialRecord(Recorded):
     state: State
     reason: str | None = None
     config: dict[str, Any]
-    measurements: dict[str, Finite] = {}
-    curves: list[CurveRow] = []
-    provenance: dict[str, Any] = {}
+    measurements: dict[str, float] = Field({})
+    curves: list[CurveRow] = Field([])
+    provenance: dict[str, Any] = Field({})
     error: TrialError | None = None
 
 

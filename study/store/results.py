@@ -14,7 +14,6 @@ import pandas as pd
 from study.store.account import account, trial_states
 from study.store.lock import is_running
 from study.store.record_files import read_study, read_trials
-from study.store.records import PlanRow, StudyRecord, TrialRecord
 from study.store.storage import Store, open_store
 from study.store.working_files import read_draws
 from trainables.config import ENGLISH
@@ -73,7 +72,11 @@ def load_store(folder: Store) -> StudyResults:
         record = records.get(row.trial_id)
         configs[row.trial_id] = draws.get(row.trial_id, row.config) if record is None else record.config
         undrawn = [] if record is not None or row.trial_id in draws else searched.get(row.arm, [])
-        found = _row(study, row, states[row.trial_id], record, damaged.get(row.trial_id))
+        damage = damaged.get(row.trial_id)
+        found: dict[str, Any] = {"study": study.study, **row.model_dump(include=set(IDENTITY))}
+        found |= {"state": states[row.trial_id], "reason": damage and f"its record cannot be read: {damage}"}
+        if record is not None:
+            found |= {"reason": record.reason} | record.measurements | record.provenance
         rows.append(found | _configuration(configs[row.trial_id], undrawn))
         curves += [{"trial_id": row.trial_id, **point.model_dump()} for point in (record.curves if record else ())]
     return StudyResults(
@@ -85,23 +88,6 @@ def load_store(folder: Store) -> StudyResults:
         running=is_running(folder),
         configs=configs,
     )
-
-
-def _row(
-    study: StudyRecord, planned: PlanRow, state: str, record: TrialRecord | None, damage: str | None
-) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "study": study.study,
-        "trial_id": planned.trial_id,
-        "arm": planned.arm,
-        "label": planned.label,
-        "seed": planned.seed,
-        "state": state,
-        "reason": None if damage is None else f"its record cannot be read: {damage}",
-    }
-    if record is not None:
-        row |= {"reason": record.reason} | record.measurements | record.provenance
-    return row
 
 
 def _configuration(config: dict[str, Any], undrawn: list[str]) -> dict[str, Any]:

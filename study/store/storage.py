@@ -110,11 +110,7 @@ class Store:
         return None if info.mtime is None else float(info.mtime.timestamp())
 
     def require_writable(self) -> None:
-        """Refuse a local folder that surely cannot be written, before anything long begins.
-
-        Raises:
-            StorageError: The nearest folder that exists is no folder, or does not let this user write.
-        """
+        """StorageError when the nearest local folder that exists is no folder, or does not let this user write."""
         if not self.is_local:
             return
         nearest = next(path for path in (Path(self.path), *Path(self.path).parents) if path.exists())

@@ -106,13 +106,12 @@ def refuse_changes(
     """Refuse to go on where code, data or weights changed since a study began.
 
     Args:
-        pending: Trials that are to run.
         kept: Records that stay, by trial id.
-        typed: The options that were typed, for the message.
+        typed: The options of the command that goes on nevertheless.
         now: Versions of the software.
 
     Raises:
-        InputError: Something changed; the message names it, and the command that goes on nevertheless.
+        InputError: Something changed; the message names it, and that command.
     """
     changed = [
         f"{name}: {record.versions.get(name)} -> {now[name]}"

@@ -35,11 +35,7 @@ RETRIED = frozenset({"failed", "diverged"})
 
 
 def run(study: StudyConfig, storage: Store, resources: Resources, console: Console) -> int:
-    """Run a study, or what is left of it, and return the exit code.
-
-    Raises:
-        InputError: The name is taken, or something that the study needs is not as it must be.
-    """
+    """Run a study, or what is left of it, and return the exit code; InputError for a taken name or wrong input."""
     folder = storage.child(study.name)
     typed = Typed(tuple(resources.options()))
     if folder.exists(STUDY_FILE):
