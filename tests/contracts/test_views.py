@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from tests.contracts.conftest import ROWS, pad_more, view_settings
 from trainables.config import StageConfig
-from trainables.views.perturbation import KINDS
+from trainables.views.perturbation import ATTACKS, NOISES
 from trainables.views.view import VIEWS, ViewConfig, noise
 
 ALONE = [kind for kind, view in VIEWS.items() if view.alone]
@@ -21,7 +21,7 @@ def prediction(step, role="main"):
 
 
 def test_every_kind_that_keeps_tokens_has_an_implementation():
-    assert set(KINDS) | {"second_dropout"} == {kind for kind, view in VIEWS.items() if view.keeps_tokens}
+    assert {*NOISES, *ATTACKS, "second_dropout"} == {kind for kind, view in VIEWS.items() if view.keeps_tokens}
 
 
 @pytest.mark.parametrize("kind", ALONE)

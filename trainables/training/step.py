@@ -22,8 +22,8 @@ from trainables.tokenization.encoding import Encoded
 from trainables.training.length_chunks import length_chunks
 from trainables.views.hooks import Draws, Hook, Part, PassRecorder, Perturbation, hooked
 from trainables.views.modules import word_embedding
-from trainables.views.passes import Pass, Role
-from trainables.views.perturbation import Reference, perturb
+from trainables.views.passes import Pass, Reference, Role
+from trainables.views.perturbation import perturb
 from trainables.views.view import VIEWS, ViewConfig
 
 ROLES: tuple[Role, ...] = ("main", "view")

@@ -16,19 +16,42 @@ import torch
 from torch import Tensor
 
 from trainables.divergences import symmetric_kl
-from trainables.views.hooks import Draws, Hook, Part
+from trainables.tokenization.encoding import Encoded
+from trainables.views.hooks import Draws, Hook, Part, Perturbation
+from trainables.views.modules import word_embedding
+from trainables.views.passes import Passes, Reference
 from trainables.views.view import ViewConfig
 
 
-def first_guess(view: ViewConfig, part: Part, width: int, draws: Draws) -> Tensor:
-    """delta_0 of every token but padding, ``[micro-batch, longest, width]``."""
+def adversarial_embedding(
+    step: Passes, view: ViewConfig, encoded: list[Encoded], draws: Draws, reference: Reference
+) -> Perturbation:
+    """Word embeddings moved by the delta that is found from the reference pass."""
+    role, clean_mask, attack_mask = reference
     assert view.start is not None
-    start = view.start
-    return draws.padded(part, width, "", lambda length, g: start * torch.randn(length, width, generator=g))
+    start, table = view.start, word_embedding(step.model)
+    whole = step.part(encoded, list(range(len(encoded))))
+    guess = draws.padded(
+        whole, table.embedding_dim, "", lambda length, g: start * torch.randn(length, table.embedding_dim, generator=g)
+    )
+    # Nothing but this asks for the clean pass under a noise; the main pass is remembered with its graph.
+    with torch.set_grad_enabled(torch.is_grad_enabled() and role != "clean"):
+        clean = step.logits(role, clean_mask)
+
+    def moved(delta: Tensor) -> Perturbation:
+        def change(output: Tensor, part: Part) -> Tensor:
+            return output + delta[list(part.positions), : output.shape[1]].to(output)
+
+        return Perturbation(encoded, (Hook(table, change),))
+
+    def attacked(delta: Tensor) -> Tensor:
+        return step.run(moved(delta), attack_mask).logits
+
+    return moved(ascend(attacked, clean, guess.to(table.weight), whole.mask(), view))
 
 
 def ascend(
-    attacked: Callable[[Tensor], Tensor], reference: Tensor, delta: Tensor, mask: Tensor, view: ViewConfig
+    attacked: Callable[[Tensor], Tensor], clean: Tensor, delta: Tensor, mask: Tensor, view: ViewConfig
 ) -> Tensor:
     """A perturbation by K steps of projected ascent, a constant.
 
@@ -46,7 +69,7 @@ def ascend(
     with torch.enable_grad():
         for _ in range(view.steps):
             delta = delta.detach().requires_grad_()
-            divergence = symmetric_kl(reference.detach(), attacked(delta))
+            divergence = symmetric_kl(clean.detach(), attacked(delta))
             (gradient,) = torch.autograd.grad(divergence, delta)
             gradient = gradient * mask.unsqueeze(-1)
             length = _norm(gradient, view.norm).clamp_min(torch.finfo(gradient.dtype).tiny)
@@ -69,12 +92,3 @@ def project(delta: Tensor, radius: float, norm: str | None) -> Tensor:
 def _norm(vectors: Tensor, norm: str | None) -> Tensor:
     lengths: Tensor = torch.linalg.vector_norm(vectors, float("inf") if norm == "inf" else 2, dim=-1, keepdim=True)
     return lengths
-
-
-def shifted(table: torch.nn.Module, delta: Tensor) -> Hook:
-    """The pass with word embeddings moved by delta ``[micro-batch, longest, width]``."""
-
-    def change(output: Tensor, part: Part) -> Tensor:
-        return output + delta[list(part.positions), : output.shape[1]].to(output)
-
-    return Hook(table, change)

@@ -7,35 +7,29 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
-from trainables.views.hooks import Draws, Hook, Part
+from trainables.tokenization.encoding import Encoded
+from trainables.views.hooks import Draws, Hook, Part, Perturbation
 from trainables.views.modules import word_embedding
+from trainables.views.passes import Passes
 from trainables.views.view import ViewConfig
 
 
-def parameter_noise(model: PreTrainedModel, view: ViewConfig, draws: Draws) -> tuple[dict[str, Tensor], list[Hook]]:
+def parameter_noise(step: Passes, view: ViewConfig, encoded: list[Encoded], draws: Draws) -> Perturbation:
     """``theta + eps``, eps ~ N(0, s^2) for every trainable parameter, one draw a step.
 
-    The word embeddings get theirs at the table's output, word by word, from a stream for each word: rows of words that
-    are not in the batch have no influence. The row of padding has no noise, as it has no gradient.
-
-    Args:
-        view: ``parameter_noise``, explicit. ``scale=relative`` means times the root mean square of each tensor.
-
-    Returns:
-        Name to noised parameter, of all but the word embeddings, and the change that noises those.
+    With ``scale=relative`` eps is times the root mean square of each tensor. The word embeddings get theirs at the
+    table's output, word by word, from a stream for each word: rows of words that are not in the batch have no
+    influence. The row of padding has no noise, as it has no gradient.
     """
     assert view.strength is not None
-    strength, table = view.strength, word_embedding(model)
+    strength, table = view.strength, word_embedding(step.model)
     noised: dict[str, Tensor] = {}
-    for name, parameter in model.named_parameters():
+    for name, parameter in step.model.named_parameters():
         if not parameter.requires_grad or parameter is table.weight:
             continue
         noise = torch.randn(parameter.shape, generator=draws.shared(name))
         noised[name] = parameter + strength * _unit(parameter, view.scale) * noise.to(parameter)
-    if not table.weight.requires_grad:
-        return noised, []
     unit = _unit(table.weight, view.scale)
 
     def change(output: Tensor, part: Part) -> Tensor:
@@ -43,7 +37,7 @@ def parameter_noise(model: PreTrainedModel, view: ViewConfig, draws: Draws) -> t
         rows = torch.stack([_word(word, table, draws) for word in unique.tolist()])
         return output + strength * unit * rows.to(output)[inverse]
 
-    return noised, [Hook(table, change)]
+    return Perturbation(encoded, (Hook(table, change),) if table.weight.requires_grad else (), noised)
 
 
 def _word(word: int, table: nn.Embedding, draws: Draws) -> Tensor:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from trainables.views.hooks import Part, Perturbation
 
 Role = Literal["main", "view", "clean"]
+Reference = tuple[Literal["main", "clean"], int | None, int | None]
+"""What a view departs from: role and dropout mask of the clean pass, and the mask under which it is attacked."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,9 @@ from torch import Tensor
 
 from trainables.divergences import kl
 from trainables.tokenization.encoding import Encoded
-from trainables.views.hooks import Draws
+from trainables.views.hooks import Draws, Perturbation
+from trainables.views.modules import word_embedding
+from trainables.views.passes import Passes, Reference
 from trainables.views.view import ViewConfig
 
 # Without sharpening, p_s is p and its gradient is 0.
@@ -24,7 +26,38 @@ TEMPERATURE = 0.5
 ROWS_AT_A_TIME = 64
 
 
-def loss_gradients(logits: Tensor, embeddings: Sequence[Tensor]) -> list[Tensor]:
+def token_substitution(
+    step: Passes, view: ViewConfig, encoded: list[Encoded], draws: Draws, reference: Reference
+) -> Perturbation:
+    """The examples, equally long, with some tokens replaced; special tokens stay, and none is put in."""
+    assert view.strength is not None
+    assert view.candidates is not None
+    clean = step.run_once(*reference[:2])
+    gradients: dict[int, Tensor] = {}
+    for part, rows in zip(clean.parts, _loss_gradients(clean.logits, clean.embeddings), strict=True):
+        gradients |= zip(part.positions, rows, strict=True)
+    table = word_embedding(step.model).weight.detach()
+    chosen: list[tuple[int, int]] = []
+    for position, example in enumerate(encoded):
+        draw = torch.rand(len(example), generator=draws.example(position)) < view.strength
+        chosen += [(position, i) for i, piece in enumerate(example.ids) if draw[i] and piece not in step.special_ids]
+    if not chosen:
+        return Perturbation(encoded)
+    pieces = torch.tensor([encoded[position].ids[i] for position, i in chosen], device=table.device)
+    unique, inverse = torch.unique(pieces, return_inverse=True)
+    near = nearest(table, unique, view.candidates, step.special_ids)[inverse]
+    gradient = torch.stack([gradients[position][i] for position, i in chosen]).to(table)
+    moves = table[near] - table[pieces].unsqueeze(1)
+    lengths = moves.norm(dim=-1).clamp_min(torch.finfo(table.dtype).tiny)
+    gain = (moves * gradient.unsqueeze(1)).sum(-1) / lengths
+    best = near.gather(1, gain.argmax(1, keepdim=True)).squeeze(1).tolist()
+    ids = [list(example.ids) for example in encoded]
+    for (position, i), piece in zip(chosen, best, strict=True):
+        ids[position][i] = piece
+    return Perturbation([Encoded(row, example.types) for row, example in zip(ids, encoded, strict=True)])
+
+
+def _loss_gradients(logits: Tensor, embeddings: Sequence[Tensor]) -> list[Tensor]:
     """Gradients by which each word embedding moves the prediction from its sharpened self, shaped as ``embeddings``.
 
     They are of the sum over examples.
@@ -36,44 +69,6 @@ def loss_gradients(logits: Tensor, embeddings: Sequence[Tensor]) -> list[Tensor]
     with torch.enable_grad():
         divergence = len(logits) * kl(logits, logits, TEMPERATURE, stop_target=True)
         return list(torch.autograd.grad(divergence, list(embeddings), retain_graph=True))
-
-
-def substitute(
-    encoded: Sequence[Encoded],
-    gradients: Sequence[Tensor],
-    table: Tensor,
-    special_ids: Sequence[int],
-    view: ViewConfig,
-    draws: Draws,
-) -> list[Encoded]:
-    """The examples, equally long, with some tokens replaced; special tokens stay, and none is put in.
-
-    Args:
-        gradients: Of each example's word embeddings, ``[at least its tokens, width]``.
-        table: Word embeddings ``[vocabulary, width]``.
-    """
-    assert view.strength is not None
-    assert view.candidates is not None
-    table = table.detach()
-    special = set(special_ids)
-    chosen: list[tuple[int, int]] = []
-    for position, example in enumerate(encoded):
-        draw = torch.rand(len(example), generator=draws.example(position)) < view.strength
-        chosen += [(position, i) for i, piece in enumerate(example.ids) if draw[i] and piece not in special]
-    if not chosen:
-        return list(encoded)
-    pieces = torch.tensor([encoded[position].ids[i] for position, i in chosen], device=table.device)
-    unique, inverse = torch.unique(pieces, return_inverse=True)
-    near = nearest(table, unique, view.candidates, special_ids)[inverse]
-    gradient = torch.stack([gradients[position][i] for position, i in chosen]).to(table)
-    moves = table[near] - table[pieces].unsqueeze(1)
-    lengths = moves.norm(dim=-1).clamp_min(torch.finfo(table.dtype).tiny)
-    gain = (moves * gradient.unsqueeze(1)).sum(-1) / lengths
-    best = near.gather(1, gain.argmax(1, keepdim=True)).squeeze(1).tolist()
-    ids = [list(example.ids) for example in encoded]
-    for (position, i), piece in zip(chosen, best, strict=True):
-        ids[position][i] = piece
-    return [Encoded(row, example.types) for row, example in zip(ids, encoded, strict=True)]
 
 
 def nearest(table: Tensor, pieces: Tensor, count: int, special_ids: Sequence[int]) -> Tensor:

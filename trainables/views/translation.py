@@ -7,14 +7,12 @@ example i. A line is a sentence, or for sentence pairs two sentences with a tab 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 from trainables.data.contract import Rows
 from trainables.data.tsv import read_table
 from trainables.errors import InputError
-from trainables.tokenization.encoding import Encoder
-from trainables.views.row_views import RowViews
 
 
 def read_parallel(path: Path, examples: int, sentences: int) -> Rows:
@@ -57,17 +55,7 @@ def read_parallel(path: Path, examples: int, sentences: int) -> Rows:
     return Rows([fields[0] for fields in lines], second, [0] * len(lines))
 
 
-class TranslationViews(RowViews):
-    """Draws translated views.
-
-    Args:
-        strength: Probability that an example is translated, into a language drawn for it; else it stays as it is.
-    """
-
-    def __init__(self, encoder: Encoder, rows: Rows, translations: Mapping[str, Rows], strength: float) -> None:
-        super().__init__(encoder, rows, strength)
-        self._translations = list(translations.values())
-
-    def _row(self, index: int, generator: random.Random) -> Rows:
-        translated = generator.random() < self._strength
-        return (generator.choice(self._translations) if translated else self._rows).take([index])
+def translate(rows: Rows, index: int, translations: Sequence[Rows], strength: float, generator: random.Random) -> Rows:
+    """One row, with probability ``strength`` in a language that is drawn for it, else as it is."""
+    translated = generator.random() < strength
+    return (generator.choice(translations) if translated else rows).take([index])

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from trainables.plugins import Registry, check_name
 from trainables.schema import Count, Frozen
@@ -126,21 +126,10 @@ def language_files(text: str) -> dict[str, str]:
     return files
 
 
-def _files(text: str) -> str:
-    language_files(text)
-    return text
-
-
-def _known(kind: str) -> str:
-    return check_name("view", kind, VIEWS.known())
-
-
 class ViewConfig(Frozen):
     """A perturbation of the input or of the model that keeps the label. Each kind uses some of the fields."""
 
-    kind: Annotated[str, AfterValidator(_known)] | None = Field(
-        None, description="the augmentation; null takes the consistency preset's own view"
-    )
+    kind: str | None = Field(None, description="the augmentation; null takes the consistency preset's own view")
     strength: float | None = Field(None, ge=0.0, description="the augmentation's own unit; null takes its default")
     scale: Literal["absolute", "relative"] | None = Field(
         None, description="strength in embedding, state or parameter units, or times the vector's root mean square"
@@ -154,9 +143,7 @@ class ViewConfig(Frozen):
     step_size: float | None = Field(None, gt=0.0, description="adversarial_embedding: length of a step, in the norm")
     norm: Literal["l2", "inf"] | None = Field(None, description="adversarial_embedding: norm of each token's vector")
     candidates: Count | None = Field(None, description="token_substitution: nearest embeddings to choose from")
-    files: Annotated[str, AfterValidator(_files)] | None = Field(
-        None, description='code_switch, translation: LANG=FILE with commas, or "bundled"'
-    )
+    files: str | None = Field(None, description='code_switch, translation: LANG=FILE with commas, or "bundled"')
     drop_single_characters: bool | None = Field(
         None, description="subword, WordPiece: single characters are rejected too, as in MVR's code"
     )
@@ -166,9 +153,11 @@ class ViewConfig(Frozen):
 
     @model_validator(mode="after")
     def _fields_belong_to_the_kind(self) -> ViewConfig:
+        if self.files is not None:
+            language_files(self.files)
         if self.kind is None:
             return self
-        kind = VIEWS[self.kind]
+        kind = VIEWS[check_name("view", self.kind, VIEWS.known())]
         given = self.model_dump(exclude={"kind"}, exclude_none=True)
         if foreign := [name for name in given if name not in kind.fields]:
             uses = ", ".join(kind.fields) or "none"

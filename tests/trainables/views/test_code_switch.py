@@ -8,7 +8,7 @@ import pytest
 from trainables.data.contract import Rows
 from trainables.errors import InputError
 from trainables.tokenization.encoding import Encoder
-from trainables.views.code_switch import CodeSwitchViews, dictionary_notes, read_dictionary
+from trainables.views.code_switch import code_switch, dictionary_notes, read_dictionary
 
 GERMAN = {"red": ["redo"], "dog": ["dogen", "dogo"]}
 SPANISH = {"dog": ["cato"], "cat": ["caten"]}
@@ -20,9 +20,12 @@ def encoder(wordpiece):
     return Encoder(wordpiece, 24)
 
 
-def draw(encoder, strength, seeds, indices=(0, 1), dictionaries=None):
-    dictionaries = {"de": GERMAN, "es": SPANISH} if dictionaries is None else dictionaries
-    return CodeSwitchViews(encoder, ROWS, dictionaries, strength).draw(list(indices), list(seeds))
+def draw(encoder, strength, seeds, indices=(0, 1), dictionaries=(GERMAN, SPANISH), rows=ROWS):
+    drawn = [
+        code_switch(rows.take([index]), dictionaries, strength, random.Random(seed))
+        for index, seed in zip(indices, seeds, strict=True)
+    ]
+    return encoder.encode(Rows.joined(drawn))
 
 
 def test_lines_are_a_word_and_a_translation_with_blank_or_tab_between(tmp_path):
@@ -62,7 +65,7 @@ def test_a_missing_dictionary_says_what_it_expects(tmp_path):
 
 
 def test_at_strength_one_every_known_word_is_replaced_and_all_else_stays(encoder):
-    found = draw(encoder, 1.0, (5, 6), dictionaries={"de": {"red": ["redo"], "dog": ["dogen"]}})
+    found = draw(encoder, 1.0, (5, 6), dictionaries=[{"red": ["redo"], "dog": ["dogen"]}])
     # Case does not count, "dog." is another word than "dog", and blanks stay.
     expected = encoder.encode(Rows(["redo dogen  runs", "cat"], ["the dog.", "dogen old"], [0, 0]))
     assert found == expected
@@ -77,9 +80,9 @@ def test_draws_follow_the_rule_written_out(encoder):
     draws = 4000
     expected = {"dog": 0.5, "dogen": 0.5 * 0.5 * 0.5, "dogo": 0.5 * 0.5 * 0.5, "cato": 0.5 * 0.5}
     rows = Rows(["dog"], None, [0])
-    views = CodeSwitchViews(encoder, rows, {"de": GERMAN, "es": SPANISH}, 0.5)
     seeds = random.Random(0)
-    found = [tuple(e.ids) for e in views.draw([0] * draws, [seeds.getrandbits(60) for _ in range(draws)])]
+    views = draw(encoder, 0.5, [seeds.getrandbits(60) for _ in range(draws)], [0] * draws, rows=rows)
+    found = [tuple(e.ids) for e in views]
     for word, share in expected.items():
         (ids,) = encoder.encode(Rows([word], None, [0]))
         # Four standard deviations of a share.
@@ -102,6 +105,6 @@ def test_equal_seeds_give_equal_views_whatever_the_rows_beside(encoder):
 
 def test_truncation_is_that_of_the_clean_encoding(wordpiece):
     short = Encoder(wordpiece, 8)
-    for encoded in CodeSwitchViews(short, ROWS, {"de": GERMAN}, 1.0).draw([0, 1], [0, 1]):
+    for encoded in draw(short, 1.0, (0, 1), dictionaries=[GERMAN]):
         assert len(encoded) <= 8
         assert encoded.ids[0] == short.encode(ROWS)[0].ids[0]

@@ -15,10 +15,10 @@ from trainables.rehearsal.check import check
 from trainables.seeding import Streams
 from trainables.training.objective import objective
 from trainables.training.step import Step
-from trainables.views.embedding_noise import add_noise, standard_noise
 from trainables.views.modules import encoder_layers, word_embedding
 from trainables.views.perturbation import check_view
 from trainables.views.token_substitution import nearest
+from trainables.views.vector_noise import add_noise, standard_noise
 from trainables.views.view import ViewConfig
 
 ROWS = [0, 3, 5, 6]

@@ -1,5 +1,6 @@
 """Translated views: rows of a parallel file, drawn with a probability; wrong files are named with their line."""
 
+import random
 import re
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from trainables.data.contract import Rows
 from trainables.errors import InputError
 from trainables.tokenization.encoding import Encoder
-from trainables.views.translation import TranslationViews, read_parallel
+from trainables.views.translation import read_parallel, translate
 
 ROWS = Rows(["red dog", "cat", "old house"], ["dog", "blue cat", "new"], [1, 0, 1])
 GERMAN = Rows(["reden dogen", "caten", "olden housen"], ["dogen", "bluen caten", "newen"], [0, 0, 0])
@@ -17,6 +18,14 @@ SPANISH = Rows(["redo dogo", "cato", "oldo houseo"], ["dogo", "blueo cato", "new
 @pytest.fixture
 def encoder(wordpiece):
     return Encoder(wordpiece, 24)
+
+
+def draw(encoder, rows, translations, strength, indices, seeds):
+    drawn = [
+        translate(rows, index, translations, strength, random.Random(seed))
+        for index, seed in zip(indices, seeds, strict=True)
+    ]
+    return encoder.encode(Rows.joined(drawn))
 
 
 def test_lines_are_sentences_or_pairs(tmp_path):
@@ -52,28 +61,24 @@ def test_a_missing_file_says_what_it_expects(tmp_path):
 
 
 def test_the_view_is_the_translation_and_at_strength_zero_the_clean_example(encoder):
-    views = TranslationViews(encoder, ROWS, {"de": GERMAN}, 1.0)
-    assert views.draw([2, 0], [1, 2]) == encoder.encode(GERMAN.take([2, 0]))
-    assert TranslationViews(encoder, ROWS, {"de": GERMAN}, 0.0).draw([2, 0], [1, 2]) == encoder.encode(
-        ROWS.take([2, 0])
-    )
+    for strength, expected in ((1.0, GERMAN), (0.0, ROWS)):
+        assert draw(encoder, ROWS, [GERMAN], strength, [2, 0], [1, 2]) == encoder.encode(expected.take([2, 0]))
 
 
 def test_languages_and_translated_examples_are_drawn_evenly(encoder):
-    views = TranslationViews(encoder, ROWS, {"de": GERMAN, "es": SPANISH}, 0.5)
     draws = 2000
-    found = views.draw([1] * draws, range(draws))
+    found = draw(encoder, ROWS, [GERMAN, SPANISH], 0.5, [1] * draws, range(draws))
     for rows, share in ((ROWS, 0.5), (GERMAN, 0.25), (SPANISH, 0.25)):
         count = found.count(encoder.encode(rows.take([1]))[0])
         assert count / draws == pytest.approx(share, abs=4 * (share / draws) ** 0.5)
 
 
 def test_both_sentences_are_of_one_language(encoder):
-    views = TranslationViews(encoder, ROWS, {"de": GERMAN, "es": SPANISH}, 1.0)
+    views = draw(encoder, ROWS, [GERMAN, SPANISH], 1.0, [0] * 50, range(50))
     whole = [encoder.encode(rows.take([0]))[0] for rows in (GERMAN, SPANISH)]
-    assert all(found in whole for found in views.draw([0] * 50, range(50)))
+    assert all(found in whole for found in views)
 
 
 def test_one_sentence_tasks(encoder):
     rows, german = (Rows(part.first, None, part.labels) for part in (ROWS, GERMAN))
-    assert TranslationViews(encoder, rows, {"de": german}, 1.0).draw([1], [0]) == encoder.encode(german.take([1]))
+    assert draw(encoder, rows, [german], 1.0, [1], [0]) == encoder.encode(german.take([1]))
