@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import fsspec
 import pandas as pd
+import pyarrow.parquet as pq
 
 from trainables.data.contract import NO_LABEL
 from trainables.data.layouts import Header
@@ -74,18 +74,12 @@ def _read(file: Path, columns: Sequence[str]) -> tuple[list[list[str]], tuple[st
 
 def _parquet(file: Path, label: str) -> tuple[Fields, tuple[str, ...]]:
     """A parquet file's columns, and the names of its labels where its schema has them."""
-    import datasets
+    from datasets import Features
 
-    datasets.disable_progress_bars()
-    datasets.logging.set_verbosity(datasets.logging.CRITICAL)  # what is wrong with a file is said here
-    with tempfile.TemporaryDirectory() as cache:  # else it keeps a second copy of what the hub's cache holds
-        try:
-            table = datasets.Dataset.from_parquet(str(file), cache_dir=cache, keep_in_memory=True)
-        except datasets.exceptions.DatasetGenerationError as error:
-            raise ValueError(one_line(error.__cause__ or error)) from None
-        return {name: list(table[name]) for name in table.column_names}, tuple(
-            getattr(table.features.get(label), "names", None) or ()
-        )
+    with pq.ParquetFile(file) as parquet:
+        table = parquet.read()
+    names = getattr(Features.from_arrow_schema(table.schema).get(label), "names", None)
+    return table.to_pydict(), tuple(names or ())
 
 
 def _json(file: Path) -> Fields:

@@ -58,10 +58,12 @@ def describe(
     """
     english = next(iter(validation))
     parts = _parts(train, stage2, validation, test)
+    kept = {part: len(untranslated(rows)) for part, rows in parts.items()}
+    remedy = "; data.drop_untranslated=true drops them from every language"
     notes = [
         *_dropped(unlabelled, "there is no label"),
         *_dropped(dropped, f"a sentence was not translated ({UNTRANSLATED})"),
-        *_kept(parts),
+        *_counted(f"rows with a sentence that was not translated ({UNTRANSLATED}), kept", kept, remedy),
         *_repeats(train),
         *_odd_sentences(parts),
     ]
@@ -70,27 +72,34 @@ def describe(
         notes.append(f"{count:,} of the {among} are training examples too")
     if count := _shared_sentences(train, validation[english]):
         notes.append(f"{count:,} of the {among} share a sentence with a training example")
-    if stage2:
-        among = _of(validation)
-        examples = {language: _shared_examples(rows, validation[language]) for language, rows in stage2.items()}
-        sentences = {language: _shared_sentences(rows, validation[language]) for language, rows in stage2.items()}
-        if any(examples.values()):
-            notes.append(f"validation examples that are second-stage examples too: {_listed(examples)} {among}")
-        if any(sentences.values()):
-            notes.append(
-                f"validation examples that share a sentence with a second-stage example: {_listed(sentences)} {among}"
-            )
-    return tuple(f"data {name}: {note}" for note in [*notes, *_shared_with_test(train, stage2, validation, test)])
+    notes += _shared("validation", validation, stage2, "second-stage examples", "a second-stage example")
+    if test:  # on what was seen before a test score tells nothing new
+        others = {"a training": {english: train}, "a second-stage": stage2, "a validation": validation}
+        for seen, rows in others.items():
+            notes += _shared("test", test, rows, f"{seen} example", f"{seen} example")
+    return tuple(f"data {name}: {note}" for note in notes)
 
 
-def _of(rows: Mapping[str, Rows]) -> str:
-    """How many rows a language has."""
-    sizes = sorted(set(map(len, rows.values())))
-    return f"(of {' to '.join(f'{size:,}' for size in dict.fromkeys((sizes[0], sizes[-1])))} a language)"
+def _shared(split: str, rows: Mapping[str, Rows], others: Mapping[str, Rows], are: str, share_with: str) -> list[str]:
+    """Examples of a split that are among other rows of their language, and those of which a sentence is."""
+    sizes = sorted(map(len, rows.values()))
+    among = f"(of {' to '.join(f'{size:,}' for size in dict.fromkeys((sizes[0], sizes[-1])))} a language)"
+    examples = {language: _shared_examples(found, rows[language]) for language, found in others.items()}
+    sentences = {language: _shared_sentences(found, rows[language]) for language, found in others.items()}
+    return [
+        *_counted(f"{split} examples that are {are} too", examples, f" {among}"),
+        *_counted(f"{split} examples that share a sentence with {share_with}", sentences, f" {among}"),
+    ]
+
+
+def _counted(what: str, counts: Mapping[str, int], more: str = "") -> list[str]:
+    """A note with the counts above 0, where there is one."""
+    said = _listed(counts)
+    return [f"{what}: {said}{more}"] if said else []
 
 
 def _listed(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{language} {count:,}" for language, count in counts.items() if count)
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
 
 
 def _dropped(dropped: Dropped, reason: str) -> list[str]:
@@ -121,43 +130,16 @@ def _parts(
     return parts | {f"test {language}": rows for language, rows in test.items()} | {"training": train}
 
 
-def _kept(parts: Mapping[str, Rows]) -> list[str]:
-    counts = {part: len(untranslated(rows)) for part, rows in parts.items()}
-    if not any(counts.values()):
-        return []
-    return [
-        f"rows with a sentence that was not translated ({UNTRANSLATED}), kept: {_listed(counts)}; "
-        "data.drop_untranslated=true drops them from every language"
-    ]
-
-
 def _odd_sentences(parts: Mapping[str, Rows]) -> list[str]:
     """Rows that say little: an empty sentence, or twice the same."""
     empty = {part: sum(not all(s.strip() for s in e) for e in rows.examples()) for part, rows in parts.items()}
     same = {
         part: sum(len(e) == 2 and e[0].strip() == e[1].strip() for e in rows.examples()) for part, rows in parts.items()
     }
-    notes = [f"rows with an empty sentence: {_listed(empty)}"] if any(empty.values()) else []
-    return notes + ([f"rows whose two sentences are identical: {_listed(same)}"] if any(same.values()) else [])
-
-
-def _shared_with_test(
-    train: Rows, stage2: Mapping[str, Rows], validation: Mapping[str, Rows], test: Mapping[str, Rows]
-) -> list[str]:
-    """Test examples that were seen before: on these a test score tells nothing new."""
-    if not test:
-        return []
-    english, among = next(iter(validation)), _of(test)
-    others = {"a training": {english: train}, "a second-stage": stage2, "a validation": validation}
-    notes = []
-    for name, rows in others.items():
-        examples = {language: _shared_examples(found, test[language]) for language, found in rows.items()}
-        sentences = {language: _shared_sentences(found, test[language]) for language, found in rows.items()}
-        if any(examples.values()):
-            notes.append(f"test examples that are {name} example too: {_listed(examples)} {among}")
-        if any(sentences.values()):
-            notes.append(f"test examples that share a sentence with {name} example: {_listed(sentences)} {among}")
-    return notes
+    return [
+        *_counted("rows with an empty sentence", empty),
+        *_counted("rows whose two sentences are identical", same),
+    ]
 
 
 def _repeats(train: Rows) -> list[str]:

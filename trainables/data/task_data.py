@@ -89,12 +89,15 @@ def load_task_data(config: DataConfig) -> TaskData:
     notes = (*_unparallel(source.task.name, validation, test), *twins, *notes)
     if "-1" in source.task.labels and not config.labels:
         notes = (*notes, f"data {source.task.name}: label -1 is a class here; if it means none, name data.labels")
+    content = {"labels": source.task.labels, "train": english, "stage2": stage2, "validation": drawn_validation}
+    if test.rows:
+        content["test"] = test.rows
     return TaskData(
         source.task.labels,
         english,
         stage2,
         drawn_validation,
-        _fingerprint(source.task.labels, english, stage2, drawn_validation, test.rows),
+        content_hash(content),
         notes,
         tuple(train.numbers[ENGLISH][i] for i in drawn),
         len(source.train[ENGLISH]),
@@ -167,21 +170,7 @@ def _pooled(source: Source, config: DataConfig) -> Source:
     return replace(source, train={ENGLISH: source.train[ENGLISH]}, validation=validation, test={})
 
 
-def _fingerprint(
-    labels: tuple[str, ...],
-    train: Rows,
-    stage2: dict[str, Rows],
-    validation: dict[str, Rows],
-    test: dict[str, Rows],
-) -> str:
-    def plain(rows: Rows) -> list[object]:
-        return [rows.first, rows.second, rows.labels]
-
-    content = {
-        "labels": labels,
-        "train": plain(train),
-        "stage2": {language: plain(rows) for language, rows in stage2.items()},
-        "validation": {language: plain(rows) for language, rows in validation.items()},
-        **({"test": {language: plain(rows) for language, rows in test.items()}} if test else {}),
-    }
-    return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:16]
+def content_hash(content: object) -> str:
+    """A fingerprint of plain data and rows."""
+    text = json.dumps(content, ensure_ascii=False, default=lambda rows: [rows.first, rows.second, rows.labels])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import numpy.typing as npt
 
 from trainables.config import ModelConfig
 from trainables.errors import InputError
-from trainables.models.folders import has_weights, model_folder, refuse_adapter, tokenizer_folder
-from trainables.models.weight_files import read_weights
+from trainables.models.folders import PICKLED, WEIGHTS, has_weights, model_folder, refuse_adapter, tokenizer_folder
 from trainables.tokenization.encoding import TokenizerFiles
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def load_model_files(config: ModelConfig, *, classifier: bool = False, tokenizer
     from trainables.models.settings import configuration
 
     known = configuration(settings, config.name)
-    weights, weight_hash = read_weights(folder, config.name)
+    weights, weight_hash = _read_weights(folder, config.name)
     try:
         if tokenizer is None:
             pieces = read_tokenizer(folder, config.name, known)
@@ -128,3 +128,50 @@ def read_tokenizer(folder: Path, name: str, config: PretrainedConfig | None = No
         uses_token_types="token_type_ids" in tokenizer.model_input_names,
         special_ids=tuple(sorted(int(i) for i in tokenizer.all_special_ids)),
     )
+
+
+def _read_weights(folder: Path, name: str) -> tuple[dict[str, npt.NDArray[Any]], str]:
+    """A model's weights by name, as stored except for bfloat16, which becomes float32; and a hash of the files."""
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from trainables.models.pickled import load_pickled
+    from trainables.models.settings import quantised
+
+    weights: dict[str, npt.NDArray[Any]] = {}
+    digest = hashlib.sha256()
+    for file in _weight_files(folder, name):
+        with file.open("rb") as stream:
+            content = hashlib.file_digest(stream, "sha256")
+        digest.update(content.digest())
+        try:
+            safe = file.suffix == ".safetensors"
+            tensors = load_file(file) if safe else load_pickled(file, content.hexdigest(), name)
+        except SafetensorError as error:
+            raise InputError(f"model {name}: {file.name} is damaged ({error})") from None
+        for key, tensor in tensors.items():
+            small = tensor.itemsize == 1 and tensor.dtype != torch.bool
+            if small and key.endswith("weight"):
+                raise InputError(quantised(name, f"{key} is {str(tensor.dtype).removeprefix('torch.')}"))
+            # NumPy has no bfloat16; float32 holds its every value.
+            weights[key] = np.asarray(tensor.float() if tensor.dtype == torch.bfloat16 else tensor)
+    return weights, digest.hexdigest()
+
+
+def _weight_files(folder: Path, name: str) -> list[Path]:
+    """The files that hold the weights: safetensors where there are any, else torch's own format."""
+    for single, index in (WEIGHTS, PICKLED):
+        if (folder / single).is_file():
+            return [folder / single]
+        if not (folder / index).is_file():
+            continue
+        try:
+            shards = sorted(set(json.loads((folder / index).read_text(encoding="utf-8"))["weight_map"].values()))
+        except (ValueError, KeyError, AttributeError, TypeError):
+            raise InputError(f"model {name}: {index} is damaged") from None
+        for shard in shards:
+            if not (folder / shard).is_file():
+                raise InputError(f"model {name}: {shard} is missing")
+        return [folder / shard for shard in shards]
+    raise InputError(f"model {name}: no {WEIGHTS[0]} there (nor {PICKLED[0]})")

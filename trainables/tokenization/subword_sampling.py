@@ -8,22 +8,12 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import sentencepiece
 
 from trainables.errors import InputError
 from trainables.tokenization.bpe_dropout import BPESampler
-
-
-class SubwordSampler(Protocol):
-    """Draws segmentations of words into ids of a vocabulary."""
-
-    def sample(self, words: list[str], strength: float, seed: int) -> list[list[int]]:
-        """Ids of one segmentation for each normalised word; equal seeds give equal segmentations.
-
-        ``strength`` is in the sampler's own unit; a word comes from the tokenizer's normaliser and pre-tokenizer.
-        """
 
 
 class WordPieceSampler:
@@ -83,39 +73,20 @@ class WordPieceSampler:
             Ids of each word; the unknown id alone where plain encoding gives it.
         """
         draw = random.Random(seed).random
-        segmented = []
-        for word in words:
-            table = self._candidates(word)
-            if table is None:
-                segmented.append([self._unknown])
-            elif self._drop_single_characters:
-                segmented.append(self._segment_or_drop(table, strength, draw))
-            else:
-                segmented.append(self._segment(table, strength, draw))
-        return segmented
+        tables = [self._candidates(word) for word in words]
+        return [[self._unknown] if table is None else self._segment(table, strength, draw) for table in tables]
 
     def _segment(self, table: list[list[tuple[int, int]]], strength: float, draw: Callable[[], float]) -> list[int]:
         pieces: list[int] = []
-        at = 0
+        at, drops = 0, self._drop_single_characters
         while at < len(table):
+            kept = (match for match in table[at] if (match[0] == at + 1 and not drops) or draw() >= strength)
+            if (match := next(kept, None)) is None and drops:
+                return [self._unknown]
             if not table[at]:
                 return self._segment(table, 0.0, draw)
-            kept = (match for match in table[at] if match[0] == at + 1 or draw() >= strength)
-            at, piece = next(kept, table[at][0])
+            at, piece = match or table[at][0]
             pieces.append(piece)
-        return pieces
-
-    def _segment_or_drop(
-        self, table: list[list[tuple[int, int]]], strength: float, draw: Callable[[], float]
-    ) -> list[int]:
-        pieces: list[int] = []
-        at = 0
-        while at < len(table):
-            kept = next((match for match in table[at] if draw() >= strength), None)
-            if kept is None:
-                return [self._unknown]
-            at = kept[0]
-            pieces.append(kept[1])
         return pieces
 
 
@@ -132,11 +103,10 @@ class UnigramSampler:
         proto = schema.ModelProto()
         unknown = model["unk_id"]
         for index, (piece, score) in enumerate(model["vocab"]):
-            special = score == 0.0 and piece.startswith("<") and piece.endswith(">")
             kind = schema.ModelProto.SentencePiece.NORMAL
             if index == unknown:
                 kind = schema.ModelProto.SentencePiece.UNKNOWN
-            elif special:
+            elif score == 0.0 and piece.startswith("<") and piece.endswith(">"):
                 kind = schema.ModelProto.SentencePiece.CONTROL
             proto.pieces.add(piece=piece, score=score, type=kind)
         proto.trainer_spec.model_type = schema.TrainerSpec.UNIGRAM
@@ -168,6 +138,10 @@ class UnigramSampler:
         return sampled
 
 
+SubwordSampler = WordPieceSampler | UnigramSampler | BPESampler
+"""Draws segmentations of normalised words into ids of a vocabulary; equal seeds give equal segmentations."""
+
+
 def subword_sampler(backend: str, drop_single_characters: bool = False) -> SubwordSampler:
     """The sampler for a tokenizer's vocabulary.
 
@@ -178,7 +152,7 @@ def subword_sampler(backend: str, drop_single_characters: bool = False) -> Subwo
     kind = model["type"]
     if kind == "WordPiece":
         return WordPieceSampler(model, drop_single_characters)
-    samplers: dict[str, Callable[[dict[str, Any]], SubwordSampler]] = {"Unigram": UnigramSampler, "BPE": BPESampler}
+    samplers: dict[str, type[UnigramSampler | BPESampler]] = {"Unigram": UnigramSampler, "BPE": BPESampler}
     if kind not in samplers:
         raise InputError(f"subword sampling knows the vocabularies WordPiece, Unigram, BPE; this tokenizer's is {kind}")
     if drop_single_characters:
