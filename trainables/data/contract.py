@@ -20,6 +20,11 @@ NO_LABEL = -1
 """Stands for such a label among rows, until they are dropped."""
 
 
+def listed(names: Sequence[str], most: int = 20) -> str:
+    """The first names with commas and how many more there are, for a message of one line."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
+
+
 @dataclass(frozen=True)
 class Rows:
     """Labelled sentences or sentence pairs, column by column.

@@ -107,7 +107,6 @@ def draw_halves(first: list[str], seed: int) -> Halves:
 
     Args:
         first: First sentence of each validation example, of parallel files the English one; equal ones form a group.
-        seed: The data seed.
 
     Returns:
         Row numbers of both, rising; the sizes differ by no more than the largest group, and one is empty where there

@@ -39,7 +39,7 @@ def drop(source: Source, not_translated: bool) -> tuple[Split, Split, Split, tup
         InputError: No row of a split is left in some language.
     """
     splits = [_whole(rows, source.task.parallel) for rows in (source.train, source.validation, source.test)]
-    unlabelled = _drop(splits, _unlabelled)
+    unlabelled = _drop(splits, lambda rows: [row for row, label in enumerate(rows.labels) if label == NO_LABEL])
     translated = _drop(splits, untranslated) if not_translated else Dropped(0, 0, len(source.validation[ENGLISH]), {})
     for name, split in zip(("training", "validation", "test"), splits, strict=True):
         if empty := [language for language, rows in split.rows.items() if not len(rows)]:
@@ -65,10 +65,6 @@ def parallel(english: Rows, rows: Rows, declared: bool) -> bool:
         return False
     pairs = zip(english.labels, rows.labels, strict=True)
     return declared or all(one == other or NO_LABEL in (one, other) for one, other in pairs)
-
-
-def _unlabelled(rows: Rows) -> list[int]:
-    return [row for row, label in enumerate(rows.labels) if label == NO_LABEL]
 
 
 def _drop(splits: list[Split], unusable: Callable[[Rows], list[int]]) -> Dropped:

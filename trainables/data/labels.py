@@ -9,11 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from trainables.data.contract import listed
 from trainables.data.sets.xnli import TASK as XNLI
 from trainables.errors import InputError
 
 NAMES, NUMBERS = "names", "numbers"
-LISTED = 20  # a message is one line
 _DEFAULT = re.compile(r"LABEL_\d+$")  # what transformers calls a class without a name
 
 
@@ -94,8 +94,7 @@ class ClassNames:
         """Names the first label that does not fit the way that fits the most."""
         closest = reading or min(found, key=lambda way: found[way].count(None))
         row = found[closest].index(None)
-        more = f" and {len(self.names) - LISTED:,} more" if len(self.names) > LISTED else ""
-        names = ", ".join(list(self.names)[:LISTED]) + more
+        names = listed(list(self.names))
         numbers = f"a class number (0 to {self.classes - 1})"
         line, label = labels[row]
         said = f"{path}, line {line}: label {label!r} is not "

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainables.data.contract import listed
 from trainables.errors import InputError
 
 PLACES: dict[str, tuple[str, ...]] = {
@@ -41,7 +42,6 @@ SECOND = ("sentence2", "hypo", "hypothesis")
 LABEL = ("gold_label", "label", "category")
 UNREAD = ("question", "question1", "query", "context", "passage", "paragraph", "text_pair")
 """Columns of pairs in other published files; without them what is left would be another task."""
-LISTED_FILES = 12  # a message is one line
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,6 @@ def find_file(folder: Path, source: str, split: str, language: str, code: str | 
     wanted = PLACES[split][0].format(language=language)
     if not files:
         raise InputError(f"data.source={source} has no {wanted}; it holds no .tsv file at all")
-    more = f" and {len(files) - LISTED_FILES:,} more" if len(files) > LISTED_FILES else ""
     raise InputError(
-        f"data.source={source} has no {wanted}; found: {', '.join(files[:LISTED_FILES])}{more}; rename the one that is "
-        f"meant to {wanted}"
+        f"data.source={source} has no {wanted}; found: {listed(files, 12)}; rename the one that is meant to {wanted}"
     )

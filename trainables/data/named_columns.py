@@ -120,11 +120,7 @@ def _delimited(file: Path, kind: str) -> Fields:
 
 
 def _text(value: Any, column: str, file: Path) -> str:
-    """A value as text; empty where there is none.
-
-    Raises:
-        InputError: It is a list, an object or bytes, which no task means.
-    """
+    """A value as text, empty where there is none; InputError for a list, an object or bytes, which no task means."""
     if isinstance(value, (dict, list, bytes)):
         raise InputError(f"{file}: column {column!r} holds a {type(value).__name__} in some row, and not text")
     return "" if value is None or value != value else str(value)

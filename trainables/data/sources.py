@@ -155,14 +155,12 @@ def _folder(config: DataConfig, task: Task) -> Path:
 
 def _hub_tables(task: Task, wanted: Wanted) -> dict[str, dict[str, Table]]:
     """What the hub holds; a set without English rows has those of the set that goes with it."""
-    english = task.english or task
-    targets = {split: tuple(name for name in named if name != ENGLISH) for split, named in wanted.items()}
-    if english is task:
+    if task.english is None:
         return _fetch_tables(task, wanted)
+    targets = {split: tuple(name for name in named if name != ENGLISH) for split, named in wanted.items()}
     others = _fetch_tables(task, targets)
-    return {
-        split: own | others[split] for split, own in _fetch_tables(english, dict.fromkeys(wanted, (ENGLISH,))).items()
-    }
+    english = _fetch_tables(task.english, dict.fromkeys(wanted, (ENGLISH,)))
+    return {split: english[split] | others[split] for split in wanted}
 
 
 def _fetch_tables(task: Task, wanted: Wanted) -> dict[str, dict[str, Table]]:

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainables.data.contract import NO_LABEL, UNLABELLED, Rows, Task
+from trainables.data.contract import NO_LABEL, UNLABELLED, Rows, Task, listed
 from trainables.data.layouts import Header, find_header
 from trainables.errors import InputError
 
-LISTED_LABELS = 20  # a message is one line
 DROP = "data.unlabelled=drop leaves such rows out"
 
 
@@ -163,7 +162,7 @@ def _numbers(table: Table, labels: Sequence[str], task: Task, keep_unlabelled: b
     index = {label: i for i, label in enumerate(task.labels)}
     if unknown := [label for label in table.labels if label not in index and label not in task.aliases]:
         raise InputError(
-            f"{table.path} names a label {unknown[0]!r}, which is not one of {_listed(task.labels)}: label sets "
+            f"{table.path} names a label {unknown[0]!r}, which is not one of {listed(task.labels)}: label sets "
             "must not differ between languages and splits"
         )
     missing = {label for label in UNLABELLED if label not in index}
@@ -187,7 +186,7 @@ def _numbers(table: Table, labels: Sequence[str], task: Task, keep_unlabelled: b
             )
         else:
             raise InputError(
-                f"{table.at(number)}: label {label!r} is not one of {_listed(task.labels)}"
+                f"{table.at(number)}: label {label!r} is not one of {listed(task.labels)}"
                 + _advice(label, labels, number, table, task)
             )
     return numbers
@@ -200,8 +199,3 @@ def _advice(label: str, labels: Sequence[str], number: int, table: Table, task: 
     if number == 1 and table.header is None and len(labels) > 1 and labels.count(label) == 1:
         return "; if the line is a header, remove it"
     return ""
-
-
-def _listed(labels: tuple[str, ...]) -> str:
-    more = f" and {len(labels) - LISTED_LABELS:,} more" if len(labels) > LISTED_LABELS else ""
-    return ", ".join(labels[:LISTED_LABELS]) + more

@@ -37,7 +37,11 @@ def download(repository: Repository, local_files_only: bool) -> Path:
                     files = huggingface_hub.snapshot_download(repository.name, dry_run=True, **options)
                 except errors.DryRunError:  # the hub has an error: perhaps the cache holds all
                     files = []
-                _fetch_files(repository, [file for file in files if file.will_download])
+                if needed := [file for file in files if file.will_download]:
+                    size = sum(file.file_size or 0 for file in needed) / 1e6
+                    print(f"note: fetching {repository} from the hub ({size:.1f} MB)", file=sys.stderr, flush=True)
+                for file in needed:
+                    _fetch_file(repository, file)
             return Path(
                 huggingface_hub.snapshot_download(repository.name, local_files_only=local_files_only, **options)
             )
@@ -45,17 +49,8 @@ def download(repository: Repository, local_files_only: bool) -> Path:
         logging.set_verbosity(verbosity)
 
 
-def _fetch_files(repository: Repository, files: list[DryRunFileInfo]) -> None:
-    """Put files where the hub's library finds them; that library itself throws away partial downloads."""
-    if not files:
-        return
-    size = sum(file.file_size or 0 for file in files) / 1e6
-    print(f"note: fetching {repository} from the hub ({size:.1f} MB)", file=sys.stderr, flush=True)
-    for file in files:
-        _fetch_file(repository, file)
-
-
 def _fetch_file(repository: Repository, file: DryRunFileInfo) -> None:
+    """Put a file where the hub's library finds it; that library itself throws away partial downloads."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
     from huggingface_hub.utils import WeakFileLock, build_hf_headers
 

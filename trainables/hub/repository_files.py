@@ -115,9 +115,8 @@ def _refusal(repository: Repository, error: BaseException) -> str:
     if response is not None:
         return _answered(repository, response.status_code, error)
     # A broken connection is an error of HTTP, or one of the operating system without a file.
-    if caused(errors.HTTPError, ConnectionError, TimeoutError):
-        broken = one_line(caused(errors.HTTPError, ConnectionError, TimeoutError) or error)
-        return f"{repository}: the connection to the hub broke off ({broken}); type the command again: {KEPT}"
+    if (broken := caused(errors.HTTPError, ConnectionError, TimeoutError)) is not None:
+        return f"{repository}: the connection to the hub broke off ({one_line(broken)}); type the command again: {KEPT}"
     full = next((cause for cause in chain if isinstance(cause, OSError) and cause.errno), None)
     if full is not None and full.errno:
         why = os.strerror(full.errno)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from trainables.config import ModelConfig
 from trainables.errors import InputError
 from trainables.models.build import instantiate
-from trainables.models.files import ModelFiles, load_model_files, read_tokenizer
+from trainables.models.files import ModelFiles, load_model_files, read_config, read_tokenizer
 from trainables.models.folders import ADAPTER, has_weights, model_folder, tokenizer_folder
 from trainables.models.lora import ADAPTER_NAME, load_peft
 from trainables.models.settings import encoder_settings, first_line
@@ -142,10 +142,7 @@ def _config(adapter: Adapter, base: ModelConfig, files: ModelFiles, tensors: dic
     """The classifier's configuration: the adapter's, if it brings one, else the base's with the adapter's classes."""
     path = adapter.folder / "config.json"
     if path.is_file():
-        try:
-            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise InputError(f"model {adapter.name}: config.json is not valid JSON ({error})") from None
+        found: dict[str, Any] = read_config(path, adapter.name)
         return found
     # Of the head's matrices the last has a row for each class, and none has fewer.
     rows = [len(t) for name, t in tensors.items() if ".lora_" not in name and t.dim() == 2]

@@ -63,10 +63,7 @@ def load_model_files(config: ModelConfig, *, classifier: bool = False, tokenizer
         refuse_adapter(folder, config.name)
     if not config_file.is_file():
         raise InputError(f"model {config.name}: no config.json there, so it is not a Hugging Face model folder")
-    try:
-        settings = json.loads(config_file.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"model {config.name}: config.json is not valid JSON ({error})") from None
+    settings = read_config(config_file, config.name)
     if not isinstance(settings, dict) or "model_type" not in settings:
         raise InputError(f"model {config.name}: config.json has no model_type, so it is not known which encoder it is")
     # Said before what a folder with a single class may lack besides.
@@ -87,6 +84,14 @@ def load_model_files(config: ModelConfig, *, classifier: bool = False, tokenizer
     for part in (json.dumps(settings, sort_keys=True), weight_hash, pieces.backend):
         digest.update(part.encode())
     return ModelFiles(config.name, settings, weights, pieces, digest.hexdigest()[:16], revision)
+
+
+def read_config(file: Path, name: str) -> Any:
+    """The content of a config.json; InputError where it is no JSON."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"model {name}: config.json is not valid JSON ({error})") from None
 
 
 def read_tokenizer(folder: Path, name: str, config: PretrainedConfig | None = None) -> TokenizerFiles:

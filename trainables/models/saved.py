@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, Protocol
@@ -57,11 +58,9 @@ class ModelSaver:
         model.config.label2id = {label: number for number, label in enumerate(labels)}
         try:
             if has_lora(model):
-                self._write(f"{name}-adapter", tokenizer, lambda aside: save_adapter(model, aside))
-                whole = merged(model)
-                self._write(name, tokenizer, lambda aside: whole.save_pretrained(aside))
-            else:
-                self._write(name, tokenizer, lambda aside: model.save_pretrained(aside))
+                self._write(f"{name}-adapter", tokenizer, partial(save_adapter, model))
+                model = merged(model)
+            self._write(name, tokenizer, model.save_pretrained)
         except (OSError, SafetensorError) as error:
             self.note = f"{name} was not saved: {error}"  # the measurements do not need it
 

@@ -34,11 +34,7 @@ def first_line(error: BaseException) -> str:
 
 
 def encoder_settings(settings: dict[str, Any], config: ModelConfig, num_labels: int, name: str) -> dict[str, Any]:
-    """A changed copy of an encoder's config.json, for a new head.
-
-    Raises:
-        InputError: There are fewer layers than asked for, or no such dropout.
-    """
+    """A copy of an encoder's config.json for a new head; InputError where it lacks layers or a dropout asked for."""
     settings = copy.deepcopy(settings)
     for key in HEAD_FIELDS:
         settings.pop(key, None)

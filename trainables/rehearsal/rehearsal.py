@@ -107,17 +107,15 @@ class Rehearsal:
     def _measure(self, config: TrialConfig, model: PreTrainedModel, dtype: torch.dtype) -> None:
         data, measure = self._assets.rows(config), config.measure
         examples = self._examples(config, model, data.train)
+        two = list(first_rows(model, examples, len(examples)))
         with _said(model, config, "a prediction"):
             logits = predict(model, examples, dtype=dtype)
         with _said(model, config, "Tr(F)"):
-            fisher_trace(model, first_rows(model, examples, len(examples)), **config.measure.trace_options())
+            fisher_trace(model, two, **measure.trace_options())
         if config.model.lora is not None:
             with _said(model, config, "Tr(F) of the merged weights"):
-                fisher_trace(
-                    merged(model), first_rows(model, examples, len(examples)), **config.measure.trace_options()
-                )
+                fisher_trace(merged(model), two, **measure.trace_options())
         start = {name: parameter.detach() for name, parameter in model.named_parameters()}
-        two = list(first_rows(model, examples, len(examples)))
         trained = FineTuned(model, two, logits, start, two)
         for name in measure.rivals:
             with _said(model, config, f"measure.rivals={name}"):
@@ -137,7 +135,7 @@ class Rehearsal:
                 kl_expansion(model, one, expansion.sigmas[:1], 1, generator=torch.Generator().manual_seed(0))
         if measure.path:
             with _said(model, config, "measure.path"):
-                displacement(model, start, first_rows(model, examples, len(examples)))
+                displacement(model, start, two)
 
 
 def _step(

@@ -37,17 +37,14 @@ class BPESampler:
         self._fuses_unknown = bool(model.get("fuse_unk"))
         self._takes_whole_words = bool(model.get("ignore_merges"))
         self._merges: dict[tuple[int, int], tuple[int, int]] = {}  # ids of a pair to rank and merged id
-        for rank, (left, right) in enumerate(self._pairs(model)):
+        # Older files write a pair as one text with a blank.
+        pairs = [merge.split(" ") if isinstance(merge, str) else merge for merge in model["merges"]]
+        for rank, (left, right) in enumerate(pairs):
             merged = self._vocabulary[left + right[len(self._prefix) :]]
             self._merges[self._vocabulary[left], self._vocabulary[right]] = rank, merged
-        crosses = any(_BOUNDARY.search(left + right) for left, right in self._pairs(model))
+        crosses = any(_BOUNDARY.search(left + right) for left, right in pairs)
         self._divides = META in self._vocabulary and not crosses
         self._characters: dict[str, list[int]] = {}
-
-    @staticmethod
-    def _pairs(model: dict[str, Any]) -> list[list[str]]:
-        """The merges by rank; older files write a pair as one text with a blank."""
-        return [merge.split(" ") if isinstance(merge, str) else merge for merge in model["merges"]]
 
     def sample(self, words: list[str], strength: float, seed: int) -> list[list[int]]:
         """One segmentation for each word.

@@ -10,8 +10,6 @@ projecting it; its step size on the command line is 1e-5.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
@@ -26,17 +24,23 @@ from trainables.views.view import ViewConfig
 def adversarial_embedding(
     step: Passes, view: ViewConfig, encoded: list[Encoded], draws: Draws, reference: Reference
 ) -> Perturbation:
-    """Word embeddings moved by the delta that is found from the reference pass."""
-    role, clean_mask, attack_mask = reference
+    """Word embeddings moved by the delta of K steps of ascent, a constant; ``strength`` is the radius.
+
+    Each step costs one forward and the activations' half of a backward pass.
+    """
     assert view.start is not None
+    assert view.steps is not None
+    assert view.step_size is not None
+    assert view.strength is not None
+    role, clean_mask, attack_mask = reference
     start, table = view.start, word_embedding(step.model)
-    whole = step.part(encoded, list(range(len(encoded))))
-    guess = draws.padded(
-        whole, table.embedding_dim, "", lambda length, g: start * torch.randn(length, table.embedding_dim, generator=g)
-    )
+    width = table.embedding_dim
+    part = step.part(encoded, list(range(len(encoded))))
+    delta = draws.padded(part, width, "", lambda length, g: start * torch.randn(length, width, generator=g))
+    delta, mask = delta.to(table.weight), part.mask().unsqueeze(-1)
     # Nothing but this asks for the clean pass under a noise; the main pass is remembered with its graph.
     with torch.set_grad_enabled(torch.is_grad_enabled() and role != "clean"):
-        clean = step.logits(role, clean_mask)
+        clean = step.logits(role, clean_mask).detach()
 
     def moved(delta: Tensor) -> Perturbation:
         def change(output: Tensor, part: Part) -> Tensor:
@@ -44,37 +48,15 @@ def adversarial_embedding(
 
         return Perturbation(encoded, (Hook(table, change),))
 
-    def attacked(delta: Tensor) -> Tensor:
-        return step.run(moved(delta), attack_mask).logits
-
-    return moved(ascend(attacked, clean, guess.to(table.weight), whole.mask(), view))
-
-
-def ascend(
-    attacked: Callable[[Tensor], Tensor], clean: Tensor, delta: Tensor, mask: Tensor, view: ViewConfig
-) -> Tensor:
-    """A perturbation by K steps of projected ascent, a constant.
-
-    Each step costs one forward and the activations' half of a backward pass.
-
-    Args:
-        attacked: From delta to the logits of the pass with it.
-        delta: Where to start, ``[micro-batch, longest, width]``.
-        mask: 1 at tokens, 0 at padding, ``[micro-batch, longest]``.
-        view: ``adversarial_embedding``, explicit; ``strength`` is the radius.
-    """
-    assert view.steps is not None
-    assert view.step_size is not None
-    assert view.strength is not None
     with torch.enable_grad():
         for _ in range(view.steps):
             delta = delta.detach().requires_grad_()
-            divergence = symmetric_kl(clean.detach(), attacked(delta))
+            divergence = symmetric_kl(clean, step.run(moved(delta), attack_mask).logits)
             (gradient,) = torch.autograd.grad(divergence, delta)
-            gradient = gradient * mask.unsqueeze(-1)
+            gradient = gradient * mask
             length = _norm(gradient, view.norm).clamp_min(torch.finfo(gradient.dtype).tiny)
             delta = project(delta.detach() + view.step_size * gradient / length, view.strength, view.norm)
-    return delta
+    return moved(delta)
 
 
 def project(delta: Tensor, radius: float, norm: str | None) -> Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -113,14 +114,7 @@ class Perturbation:
 
 @contextmanager
 def hooked(hooks: Sequence[Hook], part: Part) -> Iterator[None]:
-    """Within the context the changes act, those of one module in the given order.
-
-    Args:
-        hooks: The changes.
-        part: What the pass inside takes.
-
-    Yields:
-        Nothing; on leaving, the model is as before.
+    """Within the context the changes act on a pass of the part, those of one module in the given order.
 
     Raises:
         InputError: The pass went past a change, or its states are not one vector for each piece.
@@ -179,16 +173,14 @@ class PassRecorder:
             self.hooks.append(Hook(word_embedding(model), self._keep_embedding))
         if above is not None:
             layers = list(encoder_layers(model))[above:]
-            self.hooks += [Hook(layer, self._keep_first if i == 0 else self._keep) for i, layer in enumerate(layers)]
+            self.hooks += [Hook(layer, partial(self._keep, first=i == 0)) for i, layer in enumerate(layers)]
 
     def _keep_embedding(self, output: Tensor, part: Part) -> Tensor:
         self.embeddings.append(output if output.requires_grad else output.requires_grad_())  # a frozen table
         return output
 
-    def _keep_first(self, output: Tensor, part: Part) -> Tensor:
-        self.hidden.append([])
-        return self._keep(output, part)
-
-    def _keep(self, output: Tensor, part: Part) -> Tensor:
+    def _keep(self, output: Tensor, part: Part, first: bool) -> Tensor:
+        if first:
+            self.hidden.append([])
         self.hidden[-1].append(output)
         return output

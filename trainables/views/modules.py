@@ -13,11 +13,7 @@ LAYER_LISTS = ("layer", "layers", "h", "block")
 
 
 def word_embedding(model: Any) -> nn.Embedding:
-    """The word-embedding table of a model; of an encoder-decoder that which its encoder reads.
-
-    Raises:
-        InputError: It has none that can be found.
-    """
+    """The word-embedding table of a model, of an encoder-decoder its encoder's; InputError where none is found."""
     # A decoder may share the weights through a table of its own, and the model's own table may then never be called.
     reader = model.base_model.encoder if getattr(model.config, "is_encoder_decoder", False) else model
     try:
@@ -33,11 +29,7 @@ def word_embedding(model: Any) -> nn.Embedding:
 
 
 def encoder_layers(model: Any) -> nn.ModuleList:
-    """The encoder's layers, first to last.
-
-    Raises:
-        InputError: It has no such list.
-    """
+    """The encoder's layers, first to last; InputError where the model has no such list."""
     for name, module in model.named_modules():
         named = name.rpartition(".")[2] in LAYER_LISTS
         if named and isinstance(module, nn.ModuleList) and len(module) == model.config.num_hidden_layers:

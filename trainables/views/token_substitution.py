@@ -33,8 +33,11 @@ def token_substitution(
     assert view.strength is not None
     assert view.candidates is not None
     clean = step.run_once(*reference[:2])
-    gradients: dict[int, Tensor] = {}
-    for part, rows in zip(clean.parts, _loss_gradients(clean.logits, clean.embeddings), strict=True):
+    with torch.enable_grad():
+        divergence = len(clean.logits) * kl(clean.logits, clean.logits, TEMPERATURE, stop_target=True)
+        found = torch.autograd.grad(divergence, clean.embeddings, retain_graph=True)
+    gradients: dict[int, Tensor] = {}  # position to that of each of its tokens, ``[longest, width]``
+    for part, rows in zip(clean.parts, found, strict=True):
         gradients |= zip(part.positions, rows, strict=True)
     table = word_embedding(step.model).weight.detach()
     chosen: list[tuple[int, int]] = []
@@ -55,20 +58,6 @@ def token_substitution(
     for (position, i), piece in zip(chosen, best, strict=True):
         ids[position][i] = piece
     return Perturbation([Encoded(row, example.types) for row, example in zip(ids, encoded, strict=True)])
-
-
-def _loss_gradients(logits: Tensor, embeddings: Sequence[Tensor]) -> list[Tensor]:
-    """Gradients by which each word embedding moves the prediction from its sharpened self, shaped as ``embeddings``.
-
-    They are of the sum over examples.
-
-    Args:
-        logits: The clean pass, with its graph, which is kept.
-        embeddings: Its word embeddings, one tensor ``[examples, longest, width]`` a part.
-    """
-    with torch.enable_grad():
-        divergence = len(logits) * kl(logits, logits, TEMPERATURE, stop_target=True)
-        return list(torch.autograd.grad(divergence, list(embeddings), retain_graph=True))
 
 
 def nearest(table: Tensor, pieces: Tensor, count: int, special_ids: Sequence[int]) -> Tensor:
