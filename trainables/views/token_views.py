@@ -38,7 +38,7 @@ class TokenViews:
         self._rows = rows
         self._files = files
         self._kept: dict[int, Encoded] = {}
-        if view.kind == "subword":
+        if self._view.kind == "subword":
             self._sampler = subword_sampler(encoder.files.backend, bool(self._view.drop_single_characters))
             # Every epoch draws from the words again.
             self._words = [[encoder.words(text) for text in example] for example in rows.examples()]
