@@ -70,16 +70,26 @@ class DataConfig(Frozen):
         return self.languages if self.stage2_languages is None else self.stage2_languages
 
     @model_validator(mode="after")
-    def _second_stages_are_among_the_languages(self) -> DataConfig:
+    def _fits_together(self) -> DataConfig:
         if unknown := [language for language in self.second_stages if language not in self.languages]:
             raise ValueError(
                 f"data.stage2_languages: {unknown[0]!r} is not among data.languages, {','.join(self.languages)}; set "
                 "data.stage2_languages, too (null: all of them)"
             )
+        self._check_where_a_custom_task_is()
+        self._check_labels()
+        if self.stage2_twins and self.stage2_source != "train":
+            raise ValueError("data.stage2_twins=true needs data.stage2_source=train")
+        if self.stage2_examples and not self.second_stages:
+            where = "languages" if self.stage2_languages is None else "stage2_languages"
+            raise ValueError(f"data.stage2_examples={self.stage2_examples}, but data.{where} names no language")
+        if ENGLISH in self.languages or len(set(self.languages)) != len(self.languages):
+            raise ValueError(
+                f"data.languages takes distinct target languages without {ENGLISH!r}, got {','.join(self.languages)}"
+            )
         return self
 
-    @model_validator(mode="after")
-    def _a_custom_task_says_where_it_is(self) -> DataConfig:
+    def _check_where_a_custom_task_is(self) -> None:
         custom, on_hub = self.name == "custom", self.name == "custom" and self.source == "hub"
         place = {"data.repository": self.repository, "data.files": self.files, "data.columns": self.columns}
         wrong = [name for name, value in place.items() if bool(value) != on_hub]
@@ -94,41 +104,17 @@ class DataConfig(Frozen):
             raise ValueError(f"data.columns takes one or two columns and the label's, got {','.join(self.columns)}")
         if on_hub and (".." in str(self.files) or not _PATTERN.fullmatch(str(self.files))):
             raise ValueError(f"data.files takes a pattern with {{language}} and {{split}}, got {self.files!r}")
-        return self
 
-    @model_validator(mode="after")
-    def _labels_are_those_of_a_custom_task(self) -> DataConfig:
-        if self.name != "custom":
-            self._refuse_other_labels()
-        elif self.labels and (len(self.labels) < 2 or len(set(self.labels)) != len(self.labels)):
-            raise ValueError(f"data.labels takes two or more distinct labels, got {','.join(self.labels)}")
-        return self
-
-    def _refuse_other_labels(self) -> None:
-        """The labels of a known task are fixed; what may be said is in which order a file numbers them."""
-        own = find_set(self.name).labels if self.labels and self.name in NAMES else self.labels
+    def _check_labels(self) -> None:
+        """Those of a known task are fixed; what may be said is in which order a file numbers them."""
+        if not self.labels:
+            return
+        if self.name == "custom":
+            if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
+                raise ValueError(f"data.labels takes two or more distinct labels, got {','.join(self.labels)}")
+            return
+        own = find_set(self.name).labels if self.name in NAMES else self.labels
         numbers = any(label.isdecimal() for label in own)  # a file that has them names its labels
-        if self.labels and (self.source == "hub" or numbers or sorted(self.labels) != sorted(own)):
+        if self.source == "hub" or numbers or sorted(self.labels) != sorted(own):
             order = "" if numbers else f"; for a folder whose files number them it gives their order: {', '.join(own)}"
             raise ValueError(f"data.labels is for data.name=custom; {self.name} has its own labels{order}")
-
-    @model_validator(mode="after")
-    def _rows_of_training_files_have_twins(self) -> DataConfig:
-        if self.stage2_twins and self.stage2_source != "train":
-            raise ValueError("data.stage2_twins=true needs data.stage2_source=train")
-        return self
-
-    @model_validator(mode="after")
-    def _the_second_stage_has_a_language(self) -> DataConfig:
-        if self.stage2_examples and not self.second_stages:
-            where = "languages" if self.stage2_languages is None else "stage2_languages"
-            raise ValueError(f"data.stage2_examples={self.stage2_examples}, but data.{where} names no language")
-        return self
-
-    @model_validator(mode="after")
-    def _target_languages_are_distinct(self) -> DataConfig:
-        if ENGLISH in self.languages or len(set(self.languages)) != len(self.languages):
-            raise ValueError(
-                f"data.languages takes distinct target languages without {ENGLISH!r}, got {','.join(self.languages)}"
-            )
-        return self

@@ -123,7 +123,8 @@ def with_values(config: TrialConfig, values: Mapping[str, Any]) -> TrialConfig:
                 continue
             kind = _part_class(kind, key)
             if part[key] is None:
-                part[key] = _defaults(kind)
+                # Its defaults; a required field has to be among the given values.
+                part[key] = kind.model_construct().model_dump(mode="json")
             part = part[key]
         if isinstance(value, str):
             value = None if value.strip() == "null" else value.strip()
@@ -143,17 +144,6 @@ def _part_class(parent: type[BaseModel], key: str) -> type[BaseModel]:
     if typing.get_origin(annotation) is tuple:
         annotation = typing.get_args(annotation)[0]
     return _sub_models(annotation)[0]
-
-
-def _defaults(kind: type[BaseModel]) -> dict[str, Any]:
-    """What a newly switched on part holds before the given values; a required field has to be among those."""
-    return {
-        name: field.get_default().model_dump(mode="json")
-        if isinstance(field.get_default(), BaseModel)
-        else field.default
-        for name, field in kind.model_fields.items()
-        if not field.is_required()
-    }
 
 
 def parse(data: Mapping[str, Any]) -> TrialConfig:

@@ -113,23 +113,15 @@ class MeasureConfig(Frozen):
         return {{"estimator_draws": "samples"}.get(name, name): value for name, value in options.items()}
 
     @model_validator(mode="after")
-    def _draws_are_for_estimators_that_draw(self) -> MeasureConfig:
+    def _fits_together(self) -> MeasureConfig:
         if self.estimator == "exact" and self.estimator_draws > 1:
             raise ValueError(
                 f"measure.estimator_draws={self.estimator_draws} needs an estimator that draws, and exact does not"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _twins_differ(self) -> MeasureConfig:
         if len({0, *self.twins}) <= len(self.twins):
             raise ValueError(
                 f"measure.twins takes distinct exponents of two other than 0, got {','.join(map(str, self.twins))}"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _points_are_of_a_path(self) -> MeasureConfig:
         if self.path_points and not self.path:
             raise ValueError(f"measure.path_points={self.path_points} needs measure.path=true")
         return self

@@ -153,29 +153,17 @@ class StageConfig(Frozen):
         return None if view is None else noise(view)
 
     @model_validator(mode="after")
-    def _batches_divide(self) -> StageConfig:
+    def _fits_together(self) -> StageConfig:
         if self.batch_size % self.accumulation:
             raise ValueError(
                 "accumulation must divide batch_size, "
                 f"got batch_size={self.batch_size}, accumulation={self.accumulation}"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _an_end_by_loss_selects_nothing(self) -> StageConfig:
         if self.until is not None and self.selection != "last":
             raise ValueError(f"until ends a stage at a training loss, so selection must be last, not {self.selection}")
-        return self
-
-    @model_validator(mode="after")
-    def _runs_are_averaged(self) -> StageConfig:
         if self.runs > 1 and (self.until is not None or self.selection == "best_english"):
             other = "selection=best_english" if self.until is None else "until"
             raise ValueError(f"runs={self.runs} averages weights after equal epochs, so it takes no {other}")
-        return self
-
-    @model_validator(mode="after")
-    def _a_trust_region_is_around_the_input(self) -> StageConfig:
         if self.optimizer.tram_sigma and self.noise is not None:
             raise ValueError("optimizer.tram_sigma puts a noise of its own on the input, so noise must be null")
         return self

@@ -27,19 +27,11 @@ class TrialConfig(Frozen):
     measure: MeasureConfig = Field(MeasureConfig(), description="what is measured besides accuracy")
 
     @model_validator(mode="after")
-    def _translations_are_of_english(self) -> TrialConfig:
+    def _fits_together(self) -> TrialConfig:
         if any(view.kind == "translation" for view, _ in self.stages[1].views()):
             raise ValueError("view translation translates the English training file, so stages.1 cannot have it")
-        return self
-
-    @model_validator(mode="after")
-    def _only_the_english_stage_ends_by_loss(self) -> TrialConfig:
         if self.stages[1].until is not None:
             raise ValueError("stages.1.until: only the English stage ends at a training loss; gains are after epochs")
-        return self
-
-    @model_validator(mode="after")
-    def _trace_languages_are_loaded(self) -> TrialConfig:
         if missing := set(self.measure.trace_languages) - set(self.data.languages):
             raise ValueError(f"measure.trace_languages must be among data.languages, got {','.join(sorted(missing))}")
         return self
