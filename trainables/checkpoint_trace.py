@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -164,14 +164,22 @@ def trace_checkpoint(
         raise InputError(f"device {device!r} cannot be used: {one_line(error)}") from None
     length = min(max_length, positions(model))
     lines = lines[:max_examples]
-    rows = _rows([fields for _, fields in lines], places, observed)
+    second = None if places.second is None else [fields[places.second] for _, fields in lines]
+    classes = [0] * len(lines) if observed is None else list(observed[: len(lines)])
+    rows = Rows([fields[places.first] for _, fields in lines], second, classes)
     examples = Examples(rows, Encoder(files.tokenizer, length))
     check_inputs(model, files.tokenizer, examples.encoded, checkpoint)
+
+    def batches() -> Iterator[dict[str, torch.Tensor]]:
+        for start in range(0, len(examples), batch_size):
+            indices = list(range(len(examples)))[start : start + batch_size]
+            labels = {} if observed is None else {"labels": examples.labels[indices]}
+            yield examples.inputs(indices, place) | labels
 
     def measure(model: PreTrainedModel) -> TraceEstimate:
         return fisher_trace(
             model,
-            _batches(examples, batch_size, place, with_labels=observed is not None),
+            batches(),
             estimator=estimator,
             samples=samples,
             generator=torch.Generator().manual_seed(seed),
@@ -194,19 +202,3 @@ def trace_checkpoint(
     if empty := sum(not all(text.strip() for text in example) for example in rows.examples()):
         warnings.append(f"{empty} of {len(examples)} examples have an empty sentence")
     return CheckpointTrace(estimate, places, [number for number, _ in lines], read, warnings, over_merged)
-
-
-def _rows(lines: Sequence[Sequence[str]], columns: Columns, labels: Sequence[int] | None) -> Rows:
-    second = None if columns.second is None else [fields[columns.second] for fields in lines]
-    return Rows([fields[columns.first] for fields in lines], second, list(labels or [0] * len(lines))[: len(lines)])
-
-
-def _batches(
-    examples: Examples, batch_size: int, device: torch.device, with_labels: bool
-) -> Iterator[dict[str, torch.Tensor]]:
-    for start in range(0, len(examples), batch_size):
-        indices = list(range(start, min(start + batch_size, len(examples))))
-        inputs = examples.inputs(indices, device)
-        if with_labels:
-            inputs["labels"] = examples.labels[indices]
-        yield inputs

@@ -9,17 +9,17 @@ import torch
 from transformers import PreTrainedModel
 
 from trainables.assets import Assets
-from trainables.config import ENGLISH, StageConfig, TrialConfig
-from trainables.curvature.rivals.parameter_norm import l2_norm
+from trainables.config import ENGLISH, TrialConfig
+from trainables.curvature.rivals import FineTuned
+from trainables.curvature.rivals.norms import l2_norm
 from trainables.data.draw import Halves, draw_halves
 from trainables.errors import Diverged
 from trainables.examples import Examples
-from trainables.measuring.evaluation import evaluate, predict, score
-from trainables.measuring.flatness import rivals, subject, traces, twins
+from trainables.measuring.evaluation import evaluate, first_rows, halves_right, predict, score
+from trainables.measuring.flatness import rivals, traces, twins
 from trainables.measuring.held_out import HeldOut
 from trainables.measuring.measurements import CurvePoint, Measurements
 from trainables.measuring.predictions import PredictionFile
-from trainables.measuring.spread import halves_right
 from trainables.measuring.stage_path import StagePath
 from trainables.measuring.trajectory import Report, Trajectory
 from trainables.models.build import build_model, positions
@@ -169,18 +169,15 @@ def _after_first_stage(
     targets = [found.accuracy for language, found in scores.items() if language != ENGLISH]
     if targets:
         values["transfer_gap"] = scores[ENGLISH].accuracy - sum(targets) / len(targets)
-    trained = subject(model, train, validation[ENGLISH], logits[ENGLISH], pretrained, config)
+    rows, traced = (list(first_rows(model, s, config.measure.trace_examples)) for s in (train, validation[ENGLISH]))
+    trained = FineTuned(model, rows, logits[ENGLISH], pretrained, traced, config.measure.trace_options())
     values |= traces(trained, train, validation, config)
     values |= rivals(trained, config)
     values |= twins(trained, validation[ENGLISH], config, dtype)
     values |= stage.penalties
-    values |= _weight_in_trace_units(config.stages[0])
+    if (fisher := config.stages[0].penalties.fisher) is not None:
+        values["weight_in_trace_units"] = fisher.weight / config.stages[0].batch_size
     return values
-
-
-def _weight_in_trace_units(stage: StageConfig) -> dict[str, float]:
-    fisher = stage.penalties.fisher
-    return {} if fisher is None else {"weight_in_trace_units": fisher.weight / stage.batch_size}
 
 
 def _after_second_stage(

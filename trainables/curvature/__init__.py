@@ -1,4 +1,13 @@
-"""Curvature of a classifier: the trace of the Fisher information, the Fisher penalty, and the KL expansion."""
+"""Curvature of a classifier: the trace of the Fisher information, the Fisher penalty, and the KL expansion.
+
+- Tr(F): ``trace`` begins; ``paths`` has both ways, ``fast_path/`` and ``loop``; ``batches`` and ``last_layer`` save
+  work; ``cotangents`` are the directions in logit space; ``estimate`` is what comes out.
+- The penalty: ``penalty``, ``second_derivatives`` (which models have them), ``lean`` (cheaper ones).
+- Equation 1: ``kl_expansion`` along random directions, ``displacement`` along a stage's; ``forward_mode`` under both.
+- Beside Tr(F): ``rivals/``, of which some read the eigenvalues of ``spectrum`` and ``factors``; ``twins``, on which
+  Tr(F) moves and the function does not.
+- ``state`` leaves a model as it was found.
+"""
 
 from trainables.curvature.estimate import Estimator, NonFiniteLogits, SlowPathWarning, TraceEstimate
 from trainables.curvature.kl_expansion import KlExpansion, kl_expansion

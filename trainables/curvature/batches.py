@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trainables.errors import InputError
 
@@ -54,6 +54,13 @@ def read_examples(batches: Iterable[Mapping[str, Any]]) -> Examples:
     if not inputs:
         raise InputError("no examples: the batches are empty")
     return Examples(inputs, labels, max_rows, max_positions)
+
+
+def placed(inputs: Example, model: nn.Module) -> Example:
+    """The inputs on the model's device."""
+    device = next(model.parameters()).device
+    # Cloned, because tensors that were made in inference mode cannot be saved for a backward pass.
+    return {key: value.clone().to(device) for key, value in inputs.items()}
 
 
 def _checked_size(number: int, batch: Mapping[str, Any], first: int) -> int:

@@ -1,38 +1,44 @@
-"""Which directions in logit space a measurement looks at: its estimator, and the numbers that the estimator draws."""
+"""Directions in logit space, where the Fisher information of a softmax is ``diag(p) - p p^T``.
+
+Their backward passes give the Fisher information, all of it or one label's score. Which of them a measurement looks at
+is its estimator's choice. Knows nothing of parameters.
+"""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from trainables.curvature.batches import Examples
 from trainables.curvature.estimate import Estimator, NonFiniteLogits
-from trainables.curvature.root import label_score, labels_at, signed_root, softmax_root
 from trainables.errors import InputError
 
 EXACT_UP_TO = 5  # classes; above, one direction of random signs costs a fraction of all of them
 
 
+@dataclass
 class Cotangents:
     """Cotangents whose squared norms add up to the examples' values.
 
     Drawn numbers belong to an example by its place in the input, whatever the batching and the path; equal generators
     give equal numbers, so that two measurements of the same examples differ by the model alone.
 
-    Args:
+    Attributes:
         examples: What is measured.
+        estimator: ``auto`` until the number of classes is known.
         generator: CPU generator of the draws.
+        num_classes: 0 until it is known.
     """
 
-    def __init__(self, examples: Examples, estimator: Estimator, samples: int, generator: torch.Generator) -> None:
-        self.estimator = estimator
-        self.num_classes = 0
-        self._examples = examples
-        self._samples = samples
-        self._generator = generator
-        self._draws = torch.empty(0)
+    examples: Examples
+    estimator: Estimator
+    samples: int
+    generator: torch.Generator
+    num_classes: int = 0
+    _draws: Tensor = field(default_factory=lambda: torch.empty(0))
 
     def begin(self, num_classes: int) -> int:
         """Settle what depends on the number of classes, and return the backward passes of each chunk.
@@ -46,16 +52,16 @@ class Cotangents:
             raise InputError("the model has one label: Tr(F) of a softmax needs two classes or more")
         if self.estimator is Estimator.AUTO:
             self.estimator = Estimator.EXACT if num_classes <= EXACT_UP_TO else Estimator.SIGNS
-        count, first = len(self._examples.inputs), self.num_classes == 0
+        count, first = len(self.examples.inputs), self.num_classes == 0
         self.num_classes = num_classes
         if self.estimator is Estimator.EXACT:
             return num_classes - 1
         if first and self.estimator is Estimator.MONTE_CARLO:
-            self._draws = torch.rand(count, self._samples, generator=self._generator, dtype=torch.float64)
+            self._draws = torch.rand(count, self.samples, generator=self.generator, dtype=torch.float64)
         if first and self.estimator is Estimator.SIGNS:
-            shape = (count, self._samples, num_classes)
-            self._draws = torch.randint(0, 2, shape, generator=self._generator, dtype=torch.int8) * 2 - 1
-        return 1 if self.estimator is Estimator.EMPIRICAL else self._samples
+            shape = (count, self.samples, num_classes)
+            self._draws = torch.randint(0, 2, shape, generator=self.generator, dtype=torch.int8) * 2 - 1
+        return 1 if self.estimator is Estimator.EMPIRICAL else self.samples
 
     def at(self, logits: Tensor, chunk: list[int]) -> tuple[Tensor, ...]:
         """The cotangents of some examples, one ``[rows, classes]`` for each backward pass.
@@ -76,7 +82,7 @@ class Cotangents:
             return softmax_root(logits).unbind(2)
         if self.estimator is Estimator.SIGNS:
             signs = self._draws[chunk].to(logits)
-            return tuple(signed_root(logits, draw) / math.sqrt(self._samples) for draw in signs.unbind(1))
+            return tuple(signed_root(logits, draw) / math.sqrt(self.samples) for draw in signs.unbind(1))
         if self.estimator is Estimator.MONTE_CARLO:
             labels = labels_at(logits, self._draws[chunk].to(logits.device))
         else:
@@ -84,8 +90,106 @@ class Cotangents:
         return tuple(label_score(logits, label) / math.sqrt(labels.shape[1]) for label in labels.unbind(1))
 
     def _observed(self, example: int) -> int:
-        label = self._examples.labels[example]
+        label = self.examples.labels[example]
         if label is None or label.ndim != 0 or label.is_floating_point() or not 0 <= label < self.num_classes:
             value, limit = None if label is None else label.tolist(), self.num_classes - 1
             raise InputError(f"example {example} (counting from 0) has the label {value}, not one of 0 to {limit}")
         return int(label)
+
+
+def softmax_root(logits: Tensor) -> Tensor:
+    """A square root of ``diag(p) - p p^T`` with one column fewer than there are classes.
+
+    With ``u = sqrt(p)`` and ``m`` the likeliest class, the Householder reflector ``H = I - v v^T / (1 + u_m)``,
+    ``v = u + e_m``, maps ``e_m`` to ``-u``; its other columns are an orthonormal basis of the complement of ``u``, so
+    ``S = diag(u) H`` without column ``m`` has ``S S^T = diag(p) - p p^T``. Pivoting on the likeliest class keeps every
+    entry a product of positive numbers: float32 is good to 1e-6 at any logit gap, where a fixed pivot loses the
+    whole matrix at a gap of 18.
+
+    Args:
+        logits: Finite logits ``[batch, num_classes]``, float32 or better, at least two classes.
+
+    Returns:
+        ``S`` as ``[batch, num_classes, num_classes - 1]``. Its columns belong to the classes other than the
+        likeliest, in cyclic order after it.
+
+    Example:
+        >>> logits = torch.tensor([[0.0, 18.0, 1.0]], dtype=torch.float64)
+        >>> p, root = logits.softmax(-1), softmax_root(logits)
+        >>> torch.allclose(root @ root.mT, torch.diag_embed(p) - p.unsqueeze(2) * p.unsqueeze(1), rtol=1e-12)
+        True
+    """
+    num_classes = logits.shape[-1]
+    # Not the root of softmax: half the log keeps classes whose p itself underflows.
+    u = (0.5 * logits.log_softmax(-1)).exp()
+    likeliest = logits.argmax(-1, keepdim=True)
+    top = u.gather(-1, likeliest).unsqueeze(-1)
+    rest = (likeliest + torch.arange(1, num_classes, device=logits.device)) % num_classes
+    u_rest = u.gather(-1, rest).unsqueeze(-2)
+    columns = -u.square().unsqueeze(-1) * u_rest / (1 + top)
+    columns.scatter_add_(-2, rest.unsqueeze(-2), u_rest)
+    columns.scatter_(-2, likeliest.unsqueeze(-1).expand_as(u_rest), -top * u_rest)
+    return columns
+
+
+def signed_root(logits: Tensor, signs: Tensor) -> Tensor:
+    """``S e``, ``[batch, num_classes]``: :func:`softmax_root` times a vector of signs, without forming ``S``.
+
+    For independent random signs ``E ||J^T S e||^2 = ||J^T S||^2 = Tr(F)`` (Hutchinson 1990, in the space of the
+    logits), in one direction for any number of classes. The relative variance is below 2 whatever the model's
+    confidence, where that of a sampled label grows without bound.
+
+    Args:
+        logits: Finite logits ``[batch, num_classes]``, float32 or better.
+        signs: 1 or -1, ``[batch, num_classes]``, one for each class; that of the likeliest has no effect.
+
+    Example:
+        >>> logits, signs = torch.tensor([[0.0, 18.0, 1.0]]), torch.tensor([[1.0, 1.0, -1.0]])
+        >>> columns = softmax_root(logits)  # of classes 2 and 0
+        >>> torch.allclose(signed_root(logits, signs), columns[..., 1] - columns[..., 0])
+        True
+    """
+    u = (0.5 * logits.log_softmax(-1)).exp()
+    likeliest = logits.argmax(-1, keepdim=True)
+    top = u.gather(-1, likeliest)
+    signed = (u * signs).scatter(-1, likeliest, 0.0)
+    total = signed.sum(-1, keepdim=True)
+    return (signed - u.square() * total / (1 + top)).scatter(-1, likeliest, -top * total)
+
+
+def label_score(logits: Tensor, labels: Tensor) -> Tensor:
+    """Gradient ``[batch, num_classes]`` of ``log p(label)`` with respect to the logits: ``e_label - p``.
+
+    The label's entry is the sum of the other probabilities, not ``1 - p``: a confident float32 model would lose it.
+
+    Args:
+        logits: ``[batch, num_classes]``, float32 or better.
+        labels: Class numbers ``[batch]``.
+
+    Example:
+        >>> label_score(torch.zeros(1, 2), torch.tensor([1]))
+        tensor([[-0.5000,  0.5000]])
+    """
+    score = -logits.softmax(-1)
+    index = labels.unsqueeze(-1)
+    others = score.scatter(-1, index, 0.0).sum(-1, keepdim=True)
+    return score.scatter(-1, index, -others)
+
+
+def labels_at(logits: Tensor, uniforms: Tensor) -> Tensor:
+    """Labels drawn from ``softmax(logits)`` by inverting its distribution function at given uniform numbers.
+
+    Args:
+        logits: ``[batch, num_classes]``.
+        uniforms: Numbers in [0, 1), ``[batch, draws]``, on the same device.
+
+    Returns:
+        Class numbers ``[batch, draws]``.
+
+    Example:
+        >>> labels_at(torch.zeros(1, 4), torch.tensor([[0.1, 0.6, 0.99]]))
+        tensor([[0, 2, 3]])
+    """
+    edges = logits.detach().double().softmax(-1).cumsum(-1)
+    last = logits.shape[-1] - 1
+    return torch.searchsorted(edges, uniforms.to(edges.dtype), right=True).clamp(max=last)

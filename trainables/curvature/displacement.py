@@ -14,9 +14,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from trainables.curvature.forward_mode import clear_padding, forward_mode, label_variance, product
-from trainables.curvature.state import measuring
-from trainables.errors import InputError
+from trainables.curvature.forward_mode import clear_padding, quadratic_form
 
 
 @dataclass(frozen=True)
@@ -76,15 +74,8 @@ def displacement(model: nn.Module, before: Mapping[str, Tensor], batches: Iterab
     along = {name: value - at[name] for name, value in after.items()}
     cleared = clear_padding(model, along)
     device = next(iter(after.values())).device
-    total, examples = 0.0, 0
-    with measuring(model, frozen=False), forward_mode():
-        for batch in batches:
-            inputs = {key: value.to(device) for key, value in batch.items() if key != "labels"}
-            logits, change = product(model, at, along, inputs)
-            total += float(label_variance(logits.double().log_softmax(-1), change.double()).sum())
-            examples += len(logits)
-    if not examples:
-        raise InputError("the curvature along a displacement needs at least one example")
+    inputs = ({key: value.to(device) for key, value in batch.items() if key != "labels"} for batch in batches)
+    quadratic, examples = quadratic_form(model, at, along, inputs)
     squared = sum(float(part.double().square().sum()) for part in along.values())
     count = sum(part.numel() for part in along.values()) - cleared
-    return Displacement(total / examples, squared, count, examples)
+    return Displacement(quadratic, squared, count, examples)

@@ -116,10 +116,6 @@ def ordered_groups(names: list[str]) -> list[str]:
         >>> ordered_groups(["classifier.bias", "encoder.layer.10.bias", "encoder.layer.9.bias", "embeddings.weight"])
         ['embeddings', 'layer.9', 'layer.10', 'classifier']
     """
-    rank = {"embeddings": -1.0, "pooler": math.inf, "classifier": math.inf, "other": math.inf}
-    late = {"pooler": 0, "classifier": 1, "other": 2}
-
-    def place(group: str) -> tuple[float, int]:
-        return (rank[group] if group in rank else float(group.split(".")[1]), late.get(group, 0))
-
-    return sorted({layer_group(name) for name in names}, key=place)
+    places = {"embeddings": (-1.0, 0), "pooler": (math.inf, 0), "classifier": (math.inf, 1), "other": (math.inf, 2)}
+    groups = {layer_group(name) for name in names}
+    return sorted(groups, key=lambda group: places.get(group) or (float(group.removeprefix("layer.")), 0))

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trainables.curvature.loop import gradients
+
 Forward = Callable[[int], Tensor]
 """Logits ``[1, num_classes]`` of an example, by its number."""
 Columns = Callable[[Tensor, int], tuple[Tensor, ...]]
@@ -105,12 +107,7 @@ def products_of_layers(
         for i in range(count):
             with _recorded(part) as seen:
                 logits = forward(i)
-            outputs = [seen[layer][0][1] for layer in part]
-            directions = columns(logits, i)
-            for k, direction in enumerate(directions, start=1):
-                found = torch.autograd.grad(
-                    logits, outputs, direction, retain_graph=k < len(directions), materialize_grads=True
-                )
+            for found in gradients(logits, [seen[layer][0][1] for layer in part], columns(logits, i)):
                 for layer, gradient in zip(part, found, strict=True):
                     factors[layer].append((_flat(seen[layer][0][0]), _flat(gradient)))
         while part:

@@ -8,7 +8,7 @@ and no gradient.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +18,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from trainables.curvature.last_layer import shortened
 from trainables.curvature.loop import logits_of
+from trainables.curvature.state import measuring
+from trainables.errors import InputError
 
 
 @contextmanager
@@ -59,6 +61,30 @@ def label_variance(log_p: Tensor, change: Tensor) -> Tensor:
     p = log_p.exp()
     centred = change - (p * change).sum(-1, keepdim=True)
     return (p * centred.square()).sum(-1)
+
+
+def quadratic_form(
+    model: nn.Module, at: dict[str, Tensor], along: dict[str, Tensor], batches: Iterable[Mapping[str, Tensor]]
+) -> tuple[float, int]:
+    """``d^T F d`` at some parameters, along a direction: mean over examples (nats), summed in float64; and their count.
+
+    Evaluation mode; costs one forward-mode product a batch, about a forward and a backward pass.
+
+    Args:
+        batches: Model inputs ``[batch, ...]`` on the model's device.
+
+    Raises:
+        InputError: There is no example.
+    """
+    total, examples = 0.0, 0
+    with measuring(model, frozen=False), forward_mode():
+        for inputs in batches:
+            logits, change = product(model, at, along, inputs)
+            total += float(label_variance(logits.double().log_softmax(-1), change.double()).sum())
+            examples += len(logits)
+    if not examples:
+        raise InputError("the curvature along a displacement needs at least one example")
+    return total / examples, examples
 
 
 def clear_padding(model: nn.Module, along: dict[str, Tensor]) -> int:

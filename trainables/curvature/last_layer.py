@@ -18,10 +18,6 @@ FirstToken = Callable[[Any, Tensor, Tensor | None, dict[str, Any]], Any]
 """A layer's output at the first position only, from (layer, hidden states, attention mask, further arguments)."""
 
 
-def _heads(part: Tensor, heads: int) -> Tensor:
-    return part.view(*part.shape[:2], heads, -1).transpose(1, 2)
-
-
 def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
     """Attention of the first position to all, ``[batch, 1, hidden]``, as the model's eager implementation has it."""
     scores = torch.matmul(query, key.mT) / math.sqrt(query.shape[-1])
@@ -32,45 +28,44 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> T
     return torch.matmul(scores.softmax(-1), value).transpose(1, 2).flatten(-2)
 
 
+def _attend_by_head(query: Tensor, key: Tensor, value: Tensor, heads: int, mask: Tensor | None) -> Tensor:
+    query, key, value = (part.view(*part.shape[:2], heads, -1).transpose(1, 2) for part in (query, key, value))
+    return _attend(query, key, value, mask)
+
+
 def _self_attend(module: Any, hidden: Tensor, mask: Tensor | None) -> Tensor:
     query, key, value = module.query(hidden[:, :1]), module.key(hidden), module.value(hidden)
-    heads = module.num_attention_heads
-    return _attend(_heads(query, heads), _heads(key, heads), _heads(value, heads), mask)
+    return _attend_by_head(query, key, value, module.num_attention_heads, mask)
 
 
-def _bert(layer: Any, hidden: Tensor, mask: Tensor | None, _: dict[str, Any]) -> Tensor:
+def _bert(layer: Any, hidden: Tensor, mask: Tensor | None, _: dict[str, Any]) -> Any:
     context = _self_attend(layer.attention.self, hidden, mask)
-    out: Tensor = layer.feed_forward_chunk(layer.attention.output(context, hidden[:, :1]))
-    return out
+    return layer.feed_forward_chunk(layer.attention.output(context, hidden[:, :1]))
 
 
-def _rembert(layer: Any, hidden: Tensor, mask: Tensor | None, _: dict[str, Any]) -> tuple[Tensor]:
+def _rembert(layer: Any, hidden: Tensor, mask: Tensor | None, _: dict[str, Any]) -> Any:
     return (_bert(layer, hidden, mask, _),)
 
 
-def _xlm_roberta_xl(layer: Any, hidden: Tensor, mask: Tensor | None, _: dict[str, Any]) -> Tensor:
+def _xlm_roberta_xl(layer: Any, hidden: Tensor, mask: Tensor | None, _: dict[str, Any]) -> Any:
     context = _self_attend(layer.attention.self, layer.attention.self_attn_layer_norm(hidden), mask)
-    out: Tensor = layer.feed_forward_chunk(layer.attention.output(context, hidden[:, :1]))
-    return out
+    return layer.feed_forward_chunk(layer.attention.output(context, hidden[:, :1]))
 
 
-def _modernbert(layer: Any, hidden: Tensor, mask: Tensor | None, settings: dict[str, Any]) -> Tensor:
+def _modernbert(layer: Any, hidden: Tensor, mask: Tensor | None, settings: dict[str, Any]) -> Any:
     joint = layer.attn.Wqkv(layer.attn_norm(hidden))
     query, key, value = joint.view(*hidden.shape[:2], 3, -1, layer.attn.head_dim).transpose(1, 3).unbind(2)
     query, key = apply_rotary_pos_emb(query, key, *settings["position_embeddings"])
     first = hidden[:, :1] + layer.attn.Wo(_attend(query[:, :, :1], key, value, mask))
-    out: Tensor = first + layer.mlp(layer.mlp_norm(first))
-    return out
+    return first + layer.mlp(layer.mlp_norm(first))
 
 
-def _distilbert(layer: Any, hidden: Tensor, mask: Tensor | None, _: dict[str, Any]) -> Tensor:
+def _distilbert(layer: Any, hidden: Tensor, mask: Tensor | None, _: dict[str, Any]) -> Any:
     first, attention = hidden[:, :1], layer.attention
     query, key, value = attention.q_lin(first), attention.k_lin(hidden), attention.v_lin(hidden)
-    heads = attention.n_heads
-    context = _attend(_heads(query, heads), _heads(key, heads), _heads(value, heads), mask)
+    context = _attend_by_head(query, key, value, attention.n_heads, mask)
     middle = layer.sa_layer_norm(attention.out_lin(context) + first)
-    out: Tensor = layer.output_layer_norm(layer.ffn(middle) + middle)
-    return out
+    return layer.output_layer_norm(layer.ffn(middle) + middle)
 
 
 _LAYERS: dict[str, tuple[str, FirstToken]] = {

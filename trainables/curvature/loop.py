@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -27,6 +28,12 @@ def logits_of(output: Any) -> Tensor:
         shape = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise InputError(f"the model must return logits [examples, classes], got {shape}: it is not a classifier")
     return logits
+
+
+def gradients(logits: Tensor, wrt: Sequence[Tensor], cotangents: Sequence[Tensor]) -> Iterator[tuple[Tensor, ...]]:
+    """For each cotangent the gradients of ``(logits * cotangent).sum()``, 0 where there is none; the graph is freed."""
+    for k, cotangent in enumerate(cotangents, start=1):
+        yield torch.autograd.grad(logits, wrt, cotangent, retain_graph=k < len(cotangents), materialize_grads=True)
 
 
 def squared_norms(model: nn.Module, logits: Tensor, cotangent: Tensor, *, last: bool) -> dict[str, Tensor]:

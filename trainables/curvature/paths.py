@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trainables.curvature import proof
-from trainables.curvature.batches import Example, Examples, chunks
+from trainables.curvature.batches import Examples, chunks, placed
 from trainables.curvature.cotangents import Cotangents
-from trainables.curvature.ghost import GhostNorms
+from trainables.curvature.fast_path import proof
+from trainables.curvature.fast_path.ghost import GhostNorms
+from trainables.curvature.fast_path.operations import NoRule
+from trainables.curvature.fast_path.rules import RULES
 from trainables.curvature.last_layer import shortened
 from trainables.curvature.loop import logits_of, squared_norms
-from trainables.curvature.operations import NoRule
-from trainables.curvature.rules import RULES
 from trainables.curvature.state import measuring
 from trainables.errors import InputError
 
@@ -63,12 +63,14 @@ class Measurement:
         self._start()
         done = 0
         for chunk, raw in chunks(self.examples, pad_token, wary=True):
-            inputs = self._placed(raw)
+            inputs = placed(raw, self.model)
             expected: list[proof.Expected] = []
             with _rules_only(), self._input_errors(*inputs["input_ids"].shape):
                 way = ways.get(proof.is_padded(inputs))
                 if way is None:
-                    way, expected = self._rehearse(inputs, pad_token), self._by_loop(chunk[:2])
+                    with measuring(self.model, frozen=False), shortened(self.model):
+                        way = proof.rehearse(self.model, self.groups, inputs, pad_token)
+                    expected = self._by_loop(chunk[:2])
                 passes = self.cotangents.begin(way.num_classes)
                 with measuring(self.model, frozen=True), shortened(self.model):
                     ghost = GhostNorms(self.model, self.groups, way.calls, RULES, passes)
@@ -83,16 +85,12 @@ class Measurement:
             done += len(chunk)
             self._report(done)
 
-    def _rehearse(self, inputs: Example, pad_token: int) -> proof.Rehearsed:
-        with measuring(self.model, frozen=False), shortened(self.model):
-            return proof.rehearse(self.model, self.groups, proof.short_rows(self.model, inputs, pad_token))
-
     def _by_loop(self, numbers: list[int]) -> list[proof.Expected]:
         """What the loop finds for a few examples, as they were given, at cotangents that show every parameter."""
         found = []
         with measuring(self.model, frozen=False):
             for place, i in enumerate(numbers):
-                logits = logits_of(self.model(**self._placed(self.examples.inputs[i])))
+                logits = logits_of(self.model(**placed(self.examples.inputs[i], self.model)))
                 cotangent = proof.cotangent(place, logits.shape[1]).to(logits)
                 by_group = dict.fromkeys(self.groups.values(), 0.0)
                 for name, norm in squared_norms(self.model, logits, cotangent, last=True).items():
@@ -109,7 +107,7 @@ class Measurement:
         with measuring(self.model, frozen=False):
             self._start()
             for i, example in enumerate(self.examples.inputs):
-                inputs = self._placed(example)
+                inputs = placed(example, self.model)
                 with self._input_errors(1, next(iter(inputs.values())).shape[-1]):
                     logits = logits_of(self.model(**inputs))
                     columns = self.cotangents.at(logits, [i])
@@ -125,10 +123,6 @@ class Measurement:
     def _report(self, done: int) -> None:
         if self.progress is not None:
             self.progress(done, len(self.examples.inputs))
-
-    def _placed(self, inputs: Example) -> Example:
-        # Cloned, because tensors that were made in inference mode cannot be saved for a backward pass.
-        return {key: value.clone().to(self._device) for key, value in inputs.items()}
 
     @contextmanager
     def _input_errors(self, rows: int, width: int) -> Iterator[None]:
@@ -149,10 +143,6 @@ class Measurement:
             if width > getattr(getattr(self.model, "config", None), "max_position_embeddings", width):
                 raise InputError(outside) from error
             raise
-
-    @property
-    def _device(self) -> torch.device:
-        return next(self.model.parameters()).device
 
 
 @contextmanager

@@ -29,9 +29,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from trainables.curvature.cotangents import labels_at
 from trainables.curvature.lean import SumOfSquares, lean_gelu
 from trainables.curvature.loop import logits_of
-from trainables.curvature.root import labels_at
 from trainables.curvature.second_derivatives import refuse_first_derivatives_only, refuse_wrappers
 from trainables.errors import InputError
 

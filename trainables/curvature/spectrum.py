@@ -13,16 +13,17 @@ come from their factors (``factors``).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from trainables.curvature.batches import Examples, read_examples
+from trainables.curvature.batches import placed, read_examples
 from trainables.curvature.cotangents import Cotangents
 from trainables.curvature.estimate import Estimator
 from trainables.curvature.factors import added_products, factorable, products_of_layers
-from trainables.curvature.loop import logits_of
+from trainables.curvature.loop import gradients, logits_of
 from trainables.curvature.state import measuring
 from trainables.curvature.trace import counted_groups
 
@@ -55,12 +56,14 @@ def fisher_spectrum(
     """
     names = counted_groups(model)
     counted = {parameter for name, parameter in model.named_parameters() if name in names}
-    examples = _spaced(read_examples(batches), rows)
+    given = read_examples(batches)
+    step = -(-len(given.inputs) // rows)
+    examples = replace(given, inputs=given.inputs[::step], labels=given.labels[::step])
     cotangents = Cotangents(examples, Estimator.EXACT, 1, torch.Generator())
     count = len(examples.inputs)
 
     def forward(i: int) -> Tensor:
-        return _logits(model, examples, i)
+        return logits_of(model(**placed(examples.inputs[i], model)))
 
     def columns(logits: Tensor, i: int) -> tuple[Tensor, ...]:
         return cotangents.at(logits, [i])
@@ -75,24 +78,14 @@ def fisher_spectrum(
         for part in _parts(others, held // (count * num_columns)):
             scores: list[list[tuple[Tensor, Tensor]]] = [[] for _ in part]
             for i in range(count):
-                for gradients in _gradients(model, examples, i, cotangents, part):
-                    for found, gradient in zip(scores, gradients, strict=True):
-                        found.append(_rows_with_entries(gradient))
+                logits = forward(i)
+                for of_column in gradients(logits, part, columns(logits, i)):
+                    for found, gradient in zip(scores, of_column, strict=True):
+                        found.append(_rows_with_entries(gradient.to_dense()))
             while scores:
                 products = products + inner_products(scores.pop()).cpu()
     eigenvalues: Tensor = torch.linalg.eigvalsh(products / count)
     return eigenvalues.clamp(min=0.0)
-
-
-def _spaced(examples: Examples, rows: int) -> Examples:
-    step = -(-len(examples.inputs) // rows)
-    return Examples(examples.inputs[::step], examples.labels[::step], examples.max_rows, examples.max_positions)
-
-
-def _logits(model: nn.Module, examples: Examples, i: int) -> Tensor:
-    device = next(model.parameters()).device
-    # Cloned, because tensors that were made in inference mode cannot be saved for a backward pass.
-    return logits_of(model(**{key: value.clone().to(device) for key, value in examples.inputs[i].items()}))
 
 
 def _parts(parameters: list[nn.Parameter], limit: int) -> Iterator[list[nn.Parameter]]:
@@ -105,17 +98,6 @@ def _parts(parameters: list[nn.Parameter], limit: int) -> Iterator[list[nn.Param
         part.append(parameter)
     if part:
         yield part
-
-
-def _gradients(
-    model: nn.Module, examples: Examples, i: int, cotangents: Cotangents, part: list[nn.Parameter]
-) -> Iterator[list[Tensor]]:
-    """``J^T s`` of an example for each column s, of some parameters."""
-    logits = _logits(model, examples, i)
-    columns = cotangents.at(logits, [i])
-    for k, column in enumerate(columns, start=1):
-        found = torch.autograd.grad(logits, part, column, retain_graph=k < len(columns), allow_unused=True)
-        yield [torch.zeros_like(p) if g is None else g.to_dense() for p, g in zip(part, found, strict=True)]
 
 
 def _rows_with_entries(gradient: Tensor) -> tuple[Tensor, Tensor]:

@@ -27,7 +27,7 @@ from trainables.curvature.estimate import (
     layer_group,
     ordered_groups,
 )
-from trainables.curvature.operations import NoRule
+from trainables.curvature.fast_path.operations import NoRule
 from trainables.curvature.paths import Measurement
 from trainables.errors import InputError
 

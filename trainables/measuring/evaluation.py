@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -100,3 +100,22 @@ def _macro_f1(predicted: torch.Tensor, labels: torch.Tensor, classes: int) -> fl
     hits = torch.bincount(labels[predicted == labels], minlength=classes).double()
     both = torch.bincount(labels, minlength=classes) + torch.bincount(predicted, minlength=classes)
     return (2 * hits / both)[both > 0].mean().item()
+
+
+def halves_right(
+    logits: torch.Tensor, labels: torch.Tensor, halves: tuple[Sequence[int], Sequence[int]]
+) -> dict[str, float]:
+    """Accuracy on each half of a split.
+
+    Args:
+        logits: ``[examples, num_classes]``.
+        labels: ``[examples]``.
+        halves: Row numbers of both.
+
+    Returns:
+        ``half1`` and ``half2`` to the share of right predictions (fraction); none where a half is empty.
+    """
+    if not all(halves):
+        return {}
+    right = (logits.argmax(-1) == labels).double()
+    return {f"half{number}": float(right[list(rows)].mean()) for number, rows in enumerate(halves, start=1)}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
-from transformers import PreTrainedModel
 
 from trainables.config import TrialConfig
 from trainables.curvature import TraceEstimate, fisher_trace
@@ -13,29 +13,10 @@ from trainables.curvature.rivals import RIVALS, FineTuned
 from trainables.curvature.twins import logit_change, twin
 from trainables.examples import Examples
 from trainables.measuring.evaluation import first_rows, predict
-from trainables.measuring.spread import spread
 from trainables.models.lora import merged
-from trainables.training.kept_weights import State
 
-
-def subject(
-    model: PreTrainedModel,
-    train: Examples,
-    english: Examples,
-    logits: torch.Tensor,
-    pretrained: State,
-    config: TrialConfig,
-) -> FineTuned:
-    """What Tr(F) and its rivals are measured on.
-
-    Args:
-        train: Training rows of stage 0.
-        english: English validation rows.
-        logits: The model's on the English rows ``[examples, num_classes]``.
-        pretrained: Parameters before training.
-    """
-    rows, traced = (list(first_rows(model, split, config.measure.trace_examples)) for split in (train, english))
-    return FineTuned(model, rows, logits, pretrained, traced, config.measure.trace_options())
+QUANTILES = {"median": 0.5, "q05": 0.05, "q25": 0.25, "q75": 0.75, "q95": 0.95}
+TOP_PERCENT = (1, 5)
 
 
 def traces(
@@ -63,6 +44,30 @@ def traces(
     values |= {f"fisher_trace_layers.{name}": part for name, part in found[""].per_layer.items()}
     values |= {f"fisher_trace_parameters.{name}": n for name, n in found[""].parameters_per_layer.items()}
     return values
+
+
+def spread(values: torch.Tensor) -> dict[str, float]:
+    """Quantiles of non-negative values and the share of their sum that the largest hold.
+
+    Args:
+        values: float64 ``[examples]``.
+
+    Returns:
+        ``median``, ``q05``, ``q25``, ``q75``, ``q95`` (linear between order statistics), and ``top1``, ``top5``: the
+        share of the sum in the largest 1 and 5 % of the examples, rounded up; the shares are absent where the sum is 0.
+
+    Example:
+        >>> found = spread(torch.tensor([1.0, 2.0, 3.0, 4.0, 90.0], dtype=torch.float64))
+        >>> found["median"], found["top1"]
+        (3.0, 0.9)
+    """
+    found = {name: float(values.quantile(level)) for name, level in QUANTILES.items()}
+    total = float(values.sum())
+    if total > 0:
+        largest = values.sort(descending=True).values
+        for percent in TOP_PERCENT:
+            found[f"top{percent}"] = float(largest[: math.ceil(percent * len(values) / 100)].sum()) / total
+    return found
 
 
 def rivals(trained: FineTuned, config: TrialConfig) -> dict[str, float]:

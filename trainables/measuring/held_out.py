@@ -5,7 +5,8 @@ No choice looks at anything here: which epoch is kept, what a search draws next,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from transformers import PreTrainedModel
@@ -18,33 +19,29 @@ from trainables.measuring.predictions import PredictionFile
 from trainables.tokenization.encoding import Encoder
 
 
+@dataclass
 class HeldOut:
     """The test examples of a trial, and where its predictions go.
 
-    Args:
+    Attributes:
         validation: Language to validation examples.
         file: Keeps the predictions; None keeps none.
         dtype: Format of the passes, as ``precision.training_dtype`` decides.
     """
 
-    def __init__(
-        self,
-        data: TaskData,
-        encoder: Encoder,
-        validation: Mapping[str, Examples],
-        file: PredictionFile | None,
-        dtype: torch.dtype = torch.float32,
-    ) -> None:
-        self._data = data
-        self._test = {language: Examples(rows, encoder) for language, rows in data.test.items()}
-        self._validation = validation
-        self._file = file
-        self._dtype = dtype
+    data: TaskData
+    encoder: Encoder
+    validation: Mapping[str, Examples]
+    file: PredictionFile | None
+    dtype: torch.dtype = torch.float32
+
+    def __post_init__(self) -> None:
+        self._test = {language: Examples(rows, self.encoder) for language, rows in self.data.test.items()}
 
     def after_first_stage(self, model: PreTrainedModel) -> dict[str, float]:
         """After stage 0 keep the predictions and score the test files: ``test.*.LANG``, empty without test files."""
         values: dict[str, float] = {}
-        for language in self._validation:
+        for language in self.validation:
             if (found := self._score(model, language, 0)) is not None:
                 values |= {
                     f"test.accuracy.{language}": found.accuracy,
@@ -59,7 +56,7 @@ class HeldOut:
         values: dict[str, float] = {}
         if (found := self._score(model, language, 1)) is not None:
             english = self._test[ENGLISH]
-            right = score(predict(model, english, dtype=self._dtype), english.labels).accuracy
+            right = score(predict(model, english, dtype=self.dtype), english.labels).accuracy
             values = {
                 f"stage2.{language}.test_accuracy": found.accuracy,
                 f"stage2.{language}.test_f1": found.f1,
@@ -70,25 +67,19 @@ class HeldOut:
         return values
 
     def _score(self, model: PreTrainedModel, language: str, stage: int) -> Evaluation | None:
-        if self._file is not None:
-            self._predict(
-                model, "validation", self._validation[language], self._data.validation_rows[language], language, stage
-            )
+        """The score on test, or None without a test file; the predictions of both splits are kept."""
+        if self.file is not None:
+            examples = self.validation[language]
+            logits = predict(model, examples, dtype=self.dtype)
+            self.file.add("validation", language, stage, self.data.validation_rows[language], examples.labels, logits)
         if language not in self._test:
             return None
         examples = self._test[language]
-        return score(
-            self._predict(model, "test", examples, self._data.test_rows[language], language, stage), examples.labels
-        )
-
-    def _predict(
-        self, model: PreTrainedModel, split: str, examples: Examples, rows: Sequence[int], language: str, stage: int
-    ) -> torch.Tensor:
-        logits = predict(model, examples, dtype=self._dtype)
-        if self._file is not None:
-            self._file.add(split, language, stage, rows, examples.labels, logits)
-        return logits
+        logits = predict(model, examples, dtype=self.dtype)
+        if self.file is not None:
+            self.file.add("test", language, stage, self.data.test_rows[language], examples.labels, logits)
+        return score(logits, examples.labels)
 
     def _save(self) -> None:
-        if self._file is not None:
-            self._file.save(self._data.labels)
+        if self.file is not None:
+            self.file.save(self.data.labels)

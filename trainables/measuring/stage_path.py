@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from trainables.config import ENGLISH, TrialConfig
 from trainables.curvature.displacement import displacement
-from trainables.curvature.rivals.parameter_norm import l2_norm
+from trainables.curvature.rivals.norms import l2_norm
 from trainables.divergences import kl_divergence
 from trainables.examples import Examples
 from trainables.measuring.evaluation import first_rows, predict
@@ -27,10 +28,11 @@ def points_on_the_way(points: int, steps: int) -> set[int]:
     return {round(k * steps / points) for k in range(1, points)} - {0, steps}
 
 
+@dataclass
 class StagePath:
     """Measures one second stage, as ``measure.path`` and ``measure.path_points`` ask for.
 
-    Args:
+    Attributes:
         before: Parameters before the stage.
         start: Logits of the first ``measure.trace_examples`` English validation rows before the stage
             ``[examples, classes]``; None where ``measure.path`` is off.
@@ -39,34 +41,26 @@ class StagePath:
         examples: Training examples of the stage.
     """
 
-    def __init__(
-        self,
-        model: PreTrainedModel,
-        before: State,
-        start: Tensor | None,
-        validation: Mapping[str, Examples],
-        language: str,
-        examples: int,
-        config: TrialConfig,
-        report: Callable[[CurvePoint], None],
-    ) -> None:
-        self._model = model
-        self._before = before
-        self._start = start
-        self._validation = validation
-        self._language = language
-        self._rows = config.measure.trace_examples
-        self._report = report
-        self._steps_per_epoch = math.ceil(examples / config.stages[1].batch_size)
-        self._steps = self._steps_per_epoch * config.stages[1].longest
-        points = config.measure.path_points
-        self._due = points_on_the_way(points, self._steps)
-        self._points = points
+    model: PreTrainedModel
+    before: State
+    start: Tensor | None
+    validation: Mapping[str, Examples]
+    language: str
+    examples: int
+    config: TrialConfig
+    report: Callable[[CurvePoint], None]
+
+    def __post_init__(self) -> None:
+        measure, stage = self.config.measure, self.config.stages[1]
+        self._rows, self._points = measure.trace_examples, measure.path_points
+        self._steps_per_epoch = math.ceil(self.examples / stage.batch_size)
+        self._steps = self._steps_per_epoch * stage.longest
+        self._due = points_on_the_way(self._points, self._steps)
 
     def measure(self, step: int) -> None:
         """Report a point of the curve where one is due after so many steps; the end is left to :meth:`finish`."""
-        if self._start is not None and step in self._due:
-            self._point(step, self._divergence(self._start))
+        if self.start is not None and step in self._due:
+            self._point(step, self._divergence(self.start))
 
     def finish(self, trace: float) -> dict[str, float]:
         """The measurements of the stage, and the last point of the curve, both of the weights that the stage keeps.
@@ -78,25 +72,25 @@ class StagePath:
             ``path_curvature``, ``path_kl_en``, ``direction`` and ``path_curvature_target`` of the language; nothing
             where ``measure.path`` is off. ``direction`` is absent where the stage did not move or nothing is curved.
         """
-        if self._start is None:
+        if self.start is None:
             return {}
-        kl = self._divergence(self._start)
+        kl = self._divergence(self.start)
         if self._points:
             self._point(self._steps, kl)
         found, target = (
-            displacement(self._model, self._before, first_rows(self._model, self._validation[language], self._rows))
-            for language in (ENGLISH, self._language)
+            displacement(self.model, self.before, first_rows(self.model, self.validation[language], self._rows))
+            for language in (ENGLISH, self.language)
         )
         values = {"path_curvature": found.curvature, "path_kl_en": kl, "path_curvature_target": target.curvature}
         if (direction := found.direction(trace)) is not None:
             values["direction"] = direction
-        return {f"stage2.{self._language}.{name}": value for name, value in values.items()}
+        return {f"stage2.{self.language}.{name}": value for name, value in values.items()}
 
     def _divergence(self, start: Tensor) -> float:
         # In float32, whatever the format of training: the rounding of bfloat16 is as large as a short way's KL.
-        now = predict(self._model, self._validation[ENGLISH], self._rows)
+        now = predict(self.model, self.validation[ENGLISH], self._rows)
         return float(kl_divergence(start.double(), now.double()))
 
     def _point(self, step: int, kl: float) -> None:
-        moved = l2_norm(value.detach() - self._before[name] for name, value in self._model.named_parameters())
-        self._report(CurvePoint(1, self._language, step, step / self._steps_per_epoch, "path_kl_en", kl, moved))
+        moved = l2_norm(value.detach() - self.before[name] for name, value in self.model.named_parameters())
+        self.report(CurvePoint(1, self.language, step, step / self._steps_per_epoch, "path_kl_en", kl, moved))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from transformers import PreTrainedModel
 
@@ -21,44 +22,40 @@ from trainables.seeding import Streams
 Report = Callable[[CurvePoint], None]
 
 
+@dataclass
 class Trajectory:
     """Measures along stage 0, as ``measure.trace_every`` and ``measure.expansion`` ask for.
 
-    Args:
+    Attributes:
         english: English validation examples.
         train_examples: Training examples of stage 0.
         before: Points that were measured before the trial stopped and went on.
     """
 
-    def __init__(
-        self,
-        model: PreTrainedModel,
-        english: Examples,
-        config: TrialConfig,
-        streams: Streams,
-        train_examples: int,
-        report: Report,
-        before: Iterable[CurvePoint] = (),
-    ) -> None:
-        self._model = model
-        self._english = english
-        self._config = config.measure
-        self._streams = streams
-        self._report = report
-        self._steps_per_epoch = math.ceil(train_examples / config.stages[0].batch_size)
-        self._steps = self._steps_per_epoch * config.stages[0].longest
-        self._traces = {point.step: point.value for point in before if point.name == "fisher_trace"}
+    model: PreTrainedModel
+    english: Examples
+    config: TrialConfig
+    streams: Streams
+    train_examples: int
+    report: Report
+    before: Iterable[CurvePoint] = ()
+
+    def __post_init__(self) -> None:
+        self._measure, stage = self.config.measure, self.config.stages[0]
+        self._steps_per_epoch = math.ceil(self.train_examples / stage.batch_size)
+        self._steps = self._steps_per_epoch * stage.longest
+        self._traces = {point.step: point.value for point in self.before if point.name == "fisher_trace"}
 
     def measure(self, step: int) -> None:
         """Measure what is due after some steps; :meth:`finish` does the end, since stage 0 may keep earlier weights."""
         if step == self._steps:
             return
-        every = self._config.trace_every
+        every = self._measure.trace_every
         if every is not None and step % every == 0:
-            rows = first_rows(self._model, self._english, self._config.trace_examples)
-            found = fisher_trace(self._model, rows, **self._config.trace_options())
+            rows = first_rows(self.model, self.english, self._measure.trace_examples)
+            found = fisher_trace(self.model, rows, **self._measure.trace_options())
             self._trace(step, found.value, found.standard_error if found.num_examples > 1 else None)
-        expansion = self._config.expansion
+        expansion = self._measure.expansion
         if expansion is not None and (step == 0 or (expansion.every is not None and step % expansion.every == 0)):
             self._expand(step)
 
@@ -74,10 +71,10 @@ class Trajectory:
         """
         found: dict[str, float] = {}
         self._steps = steps
-        if self._config.trace_every is not None:
+        if self._measure.trace_every is not None:
             self._trace(self._steps, values["fisher_trace"], values.get("fisher_trace_se"))
             found |= self._peak()
-        if self._config.expansion is not None:
+        if self._measure.expansion is not None:
             found |= self._expand(self._steps)
         return found
 
@@ -94,11 +91,11 @@ class Trajectory:
 
     def _expand(self, step: int) -> dict[str, float]:
         """Equation 1 at one step: points ``kl_ratio`` over sigma; the quadratic forms and the exact trace."""
-        settings = self._config.expansion
+        settings = self._measure.expansion
         assert settings is not None
-        rows = first_rows(self._model, self._english, settings.examples)
-        generator = self._streams.generator("directions", f"0.{ENGLISH}", step)
-        found = kl_expansion(self._model, rows, settings.sigmas, settings.draws, generator=generator)
+        rows = first_rows(self.model, self.english, settings.examples)
+        generator = self.streams.generator("directions", f"0.{ENGLISH}", step)
+        found = kl_expansion(self.model, rows, settings.sigmas, settings.draws, generator=generator)
         for sigma, mean, error in zip(found.sigmas, found.ratio_mean, found.ratio_standard_error, strict=True):
             if math.isfinite(mean):  # no ratio to a quadratic form of 0: a prediction that is certain has no curvature
                 self._point(step, "kl_ratio", mean, sigma, error if settings.draws > 1 else None)
@@ -113,4 +110,4 @@ class Trajectory:
 
     def _point(self, step: int, name: str, value: float, x: float | None, error: float | None) -> None:
         epoch = step / self._steps_per_epoch
-        self._report(CurvePoint(0, ENGLISH, step, epoch, name, value, x, error))
+        self.report(CurvePoint(0, ENGLISH, step, epoch, name, value, x, error))

@@ -7,8 +7,9 @@ import torch
 
 from tests.reference import double, fisher_trace_by_loop, probabilities
 from tests.trainables.curvature.cases import make_batch, make_model
-from trainables.curvature import Estimator, fisher_trace, ghost
-from trainables.curvature.root import signed_root
+from trainables.curvature import Estimator, fisher_trace
+from trainables.curvature.cotangents import signed_root
+from trainables.curvature.fast_path import ghost
 from trainables.errors import InputError
 
 

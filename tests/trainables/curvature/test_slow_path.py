@@ -11,7 +11,8 @@ from torch import nn
 
 from tests.reference import double, fisher_trace_by_loop
 from tests.trainables.curvature.cases import make_batch, make_model, one_at_a_time
-from trainables.curvature import SlowPathWarning, fisher_trace, norms, paths, reason_against_fast_path, rules
+from trainables.curvature import SlowPathWarning, fisher_trace, paths, reason_against_fast_path
+from trainables.curvature.fast_path import norms, rules
 from trainables.curvature.last_layer import last_layer_to_shorten
 from trainables.curvature.loop import squared_norms
 from trainables.errors import InputError

@@ -9,10 +9,11 @@ import torch
 
 from tests.reference import double, fisher_trace_by_loop, fisher_trace_by_parameter
 from tests.trainables.curvature.cases import FAMILIES, make_batch, make_model
-from trainables.curvature import fisher_trace, rules
+from trainables.curvature import fisher_trace
 from trainables.curvature.estimate import layer_group
-from trainables.curvature.norm_sums import NormSums
-from trainables.curvature.sharing import Source
+from trainables.curvature.fast_path import rules
+from trainables.curvature.fast_path.norms import NormSums
+from trainables.curvature.fast_path.sharing import Source
 
 EXACT = {"rtol": 1e-10, "atol": 0.0}
 SINGLE = {"rtol": 1e-4, "atol": 0.0}

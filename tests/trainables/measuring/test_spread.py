@@ -7,7 +7,8 @@ import math
 import pytest
 import torch
 
-from trainables.measuring.spread import QUANTILES, halves_right, spread
+from trainables.measuring.evaluation import halves_right
+from trainables.measuring.flatness import QUANTILES, spread
 
 
 def quantile(values: list[float], level: float) -> float:

@@ -1,4 +1,4 @@
-"""Rivals of Tr(F) as predictors of generalisation, one file each with formula, unit and source.
+"""Rivals of Tr(F) as predictors of generalisation, each with formula, unit and source.
 
 A rival is a function of a :class:`FineTuned` model that returns one number; its column is ``measure.NAME``. Rivals that
 use observed labels look at training rows: on validation rows they would nearly be the accuracy itself. Those that the
@@ -11,20 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from trainables.curvature.rivals.adaptive_sharpness import adaptive_sharpness
-from trainables.curvature.rivals.distance_from_pretrained import distance_from_pretrained
-from trainables.curvature.rivals.effective_rank import effective_rank
-from trainables.curvature.rivals.empirical_fisher import empirical_fisher
-from trainables.curvature.rivals.fisher_rao import fisher_rao
-from trainables.curvature.rivals.label_variance import label_variance
-from trainables.curvature.rivals.lambda_max import lambda_max
-from trainables.curvature.rivals.margin import margin
-from trainables.curvature.rivals.noise_scale import noise_scale
-from trainables.curvature.rivals.normalized_trace import normalized_trace
-from trainables.curvature.rivals.parameter_norm import parameter_norm
-from trainables.curvature.rivals.relative_flatness import relative_flatness
+from trainables.curvature.rivals.eigenvalues import effective_rank, lambda_max, trace_f2
+from trainables.curvature.rivals.logits import label_variance, margin
+from trainables.curvature.rivals.norms import distance_from_pretrained, parameter_norm
+from trainables.curvature.rivals.scale_free import fisher_rao, normalized_trace, relative_flatness
+from trainables.curvature.rivals.scores import empirical_fisher, noise_scale
 from trainables.curvature.rivals.sharpness import sharpness
 from trainables.curvature.rivals.subject import FineTuned
-from trainables.curvature.rivals.trace_f2 import trace_f2
 from trainables.plugins import Registry
 
 # fmt: off

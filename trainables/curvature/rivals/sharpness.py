@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import torch
 
-from trainables.curvature.rivals.parameter_norm import l2_norm
+from trainables.curvature.rivals.norms import l2_norm
 from trainables.curvature.rivals.subject import FineTuned
 from trainables.curvature.rivals.training_loss import loss_and_gradient, losses
 from trainables.curvature.state import measuring

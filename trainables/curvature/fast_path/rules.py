@@ -13,26 +13,26 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from trainables.curvature.ghost import GhostNorms, Rules
-from trainables.curvature.norms import Lookup, norms_by_gram, norms_directly, prefers_gram
-from trainables.curvature.operations import Kind, NoRule
-from trainables.curvature.sharing import Source
+from trainables.curvature.fast_path.ghost import GhostNorms, Rules
+from trainables.curvature.fast_path.norms import Lookup, norms_by_gram, norms_directly, prefers_gram
+from trainables.curvature.fast_path.operations import Kind, NoRule
+from trainables.curvature.fast_path.sharing import Source
 
 
 def _linear(ghost: GhostNorms, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor | None:
     matrix, offset = ghost.values.parameter(weight), ghost.values.parameter(bias)
-    if ghost.values.get(weight) is not None and matrix is None:
+    if ghost.values.computed(weight):
         # A weight that is itself computed: torch forms its gradient, example by example.
         return _add_bias(ghost, torch.bmm(_by_example(ghost, x), _copies(ghost, weight).mT), x, bias)
-    if ghost.values.get(bias) is not None and offset is None:
+    if ghost.values.computed(bias):
         return None
     return _product(ghost, functional.linear(x, weight, bias), x, matrix, offset, transposed=False)
 
 
 def _addmm(ghost: GhostNorms, bias: Tensor, x: Tensor, weight: Tensor, **scales: Any) -> Tensor | None:
-    matrix, offset = ghost.values.parameter(weight), ghost.values.parameter(bias)
-    if scales or any(ghost.values.get(t) is not None and s is None for t, s in ((weight, matrix), (bias, offset))):
+    if scales or ghost.values.computed(weight) or ghost.values.computed(bias):
         return None
+    matrix, offset = ghost.values.parameter(weight), ghost.values.parameter(bias)
     return _product(ghost, torch.addmm(bias, x, weight), x, matrix, offset, transposed=True)
 
 
@@ -68,8 +68,8 @@ def _product(
     ghost: GhostNorms, out: Tensor, x: Tensor, matrix: Source | None, bias: Source | None, *, transposed: bool
 ) -> Tensor:
     inputs = _by_example(ghost, x.detach())
-    alone = matrix is not None and ghost.sums.uses(matrix) == 1
-    folded = alone and bias is not None and ghost.sums.uses(bias) == 1 and ghost.sums.together(matrix, bias)
+    alone = matrix is not None and ghost.sums.uses[matrix.name] == 1
+    folded = alone and bias is not None and ghost.sums.uses[bias.name] == 1 and ghost.sums.together(matrix, bias)
     if bias is not None and not folded:
         bias.expected += 1
     gram = None
@@ -96,7 +96,7 @@ def _product(
 def _shared_linear(ghost: GhostNorms, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor | None:
     """A table of relative positions through a projection: its rows are further positions of every example."""
     matrix, offset, before = ghost.values.parameter(weight), ghost.values.parameter(bias), ghost.values.get(x)
-    if matrix is None or (ghost.values.get(bias) is not None and offset is None):
+    if matrix is None or ghost.values.computed(bias):
         return None
     inputs = (x if before is None else before.value).detach()
     if offset is not None:
@@ -130,7 +130,7 @@ def _table(
     padding = settings.get("padding_idx")
     padding = None if padding is None else padding % len(weight)
     flat = ids.reshape(rows, -1)
-    lookup = Lookup(flat, padding) if ghost.sums.uses(table) == 1 else None
+    lookup = Lookup(flat, padding) if ghost.sums.uses[table.name] == 1 else None
 
     def arrived(gradient: Tensor) -> None:
         gradient = gradient.reshape(ghost.rows, -1, gradient.shape[-1])
@@ -157,24 +157,20 @@ def _shared_embedding(ghost: GhostNorms, ids: Tensor, weight: Tensor, *options: 
 def _layer_norm(
     ghost: GhostNorms, x: Tensor, shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5
 ) -> Tensor | None:
-    def normalized() -> Tensor:
-        # From the input, not as (output - bias) / weight, which breaks at weight 0.
-        return functional.layer_norm(x.detach(), shape, eps=eps)
-
-    return _gain(ghost, functional.layer_norm(x, shape, weight, bias, eps), normalized, weight, bias)
+    out = functional.layer_norm(x, shape, weight, bias, eps)
+    return _gain(ghost, out, lambda: functional.layer_norm(x.detach(), shape, eps=eps), weight, bias)
 
 
 def _rms_norm(ghost: GhostNorms, x: Tensor, shape: Any, weight: Any = None, eps: float | None = None) -> Tensor | None:
-    def normalized() -> Tensor:
-        return functional.rms_norm(x.detach(), shape, eps=eps)
-
-    return _gain(ghost, functional.rms_norm(x, shape, weight, eps), normalized, weight, None)
+    out = functional.rms_norm(x, shape, weight, eps)
+    return _gain(ghost, out, lambda: functional.rms_norm(x.detach(), shape, eps=eps), weight, None)
 
 
 def _gain(ghost: GhostNorms, out: Tensor, normalized: Callable[[], Tensor], weight: Any, bias: Any) -> Tensor | None:
-    gain, offset = ghost.values.parameter(weight), ghost.values.parameter(bias)
-    if any(ghost.values.get(t) is not None and s is None for t, s in ((weight, gain), (bias, offset))):
+    """``normalized`` is from the norm's input, not (output - bias) / weight, which breaks at weight 0."""
+    if ghost.values.computed(weight) or ghost.values.computed(bias):
         return None
+    gain, offset = ghost.values.parameter(weight), ghost.values.parameter(bias)
     for source in (gain, offset):
         if source is not None:
             source.expected += 1

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from trainables.curvature.root import label_score, labels_at, softmax_root
+from trainables.curvature.cotangents import label_score, labels_at, softmax_root
 
 
 def logits_with_gap(gap: float, place: int, classes: int) -> torch.Tensor:

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from trainables.curvature.batches import Example
-from trainables.curvature.ghost import GhostNorms
+from trainables.curvature.fast_path.ghost import GhostNorms
+from trainables.curvature.fast_path.operations import Call, NoRule, Rehearsal, telling_rows
 from trainables.curvature.loop import logits_of
-from trainables.curvature.operations import Call, NoRule, Rehearsal, telling_rows
 from trainables.errors import one_line
 
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-6}  # relative; many models normalise in float32
@@ -85,7 +85,7 @@ def is_padded(inputs: Example) -> bool:
     return "attention_mask" in inputs and not bool(inputs["attention_mask"].all())
 
 
-def short_rows(model: nn.Module, inputs: Example, pad_token: int) -> Example:
+def _short_rows(model: nn.Module, inputs: Example, pad_token: int) -> Example:
     """The first attended positions of an example, as many times as tells batched from shared values.
 
     The result is padded as ``inputs`` are.
@@ -108,25 +108,25 @@ def short_rows(model: nn.Module, inputs: Example, pad_token: int) -> Example:
     return short
 
 
-def rehearse(model: nn.Module, groups: Mapping[str, str], inputs: Example) -> Rehearsed:
-    """Watch one forward pass.
+def rehearse(model: nn.Module, groups: Mapping[str, str], inputs: Example, pad_token: int) -> Rehearsed:
+    """Watch one short forward pass that is padded as ``inputs`` are.
 
     Args:
         model: In evaluation mode, not frozen.
-        inputs: From :func:`short_rows`.
 
     Raises:
         NoRule: The model is compiled, or its forward pass fails.
         IndexError: An id is outside the model's tables.
     """
+    short = _short_rows(model, inputs, pad_token)
     for name, module in model.named_modules():
         if module._compiled_call_impl is not None or type(module).__name__ == "OptimizedModule":
             raise NoRule(f"{name or 'the model'} is compiled")
-    rows = len(inputs["input_ids"])
+    rows = len(short["input_ids"])
     counted = {name: parameter for name, parameter in model.named_parameters() if name in groups}
     try:
         with Rehearsal(counted, rows) as watched:
-            logits = logits_of(model(**inputs))
+            logits = logits_of(model(**short))
     except (NoRule, IndexError):
         raise
     except Exception as error:

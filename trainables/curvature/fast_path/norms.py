@@ -1,4 +1,4 @@
-"""Per-example squared norms of a parameter's gradient from what its uses in a forward pass saw and received.
+"""Per-example squared norms of parameters' gradients from what their uses in a forward pass saw and received.
 
 With input ``a`` and output gradient ``g`` of one example at positions t, all uses of the parameter together:
 
@@ -10,10 +10,15 @@ With input ``a`` and output gradient ``g`` of one example at positions t, all us
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+
+from trainables.curvature.fast_path.operations import NoRule
+from trainables.curvature.fast_path.sharing import MOST, Source
 
 
 def gram(inputs: Tensor) -> Tensor:
@@ -64,8 +69,6 @@ class MatrixUses:
         """Take a use, without the positions that received no gradient from any example.
 
         Args:
-            inputs: ``[rows or 1, positions, in_features]``.
-            gradient: ``[rows, positions, out_features]``.
             transposed: Whether the matrix is stored as ``[in, out]``.
         """
         if len(inputs) != len(gradient):
@@ -129,3 +132,57 @@ def norms_of_lookups(uses: list[tuple[Tensor, int | None, Tensor]]) -> Tensor:
     ids = [ids if padding is None else torch.where(ids == padding, -1, ids) for ids, padding, _ in uses]
     whole = torch.cat([part.expand(rows, -1) for part in ids], 1)
     return Lookup(whole, -1).norms(torch.cat([gradient for _, _, gradient in uses], 1))
+
+
+@dataclass
+class NormSums:
+    """Squared norms of one backward pass: adds up the uses of a parameter before the norm is taken.
+
+    Attributes:
+        counted: Name of each parameter that counts, to the group that it is summed in.
+        uses: Name to the number of operations of a forward pass that use it.
+        found: Group to squared norms ``[rows]``.
+    """
+
+    counted: Mapping[str, str]
+    uses: Counter[str]
+    found: dict[str, Tensor] = field(default_factory=dict)
+    _matrices: dict[str, MatrixUses] = field(default_factory=dict)
+    _lookups: dict[str, list[tuple[Tensor, int | None, Tensor]]] = field(default_factory=dict)
+
+    def finish(self, source: Source, rows: int) -> None:
+        """Count a parameter that is used more than once, or on its own.
+
+        Raises:
+            NoRule: Its uses are of kinds that do not add up, or their sum would not fit the memory.
+        """
+        name = source.name
+        kinds = (source.pending is not None) + (name in self._matrices) + (name in self._lookups)
+        if kinds > 1:
+            if source.pending is None or name in self._lookups or rows * source.value.numel() > MOST:
+                raise NoRule(f"{name} is used in ways whose gradients cannot be added up")
+            self.add(source, (source.pending + self._matrices[name].dense()).square().sum((1, 2)))
+        elif source.pending is not None:
+            self.add(source, source.pending.flatten(1).square().sum(1))
+        elif name in self._matrices:
+            self.add(source, self._matrices[name].norms())
+        elif name in self._lookups:
+            self.add(source, norms_of_lookups(self._lookups[name]))
+
+    def together(self, *sources: Source | None) -> bool:
+        """Whether the norms of parameters are summed in the same group; None counts as one that does not count."""
+        return len({None if source is None else self.counted[source.name] for source in sources}) == 1
+
+    def add(self, source: Source, found: Tensor) -> None:
+        """Count squared norms ``[rows]`` of the gradient of a parameter that has one use."""
+        # A Gram sum of an example without curvature may come out at -1e-12.
+        group, found = self.counted[source.name], found.double().clamp_(min=0.0)
+        self.found[group] = self.found[group] + found if group in self.found else found
+
+    def add_product(self, source: Source, inputs: Tensor, gradient: Tensor, transposed: bool) -> None:
+        """Count a use of a matrix that has several; arguments as for :meth:`MatrixUses.add`."""
+        self._matrices.setdefault(source.name, MatrixUses()).add(inputs, gradient, transposed)
+
+    def add_lookup(self, source: Source, ids: Tensor, padding: int | None, gradient: Tensor) -> None:
+        """Count a use of a table that has several; arguments as for :func:`norms_of_lookups`."""
+        self._lookups.setdefault(source.name, []).append((ids, padding, gradient))

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from trainables.curvature.operations import NoRule
+from trainables.curvature.fast_path.operations import NoRule
 
 Arrived = Callable[[Tensor], None]
 MOST = 1 << 27  # entries of per-example gradients that are formed as such: half a gigabyte
@@ -36,6 +36,7 @@ class _Listen(Function):
         return None, None, None
 
 
+@dataclass(eq=False)
 class Source:
     """Where a shared value starts: a parameter, or the output of a lookup or product that has a rule of its own.
 
@@ -43,16 +44,17 @@ class Source:
         value: A leaf that requires a gradient.
         settle: What becomes of its per-example gradient ``[rows, *value]``; None for a parameter.
         name: Of the parameter, or of none.
+        pending: What has come of its gradient in this pass.
         expected: Operations whose gradients it gets.
         missing: Those still to come in this pass.
     """
 
-    def __init__(self, value: Tensor, settle: Arrived | None, name: str = "") -> None:
-        self.value = value
-        self.settle = settle
-        self.name = name
-        self.pending: Tensor | None = None
-        self.expected = self.missing = 0
+    value: Tensor
+    settle: Arrived | None
+    name: str = ""
+    pending: Tensor | None = None
+    expected: int = 0
+    missing: int = 0
 
     def add(self, gradient: Tensor | None) -> None:
         """Take the gradient ``[rows, *value]``, or None, from one operation; hand on the sum after the last."""
@@ -106,9 +108,14 @@ class SharedValues:
 
     def parameter(self, tensor: Any) -> Source | None:
         """The source of a parameter that counts; None for any other tensor."""
-        found = self._shared.get(id(tensor))
-        whole = found is not None and found.sources[0].name and found.value is found.sources[0].value
-        return found.sources[0] if found is not None and whole else None
+        found = self.get(tensor)
+        if found is not None and found.sources[0].name and found.value is found.sources[0].value:
+            return found.sources[0]
+        return None
+
+    def computed(self, tensor: Any) -> bool:
+        """Whether a tensor is computed from parameters alone, and is none itself."""
+        return self.get(tensor) is not None and self.parameter(tensor) is None
 
     def share(self, value: Tensor, settle: Arrived) -> Tensor:
         """Make an operation's output, without a graph, a source of its own, and return the output for the model.

@@ -16,11 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from trainables.curvature import norms
+from trainables.curvature.fast_path.norms import NormSums, gram
+from trainables.curvature.fast_path.operations import Call, Kind, NoRule, tensors_in
+from trainables.curvature.fast_path.sharing import Shared, SharedValues, Source
 from trainables.curvature.loop import logits_of
-from trainables.curvature.norm_sums import NormSums
-from trainables.curvature.operations import Call, Kind, NoRule, tensors_in
-from trainables.curvature.sharing import Shared, SharedValues, Source
 
 Rules = Mapping[Kind, Mapping[str, Callable[..., Any]]]
 
@@ -47,16 +46,15 @@ class GhostNorms(TorchFunctionMode):
         self.model = model
         self.passes = passes
         self.values = SharedValues()
-        uses = Counter(name for call in calls if call.kind is not Kind.OTHER for name in call.parameters)
-        self.sums = NormSums(counted, uses)
         self._counted = counted
+        self._uses = Counter(name for call in calls if call.kind is not Kind.OTHER for name in call.parameters)
         self._calls = calls
         self._rules = rules
         self._reset()
 
     def _reset(self, rows: int = 0, device: torch.device | None = None) -> None:
         self.values.start(rows, device)
-        self.sums.start()
+        self.sums = NormSums(self._counted, self._uses)
         self.rows, self._at = rows, 0
         self._gram: tuple[Tensor, bool, Tensor] | None = None
 
@@ -87,7 +85,7 @@ class GhostNorms(TorchFunctionMode):
             cotangent: ``[rows, num_classes]``.
             last: Whether the graph may be freed.
         """
-        self.sums.start()
+        self.sums = NormSums(self._counted, self._uses)
         sources = self.values.sources
         for source in sources:
             source.pending, source.missing = None, source.expected
@@ -118,7 +116,10 @@ class GhostNorms(TorchFunctionMode):
         rule = self._rules[call.kind].get(func.__name__)
         result = None if rule is None else rule(self, *args, **kwargs)
         if result is None:
-            result = self._compute(func, args, kwargs) if shared else self._join(func, call, args, kwargs)
+            if shared:
+                result = self._compute(func, args, kwargs)
+            else:  # shared values meet the examples: each example has a copy of its own
+                result = self._call(func, lambda value: self.values.copies(value, call.dims), args, kwargs)
         if not shared and any(tensor.ndim == 0 or tensor.shape[0] % self.rows for tensor in tensors_in((result,), {})):
             raise NoRule(f"the function {func.__name__} does not see the examples one by one")
         return result
@@ -136,10 +137,6 @@ class GhostNorms(TorchFunctionMode):
             if tensor.requires_grad:
                 self.values.add(tensor, tensor, tuple(sources.values()))
         return result
-
-    def _join(self, func: Callable[..., Any], call: Call, args: Any, kwargs: Any) -> Any:
-        """An operation in which shared values meet the examples: each example has a copy of its own."""
-        return self._call(func, lambda shared: self.values.copies(shared, call.dims), args, kwargs)
 
     def _call(self, func: Callable[..., Any], instead: Callable[[Shared], Tensor], args: Any, kwargs: Any) -> Any:
         """Call a function with something else in the place of each shared value."""
@@ -168,6 +165,6 @@ class GhostNorms(TorchFunctionMode):
             with_ones: With 1 added, as for a bias.
         """
         if self._gram is None or self._gram[0] is not key or self._gram[1] != with_ones:
-            found = norms.gram(inputs)
+            found = gram(inputs)
             self._gram = (key, with_ones, found.add_(1.0) if with_ones else found)
         return self._gram[2]
