@@ -10,12 +10,14 @@ from torch import Tensor
 from trainables.precision import at_least_float32
 
 
-def kl_divergence(p_logits: Tensor, q_logits: Tensor) -> Tensor:
-    """KL(p || q) in nats, mean over examples; differentiable in both arguments.
+def kl_divergence(p_logits: Tensor, q_logits: Tensor, temperature: float = 1.0, stop_target: bool = False) -> Tensor:
+    """KL(p^(1/T) renormalised || q) in nats, mean over examples; differentiable in both arguments.
 
     Args:
         p_logits: Logits of p, the target, ``[batch, num_classes]``.
         q_logits: Logits of q, ``[batch, num_classes]``.
+        temperature: T; below 1 it sharpens the target.
+        stop_target: Whether p is a constant.
 
     Returns:
         Scalar, in float32 or better.
@@ -25,7 +27,8 @@ def kl_divergence(p_logits: Tensor, q_logits: Tensor) -> Tensor:
         >>> kl_divergence(logits, logits).item()
         0.0
     """
-    return divergence(at_least_float32(p_logits).log_softmax(-1), at_least_float32(q_logits).log_softmax(-1)).mean()
+    target = (p_logits.detach() if stop_target else p_logits) / temperature
+    return divergence(at_least_float32(target).log_softmax(-1), at_least_float32(q_logits).log_softmax(-1)).mean()
 
 
 def divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
@@ -57,24 +60,13 @@ def symmetric_kl(clean: Tensor, view: Tensor, temperature: float = 1.0, stop_tar
         temperature: Divides the logits of each term's target, its first argument.
         stop_target: Whether each term's target is a constant.
     """
-    return kl(clean, view, temperature, stop_target) + kl(view, clean, temperature, stop_target)
-
-
-def kl(target: Tensor, other: Tensor, temperature: float = 1.0, stop_target: bool = False) -> Tensor:
-    """KL(p^(1/T) renormalised || q), nats, mean over examples.
-
-    Args:
-        target: Logits of p, ``[batch, num_classes]``.
-        other: Logits of q, ``[batch, num_classes]``.
-        temperature: T; below 1 it sharpens the target.
-        stop_target: Whether p is a constant.
-    """
-    return kl_divergence((target.detach() if stop_target else target) / temperature, other)
+    forward = kl_divergence(clean, view, temperature, stop_target)
+    return forward + kl_divergence(view, clean, temperature, stop_target)
 
 
 PREDICTIONS: dict[str, Callable[[Tensor, Tensor, float, bool], Tensor]] = {
-    "kl": kl,
-    "reverse_kl": lambda clean, view, temperature, stop: kl(view, clean, temperature, stop),
+    "kl": kl_divergence,
+    "reverse_kl": lambda clean, view, temperature, stop: kl_divergence(view, clean, temperature, stop),
     "symmetric_kl": symmetric_kl,
     "half_symmetric_kl": lambda clean, view, temperature, stop: 0.5 * symmetric_kl(clean, view, temperature, stop),
 }

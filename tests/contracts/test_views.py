@@ -50,8 +50,8 @@ def test_equal_seeds_give_equal_views_and_others_other_ones(bench, kind):
 def test_labels_special_tokens_and_in_place_all_lengths_are_kept(bench, kind):
     step = bench(as_noise(kind)).step()
     prediction(step)
-    clean = [step._examples.encoded[row] for row in ROWS]
-    assert torch.equal(step.labels, step._examples.labels[list(ROWS)])
+    clean = [step.examples.encoded[row] for row in ROWS]
+    assert torch.equal(step.labels, step.examples.labels[list(ROWS)])
     for before, after in zip(clean, step._perturbations["main"].encoded, strict=True):
         special = [[piece for piece in encoded.ids if piece in step.special_ids] for encoded in (before, after)]
         assert special[0] == special[1]

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from trainables.config.data import ENGLISH, DataConfig
 from trainables.config.measure import RIVALS, USUAL_RIVALS, ExpansionConfig, MeasureConfig
-from trainables.config.model import DropoutConfig, ModelConfig
 from trainables.config.stage import OptimizerConfig, PenaltiesConfig, StageConfig, UntilConfig
-from trainables.config.trial import TrialConfig
+from trainables.config.trial import DropoutConfig, ModelConfig, TrialConfig
 
 __all__ = [
     "ENGLISH",

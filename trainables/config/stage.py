@@ -10,8 +10,7 @@ from pydantic import Field, create_model, field_validator, model_validator
 from trainables.plugins import entries, known, load
 from trainables.regularizers.consistency import ConsistencyConfig
 from trainables.regularizers.fisher_penalty import FisherPenaltyConfig
-from trainables.regularizers.l2 import L2Config
-from trainables.regularizers.l2_sp import L2SPConfig
+from trainables.regularizers.l2 import L2Config, L2SPConfig
 from trainables.regularizers.parameters import Form
 from trainables.regularizers.terms import Terms
 from trainables.schema import Count, Fraction, Frozen, Weight, later

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from trainables.views.passes import Passes
 
 
+_CHOICES = ("weight", "divergence", "temperature", "stop_gradient", "view_share", "dropout")
+
+
 def _known(preset: str) -> str:
     return check_name("consistency preset", preset, PRESETS.known())
 
@@ -108,12 +111,9 @@ class ConsistencyConfig(Frozen):
         """
         preset = PRESETS[self.preset]
 
-        def chosen(name: str) -> Any:
-            own = getattr(self, name)
-            return getattr(preset, name) if own is None else own
-
-        names = ("weight", "divergence", "temperature", "stop_gradient", "view_share", "dropout")
-        return Consistency(preset=self.preset, view=self._view(), **{name: chosen(name) for name in names})
+        own = {name: getattr(self, name) for name in _CHOICES}
+        chosen = {name: getattr(preset, name) if value is None else value for name, value in own.items()}
+        return Consistency(preset=self.preset, view=self._view(), **chosen)
 
     def _view(self) -> ViewConfig:
         """The given view; what it leaves open is as the preset publishes it for this kind, else the kind's default."""
@@ -136,12 +136,7 @@ class ConsistencyConfig(Frozen):
             "preset": self.preset,
             "source": preset.source,
             "formula": preset.formula,
-            "weight": loss.weight,
-            "divergence": loss.divergence,
-            "temperature": loss.temperature,
-            "stop_gradient": loss.stop_gradient,
-            "view_share": loss.view_share,
-            "dropout": loss.dropout,
+            **{name: getattr(loss, name) for name in _CHOICES},
             **{f"view.{name}": value for name, value in loss.view.explicit().items()},
             "deviation": preset.deviation,
             "conversion": "; ".join(

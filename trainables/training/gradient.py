@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from transformers import PreTrainedModel
@@ -35,7 +35,7 @@ class StageGradient:
     streams: Streams
     stage: str
     dtype: torch.dtype = torch.float32
-    starting_point: Mapping[str, torch.Tensor] | None = None
+    starting_point: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     def of_step(self, indices: list[int], index: int) -> tuple[dict[str, float], torch.Tensor]:
         """Take the gradient of the objective over a batch, or the step rule's.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -23,8 +23,7 @@ from trainables.regularizers.parameters import penalised
 from trainables.seeding import Streams
 from trainables.training.checkpoint import StageState
 from trainables.training.gradient import StageGradient
-from trainables.training.kept_weights import Kept, added, mean, weights_of
-from trainables.training.optimizer_state import optimizer_tensors, restore_optimizer
+from trainables.training.kept_weights import Kept, State, added, mean, weights_of
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def train_stage(
     until, last = config.until, batches * config.longest
     optimizer, schedule = _optimizer(model, config, batches * config.epochs)
     parameters = [p for p in model.parameters() if p.requires_grad]
-    starting_point = None
+    starting_point = {}
     if config.penalties.needs_start:
         starting_point = {name: p.detach().clone() for name, p in model.named_parameters()}
     gradient = StageGradient(model, examples, config, streams, stage, dtype, starting_point)
@@ -92,7 +91,7 @@ def train_stage(
     if resume is not None:
         model.load_state_dict(resume.model)
         before = many * batches * config.epochs * ((resume.epoch - 1) // config.epochs)  # steps of the runs that ended
-        restore_optimizer(optimizer, schedule, replace(resume, steps=resume.steps - before))
+        _restore_optimizer(optimizer, schedule, replace(resume, steps=resume.steps - before))
         done, steps, means, kept = resume.epoch, resume.steps, resume.means, resume.kept
     for epoch in range(done + 1, config.longest + 1):
         if many and epoch > 1 and epoch % config.epochs == 1 % config.epochs:
@@ -134,7 +133,7 @@ def train_stage(
         if reached:
             break
         if on_epoch is not None:
-            on_epoch(StageState(epoch, steps, means, model.state_dict(), optimizer_tensors(optimizer), kept))
+            on_epoch(StageState(epoch, steps, means, model.state_dict(), _optimizer_tensors(optimizer), kept))
     if kept is not None:
         model.load_state_dict(kept[1] if selects else mean(kept))
     if until is not None and nll is None:  # it stopped after its last epoch, and went on from there
@@ -156,3 +155,23 @@ def _optimizer(
     if config.until is not None:
         return optimizer, get_constant_schedule_with_warmup(optimizer, warmup)
     return optimizer, get_linear_schedule_with_warmup(optimizer, warmup, total_steps)
+
+
+def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> State:
+    """The state of an optimiser, which holds tensors only, as AdamW's does: ``PARAMETER.KEY`` to tensor."""
+    state: Mapping[int, Mapping[str, torch.Tensor]] = optimizer.state_dict()["state"]
+    return {f"{index}.{name}": tensor for index, kept in state.items() for name, tensor in kept.items()}
+
+
+def _restore_optimizer(
+    optimizer: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LambdaLR, state: StageState
+) -> None:
+    """Put an optimiser and its schedule, both newly made, where they stood."""
+    kept: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in state.optimizer.items():
+        index, _, key = name.partition(".")
+        kept.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": kept})
+    schedule.load_state_dict({**schedule.state_dict(), "last_epoch": state.steps, "_step_count": state.steps + 1})
+    for group, rate, scale in zip(optimizer.param_groups, schedule.base_lrs, schedule.lr_lambdas, strict=True):
+        group["lr"] = rate * scale(state.steps)

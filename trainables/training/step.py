@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 
 import torch
 from torch.func import functional_call
@@ -29,56 +30,42 @@ from trainables.views.view import VIEWS, ViewConfig
 ROLES: tuple[Role, ...] = ("main", "view")
 
 
+@dataclass(eq=False)
 class Step:
     """One micro-batch of one optimiser step. It remembers its forward passes, so that no term makes one twice.
 
-    Args:
+    Attributes:
         indices: Row numbers of the micro-batch.
         stage: Stage and language, such as ``1.de``.
         index: Optimiser steps done in the stage.
         micro_batch: Number of the micro-batch within the step.
         dtype: Format of the passes; some steps make theirs in float32 all the same (see ``precision.step_dtype``).
         starting_point: Parameters at the stage's start, by name, where a penalty asks for them.
-
-    Attributes:
         batch_size: Rows of a full optimiser step.
         wrt: What the Fisher penalty differentiates with respect to; set by the main pass.
     """
 
-    def __init__(
-        self,
-        model: PreTrainedModel,
-        examples: Examples,
-        indices: list[int],
-        terms: Terms,
-        streams: Streams,
-        stage: str,
-        index: int,
-        micro_batch: int,
-        dtype: torch.dtype = torch.float32,
-        starting_point: Mapping[str, torch.Tensor] | None = None,
-    ) -> None:
-        self.model = model
-        self.starting_point = starting_point or {}
-        self.streams = streams
-        self.stage = stage
-        self.index = index
-        self.micro_batch = micro_batch
-        self.batch_size = terms.batch_size
-        self._consistency = terms.consistency
-        self._views: dict[Role, ViewConfig | None] = {
-            "main": terms.noise,
-            "view": None if self._consistency is None else self._consistency.view,
-            "clean": None,
-        }
+    model: PreTrainedModel
+    examples: Examples
+    indices: list[int]
+    terms: Terms
+    streams: Streams
+    stage: str
+    index: int
+    micro_batch: int
+    dtype: torch.dtype = torch.float32
+    starting_point: Mapping[str, torch.Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        consistency, fisher = self.terms.consistency, self.terms.fisher
+        view = None if consistency is None else consistency.view
+        self._views: dict[Role, ViewConfig | None] = {"main": self.terms.noise, "view": view, "clean": None}
+        self.batch_size = self.terms.batch_size
+        self.labels = self.examples.labels[self.indices].to(self.model.device)
         self.wrt: list[torch.Tensor] = []
-        self.labels = examples.labels[indices].to(model.device)
-        self._examples = examples
-        self._encoder = examples.encoder
-        self.indices = indices
-        self.fisher_acts = terms.fisher is not None and terms.fisher.acts_on(index)
-        view = self._views["view"]
-        self._dtype = step_dtype(dtype, self.fisher_acts or terms.exact, None if view is None else view.kind)
+        self.fisher_acts = fisher is not None and fisher.acts_on(self.index)
+        exact = self.fisher_acts or self.terms.exact
+        self.dtype = step_dtype(self.dtype, exact, None if view is None else view.kind)
         self._perturbations: dict[Role, Perturbation] = {}
         self._passes: dict[tuple[Role, int | None], Pass] = {}
 
@@ -110,13 +97,10 @@ class Step:
         if key not in self._passes:
             # A substitution needs the gradient of this pass, also where the divergence itself needs none.
             with torch.set_grad_enabled(torch.is_grad_enabled() or self._records_embeddings(role)):
-                self._passes[key] = self._forward(role, mask)
+                if role not in self._perturbations:
+                    self._perturbations[role] = self._perturb(role)
+                self._passes[key] = self.run(self._perturbations[role], mask, role)
         return self._passes[key]
-
-    def _forward(self, role: Role, mask: int | None) -> Pass:
-        if role not in self._perturbations:
-            self._perturbations[role] = self._perturb(role)
-        return self.run(self._perturbations[role], mask, role)
 
     def _perturb(self, role: Role) -> Perturbation:
         view = self._views[role]
@@ -127,8 +111,8 @@ class Step:
         encoded = self.clean() if kind.keeps_tokens or kind.perturb else self._other_tokens(view, number)
         draws = Draws(self.streams, self.stage, self.index, number, self.indices)
         reference: Reference = ("clean", 0, 0)
-        if role == "view" and self._consistency is not None:
-            reference = ("main", *self._consistency.masks)
+        if role == "view" and self.terms.consistency is not None:
+            reference = ("main", *self.terms.consistency.masks)
         return perturb(self, view, encoded, draws, reference)
 
     def _records_embeddings(self, role: Role | None) -> bool:
@@ -138,7 +122,7 @@ class Step:
 
     def _records_above(self, role: Role | None) -> int | None:
         """The layer above which the divergence compares hidden states; None where it compares predictions."""
-        consistency = self._consistency
+        consistency = self.terms.consistency
         if consistency is None or consistency.divergence != "hidden_squared_error" or role not in ROLES:
             return None
         return consistency.view.layer or 0
@@ -153,7 +137,7 @@ class Step:
         """
         encoded, hooks = perturbation.encoded, perturbation.hooks
         record = PassRecorder(self.model, self._records_embeddings(role), self._records_above(role))
-        consistency = self._consistency
+        consistency = self.terms.consistency
         if role in (None, "view") and consistency is not None and consistency.stop_gradient == "embedding":
             hooks = (Hook(word_embedding(self.model), lambda output, part: output.detach()), *hooks)
         self.model.train(mask is not None)
@@ -163,18 +147,18 @@ class Step:
                 self.wrt = stack.enter_context(penalty_forward(self.model, ids))
             mask_number = 2 * self.micro_batch + (mask or 0)
             stack.enter_context(self.streams.forked("dropout", self.stage, self.index, mask_number))
-            stack.enter_context(passes_in(self.model.device, self._dtype))
+            stack.enter_context(passes_in(self.model.device, self.dtype))
             logits, parts = self._logits(encoded, (*hooks, *record.hooks), perturbation.parameters)
         return Pass(at_least_float32(logits), parts, record.embeddings, record.hidden)
 
     @property
     def special_ids(self) -> tuple[int, ...]:
         """Ids of the special tokens, which no view replaces."""
-        return self._encoder.files.special_ids
+        return self.examples.encoder.files.special_ids
 
     def part(self, encoded: list[Encoded], positions: list[int]) -> Part:
         """Some of the micro-batch, by their positions in it, as one pass takes them."""
-        ids = self._encoder.batch([encoded[i] for i in positions])["input_ids"].to(self.model.device)
+        ids = self.examples.encoder.batch([encoded[i] for i in positions])["input_ids"].to(self.model.device)
         return Part(positions, [len(encoded[i]) for i in positions], ids)
 
     def _logits(
@@ -188,7 +172,7 @@ class Step:
         found: list[torch.Tensor] = []
         parts: list[Part] = []
         for chunk in chunks:
-            inputs = to_device(self._encoder.batch([encoded[i] for i in chunk]), device)
+            inputs = to_device(self.examples.encoder.batch([encoded[i] for i in chunk]), device)
             parts.append(Part(chunk, [len(encoded[i]) for i in chunk], inputs["input_ids"]))
             with hooked(hooks, parts[-1]):
                 output = (
@@ -202,9 +186,9 @@ class Step:
 
     def clean(self) -> list[Encoded]:
         """The micro-batch as it is, without any view."""
-        return [self._examples.encoded[i] for i in self.indices]
+        return [self.examples.encoded[i] for i in self.indices]
 
     def _other_tokens(self, view: ViewConfig, number: int) -> list[Encoded]:
         # The draws are by row number, so one seed does for all micro-batches of the step.
         seed = self.streams.derive("view", self.stage, self.index, number)
-        return self._examples.token_views(view).view(self.indices, seed)
+        return self.examples.token_views(view).view(self.indices, seed)

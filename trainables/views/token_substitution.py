@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from trainables.divergences import kl
+from trainables.divergences import kl_divergence
 from trainables.tokenization.encoding import Encoded
 from trainables.views.hooks import Draws, Perturbation
 from trainables.views.modules import word_embedding
@@ -34,7 +34,7 @@ def token_substitution(
     assert view.candidates is not None
     clean = step.run_once(*reference[:2])
     with torch.enable_grad():
-        divergence = len(clean.logits) * kl(clean.logits, clean.logits, TEMPERATURE, stop_target=True)
+        divergence = len(clean.logits) * kl_divergence(clean.logits, clean.logits, TEMPERATURE, stop_target=True)
         found = torch.autograd.grad(divergence, clean.embeddings, retain_graph=True)
     gradients: dict[int, Tensor] = {}  # position to that of each of its tokens, ``[longest, width]``
     for part, rows in zip(clean.parts, found, strict=True):

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from trainables.regularizers.l2 import L2Config
-from trainables.regularizers.l2_sp import L2SPConfig
+from trainables.regularizers.l2 import L2Config, L2SPConfig
 from trainables.seeding import Streams
 from trainables.training.objective import objective
 from trainables.training.step import Step

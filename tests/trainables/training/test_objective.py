@@ -136,7 +136,7 @@ def test_a_partial_batch_keeps_the_expectation_of_the_full_one(build):
     half, step, model = loss_of(build, stages__0__penalties__fisher__weight=1)
     config, _, _ = build(stages__0__penalties__fisher__weight=1, stages__0__batch_size=4)
     whole = objective(
-        Step(model, step._examples, ROWS, config.stages[0].terms, Streams(0), "0.en", 0, 0), config.stages[0]
+        Step(model, step.examples, ROWS, config.stages[0].terms, Streams(0), "0.en", 0, 0), config.stages[0]
     )
     assert half.penalties["fisher"].item() == pytest.approx(whole.penalties["fisher"].item() / 2, rel=1e-5)
 
