@@ -98,7 +98,7 @@ class Bench:
             ends.append(time.process_time())
 
         rows = self.examples
-        train_stage(self.model, rows, rows, self.stage.terms, Streams(0), 1, "en", lambda point: None, on_step, dtype)
+        train_stage(self.model, rows, rows, self.stage, Streams(0), 1, "en", lambda point: None, on_step, dtype)
         return (ends[-1] - ends[0]) / (len(ends) - 1)
 
     def evaluate(self, dtype: torch.dtype) -> float:

@@ -181,7 +181,7 @@ def test_decoupled_decay_shrinks_what_it_may(build, exempt):
 def test_label_smoothing_is_a_mixture_with_the_uniform_distribution(build):
     config, model, examples = build(stages__0__label_smoothing=0.2)
     stage = config.stages[0]
-    step = Step(model.double(), examples, [0, 3, 5], stage, Streams(0), "0.en", 0, 0)
+    step = Step(model.double(), examples, [0, 3, 5], stage.terms, Streams(0), "0.en", 0, 0)
     loss = objective(step, stage).total.item()
     expected = 0.0
     for logits, label in zip(step.logits("main", 0).tolist(), step.labels.tolist(), strict=True):
