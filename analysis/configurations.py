@@ -9,14 +9,14 @@ the study's reference; correlations run over fitted models, the others are drawn
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from analysis.models import ENGLISH, NOT_REACHED, floats, models_table
 from analysis.population import FIT, Reference, declared_fit, fitted, reference
@@ -115,7 +115,8 @@ class StudyTables:
 
     def _rows(self, columns: Sequence[str], fit: float | None, adaptive: bool) -> NDArray[np.intp]:
         """Row numbers of the usable models."""
-        keep = self.models["fitted"].to_numpy(dtype=bool).copy() if fit is None else self.fitted(fit)
+        own = self.models["fitted"].to_numpy(dtype=bool)
+        keep = own.copy() if fit is None else fitted(self.models, self.reference, fit)
         if self.adaptive and not adaptive:
             keep &= ~self.models["family"].isin(self.adaptive).to_numpy(dtype=bool)
         for column in columns:
@@ -127,9 +128,10 @@ class StudyTables:
         rows = self._rows(among, None, False)
         return [name for name in columns if len(rows) and np.isfinite(floats(self.models, name)[rows]).all()]
 
-    def fitted(self, fit: float) -> NDArray[np.bool_]:
-        """Which models reach a share of the reference's training accuracy [models]; every model reaches 0."""
-        return fitted(self.models, self.reference, fit)
+    def with_columns(self, columns: Mapping[str, ArrayLike]) -> StudyTables:
+        """The study with further columns of its models [models]."""
+        more = pd.DataFrame(columns, index=self.models.index)
+        return replace(self, models=pd.concat([self.models, more], axis=1))
 
     def has(self, *columns: str) -> bool:
         """Whether any model, fitted or not, has a finite value in all of some columns."""

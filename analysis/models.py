@@ -16,19 +16,14 @@ ENGLISH = "en"
 NOT_REACHED = "not_reached"  # the state of a trial that ended above the training loss it was to reach
 PLACES = {"config.model.name": "model_fingerprint", "config.data.source": "data_fingerprint"}
 """Settings that may say where a machine has a file, and the column that says what the file is."""
-SECOND_STAGE = {  # derived column -> the column of each language whose mean it is
-    "gain": "stage2.{}.gain",
-    "accuracy_before": "stage2.{}.accuracy_before",
-    "half1.gain": "stage2.{}.half1.gain",
-    "half2.gain": "stage2.{}.half2.gain",
-    "half1.accuracy_before": "stage2.{}.half1.accuracy_before",
-    "half2.accuracy_before": "stage2.{}.half2.accuracy_before",
-    "distance": "stage2.{}.distance",
-    "path_curvature": "stage2.{}.path_curvature",
-    "path_kl_en": "stage2.{}.path_kl_en",
-    "path_direction": "stage2.{}.direction",
-    "path_curvature_target": "stage2.{}.path_curvature_target",
-    "english_kept": "stage2.{}.accuracy_en_after",  # minus the English accuracy before the second stage
+_SAME = (
+    "gain", "accuracy_before", "half1.gain", "half2.gain", "half1.accuracy_before", "half2.accuracy_before", "distance",
+    "path_curvature", "path_kl_en", "path_curvature_target",
+)  # fmt: skip
+SECOND_STAGE = {  # derived column -> what of each language's second stage, stage2.LANGUAGE.WHAT, it is the mean of
+    **{name: name for name in _SAME},
+    "path_direction": "direction",
+    "english_kept": "accuracy_en_after",  # minus the English accuracy before the second stage
 }
 
 
@@ -40,20 +35,20 @@ def models_table(trials: pd.DataFrame, searched: Mapping[str, list[str]], langua
             models[name] = np.nan
     derived: dict[str, Any] = {"family": models["arm"], "configuration": _configuration(models)}
     derived["collapsed"] = floats(models, "train_accuracy") < floats(models, "train_majority_share") + COLLAPSE_MARGIN
-    derived["ln_trace"] = _logarithm(floats(models, "fisher_trace"))
-    derived["ln_trace_median"] = _logarithm(floats(models, "fisher_trace_median"))
+    derived["ln_trace"] = logarithm(floats(models, "fisher_trace"))
+    derived["ln_trace_median"] = logarithm(floats(models, "fisher_trace_median"))
     for name in models.columns:
         if name.startswith("fisher_trace."):
-            derived[f"ln_trace.{name.removeprefix('fisher_trace.')}"] = _logarithm(floats(models, name))
+            derived[f"ln_trace.{name.removeprefix('fisher_trace.')}"] = logarithm(floats(models, name))
     english = floats(models, "accuracy.en")
     for language in languages:
         derived[f"gap.{language}"] = english - floats(models, f"accuracy.{language}")
         if f"stage2.{language}.path_curvature" in models:
             derived[f"english_lost.{language}"] = english - floats(models, f"stage2.{language}.accuracy_en_after")
             for name in ("path_curvature", "path_kl_en"):
-                derived[f"ln_{name}.{language}"] = _logarithm(floats(models, f"stage2.{language}.{name}"))
-    for name, column in SECOND_STAGE.items():
-        parts = [column.format(language) for language in languages if column.format(language) in models]
+                derived[f"ln_{name}.{language}"] = logarithm(floats(models, f"stage2.{language}.{name}"))
+    for name, what in SECOND_STAGE.items():
+        parts = [column for language in languages if (column := f"stage2.{language}.{what}") in models]
         # A model without one of the languages has no mean: means over different languages do not compare.
         derived[name] = np.mean([floats(models, part) for part in parts], axis=0) if parts else math.nan
     derived["english_kept"] -= english
@@ -74,9 +69,10 @@ def floats(table: pd.DataFrame, column: str) -> NDArray[np.float64]:
     return pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=math.nan)
 
 
-def _logarithm(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def logarithm(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The logarithm of what is finite and positive, else NaN."""
     positive = np.isfinite(values) & (values > 0)
-    return np.log(values, out=np.full(len(values), math.nan), where=positive)
+    return np.log(values, out=np.full(values.shape, math.nan), where=positive)
 
 
 def _one(values: pd.Series[Any]) -> bool:

@@ -7,15 +7,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from analysis.statistics.association import Association
-from analysis.writing import write_p, write_value
 
 Status = Literal["tested", "constant", "missing", "exhausted"]
 Style = Literal["correlation", "count", "points", "percent", "ratio", "general", "share"]
 CONFIGURATION = "configuration (mean over its seeds)"
+_WRITE: dict[Style, Callable[[float], str]] = {
+    "correlation": lambda v: f"{v:.2f}",
+    "count": lambda v: f"{v:,.0f}",
+    "points": lambda v: f"{100 * v:.2f}",
+    "percent": lambda v: f"{100 * v:.1f} %",
+    "ratio": lambda v: f"{v:.3f}",
+    "share": lambda v: f"{100 * v:.3g} %",
+    "general": lambda v: f"{v:.3g}",
+}
 _REFERENCE = re.compile(r"\{\{|\{([A-Za-z][\w.=-]*)(?::([a-z_]+))?\}")
 
 
@@ -25,6 +33,7 @@ class Number:
 
     Attributes:
         value: The estimate; None where it is not defined.
+        level: Of the interval from ``low`` to ``high``.
         p: Two-sided, unadjusted.
         p_adjusted: p after Holm: of a hypothesis over H1 to H4, of a difference over the measures of its outcome.
         n: Units that it rests on.
@@ -40,7 +49,7 @@ class Number:
     style: Style
     low: float | None = None
     high: float | None = None
-    level: float | None = None
+    level: float | None = field(init=False)
     p: float | None = None
     p_adjusted: float | None = None
     n: int | None = None
@@ -51,13 +60,15 @@ class Number:
     needed: int | None = None
     status: Status | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "level", None if self.low is None else 0.95)
+
 
 def from_association(found: Association, unit: str = CONFIGURATION) -> Number:
     """A correlation as a number of the report."""
-    level = None if found.low is None else 0.95
     return Number(
-        found.r, "correlation", found.low, found.high, level, found.p, None, found.n, found.families, unit,
-        found.method, found.reason,
+        found.r, "correlation", found.low, found.high, found.p, None, found.n, found.families, unit, found.method,
+        found.reason,
     )  # fmt: skip
 
 
@@ -124,6 +135,31 @@ class Numbers(dict[str, Number]):
             key: {name: value for name, value in asdict(number).items() if value is not None}
             for key, number in self.items()
         }
+
+
+def write_value(value: float, style: Style) -> str:
+    """A finite value in the way of its style ("points" are percentage points), without a minus before zero.
+
+    Example:
+        >>> write_value(-0.001, "correlation"), write_value(0.0123, "points")
+        ('0.00', '1.23')
+    """
+    text = _WRITE[style](value)
+    return text[1:] if text.startswith("-") and not text.strip("-0. %") else text
+
+
+def write_p(p: float) -> str:
+    """A p-value in words, with as many digits as show on which side of .05 it is.
+
+    Example:
+        >>> write_p(0.00004), write_p(0.0312), write_p(0.0498), write_p(0.4)
+        ('p < 0.001', 'p = 0.031', 'p = 0.0498', 'p = 0.40')
+    """
+    if p < 0.001:
+        return "p < 0.001"
+    if f"{p:.3f}" == "0.050":
+        return f"p = {p:.4f}"
+    return f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
 
 
 def plain(text: str) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 FIT = 0.95  # of the reference's training accuracy; study.json's config.answer.fit where it has one
-SENSITIVITY = (0.9, 0.98)
+SENSITIVITY = {"90": 0.9, "98": 0.98}  # part of an id, which is the share in per cent -> another share for FIT
 BASELINE = "baseline"
 COLLAPSE_MARGIN = 0.05  # above the majority share
 

@@ -10,7 +10,7 @@ from analysis.configurations import StudyTables, tables
 from analysis.numbers import Number, Numbers
 from analysis.page import render
 from analysis.page.document import Block, Missing, Paragraph
-from analysis.page.publication import Publication
+from analysis.page.publication import publication
 from analysis.page.tables import table_files
 from analysis.sections import SECTIONS, account, regret
 from analysis.statistics.association import NO_FAMILY
@@ -83,10 +83,10 @@ def write_report(folder: str, out: str | None = None) -> Report:
     """
     target = inside(folder, "report") if out is None else out.rstrip("/")
     study = tables(load(folder))
-    with Publication(target, "report") as publication:
+    with publication(target, "report") as publish:
         found = compute(study)
         document = compose(study, found)
-        page = publication.write(
+        page = publish(
             document,
             lambda figures: {
                 "numbers.json": numbers_json(study, found, figures),

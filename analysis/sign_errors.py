@@ -64,7 +64,7 @@ class Pairs:
         found = sign_error(x, y, left[both], right[both])
         method = "share of pairs of one family that differ in one hyperparameter and are ranked against the declared"
         return Number(
-            found.value, "ratio", found.low, found.high, None if found.low is None else 0.95, n=found.n,
+            found.value, "ratio", found.low, found.high, n=found.n,
             unit="pair of configurations", method=f"{method} sign; score interval (Esscher)",
             reason=None if found.n else "no two configurations of a family differ in one hyperparameter only",
         )  # fmt: skip

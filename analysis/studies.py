@@ -149,7 +149,7 @@ def _summary(key: str, estimates: Sequence[Number]) -> dict[str, Number]:
     values = [number.value or 0.0 for number, _ in usable]
     found = summarise([_forth(key, value) for value in values], [error for _, error in usable])
     low, value, high = (_back(key, end) for end in (found.low, found.mean, found.high))
-    whole = Number(value, style, low, high, 0.95, _p(key, found), None, known, None, "study", METHOD)
+    whole = Number(value, style, low, high, _p(key, found), None, known, None, "study", METHOD)
     more = {
         key: whole,
         f"{key}.tau": Number(
@@ -201,7 +201,7 @@ def _verdict(key: str, numbers: Numbers, own: Sequence[str]) -> Verdict:
     each = f"In the studies: {', '.join(f'{word} {times}' for word, times in counts.items())}."
     if number.value is None:
         word: Word = "not measured" if number.n == 0 else "undecided"
-        return Verdict(key, declared, word, f"no summary whether {declared}: {{{key}:reason}}. {each}")
+        return Verdict(key, word, f"no summary whether {declared}: {{{key}:reason}}. {each}")
     if key == DIFFERENCE:
         verdict, text = equivalence_word(number)
     else:
@@ -221,7 +221,7 @@ def _verdict(key: str, numbers: Numbers, own: Sequence[str]) -> Verdict:
     mean = f"{{{key}}} points of English accuracy" if key == DIFFERENCE else f"r {{{key}}} on average"
     of = "" if number.n == len(own) else f" of {len(own)}"
     facts = f"{mean}, {{{key}:p_adjusted}} after Holm, {{{key}:n}}{of} studies"
-    return Verdict(key, declared, verdict, f"{text} ({facts}). {each}")
+    return Verdict(key, verdict, f"{text} ({facts}). {each}")
 
 
 def heterogeneity(key: str, numbers: Numbers) -> str:

@@ -10,9 +10,9 @@ import pandas as pd
 
 from analysis.configurations import StudyTables
 from analysis.numbers import plain
-from analysis.page import composition, figures, render
+from analysis.page import figures, render
 from analysis.page.document import Block, Figure, Paragraph, Table
-from analysis.page.publication import Publication
+from analysis.page.publication import publication
 from analysis.page.style import POINTS, Axis
 from analysis.report import SCHEMA_VERSION, Report
 from analysis.rows import Rows, short_path, value_text
@@ -67,9 +67,9 @@ def write_comparison(folders: Sequence[str], out: str | None = None) -> Report:
     if not folders:
         raise InputError("compare takes the names or folders of studies: fisher-study compare STUDY STUDY")
     found = compare(folders)
-    with Publication((out or OUT).rstrip("/"), "comparison") as publication:
+    with publication((out or OUT).rstrip("/"), "comparison") as publish:
         document = compose(found)
-        page = publication.write(document, lambda names: {"numbers.json": numbers_json(found, names)})
+        page = publish(document, lambda names: {"numbers.json": numbers_json(found, names)})
     told = [sentence(verdict, found.numbers) for verdict in found.verdicts]
     return Report(told, told[0], document.account, page)
 
@@ -181,7 +181,6 @@ def _rows(drawn: Sequence[tuple[str, str]], found: Compared) -> Rows:
 
 
 def _figure(key: str, rows: Rows) -> Figure:
-    name = f"forest-{key}"
     if key == DIFFERENCE:
         ends = [*rows.column("low"), *rows.column("high"), -0.01, 0.01]
         title = "best Fisher penalty minus best consistency weight (points), 95 % interval"
@@ -191,8 +190,8 @@ def _figure(key: str, rows: Rows) -> Figure:
         bands, dashed = (-0.3, 0.0, 0.3), 'the bounds of "no association", -.3 and .3, and 0'
     caption = f"{key} in each study, with its word. Hollow: over all studies. Dashed: {dashed}."
     alternative = f"Forest plot of {key} over the studies; the table below has the same numbers."
-    spec = composition.finish(figures.forest(f"forest_{key}", x, bands=bands))
-    return Figure(name, spec, {f"forest_{key}": rows}, caption, alternative)
+    chart = figures.forest(f"forest_{key}", x, bands=bands)
+    return Figure(f"forest-{key}", chart, {f"forest_{key}": rows}, caption, alternative)
 
 
 def numbers_json(found: Compared, names: list[str]) -> bytes:

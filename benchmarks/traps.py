@@ -176,5 +176,5 @@ def verdict(tables: StudyTables, key: str) -> tuple[Number, str]:
     number = over(tables, HYPOTHESES[key].outcome)
     numbers = adjust(Numbers({key: number}))
     if correlation_word(numbers[key]) in ("supported", "contradicted"):
-        numbers = adjust(Numbers({key: number} | survive(tables, key, HYPOTHESES[key])))
+        numbers = adjust(Numbers({key: number} | survive(tables, key)))
     return number, next(v.word for v in verdicts(numbers) if v.hypothesis == key)

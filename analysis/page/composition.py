@@ -52,7 +52,7 @@ def linked(first: Spec, rest: Sequence[Spec], views: Sequence[str]) -> Spec:
 
 
 def finish(spec: Spec) -> Spec:
-    """A chart in the report's style, complete but for its rows."""
+    """A chart in the report's style."""
     return {"config": _STYLE, "background": "white"} | spec
 
 

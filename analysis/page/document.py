@@ -35,7 +35,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure, as a Vega-Lite specification without its rows; caption and alternative text are templates.
+    """A figure, as a Vega-Lite specification without style and rows; caption and alternative text are templates.
 
     Attributes:
         name: File name without ending, and id on the page.
@@ -70,8 +70,16 @@ class Missing:
     numbers: dict[str, Number] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Found:
+    """A section's numbers, and the study that its figures and tables show."""
+
+    numbers: dict[str, Number]
+    tables: StudyTables
+
+
 class Result(Protocol):
-    """What ``compute`` returns: at least numbers."""
+    """What ``compute`` returns, such as Found: at least numbers."""
 
     @property
     def numbers(self) -> dict[str, Number]:

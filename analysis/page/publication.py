@@ -1,59 +1,124 @@
-"""From a document to its files in place: page, Markdown, pictures, and what the caller adds."""
+"""From a document to its files in place: all of them or none, and nothing of anybody else is touched."""
 
 from __future__ import annotations
 
+import json
+import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from types import TracebackType
 
 from analysis.page import render
+from analysis.page.composition import finish
 from analysis.page.document import Figure
 from analysis.page.pictures import LIBRARY, Drawing, static
-from analysis.page.publish import ENDINGS, check_writable, publish
-from study.store.storage import inside
+from study.store.storage import inside, open_store
+from study.store.storage_error import cause
+from trainables.errors import InputError
+
+ENDINGS = ("svg", "pdf", "png")
 
 
-class Publication:
-    """A document in the making; what takes longest starts when the block is entered.
+Others = Callable[[list[str]], Mapping[str, bytes]]
+
+
+@contextmanager
+def publication(target: str, name: str) -> Iterator[Callable[[render.Document, Others], str]]:
+    """Publish one document; what takes longest starts when the block is entered.
 
     Args:
         target: Local folder or URI to write to.
         name: Of the page and the Markdown, without ending.
+
+    Yields:
+        What draws the pictures of a document, puts all files into place and gives the page's path or URI. Its second
+        argument makes further files by relative path from the figures' names, while the pictures are drawn.
     """
+    check_writable(target)
+    with tempfile.TemporaryDirectory() as folder:
+        drawing = Drawing(Path(folder))
+        try:
+            drawing.library()
+            yield partial(_write, target, name, Path(folder), drawing)
+        finally:
+            drawing.stop()
 
-    def __init__(self, target: str, name: str) -> None:
-        self._target, self._name = target, name
 
-    def __enter__(self) -> Publication:
-        check_writable(self._target)
-        self._folder = tempfile.TemporaryDirectory()
-        self._aside = Path(self._folder.name)
-        self._drawing = Drawing(self._aside)
-        self._drawing.library()
-        return self
+def _write(target: str, name: str, aside: Path, drawing: Drawing, document: render.Document, others: Others) -> str:
+    text = document.numbers.text
+    drawn = [block for _, _, blocks in document.sections for block in blocks if isinstance(block, Figure)]
+    drawing.pictures({f.name: static(finish(f.spec), f.rows, text(f.alternative)) for f in drawn})
+    pictures = {f.name: f"figures/{f.name}.png" for f in drawn}
+    files = {f"{name}.md": render.markdown(document, pictures).encode(), **others(list(pictures))}
+    drawing.wait()
+    for picture in (f"{figure}.{ending}" for figure in pictures for ending in ENDINGS):
+        files[f"figures/{picture}"] = (aside / picture).read_bytes()
+    library = (aside / LIBRARY).read_text(encoding="utf-8")
+    files[f"{name}.html"] = render.page(document, library).encode()
+    publish(target, files)
+    return inside(target, f"{name}.html")
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._drawing.stop()
-        self._folder.cleanup()
 
-    def write(self, document: render.Document, others: Callable[[list[str]], Mapping[str, bytes]]) -> str:
-        """Draw the pictures and put all files into place; gives the page's path or URI.
+def check_writable(target: str) -> None:
+    """Find out before the work whether a report can be written to a local folder or URI."""
+    with _told(target):
+        if "://" in target:
+            open_store(target)
+            return
+        folder = Path(target).expanduser()
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(prefix=".report-", dir=folder):
+            pass
 
-        Args:
-            others: From the figures' names to further files by relative path; called while the pictures are drawn.
-        """
-        text = document.numbers.text
-        drawn = [block for _, _, blocks in document.sections for block in blocks if isinstance(block, Figure)]
-        self._drawing.pictures({f.name: static(f.spec, f.rows, text(f.alternative)) for f in drawn})
-        pictures = {f.name: f"figures/{f.name}.png" for f in drawn}
-        files = {f"{self._name}.md": render.markdown(document, pictures).encode(), **others(list(pictures))}
-        self._drawing.wait()
-        for name in (f"{figure}.{ending}" for figure in pictures for ending in ENDINGS):
-            files[f"figures/{name}"] = (self._aside / name).read_bytes()
-        library = (self._aside / LIBRARY).read_text(encoding="utf-8")
-        files[f"{self._name}.html"] = render.page(document, library).encode()
-        publish(self._target, files)
-        return inside(self._target, f"{self._name}.html")
+
+def publish(target: str, files: Mapping[str, bytes]) -> None:
+    """Write all files, by relative path, aside, then move them into place in a local folder or URI.
+
+    Figures that only an earlier report had are deleted.
+    """
+    with _told(target):
+        if "://" in target:
+            store = open_store(target)
+            outdated = _earlier_figures(lambda: store.read("numbers.json")) - set(files)
+            for name, content in files.items():  # the page comes last
+                within, _, file = name.rpartition("/")
+                (store.child(within) if within else store).write(file, content)
+            for name in outdated:
+                store.child("figures").delete(name.removeprefix("figures/"))
+            return
+        folder = Path(target).expanduser()
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".report-", dir=folder) as aside:
+            _fill(Path(aside), files)
+            for name in _earlier_figures((folder / "numbers.json").read_bytes) - set(files):
+                (folder / name).unlink(missing_ok=True)
+            (folder / "figures").mkdir(exist_ok=True)
+            for name in files:
+                os.replace(Path(aside) / name, folder / name)
+
+
+def _earlier_figures(read: Callable[[], bytes]) -> set[str]:
+    """Pictures that an earlier report lists as its own, in the numbers that ``read`` gives."""
+    try:
+        names = json.loads(read())["figures"]
+        return {f"figures/{Path(name).name}.{ending}" for name in names for ending in ENDINGS}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()  # no report of ours: nothing to delete
+
+
+def _fill(folder: Path, files: Mapping[str, bytes]) -> None:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+@contextmanager
+def _told(target: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or cause(error)
+        raise InputError(f"cannot write the report to {target}: {reason}; choose another folder with --out") from None

@@ -14,6 +14,7 @@ import jinja2
 from markupsafe import Markup
 
 from analysis.numbers import Numbers
+from analysis.page.composition import finish
 from analysis.page.document import Block, Figure, Paragraph, Table
 from analysis.rows import Rows
 from analysis.verdicts.margins import Verdict
@@ -91,7 +92,7 @@ def _block(block: Block, fill: Any, rows: dict[str, Any], charts: dict[str, Any]
         if spec:
             for name, table in block.rows.items():
                 rows[name] = _packed(table)
-            charts[block.name] = {"spec": spec, "data": list(block.rows)}
+            charts[block.name] = {"spec": finish(spec), "data": list(block.rows)}
         facts = {"name": block.name, "drawn": bool(spec), "caption": fill(block.full_caption)}
         return {"kind": "figure", "alternative": fill(block.alternative).striptags(), **facts}
     if block.rows_of is not None:

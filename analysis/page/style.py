@@ -15,6 +15,10 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7
 SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "triangle-right", "triangle-left")
 STAR = "M0,-1L0.24,-0.32L0.95,-0.31L0.38,0.12L0.59,0.81L0,0.4L-0.59,0.81L-0.38,0.12L-0.95,-0.31L-0.24,-0.32Z"
 BASELINE = "baseline"
+_STEPS: tuple[tuple[float, tuple[float, ...]], ...] = (  # ticks within a decade of axes that span fewer decades
+    (0.6, (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)), (1.1, (1, 2, 3, 5, 7)), (2.5, (1, 2, 5)), (4, (1, 3)),
+    (math.inf, (1,)),
+)  # fmt: skip
 POINTS = "points"  # axis labels that are a hundred times the value
 
 
@@ -87,15 +91,7 @@ class Axis:
         """
         first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
         decades = math.log10(self.high / self.low)
-        steps: tuple[float, ...] = (1,)
-        if decades < 0.6:
-            steps = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)
-        elif decades < 1.1:
-            steps = (1, 2, 3, 5, 7)
-        elif decades < 2.5:
-            steps = (1, 2, 5)
-        elif decades < 4:
-            steps = (1, 3)
+        steps = next(steps for below, steps in _STEPS if decades < below)
         stride = max(1, math.ceil(decades / 8))
         values = [step * 10.0**power for power in range(first, last + 1, stride) for step in steps]
         return [float(f"{value:.12g}") for value in values if self.low <= value <= self.high]

@@ -10,7 +10,7 @@ import numpy as np
 from analysis.configurations import StudyTables
 from analysis.models import NOT_REACHED, floats
 from analysis.numbers import Number, Numbers, count, listed, plain
-from analysis.page.document import Block, Paragraph, Section, Table
+from analysis.page.document import Block, Found, Paragraph, Section, Table
 from analysis.population import BASELINE, SENSITIVITY
 
 STATES = ("complete", NOT_REACHED, "diverged", "failed", "unfinished", "unreadable")
@@ -19,59 +19,30 @@ SHIFT_GRID = 2  # more than two collapsed weights of a family ask for another gr
 
 
 @dataclass(frozen=True)
-class Account:
+class Account(Found):
     """Where every planned trial went.
 
     Attributes:
         states: The states that have a column.
-        rows: For each family: name, configurations, trials planned and in each state, models fitted and collapsed.
-        reasons: (trial, state, reason) of the trials that are neither complete nor unfinished.
         fit: Which models count as fitted, and how many do.
         excluded: What models lack for Figure 1, and in what number formats they were computed, one sentence each.
-        shift: Families in which more than two configurations collapsed.
-        notes: What was noted of the models and the data when the study began, one sentence each.
     """
 
-    numbers: dict[str, Number]
     states: list[str]
-    rows: list[list[str]]
-    reasons: list[tuple[str, str, str]]
     fit: str
     excluded: list[str]
-    shift: list[str]
-    notes: list[str]
-    running: bool
 
 
 def compute(tables: StudyTables) -> Account:
     """Count trials and models."""
-    trials, models = tables.trials, tables.models
+    models = tables.models
     numbers = {f"account.{state}": count(tables.account.get(state, 0)) for state in ("planned", *STATES)}
     states = [state for state in STATES if tables.account.get(state, 0) or state not in RARE]
-    collapsed = models["collapsed"].to_numpy(dtype=bool)
-    numbers["account.collapsed"] = count(int(collapsed.sum()))
+    numbers["account.collapsed"] = count(int(models["collapsed"].sum()))
     numbers["account.configurations"] = count(int(models["configuration"].nunique()))
     numbers["account.families"] = count(len(tables.families))
-    rows, shift = [], []
-    for family in tables.families:
-        planned = trials.loc[trials["arm"] == family]
-        mine = models.loc[models["family"] == family]
-        fallen = int(mine.loc[mine["collapsed"].to_numpy(dtype=bool), "configuration"].nunique())
-        if fallen > SHIFT_GRID:
-            shift.append(family)
-        cells = [family, str(planned["label"].nunique()), str(len(planned))]
-        cells += [str(int((planned["state"] == state).sum())) for state in states]
-        rows.append([*cells, str(int(mine["fitted"].sum())), str(int(mine["collapsed"].sum()))])
-    ended = trials.loc[trials["state"].isin(["diverged", "failed", NOT_REACHED])] if len(trials) else trials
-    reasons = [
-        (str(r.trial_id), f"{r.state}, {r.label}, seed {r.seed}", str(r.reason or "no reason recorded"))
-        for r in ended.itertuples()
-    ]
-    reasons += [(name, "unreadable", reason) for name, reason in tables.unreadable]
-    notes = [str(note) for note in tables.study.get("notes", ())]
     fit = _fit(tables, numbers)
-    said = [*_excluded(tables, numbers), *_formats(tables, numbers)]
-    return Account(numbers, states, rows, reasons, fit, said, shift, notes, tables.running)
+    return Account(numbers, tables, states, fit, [*_excluded(tables, numbers), *_formats(tables, numbers)])
 
 
 def _fit(tables: StudyTables, numbers: dict[str, Number]) -> str:
@@ -81,7 +52,7 @@ def _fit(tables: StudyTables, numbers: dict[str, Number]) -> str:
     numbers["account.fitted"] = count(int(fitted.sum()))
     numbers["account.unfit"] = count(int((known & ~fitted).sum()))
     numbers["account.fit"] = Number(tables.fit, "share")
-    numbers |= {f"account.fit.{100 * share:.0f}": Number(share, "share") for share in SENSITIVITY}
+    numbers |= {f"account.fit.{percent}": Number(share, "share") for percent, share in SENSITIVITY.items()}
     if not known.any():
         return "No model has a training accuracy, so none is known to have fitted its training data."
     reference = tables.reference
@@ -152,31 +123,57 @@ def advice(result: Account, numbers: Numbers) -> str | None:
             "frequent label. Train longer (stages.0.epochs, data.train_examples) or change "
             "stages.0.optimizer.learning_rate, for the baseline first; if that learns, lower the weights of the others."
         )
-    if result.shift:
-        return f"More than two configurations collapsed in {', '.join(result.shift)}: shift that grid by a decade."
+    models = result.tables.models
+    collapsed = models.loc[models["collapsed"].to_numpy(dtype=bool)].groupby("family")["configuration"].nunique()
+    if shift := [family for family in result.tables.families if collapsed.get(family, 0) > SHIFT_GRID]:
+        return f"More than two configurations collapsed in {', '.join(shift)}: shift that grid by a decade."
     return None
+
+
+def _by_family(result: Account) -> Table:
+    trials, models, rows = result.tables.trials, result.tables.models, []
+    for family in result.tables.families:
+        planned, mine = trials.loc[trials["arm"] == family], models.loc[models["family"] == family]
+        cells = [
+            planned["label"].nunique(),
+            len(planned),
+            *((planned["state"] == state).sum() for state in result.states),
+        ]
+        rows.append([family, *map(str, [*cells, mine["fitted"].sum(), mine["collapsed"].sum()])])
+    headings = ["family", "configurations", "planned", *map(_said, result.states), "fitted", "collapsed"]
+    return Table(headings, rows, "Trials by family and state.", sortable=True)
+
+
+def _reasons(tables: StudyTables) -> list[tuple[str, str, str]]:
+    """Trial or file, state and reason of what is neither complete nor unfinished."""
+    trials = tables.trials
+    ended = trials.loc[trials["state"].isin(["diverged", "failed", NOT_REACHED])] if len(trials) else trials
+    reasons = [
+        (str(r.trial_id), f"{r.state}, {r.label}, seed {r.seed}", str(r.reason or "no reason recorded"))
+        for r in ended.itertuples()
+    ]
+    return [*reasons, *((name, "unreadable", reason) for name, reason in tables.unreadable)]
 
 
 def draw(result: Account, numbers: Numbers) -> list[Block]:
     """Sentences and up to three tables."""
     blocks: list[Block] = [
         Paragraph(
-            f"{line(numbers, result.running)} Families planned: {{account.families}}; configurations with a model: "
-            "{account.configurations}."
+            f"{line(numbers, result.tables.running)} Families planned: {{account.families}}; configurations with a "
+            "model: {account.configurations}."
         ),
         Paragraph(result.fit),
         *(Paragraph(text) for text in result.excluded),
     ]
     if (text := advice(result, numbers)) is not None:
         blocks.append(Paragraph(text))
-    headings = ["family", "configurations", "planned", *map(_said, result.states), "fitted", "collapsed"]
-    blocks.append(Table(headings, result.rows, "Trials by family and state.", sortable=True))
-    if result.reasons:
-        shown = [[plain(cell) for cell in reason] for reason in result.reasons[:50]]
-        more = f" The first 50 of {len(result.reasons):,}." if len(result.reasons) > 50 else ""
+    blocks.append(_by_family(result))
+    if reasons := _reasons(result.tables):
+        shown = [[plain(cell) for cell in reason] for reason in reasons[:50]]
+        more = f" The first 50 of {len(reasons):,}." if len(reasons) > 50 else ""
         blocks.append(Table(["trial or file", "state", "reason"], shown, f"Why trials are not complete.{more}"))
-    if result.notes:
-        blocks.append(Table(["note"], [[plain(note)] for note in result.notes], "Notes on the models and the data."))
+    if notes := [[plain(str(note))] for note in result.tables.study.get("notes", ())]:
+        blocks.append(Table(["note"], notes, "Notes on the models and the data."))
     return blocks
 
 

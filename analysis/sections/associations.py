@@ -9,9 +9,9 @@ import pandas as pd
 
 from analysis.configurations import StudyTables
 from analysis.numbers import Number, Numbers, from_association
-from analysis.page import composition, figures
-from analysis.page.document import Block, Figure, Missing, Paragraph, Section
-from analysis.page.style import POINTS, Axis, Families, Tip
+from analysis.page import figures
+from analysis.page.document import Block, Figure, Found, Missing, Paragraph, Section
+from analysis.page.style import POINTS, Axis, Tip
 from analysis.population import SENSITIVITY
 from analysis.rows import MOST_MARKS, Rows, thinned
 from analysis.sections import shared
@@ -27,16 +27,10 @@ TRIAL = "trial (seed within a configuration)"
 
 
 @dataclass(frozen=True)
-class Associations:
-    """The table's numbers OUTCOME.WHAT, and what its figures draw.
+class Associations(Found):
+    """The table's numbers OUTCOME.WHAT, and its lines by outcome: (label, id, for comparison only)."""
 
-    ``lines`` are (label, id, for comparison only); ``deviations`` are configurations minus their family's mean.
-    """
-
-    numbers: dict[str, Number]
     lines: dict[str, list[tuple[str, str, bool]]]
-    deviations: Rows
-    families: Families
 
 
 def compute(tables: StudyTables) -> Associations | Missing:
@@ -49,7 +43,7 @@ def compute(tables: StudyTables) -> Associations | Missing:
             lines[outcome] = _lines(tables, outcome, column, head, pairs, numbers)
     if not lines:
         return Missing("no complete trial has both Tr(F) and an outcome.")
-    return Associations(numbers, lines, _deviations(tables), shared.families(tables))
+    return Associations(numbers, tables, lines)
 
 
 def _lines(
@@ -58,8 +52,7 @@ def _lines(
     """Fill in the numbers of one outcome; gives the lines of its table in order."""
     lines = [("headline: partial Pearson given family", head, False)]
     lines.append(("headline with all models", f"{head}.{EVERYTHING}", False))
-    for share in SENSITIVITY:
-        percent = f"{100 * share:.0f}"
+    for percent in SENSITIVITY:
         lines.append((f"headline at {percent} % of the training accuracy", f"{head}.at.{percent}", False))
 
     def add(label: str, name: str, number: Number, compared: bool = False) -> None:
@@ -121,18 +114,19 @@ def _deviations(tables: StudyTables) -> Rows:
 def draw(result: Associations, numbers: Numbers) -> list[Block]:
     """The scatter that the headline sees, and for each outcome a forest plot with its table."""
     blocks: list[Block] = []
-    if result.deviations.values and "accuracy" in result.lines:
-        x = Axis.over("x", "ln Tr(F) minus the family's mean", result.deviations.column("x"))
+    deviations = _deviations(result.tables)
+    if deviations.values and "accuracy" in result.lines:
+        x = Axis.over("x", "ln Tr(F) minus the family's mean", deviations.column("x"))
         title = "English accuracy minus the family's mean (points)"
-        y = Axis.over("y", title, result.deviations.column("y"), number=POINTS)
+        y = Axis.over("y", title, deviations.column("y"), number=POINTS)
         tips = [Tip("label", "configuration"), Tip("x", "ln Tr(F)", "+.3f"), Tip("y", "accuracy", "+.4f")]
-        chart = figures.models("deviations", x, y, result.families, tips, size=(360, 260), zero=True, joined=False)
-        spec, data = composition.finish(chart), {"deviations": result.deviations}
+        looks = shared.families(result.tables)
+        chart = figures.models("deviations", x, y, looks, tips, size=(360, 260), zero=True, joined=False)
         caption = (
             "What the headline of H1 sees: configurations (means over seeds) as deviations from their family's mean."
         )
         alternative = "Scatter plot of family-centred accuracy against family-centred log trace; correlation {H1}."
-        blocks.append(Figure("within-families", spec, data, caption, alternative))
+        blocks.append(Figure("within-families", chart, {"deviations": deviations}, caption, alternative))
     for outcome, found in result.lines.items():
         _, head, name = OUTCOMES[outcome]
         given = [(f"given {name_of(head, control)}", control, False) for control in controls(head, numbers)]
@@ -142,9 +136,8 @@ def draw(result: Associations, numbers: Numbers) -> list[Block]:
         chart = figures.forest(f"{outcome}_forest", x, bands=(-0.3, 0.0, 0.3))
         caption = f'Correlations of {name} with ln Tr(F). Dashed: 0 and the bounds of "no association", -.3 and .3.'
         alternative = f"Forest plot of the correlations of {name} with ln Tr(F); the table below has the same numbers."
-        spec = composition.finish(chart)
         if rows.values:
-            blocks.append(Figure(f"associations-{outcome}", spec, {f"{outcome}_forest": rows}, caption, alternative))
+            blocks.append(Figure(f"associations-{outcome}", chart, {f"{outcome}_forest": rows}, caption, alternative))
         caption = f"Associations of {name} with ln Tr(F); p unadjusted, only the headlines are tested for a verdict."
         blocks.append(shared.estimates([(label, key) for label, key, _ in lines], numbers, caption))
         key = f"{outcome}.sign_error"

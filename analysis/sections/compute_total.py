@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 
 from analysis.configurations import StudyTables
 from analysis.models import floats
 from analysis.numbers import Number, Numbers, count, plain
-from analysis.page.document import Block, Missing, Paragraph, Section
+from analysis.page.document import Block, Found, Missing, Paragraph, Section
 from analysis.rows import short_path
 
 HOUR = 3600.0
 NAMED = ("torch", "transformers", "ray")
 
 
-@dataclass(frozen=True)
-class ComputeTotal:
-    """The two paragraphs, as templates, and their numbers compute.hours and so on."""
-
-    numbers: dict[str, Number]
-    methods: str
-    compute: str
-
-
-def compute(tables: StudyTables) -> ComputeTotal | Missing:
-    """Sum the trials' seconds; the settings are those of all planned trials."""
-    trials = tables.trials
-    seconds, memory = floats(trials, "seconds"), floats(trials, "peak_memory_mib")
+def compute(tables: StudyTables) -> Found | Missing:
+    """Sum the trials' seconds."""
+    seconds, memory = floats(tables.trials, "seconds"), floats(tables.trials, "peak_memory_mib")
     timed, known = seconds[np.isfinite(seconds)], memory[np.isfinite(memory)]
     if not len(timed):
         return Missing("no trial has ended with its time.")
@@ -46,10 +34,11 @@ def compute(tables: StudyTables) -> ComputeTotal | Missing:
     }  # fmt: skip
     if len(known):
         numbers["compute.memory"] = Number(float(known.max()) / 1024, "general", n=len(known), unit="trial")
-    return ComputeTotal(numbers, _methods(tables), _compute(trials, "compute.memory" in numbers))
+    return Found(numbers, tables)
 
 
 def _methods(tables: StudyTables) -> str:
+    """The settings are those of all planned trials."""
     trials = tables.trials
 
     def of(path: str) -> str:
@@ -104,9 +93,10 @@ def _values(trials: pd.DataFrame, column: str, many: str) -> str:
     return many if many and len(found) > 3 else " or ".join(found.index)
 
 
-def draw(result: ComputeTotal, numbers: Numbers) -> list[Block]:
+def draw(result: Found, numbers: Numbers) -> list[Block]:
     """The paragraphs."""
-    return [Paragraph(result.methods), Paragraph(result.compute)]
+    tables = result.tables
+    return [Paragraph(_methods(tables)), Paragraph(_compute(tables.trials, "compute.memory" in numbers))]
 
 
 SECTION = Section("Methods paragraph and compute", compute, draw)

@@ -6,16 +6,17 @@ Jastrzebski et al. (2021): a large Tr(F) early in training goes with poor final 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from analysis.configurations import StudyTables
+from analysis.models import floats, logarithm
 from analysis.numbers import Number, Numbers, from_association
 from analysis.page import composition, figures
-from analysis.page.document import Block, Figure, Missing, Paragraph, Section
-from analysis.page.style import Axis, Families
+from analysis.page.document import Block, Figure, Found, Missing, Paragraph, Section
+from analysis.page.style import Axis
 from analysis.rows import Rows, rows
 from analysis.sections import shared
 from analysis.statistics.association import partial_correlation
@@ -33,17 +34,15 @@ TITLES = {
 
 
 @dataclass(frozen=True)
-class Curves:
+class Curves(Found):
     """Lines to draw: points of family, label, series, name, step, value, last.
 
     Numbers curves.PREDICTOR.OUTCOME correlate the early peak of ln Tr(F), and the final one, with each outcome over the
     same configurations, given family; none where no peak was measured. ``by_family``: a line is a family's mean.
     """
 
-    numbers: dict[str, Number]
     rows: Rows
     names: list[str]
-    families: Families
     by_family: bool
 
 
@@ -63,7 +62,7 @@ def compute(tables: StudyTables) -> Curves | Missing:
     if not names:
         return Missing("every curve has one point only.")
     table = rows(means, ["family", "label", "series", "name", "step", "value", "last"])
-    return Curves(_peaks(tables), table, names, shared.families(tables), by_family)
+    return Curves(_peaks(tables), tables, table, names, by_family)
 
 
 def by_line(points: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
@@ -85,8 +84,7 @@ def line_means(points: pd.DataFrame, line: list[str], panel: str, x: str) -> pd.
 def _peaks(tables: StudyTables) -> dict[str, Number]:
     if not tables.has(PEAK):
         return {}
-    peaks = pd.to_numeric(tables.models[PEAK], errors="coerce").astype(float)
-    tables = replace(tables, models=tables.models.assign(ln_peak=np.log(peaks.where(peaks > 0))))
+    tables = tables.with_columns({"ln_peak": logarithm(floats(tables.models, PEAK))})
     columns = [column for column, _ in PREDICTORS.values()]
     numbers = {}
     for outcome, (column, _) in OUTCOMES.items():
@@ -124,25 +122,22 @@ def _early(outcomes: Sequence[str], numbers: Numbers) -> list[Block]:
 
 def draw(result: Curves, numbers: Numbers) -> list[Block]:
     """The early peak, where it was measured, and a panel for each curve."""
-    values = dict[str, list[float]]()
-    name_at, value_at = result.rows.columns.index("name"), result.rows.columns.index("value")
-    for row in result.rows.values:
-        values.setdefault(row[name_at], []).append(row[value_at])
+    points, looks = result.rows.records(["name", "value"]), shared.families(result.tables)
     steps = result.rows.column("step")
     x = Axis("step", "step", min(steps), max(steps))
     panels = []
     for name in result.names:
-        log = name in LOGARITHMIC and min(values[name]) > 0
+        values = [point["value"] for point in points if point["name"] == name]
+        log = name in LOGARITHMIC and min(values) > 0
         number = ".0%" if name.startswith("accuracy") else ""
-        y = Axis.over("value", TITLES.get(name, name), values[name], log=log, number=number)
-        where = f"datum.name == '{name}'"
-        panels.append(figures.lines("curves", x, y, result.families, where=where))
+        y = Axis.over("value", TITLES.get(name, name), values, log=log, number=number)
+        panels.append(figures.lines("curves", x, y, looks, where=f"datum.name == '{name}'"))
     what = "a family (mean of its models)" if result.by_family else "a configuration (mean over seeds)"
     caption = f"Training on English: one line {what}; colour by family, its shape at the last point."
     alternative = (
         "Line charts over training steps of " + ", ".join(TITLES.get(name, name) for name in result.names) + "."
     )
-    spec = composition.finish(composition.row(panels, columns=2))
+    spec = composition.row(panels, columns=2)
     blocks: list[Block] = [Figure("curves", spec, {"curves": result.rows}, caption, alternative)]
     measured = [outcome for outcome in OUTCOMES if f"curves.peak.{outcome}" in numbers]
     return [*(_early(measured, numbers) if measured else []), *blocks]

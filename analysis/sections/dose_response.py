@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,7 @@ from scipy.special import stdtr, stdtrit
 from analysis.configurations import StudyTables
 from analysis.numbers import Number, Numbers, from_association
 from analysis.page import composition, figures
-from analysis.page.document import Block, Figure, Missing, Paragraph, Section, Table
-from analysis.page.style import Families
+from analysis.page.document import Block, Found, Missing, Paragraph, Section, Table
 from analysis.rows import Rows, short_path, thinned
 from analysis.sections import shared
 from analysis.statistics.permutation import headline
@@ -27,44 +27,27 @@ TRACE_WEIGHT = "weight_in_trace_units"
 MOST_LISTED = 500  # configurations in the table, and weights in a panel: Vega nests as many conditions to sort them
 
 
-@dataclass(frozen=True)
-class DoseResponse:
-    """Trends and marks.
-
-    Attributes:
-        numbers: H2, H3 and trend.FAMILY.trace / .accuracy.
-        doses: (family, name of its dose, dose labels in order) of each family with one numeric dose.
-        table: For each configuration: family, weight, weight in Tr(F) units, seeds, accuracy, Tr(F), fitted models.
-        left_out: What is said of configurations that the table leaves out; empty where there are none.
-    """
-
-    numbers: dict[str, Number]
-    rows: Rows
-    families: Families
-    doses: list[tuple[str, str, list[str]]]
-    table: list[list[str]]
-    left_out: str
+def _doses(tables: StudyTables) -> dict[str, str]:
+    """The families with models and one numeric dose, and the column of the dose."""
+    there = set(tables.models["family"])
+    return {f: column for f in tables.families if f in there and (column := tables.dose(f)) is not None}
 
 
-def compute(tables: StudyTables) -> DoseResponse | Missing:
-    """Correlate the rank of each family's weight with ln Tr(F) and accuracy; compare the best of two families."""
-    numbers: dict[str, Number] = {}
-    doses = []
-    for family in tables.families:
-        column = tables.dose(family)
-        if column is None or not len(models := tables.models.loc[tables.models["family"] == family]):
-            continue
-        ordered = models.sort_values(column)["label"].drop_duplicates()
-        doses.append((family, short_path(column), [label.partition("=")[2] for label in ordered]))
-        for name, measured in (("trace", "ln_trace"), ("accuracy", "accuracy.en")):
-            numbers[f"trend.{family}.{name}"] = _trend(tables, column, measured, family)
+def compute(tables: StudyTables) -> Found | Missing:
+    """H2, H3 and trends: the rank of each family's weight with ln Tr(F) and accuracy; the best of two families."""
+    doses = _doses(tables)
+    numbers = {
+        f"trend.{family}.{name}": _trend(tables, column, measured, family)
+        for family, column in doses.items()
+        for name, measured in (("trace", "ln_trace"), ("accuracy", "accuracy.en"))
+    }
     if CONSISTENCY in tables.models and tables.has(CONSISTENCY, "ln_trace"):
         numbers["H2"] = _trend(tables, CONSISTENCY, "ln_trace")
     if (equal := _equivalence(tables)) is not None:
         numbers["H3"] = equal
     if not doses:
         return Missing("no family searches a single numeric weight.", numbers)
-    return DoseResponse(numbers, tables.figure_rows, shared.families(tables), doses, *_table(tables, doses))
+    return Found(numbers, tables)
 
 
 def _trend(tables: StudyTables, dose: str, measured: str, family: str | None = None) -> Number:
@@ -108,7 +91,7 @@ def _equivalence(tables: StudyTables) -> Number | None:
         return replace(blank, reason="the seeds do not differ, so their spread cannot be judged")
     half = float(stdtrit(n - 1, 0.975)) * error
     p, needed = _margin_p(mean, error, n), _seeds_needed(mean, error * math.sqrt(n), n)
-    return replace(blank, value=mean, low=mean - half, high=mean + half, level=0.95, p=p, needed=needed)
+    return replace(blank, value=mean, low=mean - half, high=mean + half, p=p, needed=needed)
 
 
 def _chosen(pivot: pd.DataFrame, seeds: list[int], seed: int) -> float:
@@ -129,10 +112,11 @@ def _seeds_needed(mean: float, deviation: float, n: int) -> int | None:
     return next(enough, None)
 
 
-def _table(tables: StudyTables, doses: list[tuple[str, str, list[str]]]) -> tuple[list[list[str]], str]:
+def _table(tables: StudyTables, doses: Iterable[str]) -> Table:
+    """Configurations of families that have doses."""
     out = []
     means = tables.means("accuracy.en", "ln_trace", fit=0.0)
-    means = means.loc[means["family"].isin([family for family, _, _ in doses])]
+    means = means.loc[means["family"].isin(list(doses))]
     means, left_out = thinned(means, "configurations", MOST_LISTED)
     extra = tables.models.groupby("configuration").agg(
         fitted=("fitted", "sum"),
@@ -143,11 +127,16 @@ def _table(tables: StudyTables, doses: list[tuple[str, str, list[str]]]) -> tupl
         cells = [row["family"], row["label"].partition("=")[2], "" if math.isnan(unit) else f"{unit:.3g}"]
         cells += [str(row["seeds"]), f"{100 * row['accuracy.en']:.2f}", f"{math.exp(row['ln_trace']):.4g}"]
         out.append([*cells, str(int(row["fitted"]))])
-    return out, left_out
+    headings = ["family", "weight", "weight on Tr(F) itself", "seeds", "English accuracy (%)", "Tr(F)", "fitted models"]
+    text = (
+        "Configurations: mean accuracy and geometric mean of Tr(F) over seeds. The Fisher penalty's weight acts on "
+        "Tr(F) / B; the third column is that weight divided by the batch size B."
+    )
+    return Table(headings, out, f"{text} {left_out}".strip(), sortable=True)
 
 
 def _drawn(rows: Rows, family: str, order: list[str]) -> tuple[list[str], str]:
-    """The dose labels of a panel, of very many some, and the Vega expression that picks their models."""
+    """The dose labels of a panel in order, of very many some, and the Vega expression that picks their models."""
     there = {row["dose_label"] for row in rows.records(["family", "dose_label"]) if row["family"] == family}
     present, where = [label for label in order if label in there], f"datum.family == '{family}'"
     if len(present) <= MOST_LISTED:
@@ -156,24 +145,26 @@ def _drawn(rows: Rows, family: str, order: list[str]) -> tuple[list[str], str]:
     return labels, f"{where} && indexof({json.dumps(labels)}, datum.dose_label) >= 0"
 
 
-def draw(result: DoseResponse, numbers: Numbers) -> list[Block]:
+def draw(result: Found, numbers: Numbers) -> list[Block]:
     """A panel for each family, the trends, and the configurations."""
-    y = shared.axis(result.rows, ["fisher_trace"], "Tr(F) (log scale)", log=True)
-    panels = []
-    for family, name, order in result.doses:
-        labels, where = _drawn(result.rows, family, order)
-        tips = shared.tips(shared.TRACE)
-        panels.append(figures.doses("models", labels, y, result.families, tips, where=where, title=family, x=name))
-    spec = composition.finish(composition.row(panels))
+    tables, rows = result.tables, result.tables.figure_rows
+    doses, looks = _doses(tables), shared.families(tables)
+    y, tips = shared.axis(rows, ["fisher_trace"], "Tr(F) (log scale)", log=True), shared.tips(shared.TRACE)
+    panels, many = [], False
+    for family, column in doses.items():
+        ordered = tables.models.loc[tables.models["family"] == family].sort_values(column)["label"].drop_duplicates()
+        labels, where = _drawn(rows, family, [label.partition("=")[2] for label in ordered])
+        many |= len(ordered) > MOST_LISTED
+        panels.append(figures.doses("models", labels, y, looks, tips, where=where, title=family, x=short_path(column)))
     caption = "Tr(F) over each family's weights; marks are models, the line joins the means over seeds."
-    if any(len(order) > MOST_LISTED for _, _, order in result.doses):
+    if many:
         caption += f" Of a family with more, {MOST_LISTED} evenly spaced weights at the most are shown."
     alternative = "Panels, one a family, of the trace of the Fisher information over the regulariser's weight."
     trends = [
         [family, *(f"{{trend.{family}.{name}}}, {{trend.{family}.{name}:p}}" for name in ("trace", "accuracy")),
-         f"{{trend.{family}.trace:n}}"] for family, _, _ in result.doses
+         f"{{trend.{family}.trace:n}}"] for family in doses
     ]  # fmt: skip
-    blocks: list[Block] = [Figure("dose-response", spec, {"models": result.rows}, caption, alternative)]
+    blocks: list[Block] = [shared.marks("dose-response", composition.row(panels), tables, caption, alternative)]
     if "H2" in numbers:
         text = "H2: the correlation of the rank of the consistency weight and ln Tr(F) is {H2}, {H2:p}, over {H2:n} "
         blocks.append(Paragraph(f"{text}configurations."))
@@ -184,13 +175,8 @@ def draw(result: DoseResponse, numbers: Numbers) -> list[Block]:
         )
         blocks.append(Paragraph(text))
     headings = ["family", *(f"r of weight's rank and {x}" for x in ("ln Tr(F)", "English accuracy")), "configurations"]
-    blocks.append(Table(headings, trends, "Trend tests by family (permutation p, unadjusted)."))
-    headings = ["family", "weight", "weight on Tr(F) itself", "seeds", "English accuracy (%)", "Tr(F)", "fitted models"]
-    text = (
-        "Configurations: mean accuracy and geometric mean of Tr(F) over seeds. The Fisher penalty's weight acts on "
-        "Tr(F) / B; the third column is that weight divided by the batch size B."
-    )
-    return [*blocks, Table(headings, result.table, f"{text} {result.left_out}".strip(), sortable=True)]
+    trend = Table(headings, trends, "Trend tests by family (permutation p, unadjusted).")
+    return [*blocks, trend, _table(tables, doses)]
 
 
 SECTION = Section("Dose-response", compute, draw)

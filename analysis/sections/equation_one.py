@@ -12,8 +12,8 @@ from scipy.special import stdtrit
 from analysis.configurations import StudyTables
 from analysis.numbers import CONFIGURATION, Number, Numbers
 from analysis.page import composition, figures
-from analysis.page.document import Block, Figure, Missing, Paragraph, Section, Table
-from analysis.page.style import Axis, Families
+from analysis.page.document import Block, Figure, Found, Missing, Paragraph, Section, Table
+from analysis.page.style import Axis
 from analysis.rows import Rows, rows
 from analysis.sections import curves, shared
 from analysis.statistics.association import CRITICAL
@@ -23,7 +23,7 @@ BEFORE, END = "before training", "end of training"
 
 
 @dataclass(frozen=True)
-class EquationOne:
+class EquationOne(Found):
     """Ratios over the noise, before, during and after training.
 
     Attributes:
@@ -36,12 +36,10 @@ class EquationOne:
         by_family: A line is a family's mean, not a configuration's.
     """
 
-    numbers: dict[str, Number]
     rows: Rows
     sigmas: list[float]
     moments: dict[str, str]
     drawn: list[str]
-    families: Families
     by_family: bool
 
 
@@ -77,7 +75,7 @@ def compute(tables: StudyTables) -> EquationOne | Missing:
     means = curves.line_means(points.loc[points["moment"].isin(drawn)], line, "moment", "x")
     means["series"] += "/" + means["moment"]
     table = rows(means, ["family", "label", "series", "moment", "x", "value", "last"])
-    return EquationOne(numbers, table, sigmas, moments, drawn, shared.families(tables), by_family)
+    return EquationOne(numbers, tables, table, sigmas, moments, drawn, by_family)
 
 
 def _mean(points: pd.DataFrame) -> Number:
@@ -99,7 +97,7 @@ def _ratio(value: float, half: float, n: int, method: str, reason: str) -> Numbe
     found = Number(value, "ratio", n=n, unit=CONFIGURATION, method=method)
     if not math.isfinite(half):
         return replace(found, reason=reason)
-    return replace(found, low=value - half, high=value + half, level=0.95)
+    return replace(found, low=value - half, high=value + half)
 
 
 def _hutchinson(tables: StudyTables) -> dict[str, Number]:
@@ -127,8 +125,9 @@ def draw(result: EquationOne, numbers: Numbers) -> list[Block]:
     x = Axis.over("x", "sigma (standard deviation of the noise, log scale)", result.sigmas, log=True, number="~e")
     y = Axis.over("value", "", [*result.rows.column("value"), 1.0])
     size = (290, 190) if len(result.drawn) > 1 else (420, 260)
+    looks = shared.families(result.tables)
     panels = [
-        figures.lines("kl_ratio", x, y.of("value", f"KL ratio, {moment}"), result.families,
+        figures.lines("kl_ratio", x, y.of("value", f"KL ratio, {moment}"), looks,
                       where=f"datum.moment == '{moment}'", at=1.0, size=size)
         for moment in result.drawn
     ]  # fmt: skip
@@ -157,7 +156,7 @@ def draw(result: EquationOne, numbers: Numbers) -> list[Block]:
         for key, moment in result.moments.items()
     ]  # fmt: skip
     headings = ["moment", *(f"sigma = {sigma:g}" for sigma in result.sigmas), "configurations"]
-    spec = composition.finish(composition.row(panels, columns=2) if len(panels) > 1 else panels[0])
+    spec = composition.row(panels, columns=2) if len(panels) > 1 else panels[0]
     return [
         Paragraph(text),
         Figure("equation-1", spec, {"kl_ratio": result.rows}, caption, f"{alternative}."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from scipy.special import stdtrit
 
 from analysis.configurations import StudyTables
 from analysis.numbers import Number, Numbers, Style, count
-from analysis.page.document import Block, Missing, Paragraph, Section, Table
+from analysis.page.document import Block, Found, Missing, Paragraph, Section, Table
 from analysis.population import BASELINE
 
 MEASURED: dict[str, tuple[str, Style, str]] = {
@@ -24,18 +24,16 @@ MEASURED: dict[str, tuple[str, Style, str]] = {
 DIRECTIONS = {-1: "opposite", 1: "the same", 0: "undecided"}
 
 
-@dataclass(frozen=True)
-class Interventions:
-    """Numbers intervention.ARM.WHAT, for those of MEASURED that were, and .configurations; arms but the baseline."""
-
-    numbers: dict[str, Number]
-    arms: list[str]
-    measured: list[str]
+def _arms(tables: StudyTables) -> list[str]:
+    return [family for family in tables.families if family != BASELINE and family not in tables.adaptive]
 
 
-def compute(tables: StudyTables) -> Interventions | Missing:
-    """Subtract the baseline of the same seed from each arm's mean over its fitted configurations."""
-    arms = [family for family in tables.families if family != BASELINE and family not in tables.adaptive]
+def compute(tables: StudyTables) -> Found | Missing:
+    """Subtract the baseline of the same seed from each arm's mean over its fitted configurations.
+
+    The numbers are intervention.ARM.WHAT, for those of MEASURED that were, and .configurations.
+    """
+    arms = _arms(tables)
     models = tables.models.loc[tables.usable("ln_trace", "accuracy.en").index]
     if not arms or BASELINE not in set(models["family"]):
         return Missing("there is no fitted baseline beside another arm.")
@@ -48,7 +46,7 @@ def compute(tables: StudyTables) -> Interventions | Missing:
             kept = _by_seed(models, arm, column).reindex(columns=baseline.columns).dropna()
             numbers[f"intervention.{arm}.{name}"] = difference(kept, baseline, style)
         numbers[f"intervention.{arm}.configurations"] = count(len(kept))
-    return Interventions(numbers, arms, measured)
+    return Found(numbers, tables)
 
 
 def _by_seed(models: pd.DataFrame, family: str, column: str) -> pd.DataFrame:
@@ -72,7 +70,7 @@ def difference(arm: pd.DataFrame, baseline: pd.DataFrame, style: Style) -> Numbe
     if n < 2:
         return number
     half = float(stdtrit(n - 1, 0.975)) * float(found.std(ddof=1)) / math.sqrt(n)
-    return replace(number, low=mean - half, high=mean + half, level=0.95)
+    return replace(number, low=mean - half, high=mean + half)
 
 
 def _sign(number: Number) -> int:
@@ -82,11 +80,12 @@ def _sign(number: Number) -> int:
     return int(number.low > 0) - int(number.high < 0)
 
 
-def draw(result: Interventions, numbers: Numbers) -> list[Block]:
+def draw(result: Found, numbers: Numbers) -> list[Block]:
     """A sentence on how to read it, and a row for each arm."""
-    rows = []
-    for arm in result.arms:
-        keys = [f"intervention.{arm}.{name}" for name in result.measured]
+    arms, rows = _arms(result.tables), []
+    measured = [name for name in MEASURED if f"intervention.{arms[0]}.{name}" in numbers]
+    for arm in arms:
+        keys = [f"intervention.{arm}.{name}" for name in measured]
         trace, accuracy = (_sign(numbers[f"intervention.{arm}.{name}"]) for name in ("trace", "accuracy"))
         known = [f"{{intervention.{arm}.configurations}}", f"{{{keys[0]}:n}}"]
         if numbers[keys[0]].value is None:
@@ -99,7 +98,7 @@ def draw(result: Interventions, numbers: Numbers) -> list[Block]:
         "gains some: the changes of ln Tr(F) and of English accuracy are then opposite. An arm that moves one of them "
         "alone, or both the same way, speaks against it."
     )
-    headings = ["arm", "configurations", "seeds", *(MEASURED[name][2] for name in result.measured), "directions"]
+    headings = ["arm", "configurations", "seeds", *(MEASURED[name][2] for name in measured), "directions"]
     caption = (
         "Change against the baseline at the same seed: mean over the arm's configurations that fitted with every seed "
         "of the baseline, with its t interval over seeds, unadjusted. Directions: of ln Tr(F) and English accuracy, "

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from analysis.configurations import StudyTables
 from analysis.languages import known, like_english
 from analysis.numbers import CONFIGURATION, Number, Numbers, count, plain
 from analysis.page import composition, figures
-from analysis.page.document import Block, Figure, Missing, Paragraph, Section, Table
-from analysis.page.style import POINTS, Axis, Families
+from analysis.page.document import Block, Figure, Found, Missing, Paragraph, Section, Table
+from analysis.page.style import POINTS, Axis
 from analysis.rows import Rows
 from analysis.sections import shared
 from analysis.sections.figure_two import gain_column
@@ -24,46 +25,37 @@ KINDS = ("family", "script")
 PER_UNIT = "points per unit of ln Tr(F)"
 
 
-@dataclass(frozen=True)
-class Languages:
-    """Numbers and marks.
-
-    Attributes:
-        numbers: languages.count, .mean, .worst, .accuracy.LANGUAGE, .accuracy.same_family and .accuracy.same_script;
-            for each outcome languages.OUTCOME (the slope in the mean language), and its .spread, .LANGUAGE,
-            .same_family and .same_script.
-        order: Languages with zero-shot accuracies, the most accurate first.
-    """
-
-    numbers: dict[str, Number]
-    order: list[str]
-    rows: Rows
-    families: Families
-
-
 def _column(outcome: str, language: str) -> str:
     return gain_column(language) if outcome == "gain" else f"accuracy.{language}"
 
 
-def compute(tables: StudyTables) -> Languages | Missing:
-    """Means over fitted models, and the mixed model over fitted configurations."""
-    measured = [language for language in tables.languages if tables.has(f"accuracy.{language}")]
-    models = tables.usable(*(f"accuracy.{language}" for language in measured))
-    if len(measured) < 2 or not len(models):
+def _accuracies(tables: StudyTables) -> pd.DataFrame:
+    """Zero-shot accuracies of fitted models [models, languages], the most accurate language first."""
+    columns = {column: name for name in tables.languages if tables.has(column := f"accuracy.{name}")}
+    found = tables.usable(*columns)[list(columns)].rename(columns=columns)
+    return found[sorted(found, key=lambda language: -found[language].mean())]
+
+
+def compute(tables: StudyTables) -> Found | Missing:
+    """Means over fitted models, and the mixed model over fitted configurations.
+
+    The numbers are languages.count, .mean, .worst, .accuracy.LANGUAGE, .accuracy.same_family and .accuracy.same_script;
+    for each outcome languages.OUTCOME (the slope in the mean language), and its .spread, .LANGUAGE, .same_family and
+    .same_script.
+    """
+    accuracies = _accuracies(tables)
+    if accuracies.shape[1] < 2 or accuracies.empty:
         return Missing("it takes zero-shot accuracies in two languages or more, of a model that fitted.")
-    means = {language: float(models[f"accuracy.{language}"].mean()) for language in measured}
-    order = sorted(measured, key=lambda language: -means[language])
-    numbers = {
-        f"languages.accuracy.{language}": shared.mean(models[f"accuracy.{language}"], "percent") for language in order
-    }
-    worst = numbers[f"languages.accuracy.{order[-1]}"]
-    numbers["languages.count"] = count(len(order))
+    numbers = {f"languages.accuracy.{name}": shared.mean(accuracies[name], "percent") for name in accuracies}
+    means = {name: float(accuracies[name].mean()) for name in tables.languages if name in accuracies}
+    worst = numbers[f"languages.accuracy.{accuracies.columns[-1]}"]
+    numbers["languages.count"] = count(len(means))
     numbers["languages.mean"] = replace(worst, value=float(np.mean(list(means.values()))))
     numbers["languages.worst"] = worst
     numbers |= _by_kind("accuracy", means)
     for outcome in OUTCOMES:
         numbers |= _slopes(tables, outcome)
-    return Languages(numbers, order, tables.figure_rows, shared.families(tables))
+    return Found(numbers, tables)
 
 
 def _slopes(tables: StudyTables, outcome: str) -> dict[str, Number]:
@@ -88,7 +80,7 @@ def _slopes(tables: StudyTables, outcome: str) -> dict[str, Number]:
 
 
 def _number(found: Estimate, method: str, **facts: Any) -> Number:
-    return Number(found.value, "points", *found.interval, level=0.95, p=found.p, method=method, **facts)
+    return Number(found.value, "points", *found.interval, p=found.p, method=method, **facts)
 
 
 def _by_kind(outcome: str, values: Mapping[str, float]) -> dict[str, Number]:
@@ -107,9 +99,9 @@ def _by_kind(outcome: str, values: Mapping[str, float]) -> dict[str, Number]:
     return numbers
 
 
-def draw(result: Languages, numbers: Numbers) -> list[Block]:
+def draw(result: Found, numbers: Numbers) -> list[Block]:
     """Sentences, the panels or the picker, each language's slope, a table."""
-    order = result.order
+    order = list(map(str, _accuracies(result.tables)))
     worst = plain(order[-1])
     blocks: list[Block] = [
         Paragraph(
@@ -120,7 +112,7 @@ def draw(result: Languages, numbers: Numbers) -> list[Block]:
     blocks += [Paragraph(_said(outcome, numbers)) for outcome in OUTCOMES if f"languages.{outcome}" in numbers]
     if told := _distance(numbers):
         blocks.append(Paragraph(told))
-    blocks.append(_panels(result))
+    blocks.append(_panels(result.tables, order))
     forest = [(language, f"languages.zero_shot.{language}", False) for language in order]
     forest = sorted((line for line in forest if line[1] in numbers), key=lambda line: numbers[line[1]].value or 0.0)
     if forest:
@@ -162,18 +154,17 @@ def _distance(numbers: Numbers) -> str:
     return " ".join(told)
 
 
-def _panels(result: Languages) -> Figure:
-    panels = [(f"accuracy.{language}", "fisher_trace", language) for language in result.order]
+def _panels(tables: StudyTables, order: Sequence[str]) -> Figure:
+    panels = [(f"accuracy.{language}", "fisher_trace", language) for language in order]
     title = "zero-shot accuracy (%)"
-    spec = composition.finish(shared.against_trace(result.rows, result.families, panels, title, zero=False))
+    spec = shared.against_trace(tables, panels, title, zero=False)
     page = None
     if shared.many(panels):
-        x = shared.axis(result.rows, ["fisher_trace"], "Tr(F) (log scale)", log=True)
-        y = shared.axis(result.rows, [column for column, _, _ in panels], title, number=POINTS)
-        one = figures.models(
-            "models", x, y.of("chosen"), result.families, shared.tips(shared.TRACE), joined=shared.joined(result.rows)
-        )
-        page = composition.finish(composition.picked(one, "language", result.order, "accuracy_"))
+        rows, looks = tables.figure_rows, shared.families(tables)
+        x = shared.axis(rows, ["fisher_trace"], "Tr(F) (log scale)", log=True)
+        y = shared.axis(rows, [column for column, _, _ in panels], title, number=POINTS)
+        one = figures.models("models", x, y.of("chosen"), looks, shared.tips(shared.TRACE), joined=shared.joined(rows))
+        page = composition.picked(one, "language", order, "accuracy_")
     caption = (
         "Zero-shot accuracy against Tr(F) on English, a panel a language, the most accurate first; marks as in "
         "Figure 1." + (" On the page: one panel, whose language is picked below it." if page else "")
@@ -181,7 +172,7 @@ def _panels(result: Languages) -> Figure:
     alternative = (
         "Scatter plots of zero-shot accuracy against the trace, one panel a language; {languages.mean} on average."
     )
-    return Figure("languages", spec, {"models": result.rows}, caption, alternative, page)
+    return shared.marks("languages", spec, tables, caption, alternative, page)
 
 
 def _forest(lines: Rows) -> Figure:
@@ -192,8 +183,7 @@ def _forest(lines: Rows) -> Figure:
         "intervals; the open mark is the mean language of the mixed model."
     )
     alternative = "Forest plot of each language's slope; in the mean language {languages.zero_shot}."
-    chart = composition.finish(figures.forest("languages", x))
-    return Figure("languages-slopes", chart, {"languages": lines}, caption, alternative)
+    return Figure("languages-slopes", figures.forest("languages", x), {"languages": lines}, caption, alternative)
 
 
 def _table(order: Sequence[str], numbers: Numbers) -> Table:

@@ -1,22 +1,30 @@
-"""Layers: where Tr(F) sits, by family and by depth, and which depth's part goes with the outcomes."""
+"""Layers: where Tr(F) sits, by family and by depth, and which depth's part goes with the outcomes.
+
+The depths of a model are its embeddings, early, middle and late layers, and head.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from analysis.configurations import StudyTables
-from analysis.depth import DEPTHS, PARAMETERS, TRACE, Depths
-from analysis.models import floats
+from analysis.models import floats, logarithm
 from analysis.numbers import Number, Numbers, Style, listed
-from analysis.page import composition, figures
-from analysis.page.document import Block, Figure, Missing, Section, Table
+from analysis.page import figures
+from analysis.page.document import Block, Figure, Found, Missing, Section, Table
 from analysis.rows import Rows
 from analysis.sections import shared
 from analysis.sections.shared import OUTCOMES
 
+TRACE, PARAMETERS = "fisher_trace_layers.", "fisher_trace_parameters."
+DEPTHS = ("embeddings", "early", "middle", "late", "head")
+_ABSENT = -1
 DESCRIBED: dict[str, tuple[str, Style]] = {  # what is said of a depth's part beside its correlations
     "share": ("share of Tr(F)", "share"),
     "per_parameter": ("Tr(F) per parameter, relative to the whole model", "general"),
@@ -24,22 +32,68 @@ DESCRIBED: dict[str, tuple[str, Style]] = {  # what is said of a depth's part be
 
 
 @dataclass(frozen=True)
-class Layers:
-    """Numbers layers.DEPTH.share, .per_parameter and .OUTCOME, its correlation with ln of the part at that depth.
+class Depths:
+    """Which layer group of a model is at which depth.
 
-    There is no .per_parameter where parameters were not counted. ``rows`` are family, part, share; ``parts`` maps a
-    depth to its parts in words.
+    Attributes:
+        names: Layer groups in the order of the network: embeddings, layers by number, head.
+        places: Place among DEPTHS of each group in each model, -1 where the model has no such group [groups, models].
     """
 
-    numbers: dict[str, Number]
-    rows: Rows
-    families: list[str]
     names: list[str]
-    parts: dict[str, str]
+    places: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, models: pd.DataFrame) -> Depths:
+        """The layer groups of some models.
+
+        A layer is early, middle or late by the third that its centre lies in: (i + 1/2) / n for layer i of the n that
+        the model has.
+        """
+        names = [str(column).removeprefix(TRACE) for column in models.columns if str(column).startswith(TRACE)]
+        names.sort(key=lambda name: (*_order(name), name))
+        kinds = np.array([_order(name)[0] for name in names], dtype=np.intp)[:, None]
+        present = np.isfinite(_table(models, TRACE, names))
+        layers = present & (kinds == 1)
+        centres, count = 2 * np.cumsum(layers, axis=0) - 1, layers.sum(axis=0)  # twice (i + 1/2), and n
+        thirds = 1 + (3 * centres >= 2 * count) + (3 * centres > 4 * count)
+        places = np.where(layers, thirds, np.where(kinds == 0, 0, len(DEPTHS) - 1))
+        return cls(names, np.where(present, places, _ABSENT))
+
+    def parts(self, depth: str) -> list[str]:
+        """The layer groups that are at a depth in some model, in order."""
+        found = (self.places == DEPTHS.index(depth)).any(axis=1)
+        return [name for name, there in zip(self.names, found, strict=True) if there]
+
+    def sums(self, models: pd.DataFrame, prefix: str) -> dict[str, NDArray[np.float64]]:
+        """TRACE or PARAMETERS (``prefix``) summed over the layer groups at each depth [models].
+
+        NaN where a model has no such part, or it was not measured.
+        """
+        values, found = _table(models, prefix, self.names), {}
+        for place, depth in enumerate(DEPTHS):
+            chosen = self.places == place
+            found[depth] = np.where(chosen.any(axis=0), np.where(chosen, values, 0.0).sum(axis=0), np.nan)
+        return found
 
 
-def compute(tables: StudyTables) -> Layers | Missing:
-    """Mean share of Tr(F) of each part by family; shares and correlations of each depth over fitted models."""
+def _table(models: pd.DataFrame, prefix: str, names: list[str]) -> NDArray[np.float64]:
+    return np.array([floats(models, prefix + name) for name in names]).reshape(len(names), len(models))
+
+
+def _order(name: str) -> tuple[int, int]:
+    """0 for embeddings, 1 for a layer, 2 for the head; then what goes first within it."""
+    if "embed" in name:
+        return 0, 0
+    number = re.search(r"\d+$", name)
+    return (1, int(number[0])) if number else (2, int(name != "pooler"))
+
+
+def compute(tables: StudyTables) -> Found | Missing:
+    """Numbers layers.DEPTH.share, .per_parameter and .OUTCOME, its correlation with ln of the part at that depth.
+
+    All are over fitted models. There is no .per_parameter where parameters were not counted.
+    """
     depths = Depths.of(tables.models)
     traces, entries = (depths.sums(tables.models, prefix) for prefix in (TRACE, PARAMETERS))
     whole, all_entries = floats(tables.models, "fisher_trace"), np.nansum(list(entries.values()), axis=0)
@@ -48,28 +102,30 @@ def compute(tables: StudyTables) -> Layers | Missing:
         for depth in DEPTHS:
             share = columns[f"share.{depth}"] = traces[depth] / whole
             columns[f"per_parameter.{depth}"] = share / (entries[depth] / all_entries)
-            columns[f"ln.{depth}"] = np.log(np.where(traces[depth] > 0, traces[depth], np.nan))
-    models = pd.concat([tables.models, pd.DataFrame(columns, index=tables.models.index)], axis=1)
-    by_depth = replace(tables, models=models)
+            columns[f"ln.{depth}"] = logarithm(traces[depth])
+    by_depth = tables.with_columns(columns)
     numbers: dict[str, Number] = {}
     for depth in DEPTHS:
         for what, (_, style) in DESCRIBED.items():
             values = by_depth.usable("ln_trace", f"{what}.{depth}")[f"{what}.{depth}"]
             if len(values):
                 numbers[f"layers.{depth}.{what}"] = shared.mean(values, style)
-    parts = {depth: depths.parts(depth) for depth in DEPTHS if f"layers.{depth}.share" in numbers}
-    if not parts:
+    found = _depths_with_shares(numbers)
+    if not found:
         return Missing("no fitted model has the parts of Tr(F) by layer.")
     for outcome, (column, _) in OUTCOMES.items():
         if tables.has(column, "ln_trace"):
-            for depth in parts:
+            for depth in found:
                 numbers[f"layers.{depth}.{outcome}"] = shared.correlate(by_depth, f"ln.{depth}", column)
-    said = {depth: f"{of[0]} to {of[-1]}" if of[2:] else listed(of) for depth, of in parts.items()}
-    return Layers(numbers, *_shares(tables, depths.names), depths.names, said)
+    return Found(numbers, tables)
+
+
+def _depths_with_shares(numbers: Mapping[str, Number]) -> list[str]:
+    return [depth for depth in DEPTHS if f"layers.{depth}.share" in numbers]
 
 
 def _shares(tables: StudyTables, names: list[str]) -> tuple[Rows, list[str]]:
-    """The mean share of each part over the models of a family, and the families."""
+    """The mean share of each part over the models of a family (rows of family, part, share), and the families."""
     columns = [TRACE + name for name in names]
     models = tables.usable("ln_trace", "fisher_trace")
     parts = tables.models.loc[models.index, columns].astype(float)
@@ -84,27 +140,32 @@ def _shares(tables: StudyTables, names: list[str]) -> tuple[Rows, list[str]]:
     return Rows(["row", "column", "value"], values), families
 
 
-def draw(result: Layers, numbers: Numbers) -> list[Block]:
+def draw(result: Found, numbers: Numbers) -> list[Block]:
     """A table of shares by family as a figure, and a table by depth."""
-    spec = composition.finish(figures.heat("layers", result.families, result.names, "share of Tr(F)"))
+    depths = Depths.of(result.tables.models)
+    rows, families = _shares(result.tables, depths.names)
+    chart = figures.heat("layers", families, depths.names, "share of Tr(F)")
     caption = "Share of Tr(F) that each part of the model holds, mean over the models of a family."
     alternative = "Table of the share of the trace in each part of the model, by family."
     titles = {what: title for what, (title, _) in DESCRIBED.items()}
     titles |= {name: f"r: {title}" for name, (_, title) in OUTCOMES.items()}
-    shown = [what for what in titles if any(f"layers.{depth}.{what}" in numbers for depth in result.parts)]
+    found = _depths_with_shares(numbers)
+    shown = [what for what in titles if any(f"layers.{depth}.{what}" in numbers for depth in found)]
     table = []
-    for depth, parts in result.parts.items():
+    for depth in found:
+        parts = depths.parts(depth)
         keys = [f"layers.{depth}.{what}" for what in shown]
         cells = [f"{{{key}}}" if key in numbers else "" for key in keys]
-        table.append([depth, parts, *cells, f"{{layers.{depth}.share:n}}"])
-    said = (
+        said = f"{parts[0]} to {parts[-1]}" if parts[2:] else listed(parts)
+        table.append([depth, said, *cells, f"{{layers.{depth}.share:n}}"])
+    described = (
         "Tr(F) by depth over fitted models; a layer is early, middle or late by the third that its centre lies in. "
         "r [95 % interval]: correlation of the ln of that part with the outcome, given family, below 0 as declared; "
         "unadjusted."
     )
     return [
-        Figure("layers", spec, {"layers": result.rows}, caption, alternative),
-        Table(["depth", "parts", *(titles[what] for what in shown), "models"], table, said),
+        Figure("layers", chart, {"layers": rows}, caption, alternative),
+        Table(["depth", "parts", *(titles[what] for what in shown), "models"], table, described),
     ]
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
-from analysis.configurations import StudyTables
-from analysis.numbers import Number, Numbers, plain
-from analysis.page.document import Block, Paragraph, Section, Table
+from analysis.numbers import Numbers, plain
+from analysis.page.document import Block, Found, Paragraph, Section, Table
 from analysis.rows import short_path, value_text
 from analysis.verdicts.declared import HYPOTHESES
 
@@ -44,28 +43,6 @@ WORDS = (
 )
 
 
-@dataclass(frozen=True)
-class Methods:
-    """What the section lists: (setting, values) over all planned trials, and (what, values) over all that ended."""
-
-    protocol: list[list[str]]
-    provenance: list[list[str]]
-    description: str
-    created: str
-    numbers: dict[str, Number] = field(default_factory=dict)
-
-
-def compute(tables: StudyTables) -> Methods:
-    """Distinct values of settings and of provenance."""
-    trials = tables.trials
-    settings = [f"config.{path}" for path in PROTOCOL if f"config.{path}" in trials]
-    protocol = [[short_path(column), text] for column in settings if (text := _distinct(trials[column]))]
-    columns = [*PROVENANCE, *(c for c in trials.columns if c.startswith("version."))]
-    provenance = [[c, text] for c in columns if c in trials and (text := _distinct(trials[c]))]
-    description = str(tables.study.get("description") or "")
-    return Methods(protocol, provenance, description, str(tables.study.get("created") or ""))
-
-
 def _distinct(values: pd.Series[Any]) -> str:
     found = values.dropna().map(value_text).value_counts()
     if len(found) <= 1:
@@ -74,24 +51,32 @@ def _distinct(values: pd.Series[Any]) -> str:
     return listed + (f", and {len(found) - 6} more" if len(found) > 6 else "")
 
 
-def draw(result: Methods, numbers: Numbers) -> list[Block]:
-    """Text and two tables."""
+def _rows(trials: pd.DataFrame, columns: Iterable[str]) -> list[list[str]]:
+    """Those of some columns that have a value, each with its distinct ones."""
+    known = ((column, _distinct(trials[column])) for column in columns if column in trials)
+    return [[short_path(column), plain(text)] for column, text in known if text]
+
+
+def draw(result: Found, numbers: Numbers) -> list[Block]:
+    """What was declared, and tables of settings and provenance."""
+    trials, study = result.tables.trials, result.tables.study
     declared = [
         [key, h.text, h.population, "; ".join(control.name for control in h.controls) or "none"]
         for key, h in HYPOTHESES.items()
     ]
     headings = ["", "hypothesis", "over", "controls, each alone and all together"]
-    about = [Paragraph(plain(" ".join(result.description.split())))] if result.description else []
-    blocks: list[Block] = [
-        *about,
+    description = str(study.get("description") or "")
+    protocol = _rows(trials, [f"config.{path}" for path in PROTOCOL])
+    versions = [column for column in map(str, trials) if column.startswith("version.")]
+    provenance = [["planned", str(study.get("created") or "")], *_rows(trials, [*PROVENANCE, *versions])]
+    return [
+        *([Paragraph(plain(" ".join(description.split())))] if description else []),
         Table(headings, declared, "Declared before looking."),
         Paragraph(UNIT),
         Paragraph(WORDS),
+        Table(["setting", "value"], protocol, "Protocol; several values where an arm searches the setting."),
+        Table(["", "value"], provenance, "With what the trials ran."),
     ]
-    protocol = [[plain(cell) for cell in row] for row in result.protocol]
-    provenance = [["planned", result.created], *([plain(cell) for cell in row] for row in result.provenance)]
-    blocks.append(Table(["setting", "value"], protocol, "Protocol; several values where an arm searches the setting."))
-    return [*blocks, Table(["", "value"], provenance, "With what the trials ran.")]
 
 
-SECTION = Section("Methods and provenance", compute, draw)
+SECTION = Section("Methods and provenance", lambda tables: Found({}, tables), draw)

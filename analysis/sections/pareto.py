@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.configurations import StudyTables
-from analysis.numbers import Number, Numbers, count
-from analysis.page import composition
-from analysis.page.document import Block, Figure, Missing, Section, Table
-from analysis.page.style import Families
+from analysis.numbers import Numbers, count
+from analysis.page.document import Block, Figure, Found, Missing, Section, Table
 from analysis.rows import Rows, settings
 from analysis.sections import shared
-
-
-@dataclass(frozen=True)
-class Pareto:
-    """The front: Tr(F) and accuracy of its configurations, ascending in both, and a table with a row for each."""
-
-    numbers: dict[str, Number]
-    rows: Rows
-    front: Rows
-    families: Families
-    table: list[list[str]]
 
 
 def front(traces: NDArray[np.float64], accuracies: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -42,14 +29,26 @@ def front(traces: NDArray[np.float64], accuracies: NDArray[np.float64]) -> NDArr
     return order[accuracies[order] > best]
 
 
-def compute(tables: StudyTables) -> Pareto | Missing:
-    """The front over configurations, in studies that search two values or more at once."""
+def _front(tables: StudyTables) -> tuple[pd.DataFrame, int]:
+    """The configurations on the front, ascending in Tr(F) and accuracy, and of how many."""
+    means = tables.means("ln_trace", "accuracy.en", adaptive=True)
+    return means.iloc[front(means["ln_trace"].to_numpy(), means["accuracy.en"].to_numpy())], len(means)
+
+
+def compute(tables: StudyTables) -> Found | Missing:
+    """The size of the front over configurations, in studies that search two values or more at once."""
     if not any(len(paths) > 1 for paths in tables.searched.values()):
         return Missing("no family searches several hyperparameters at once.")
-    means = tables.means("ln_trace", "accuracy.en", adaptive=True)
-    if means.empty:
+    chosen, among = _front(tables)
+    if not among:
         return Missing("no complete trial has both an English validation accuracy and a positive Tr(F).")
-    chosen = means.iloc[front(means["ln_trace"].to_numpy(), means["accuracy.en"].to_numpy())]
+    return Found({"pareto.size": count(len(chosen)), "pareto.configurations": count(among)}, tables)
+
+
+def draw(result: Found, numbers: Numbers) -> list[Block]:
+    """The marks with the front, and the front's configurations."""
+    tables = result.tables
+    chosen, _ = _front(tables)
     first = tables.models.drop_duplicates("configuration")
     searched = dict(zip(first["configuration"], settings(first, tables.searched), strict=True))
     table = []
@@ -57,25 +56,17 @@ def compute(tables: StudyTables) -> Pareto | Missing:
         cells = [row["label"], searched[row["configuration"]], f"{math.exp(row['ln_trace']):.4g}"]
         table.append([*cells, f"{100 * row['accuracy.en']:.2f}", str(row["seeds"])])
     points = [[math.exp(x), float(y)] for x, y in zip(chosen["ln_trace"], chosen["accuracy.en"], strict=True)]
-    numbers = {"pareto.size": count(len(chosen)), "pareto.configurations": count(len(means))}
-    return Pareto(
-        numbers, tables.figure_rows, Rows(["fisher_trace", "accuracy_en"], points), shared.families(tables), table
-    )
-
-
-def draw(result: Pareto, numbers: Numbers) -> list[Block]:
-    """The marks with the front, and the front's configurations."""
-    chart = shared.accuracy_against_trace(result.rows, result.families, front="front")
+    rows = {"models": tables.figure_rows, "front": Rows(["fisher_trace", "accuracy_en"], points)}
+    chart = shared.accuracy_against_trace(tables, front="front")
     caption = (
         "The front: {pareto.size} of {pareto.configurations} configurations (means over seeds) that no other beats in "
         "both accuracy and Tr(F). Adaptive search favours this front: read it as a result of the search, not a sample."
     )
     alternative = "Scatter plot of accuracy against trace with a stepped line through {pareto.size} configurations."
-    spec = composition.finish(chart)
     headings = ["model", "settings", "Tr(F)", "English accuracy (%)", "seeds"]
     return [
-        Figure("pareto", spec, {"models": result.rows, "front": result.front}, caption, alternative),
-        Table(headings, result.table, "Configurations on the front.", sortable=True),
+        Figure("pareto", chart, rows, caption, alternative),
+        Table(headings, table, "Configurations on the front.", sortable=True),
     ]
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pandas as pd
 
 from analysis.configurations import StudyTables
-from analysis.measures import TURNED, with_measures
+from analysis.models import floats, logarithm
 from analysis.numbers import CONFIGURATION, Number, Numbers, from_association, listed
 from analysis.page import composition, figures
-from analysis.page.document import Block, Figure, Missing, Paragraph, Section, Table
+from analysis.page.document import Block, Figure, Found, Missing, Paragraph, Section, Table
 from analysis.page.style import Axis
 from analysis.sections import shared
 from analysis.sections.shared import OUTCOMES
@@ -21,6 +21,13 @@ from analysis.statistics.permutation import holm
 from analysis.statistics.power import ALPHA
 from analysis.verdicts.wording import capital
 
+LARGER_IS_BETTER = ("margin",)  # every other measure is declared to fall with the outcome, as Tr(F) is
+NOT_IN_LOGARITHMS = ("label_variance", "margin")  # every other measure is positive, of any size
+COLUMNS = {  # measures beside measure.NAME: name -> column of the models
+    "merged_trace": "fisher_trace.merged",  # Tr(F) over all weights, where only low-rank updates are trained
+    **{name: name for name in ("path_curvature", "path_kl_en", "path_direction", "path_curvature_target")},
+}
+TURNED = "turned."
 TRACE = "fisher_trace"
 HEADINGS = (
     "outcome", "measure", "r [95 % interval]", "Tr(F) given it", "it given Tr(F)", "r of Tr(F) minus its r",
@@ -28,22 +35,31 @@ HEADINGS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Predictors:
-    """Numbers of each measure beside Tr(F) for each outcome.
+def with_measures(tables: StudyTables) -> tuple[StudyTables, list[str]]:
+    """The study with every measure as a column ``turned.NAME`` of its models, and the names."""
+    measured = [str(column) for column in tables.models.columns if str(column).startswith("measure.")]
+    found = {column.removeprefix("measure."): column for column in measured}
+    found = {name: column for name, column in (found | COLUMNS).items() if tables.has(column, "ln_trace")}
+    columns = {}
+    for name, column in found.items():
+        values = floats(tables.models, column)
+        if name not in NOT_IN_LOGARITHMS:  # of each model, as ln Tr(F) is
+            values = logarithm(values)
+        columns[TURNED + name] = -values if name in LARGER_IS_BETTER else values
+    return tables.with_columns(columns), list(found)
 
-    predictor.OUTCOME.MEASURE with .given, .given_trace, .difference and .sign_error; for fisher_trace the correlation
-    and the sign error.
+
+def _outcomes(tables: StudyTables) -> list[str]:
+    return [name for name, (column, _) in OUTCOMES.items() if tables.has(column, "ln_trace")]
+
+
+def compute(tables: StudyTables) -> Found | Missing:
+    """Correlate each measure, turned so that its declared sign is negative, with each outcome, given family.
+
+    The numbers are predictor.OUTCOME.MEASURE with .given, .given_trace, .difference and .sign_error; for fisher_trace
+    the correlation and the sign error.
     """
-
-    numbers: dict[str, Number]
-    measures: list[str]
-    outcomes: list[str]
-
-
-def compute(tables: StudyTables) -> Predictors | Missing:
-    """Correlate each measure, turned so that its declared sign is negative, with each outcome, given family."""
-    outcomes = [name for name, (column, _) in OUTCOMES.items() if tables.has(column, "ln_trace")]
+    outcomes = _outcomes(tables)
     turned, measures = with_measures(tables)
     if not measures or not outcomes:
         return Missing("no complete trial has another measure (measure.*) beside Tr(F) and an outcome.")
@@ -64,7 +80,7 @@ def compute(tables: StudyTables) -> Predictors | Missing:
             numbers[key] = replace(numbers[key], p_adjusted=p)
     if all(numbers[f"predictor.{outcome}.{TRACE}"].value is None for outcome in outcomes):
         return Missing(f"{tables.unfitted}.")
-    return Predictors(numbers, measures, outcomes)
+    return Found(numbers, tables)
 
 
 def _compared(
@@ -77,7 +93,7 @@ def _compared(
         ".given": from_association(partial_correlation(trace, y, groups, [measure])),
         ".given_trace": from_association(partial_correlation(measure, y, groups, [trace])),
         ".difference": Number(
-            found.value, "correlation", found.low, found.high, None if found.low is None else 0.95, found.p, n=found.n,
+            found.value, "correlation", found.low, found.high, found.p, n=found.n,
             unit=CONFIGURATION, method="r of ln Tr(F) minus r of the measure; Zou's interval (MOVER)",
             reason=None if found.value is not None else "one of the two does not vary within families",
         ),
@@ -128,12 +144,13 @@ def said(numbers: Numbers, outcomes: list[str], measures: list[str]) -> str:
     return " ".join(sentences)
 
 
-def draw(result: Predictors, numbers: Numbers) -> list[Block]:
+def draw(result: Found, numbers: Numbers) -> list[Block]:
     """Who wins, how to read it, a panel for each outcome, and the table."""
+    outcomes, (_, measures) = _outcomes(result.tables), with_measures(result.tables)
     panels, data, table = [], {}, []
-    for outcome in result.outcomes:
+    for outcome in outcomes:
         start, name = f"predictor.{outcome}", OUTCOMES[outcome][1]
-        names = sorted((TRACE, *result.measures), key=lambda measure: _place(numbers[f"{start}.{measure}"]))
+        names = sorted((TRACE, *measures), key=lambda measure: _place(numbers[f"{start}.{measure}"]))
         labels = {measure: "Tr(F)" if measure == TRACE else measure for measure in names}
         lines = [(labels[measure], f"{start}.{measure}", measure != TRACE) for measure in names]
         data[f"{outcome}_predictors"] = shared.forest_rows(lines, numbers)
@@ -161,9 +178,9 @@ def draw(result: Predictors, numbers: Numbers) -> list[Block]:
         "(0 perfect, 0.5 a coin)."
     )
     return [
-        Paragraph(said(numbers, result.outcomes, result.measures)),
+        Paragraph(said(numbers, outcomes, measures)),
         Paragraph(reading),
-        Figure("predictors", composition.finish(composition.row(panels, columns=2)), data, caption, alternative),
+        Figure("predictors", composition.row(panels, columns=2), data, caption, alternative),
         Table(HEADINGS, table, title, sortable=True),
     ]
 

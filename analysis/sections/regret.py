@@ -14,11 +14,11 @@ from analysis.numbers import CONFIGURATION, Number, Numbers, plain
 from analysis.page.document import Block, Missing, Paragraph, Section, Table
 from analysis.population import BASELINE
 from analysis.regret import RESAMPLES, Measured, chosen, interval, regrets, resample
-from analysis.selection_rules import RULES, english_accuracy, small_trace
+from analysis.selection_rules import RULES
 from analysis.selection_rules.rule import ENGLISH_ACCURACY, IS_BASELINE, MARGIN, TARGET_TRACE, TRACE, Rule
 
 FLATNESS = "regret.flatness_against_english"
-RANDOM = "random"
+RANDOM, BY_ENGLISH, BY_TRACE = "random", "english_accuracy", "small_trace"
 COLUMNS = {  # what a rule may look at, in words
     ENGLISH_ACCURACY: "English validation accuracy",
     TRACE: "a positive Tr(F) on English",
@@ -81,9 +81,9 @@ def compute(tables: StudyTables) -> Regret | Missing:
         else:
             said = ", ".join(dict.fromkeys(labels[place] for place in chosen(measured, rule, once)[:, 0]))
             lines.append((rule.description, said, key, languages[worst]))
-    if {small_trace.RULE, english_accuracy.RULE} <= set(rules):
+    if {BY_TRACE, BY_ENGLISH} <= by_rule.keys():
         # The oracle cancels: what English validation regrets more than flatness is accuracy that flatness gains.
-        english, flat = by_rule[english_accuracy.RULE.name], by_rule[small_trace.RULE.name]
+        english, flat = by_rule[BY_ENGLISH], by_rule[BY_TRACE]
         blank = Number(None, "points", n=len(labels), unit=CONFIGURATION)
         numbers[FLATNESS] = _with_interval(blank, english[0] - flat[0], english[1] - flat[1], of_languages, measured)
     absent = [_absence(rule, measured) for rule in known if rule not in rules]
@@ -129,7 +129,7 @@ def _with_interval(
         return number
     low, high = interval(drawn, weights)
     what = " and ".join(["seeds"] * (of.seeds > 1) + ["languages"] * (len(found) > 1))
-    return replace(number, low=low, high=high, level=0.95, method=f"{RESAMPLES:,} resamples of {what}; percentiles")
+    return replace(number, low=low, high=high, method=f"{RESAMPLES:,} resamples of {what}; percentiles")
 
 
 def _resampled(measured: Measured) -> str:
@@ -164,8 +164,8 @@ def closing(result: Regret | Missing, numbers: Numbers) -> str | None:
         return f"{start} would have made a difference of {change}, but nothing could be resampled: too close to call."
     if number.low <= 0 <= number.high:
         labels = {key: label for _, label, key, _ in result.lines}
-        by_trace = labels.get(f"regret.{small_trace.RULE.name}")
-        if by_trace is not None and by_trace == labels.get(f"regret.{english_accuracy.RULE.name}"):
+        by_trace = labels.get(f"regret.{BY_TRACE}")
+        if by_trace is not None and by_trace == labels.get(f"regret.{BY_ENGLISH}"):
             start += f" would have taken the same configuration ({plain(by_trace)}): a difference of {change}"
             return f"{start}, too close to call."
         return f"{start} would have made a difference of {change}: too close to call."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -60,9 +60,7 @@ def compute(tables: StudyTables) -> Reliabilities | Missing:
 
 def _means(tables: StudyTables, column: str, errors: Array | pd.Series[float]) -> Reliability:
     """Reliability of a configuration's mean over seeds, from the error variance of each model [models]."""
-    models = tables.models.assign(error=errors)
-    with_errors = replace(tables, models=models)
-    means = with_errors.means(column, "error")
+    means = tables.with_columns({"error": errors}).means(column, "error")
     return reliability(means[column], means["error"] / means["seeds"], means["family"])
 
 

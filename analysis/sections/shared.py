@@ -1,4 +1,4 @@
-"""What several sections share: the look of the families, panels against Tr(F), correlations, table lines."""
+"""What several sections share: marks of the models, panels against Tr(F), correlations, table lines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from analysis.configurations import StudyTables
 from analysis.models import floats
 from analysis.numbers import Number, Numbers, Style, from_association
 from analysis.page import composition, figures
-from analysis.page.document import Table
+from analysis.page.document import Figure, Table
 from analysis.page.style import POINTS, Axis, Families, Tip
 from analysis.population import SENSITIVITY
 from analysis.rows import Rows, field_name
@@ -79,8 +79,13 @@ def by_mean(tables: StudyTables, languages: Sequence[str], column: Callable[[str
     return sorted(languages, key=lambda language: -float(np.nanmean(floats(tables.models, column(language)))))
 
 
+def marks(name: str, chart: Any, tables: StudyTables, caption: str, alternative: str, page: Any = None) -> Figure:
+    """A figure with one mark for each model."""
+    return Figure(name, chart, {"models": tables.figure_rows}, caption, alternative, page)
+
+
 def against_trace(
-    rows: Rows, looks: Families, panels: Sequence[tuple[str, str, str]], title: str, *, linked: bool = False,
+    tables: StudyTables, panels: Sequence[tuple[str, str, str]], title: str, *, linked: bool = False,
     same: bool = True, first: str = "", zero: bool = True,
 ) -> Any:  # fmt: skip
     """Panels of a measurement against a trace of the same models, side by side.
@@ -93,6 +98,7 @@ def against_trace(
         first: Put before the title of the first panel.
         zero: Draw a line at 0.
     """
+    rows, looks = tables.figure_rows, families(tables)
     x = axis(rows, list(dict.fromkeys(trace for _, trace, _ in panels)), "Tr(F) (log scale)", log=True)
     y = axis(rows, [column for column, _, _ in panels], title, number=POINTS)
     small = many(panels)
@@ -114,12 +120,13 @@ def against_trace(
     return composition.row(charts, across)
 
 
-def accuracy_against_trace(rows: Rows, looks: Families, *further: Tip, **options: Any) -> Any:
+def accuracy_against_trace(tables: StudyTables, *further: Tip, **options: Any) -> Any:
     """English accuracy against Tr(F), with options of :func:`figures.models`."""
+    rows = tables.figure_rows
     x = axis(rows, ["fisher_trace"], "Tr(F) on English validation (log scale)", log=True)
     y = axis(rows, ["accuracy.en"], "English validation accuracy", number=".0%")
     said = tips(ACCURACY, TRACE, *further)
-    return figures.models("models", x, y, looks, said, joined=joined(rows), **options)
+    return figures.models("models", x, y, families(tables), said, joined=joined(rows), **options)
 
 
 def mean(values: pd.Series[float], style: Style) -> Number:
@@ -136,7 +143,7 @@ def correlate(tables: StudyTables, x: str, y: str, *, ranks: bool = False) -> Nu
 def headline(key: str, outcome: str) -> str:
     """The headline of H1 or H4 and the same over other populations, as a template."""
     said = []
-    for percent in (f"{100 * share:.0f}" for share in SENSITIVITY):
+    for percent in SENSITIVITY:
         name = f"{key}.at.{percent}"
         population = f"at {{account.fit.{percent}}} of the reference's training accuracy"
         said.append(f"{population} {{{name}}} (configurations: {{{name}:n}})")

@@ -2,58 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from analysis.configurations import StudyTables
-from analysis.numbers import Number, Numbers
-from analysis.page import composition
-from analysis.page.document import Block, Figure, Missing, Section
-from analysis.page.style import Families
-from analysis.rows import Rows
+from analysis.numbers import Numbers
+from analysis.page.document import Block, Found, Missing, Section
 from analysis.sections import shared
 
 
-@dataclass(frozen=True)
-class Transfer:
-    """Numbers transfer.en, .LANGUAGE and .own.LANGUAGE in lines (label, id); panels (column, trace column, title)."""
-
-    numbers: dict[str, Number]
-    lines: list[tuple[str, str]]
-    panels: list[tuple[str, str, str]]
-    rows: Rows
-    families: Families
+def _languages(tables: StudyTables) -> list[str]:
+    return shared.by_mean(tables, tables.languages, "gap.{}".format)
 
 
-def compute(tables: StudyTables) -> Transfer | Missing:
+def _lines(tables: StudyTables) -> Iterator[tuple[str, str, str, str]]:
+    """Label, id, column of Tr(F) and column of the gap of each correlation."""
+    yield "mean gap, Tr(F) on English", "transfer.en", "ln_trace", "transfer_gap"
+    for language in _languages(tables):
+        gap, own = f"gap.{language}", f"ln_trace.{language}"
+        if tables.has(gap, "ln_trace"):
+            yield f"gap to {language}, Tr(F) on English", f"transfer.{language}", "ln_trace", gap
+            if tables.has(gap, own):
+                yield f"gap to {language}, Tr(F) on {language}", f"transfer.own.{language}", own, gap
+
+
+def compute(tables: StudyTables) -> Found | Missing:
     """Correlate gaps with ln Tr(F) over configurations, given family."""
     if not tables.has("transfer_gap", "ln_trace"):
         return Missing("no complete trial has zero-shot accuracies and Tr(F).")
-    numbers = {"transfer.en": shared.correlate(tables, "ln_trace", "transfer_gap")}
-    lines = [("mean gap, Tr(F) on English", "transfer.en")]
-    panels = [("transfer_gap", "fisher_trace", "mean over languages")]
-    for language in shared.by_mean(tables, tables.languages, "gap.{}".format):
-        gap = f"gap.{language}"
-        if not tables.has(gap, "ln_trace"):
-            continue
-        numbers[f"transfer.{language}"] = shared.correlate(tables, "ln_trace", gap)
-        lines.append((f"gap to {language}, Tr(F) on English", f"transfer.{language}"))
-        if tables.has(gap, f"ln_trace.{language}"):
-            numbers[f"transfer.own.{language}"] = shared.correlate(tables, f"ln_trace.{language}", gap)
-            lines.append((f"gap to {language}, Tr(F) on {language}", f"transfer.own.{language}"))
-            panels.append((gap, f"fisher_trace.{language}", f"{language}, Tr(F) on {language}"))
-    return Transfer(numbers, lines, panels, tables.figure_rows, shared.families(tables))
+    return Found({key: shared.correlate(tables, trace, gap) for _, key, trace, gap in _lines(tables)}, tables)
 
 
-def draw(result: Transfer, numbers: Numbers) -> list[Block]:
+def draw(result: Found, numbers: Numbers) -> list[Block]:
     """Panels and a table."""
-    chart = shared.against_trace(result.rows, result.families, result.panels, "transfer gap (points)")
+    tables = result.tables
+    panels = [("transfer_gap", "fisher_trace", "mean over languages")]
+    panels += [
+        (f"gap.{language}", f"fisher_trace.{language}", f"{language}, Tr(F) on {language}")
+        for language in _languages(tables)
+        if f"transfer.own.{language}" in numbers
+    ]
+    chart = shared.against_trace(tables, panels, "transfer gap (points)")
     caption = "Zero-shot transfer gap (English minus target-language accuracy) against Tr(F); marks as in Figure 1."
     alternative = "Scatter plots of the transfer gap against the trace; correlation of the mean gap {transfer.en}."
     title = "Correlations of the transfer gap with ln Tr(F), given family; p unadjusted."
-    return [
-        Figure("transfer", composition.finish(chart), {"models": result.rows}, caption, alternative),
-        shared.estimates(result.lines, numbers, title),
-    ]
+    lines = [(label, key) for label, key, _, _ in _lines(tables)]
+    return [shared.marks("transfer", chart, tables, caption, alternative), shared.estimates(lines, numbers, title)]
 
 
 SECTION = Section("Zero-shot transfer", compute, draw)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
 import pandas as pd
 
 from analysis.configurations import StudyTables
 from analysis.models import floats
-from analysis.numbers import Number, Numbers
-from analysis.page.document import Block, Missing, Section, Table
-from analysis.rows import Rows, rows
+from analysis.numbers import Numbers
+from analysis.page.document import Block, Found, Missing, Section, Table
+from analysis.rows import rows
 from trainables.config import ENGLISH
 
 MOST_ROWS = 1_000  # of more trials the page has those that a reader looks for
@@ -28,20 +26,13 @@ _SHOWN = {
 }
 
 
-@dataclass(frozen=True)
-class Trials:
-    """The rows of the table, one for each planned trial (of very many some), their headings, and how many there are."""
-
-    rows: Rows
-    titles: list[str]
-    planned: int
-    numbers: dict[str, Number] = field(default_factory=dict)
+def compute(tables: StudyTables) -> Found | Missing:
+    """There are no numbers, as every cell is that of one trial."""
+    return Missing("the plan has no trials.") if tables.trials.empty else Found({}, tables)
 
 
-def compute(tables: StudyTables) -> Trials | Missing:
-    """Pick the columns."""
-    if tables.trials.empty:
-        return Missing("the plan has no trials.")
+def _columns(tables: StudyTables) -> dict[str, str]:
+    """The columns that are shown, with their headings: those that have a value."""
     shown = dict(_SHOWN)
     for language in tables.languages:
         shown[f"accuracy.{language}"] = f"accuracy {language}"
@@ -51,8 +42,7 @@ def compute(tables: StudyTables) -> Trials | Missing:
         shown[f"test.f1.{language}"] = f"test F1 {language}"
         shown[f"stage2.{language}.test_accuracy"] = f"test accuracy {language} after stage 2"
     shown |= {"seconds": "seconds", "trial_id": "trial", "reason": "reason"}
-    shown = {c: title for c, title in shown.items() if c in tables.trials and tables.trials[c].notna().any()}
-    return Trials(rows(_looked_for(tables.trials), list(shown)), list(shown.values()), len(tables.trials))
+    return {c: title for c, title in shown.items() if c in tables.trials and tables.trials[c].notna().any()}
 
 
 def _looked_for(trials: pd.DataFrame) -> pd.DataFrame:
@@ -65,16 +55,18 @@ def _looked_for(trials: pd.DataFrame) -> pd.DataFrame:
     return trials.iloc[np.sort(order[:MOST_ROWS])]
 
 
-def draw(result: Trials, numbers: Numbers) -> list[Block]:
+def draw(result: Found, numbers: Numbers) -> list[Block]:
     """The table."""
+    columns, planned = _columns(result.tables), len(result.tables.trials)
+    shown = rows(_looked_for(result.tables.trials), list(columns))
     caption = "Every planned trial; all columns are in trials.csv and trials.parquet, their meaning in columns.csv."
-    if (shown := len(result.rows.values)) < result.planned:
+    if len(shown.values) < planned:
         caption = (
-            f"{shown:,} of {result.planned:,} planned trials: those that ended incomplete, then the most accurate in "
-            "English and those with the smallest Tr(F). All trials, with all columns, are in trials.csv and "
+            f"{len(shown.values):,} of {planned:,} planned trials: those that ended incomplete, then the most accurate "
+            "in English and those with the smallest Tr(F). All trials, with all columns, are in trials.csv and "
             "trials.parquet, their meaning in columns.csv."
         )
-    return [Table(result.titles, [], caption, sortable=True, rows_of=("trials", result.rows))]
+    return [Table(list(columns.values()), [], caption, sortable=True, rows_of=("trials", shown))]
 
 
 SECTION = Section("Trials", compute, draw)

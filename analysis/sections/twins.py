@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.configurations import StudyTables
-from analysis.models import floats
+from analysis.models import floats, logarithm
 from analysis.numbers import CONFIGURATION, Number, Numbers, count
-from analysis.page.document import Block, Missing, Paragraph, Section, Table
+from analysis.page.document import Block, Found, Missing, Paragraph, Section, Table
 from trainables.measuring.measurements import SAME_FUNCTION
 
 PREFIX = "twin."
 UNCHANGED = 1e-3  # relative change up to which a measure counts as unchanged
 
 
-@dataclass(frozen=True)
-class Twins:
-    """How far measures move: twin.MEASURE with .configurations; twin.left_out.
-
-    ``moved`` begins with the measure that moves farthest; those ``undefined`` have no ratio. Tr(F) is fisher_trace.
-    """
-
-    numbers: dict[str, Number]
-    moved: list[str]
-    unchanged: list[str]
-    undefined: list[str]
-
-
-def compute(tables: StudyTables) -> Twins | Missing:
-    """The largest factor between a twin and its model, geometric mean over models; the same between configurations."""
+def _twins(tables: StudyTables) -> tuple[list[str], list[str]]:
+    """The exponents of the twins, and the measures taken on them; Tr(F) is fisher_trace."""
     found = [name.removeprefix(PREFIX).partition(".") for name in map(str, tables.models) if name.startswith(PREFIX)]
     measures = [name for name in dict.fromkeys(name for _, _, name in found) if name != "logit_change"]
-    exponents = list(dict.fromkeys(exponent for exponent, _, _ in found))
+    return list(dict.fromkeys(exponent for exponent, _, _ in found)), measures
+
+
+def compute(tables: StudyTables) -> Found | Missing:
+    """The largest factor between a twin and its model, geometric mean over models; the same between configurations.
+
+    The numbers are twin.MEASURE with .configurations, and twin.left_out.
+    """
+    exponents, measures = _twins(tables)
     changes = {k: floats(tables.models, f"{PREFIX}{k}.logit_change") for k in exponents}
     if not any(np.isfinite(change).any() for change in changes.values()):
         return Missing("no complete trial has rescaled twins (measure.twins).")
@@ -51,16 +44,12 @@ def compute(tables: StudyTables) -> Twins | Missing:
             ratios = np.array(twins) / measured
         numbers[f"twin.{name}"] = _largest(ratios)
         numbers[f"twin.{name}.configurations"] = _span(tables, column)
-    factors = {name: value for name in measures if (value := numbers[f"twin.{name}"].value) is not None}
-    moved = sorted((name for name in factors if factors[name] > 1 + UNCHANGED), key=lambda name: -factors[name])
-    unchanged = [name for name in factors if name not in moved]
-    return Twins(numbers, moved, unchanged, [name for name in measures if name not in factors])
+    return Found(numbers, tables)
 
 
 def _largest(ratios: NDArray[np.float64]) -> Number:
     """Of ratios ``[twins, models]``; a measure that is 0 or changes its sign has none."""
-    logs = np.abs(np.log(ratios, out=np.full(ratios.shape, np.nan), where=np.isfinite(ratios) & (ratios > 0)))
-    largest = np.fmax.reduce(logs)
+    largest = np.fmax.reduce(np.abs(logarithm(ratios)))
     known = largest[np.isfinite(largest)]
     method = "largest factor between a twin and its model, geometric mean over models"
     if not len(known):
@@ -82,8 +71,13 @@ def _title(name: str) -> str:
     return "Tr(F)" if name == "fisher_trace" else name
 
 
-def draw(result: Twins, numbers: Numbers) -> list[Block]:
-    """What moved and what did not in a sentence, and a table."""
+def draw(result: Found, numbers: Numbers) -> list[Block]:
+    """What moved, the farthest first, and what did not, in a sentence, and a table."""
+    _, measures = _twins(result.tables)
+    factors = {name: value for name in measures if (value := numbers[f"twin.{name}"].value) is not None}
+    moved = sorted((name for name in factors if factors[name] > 1 + UNCHANGED), key=lambda name: -factors[name])
+    unchanged = [name for name in factors if name not in moved]
+    undefined = [name for name in measures if name not in factors]
     trace, between = numbers["twin.fisher_trace"], numbers["twin.fisher_trace.configurations"]
     text = []
     if trace.value is not None:
@@ -93,17 +87,14 @@ def draw(result: Twins, numbers: Numbers) -> list[Block]:
         )
         if between.value is not None:
             text.append("Between configurations it spans a factor of {twin.fisher_trace.configurations}.")
-    listed = (("Moved", result.moved), ("Did not move", result.unchanged), ("Without a ratio", result.undefined))
+    listed = (("Moved", moved), ("Did not move", unchanged), ("Without a ratio", undefined))
     text += [f"{what}: {', '.join(map(_title, names))}." for what, names in listed if names]
     if numbers["twin.left_out"].value:
         text.append(f"{{twin.left_out}} twins are left out: their logits moved by more than {SAME_FUNCTION:.2%}.")
     rows = []
-    for name in (*result.moved, *result.unchanged, *result.undefined):
-        factor, span = f"{{twin.{name}}}", numbers[f"twin.{name}.configurations"]
-        if name in result.unchanged:
-            factor = "unchanged"
-        elif name in result.undefined:
-            factor = ""
+    for name in (*moved, *unchanged, *undefined):
+        span = numbers[f"twin.{name}.configurations"]
+        factor = f"{{twin.{name}}}" if name in moved else "unchanged" if name in unchanged else ""
         rows.append([_title(name), factor, "" if span.value is None else f"{{twin.{name}.configurations}}"])
     caption = (
         "Queries times a and keys divided by a in every layer: the same function at other parameters. Largest factor "

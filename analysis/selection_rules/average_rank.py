@@ -21,7 +21,7 @@ def choose(candidates: Candidates) -> NDArray[np.intp]:
     return smallest(np.sum(ranks, axis=0).reshape(gaps.shape))
 
 
-RULE = Rule(
+AVERAGE_RANK = Rule(
     "average_rank",
     "smallest mean rank by English accuracy, Tr(F) and margin, as far as measured",
     (ENGLISH_ACCURACY, TRACE),

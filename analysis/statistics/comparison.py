@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
-from analysis.statistics.association import CRITICAL, Array, within
+from analysis.statistics.association import CRITICAL, Array, counted, within
 
 _GRID = np.linspace(-1.0, 1.0, 4001)
 _ROUNDING = 1e-9  # so that whole numbers of degrees of freedom survive
@@ -41,10 +41,8 @@ def difference(first: ArrayLike, second: ArrayLike, y: ArrayLike, groups: ArrayL
         >>> round(difference([1, 2, 3, 4, 5], [1, 3, 2, 5, 4], [1, 2, 3, 4, 6], list("aaaaa")).value, 2)
         0.25
     """
-    columns = np.column_stack([np.asarray(v, dtype=np.float64) for v in (first, second, y)])
-    known = np.isfinite(columns).all(axis=1)
-    a, b, outcome = columns[known].T
-    labels = np.asarray(groups)[known]
+    columns, labels = counted([first, second, y], groups)
+    a, b, outcome = columns.T
     one, two, both = within(a, outcome, labels), within(b, outcome, labels), within(a, b, labels)
     n = len(one.x)
     if one.reason or two.reason or both.reason:

@@ -12,15 +12,13 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import fdtrc, stdtr, stdtrit
 
-from analysis.statistics.association import Within, within
+from analysis.statistics.association import Array, Within, within
 
 LEAST_LANGUAGES = 4
 LEAST_DEGREES = 3  # configurations minus families minus the slope
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -19,16 +19,7 @@ from analysis.numbers import Number, Status, from_association
 from analysis.statistics.association import CRITICAL, Association, centred, partial_correlation, within
 from analysis.statistics.measurement_error import ErrorMoments, corrected
 from analysis.statistics.permutation import headline, permuted
-from analysis.verdicts.declared import (  # fmt: skip
-    BEFORE,
-    CORRECTED,
-    HYPOTHESES,
-    SAME_ROWS,
-    TOGETHER,
-    TOGETHER_CORRECTED,
-    Control,
-    Hypothesis,
-)
+from analysis.verdicts.declared import BEFORE, CORRECTED, HYPOTHESES, SAME_ROWS, TOGETHER, TOGETHER_CORRECTED, Control
 
 HALVES = tuple(f"{half}.{what}" for half in ("half1", "half2") for what in ("accuracy_before", "gain"))
 UNEVEN = 0.05  # halves keep rows of one sentence together, so each holds this much more or less than half of them
@@ -36,8 +27,9 @@ STEEPEST = 1.0  # a model that starts a point lower has at most a point more to 
 _REASONS = {"missing": "it was not measured in every fitted model", "constant": "it does not vary within families"}
 
 
-def survive(tables: StudyTables, key: str, hypothesis: Hypothesis) -> dict[str, Number]:
+def survive(tables: StudyTables, key: str) -> dict[str, Number]:
     """Every control of a hypothesis as ``KEY.given.CONTROL``, with the status that decides how the verdict reads it."""
+    hypothesis = HYPOTHESES[key]
     base = (hypothesis.outcome, "ln_trace")
     known = tables.known(base, [control.column for control in hypothesis.controls])
     halves = halves_of(tables) if BEFORE in known else None

@@ -20,13 +20,12 @@ def headline_numbers(tables: StudyTables, key: str) -> dict[str, Number]:
 
     KEY, KEY.with_all, KEY.at.90 and KEY.at.98, and KEY.given.CONTROL.
     """
-    hypothesis = HYPOTHESES[key]
-    numbers = {key: over(tables, hypothesis.outcome)}
-    numbers[f"{key}.{EVERYTHING}"] = over(tables, hypothesis.outcome, 0.0)
-    for share in SENSITIVITY:
-        numbers[f"{key}.at.{100 * share:.0f}"] = over(tables, hypothesis.outcome, share)
+    outcome = HYPOTHESES[key].outcome
+    numbers = {key: over(tables, outcome), f"{key}.{EVERYTHING}": over(tables, outcome, 0.0)}
+    for percent, share in SENSITIVITY.items():
+        numbers[f"{key}.at.{percent}"] = over(tables, outcome, share)
     if numbers[key].value is not None:
-        numbers |= survive(tables, key, hypothesis)
+        numbers |= survive(tables, key)
     return numbers
 
 

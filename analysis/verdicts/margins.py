@@ -16,12 +16,16 @@ RATIO_MARGIN = 0.1  # H5: the KL ratio counts as 1 within a tenth; the margin is
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the data say of one hypothesis (H1 to H5, as declared before looking), and its sentence as a template."""
+    """What the data say of one hypothesis (H1 to H5), and its sentence as a template."""
 
     hypothesis: str
-    declared: str
     word: Word
     template: str
+
+    @property
+    def declared(self) -> str:
+        """The hypothesis as declared before looking."""
+        return HYPOTHESES[self.hypothesis].text
 
 
 _OPEN = "whether the best Fisher penalty does as well as the best consistency weight stays open"
@@ -29,14 +33,13 @@ _OPEN = "whether the best Fisher penalty does as well as the best consistency we
 
 def equivalence(number: Number) -> Verdict:
     """H3: the mean difference of accuracy, Fisher penalty minus consistency, against a margin of one point."""
-    declared = HYPOTHESES["H3"].text
     if number.value is None:
-        return Verdict("H3", declared, "undecided", f"{_OPEN}: {{H3:reason}}.")
+        return Verdict("H3", "undecided", f"{_OPEN}: {{H3:reason}}.")
     facts = "({H3} points of English accuracy, {H3:p_adjusted} after Holm, {H3:n} seeds)"
     word, text = equivalence_word(number)
     if word == "undecided":
         facts += "; about {H3:needed} seeds would decide" if number.needed else ""
-    return Verdict("H3", declared, word, f"{text} {facts}.")
+    return Verdict("H3", word, f"{text} {facts}.")
 
 
 def equivalence_word(number: Number) -> tuple[Word, str]:
@@ -56,11 +59,8 @@ def equivalence_word(number: Number) -> tuple[Word, str]:
 
 def ratio(number: Number) -> Verdict:
     """H5: the KL ratio of equation 1 against a margin of a tenth."""
-    declared = HYPOTHESES["H5"].text
     if number.value is None or number.low is None or number.high is None:
-        return Verdict(
-            "H5", declared, "undecided", "whether the KL ratio of equation 1 is one stays open: {H5:reason}."
-        )
+        return Verdict("H5", "undecided", "whether the KL ratio of equation 1 is one stays open: {H5:reason}.")
     inside = number.low > 1 - RATIO_MARGIN and number.high < 1 + RATIO_MARGIN
     outside = number.high < 1 - RATIO_MARGIN or number.low > 1 + RATIO_MARGIN
     word: Word = "supported" if inside else "contradicted" if outside else "undecided"
@@ -69,4 +69,4 @@ def ratio(number: Number) -> Verdict:
         "contradicted": "for the smallest noise tried the KL divergence is not what equation 1 says",
         "undecided": "whether the KL divergence is what equation 1 says, to within a tenth, stays open",
     }[word]
-    return Verdict("H5", declared, word, f"{text} (ratio {{H5}}, {{H5:n}} configurations).")
+    return Verdict("H5", word, f"{text} (ratio {{H5}}, {{H5:n}} configurations).")

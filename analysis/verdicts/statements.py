@@ -1,9 +1,7 @@
 """The words of the report: from the numbers of a hypothesis to its verdict and its sentence, by fixed rules.
 
-The words, declared before looking: supported = adjusted p < .05 and the declared sign, also given every declared
-control; contradicted = the same with the other sign; explained = adjusted p < .05, but not given some control;
-no association = the interval lies inside -+.3; else undecided, with the number of units that would decide. Everything
-here is a function of numbers.json.
+The rules, declared before looking, are in ``WORDS`` of ``analysis/sections/methods.py``. Everything here is a function
+of numbers.json.
 """
 
 from __future__ import annotations
@@ -104,12 +102,12 @@ def failing(key: str, names: Sequence[str], numbers: Numbers) -> list[str]:
 
 
 def _correlation(key: str, numbers: Numbers) -> Verdict:
-    number, declared = numbers[key], HYPOTHESES[key].text
+    number = numbers[key]
     word = correlation_word(number)
     plain, stays_open = plainly(key, word), plainly(key, "undecided")
     if number.value is None:
         ending = f"({{{key}:n}} configurations counted)"
-        return Verdict(key, declared, word, f"{stays_open}: {{{key}:reason}} {ending}.")
+        return Verdict(key, word, f"{stays_open}: {{{key}:reason}} {ending}.")
     given, after = "", ""
     names = controls(key, numbers) if word in ("supported", "contradicted") else []
     if failed := failing(key, names, numbers):
@@ -135,7 +133,7 @@ def _correlation(key: str, numbers: Numbers) -> Verdict:
         given = f"; about {{{key}:needed}} configurations would decide if r stayed"
     design = f"{{{key}:n}} configurations in {{{key}:families}} {'family' if number.families == 1 else 'families'}"
     facts = f"{'trend' if key == 'H2' else 'partial'} r {{{key}}}, {{{key}:p_adjusted}} after Holm, {design}{given}"
-    return Verdict(key, declared, word, f"{plain} ({facts}).{after}")
+    return Verdict(key, word, f"{plain} ({facts}).{after}")
 
 
 def _doubt(number: Number, control: Number) -> float:
@@ -148,9 +146,8 @@ def verdicts(numbers: Numbers) -> list[Verdict]:
     """One verdict for each declared hypothesis, H1 first; "not measured" where the study has no such data."""
     out = []
     for key, hypothesis in HYPOTHESES.items():
-        declared = hypothesis.text
         if key not in numbers:
-            out.append(Verdict(key, declared, "not measured", f"no complete trial says whether {declared}."))
+            out.append(Verdict(key, "not measured", f"no complete trial says whether {hypothesis.text}."))
         elif key == "H3":
             out.append(equivalence(numbers[key]))
         elif key == "H5":

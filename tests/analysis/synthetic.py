@@ -87,7 +87,8 @@ def write_study(
 
 def read_numbers(data: Mapping[str, Mapping[str, Any]]) -> Numbers:
     """The numbers of a numbers.json, as a reader of the file would build them."""
-    return Numbers({key: Number(**({"value": None} | dict(item))) for key, item in data.items()})
+    fields = {key: {"value": None} | {k: v for k, v in item.items() if k != "level"} for key, item in data.items()}
+    return Numbers({key: Number(**item) for key, item in fields.items()})
 
 
 def _weight(arm: str, index: int) -> float:

@@ -13,10 +13,9 @@ import pandas as pd
 import pytest
 
 from analysis.configurations import StudyTables, tables
-from analysis.measures import with_measures
 from analysis.numbers import Numbers
 from analysis.sections import predictors
-from analysis.sections.predictors import _compared, compute, said, standing
+from analysis.sections.predictors import _compared, compute, said, standing, with_measures
 from analysis.sign_errors import Pairs
 from analysis.statistics.permutation import holm
 from study.store.results import load

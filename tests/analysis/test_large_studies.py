@@ -10,6 +10,7 @@ import pytest
 
 from analysis import rows
 from analysis.configurations import StudyTables, tables
+from analysis.numbers import Numbers
 from analysis.page import render
 from analysis.page.document import Figure
 from analysis.report import compose, compute, numbers_json
@@ -61,7 +62,6 @@ def test_the_listed_trials_are_those_that_a_reader_looks_for(tmp_path: Path, mon
         return records[:9] + records[10:]
 
     monkeypatch.setattr(trials, "MOST_ROWS", 5)
-    found = trials.compute(study(tmp_path, edit))
-    assert isinstance(found, trials.Trials)
-    assert found.rows.column("trial_id") == ["t00000", "t00001", "t00007", "t00016", "t00017"]
-    assert found.planned == 18
+    (table,) = trials.draw(trials.compute(study(tmp_path, edit)), Numbers())
+    assert table.rows_of[1].column("trial_id") == ["t00000", "t00001", "t00007", "t00016", "t00017"]
+    assert table.caption.startswith("5 of 18 planned trials: ")

@@ -10,10 +10,9 @@ import pandas as pd
 import pytest
 
 from analysis.configurations import StudyTables, tables
-from analysis.depth import PARAMETERS, TRACE, Depths
 from analysis.numbers import Numbers
 from analysis.page.document import Missing, Table
-from analysis.sections.layers import compute, draw
+from analysis.sections.layers import PARAMETERS, TRACE, Depths, compute, draw
 from study.store.results import load
 from tests.analysis.synthetic import write_study
 

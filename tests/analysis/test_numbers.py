@@ -7,8 +7,7 @@ import math
 
 import pytest
 
-from analysis.numbers import Number, Numbers, count, plain
-from analysis.writing import write_p, write_value
+from analysis.numbers import Number, Numbers, count, plain, write_p, write_value
 from tests.analysis.synthetic import read_numbers
 
 
@@ -36,7 +35,7 @@ def test_p_is_never_zero() -> None:
 
 
 NUMBERS = Numbers({
-    "H1": Number(-0.5, "correlation", -0.7, -0.2, 0.95, p=0.01, n=24, families=6, unit="configuration", method="m"),
+    "H1": Number(-0.5, "correlation", -0.7, -0.2, p=0.01, n=24, families=6, unit="configuration", method="m"),
     "bare": Number(None, "correlation", reason="x is constant within families"),
     "account.planned": count(24),
 })  # fmt: skip

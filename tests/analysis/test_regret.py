@@ -283,7 +283,7 @@ def test_no_target_languages_and_no_second_configuration(tmp_path: Path) -> None
 
 
 def test_an_interval_that_touches_zero_is_too_close() -> None:
-    number = Number(0.01, "points", 0.0, 0.02, 0.95)
+    number = Number(0.01, "points", 0.0, 0.02)
     said = section.closing(section.Regret({}, [], [], "", 2), Numbers({section.FLATNESS: number}))
     assert said is not None
     assert said.endswith("too close to call.")

@@ -15,7 +15,7 @@ import pytest
 from scipy import stats
 
 from analysis.configurations import StudyTables, tables
-from analysis.measures import LARGER_IS_BETTER, NOT_IN_LOGARITHMS
+from analysis.numbers import Numbers
 from analysis.page import render
 from analysis.page.document import Figure, Missing
 from analysis.report import Findings, compose, compute, numbers_json
@@ -23,6 +23,7 @@ from analysis.sections import SECTIONS, trials
 from analysis.sections.dose_response import _margin_p, _seeds_needed
 from analysis.sections.importance import drop_in_r2
 from analysis.sections.pareto import front
+from analysis.sections.predictors import LARGER_IS_BETTER, NOT_IN_LOGARITHMS
 from study.store.results import load
 from tests.analysis import synthetic
 from tests.analysis.synthetic import LANGUAGES, write_study
@@ -174,7 +175,8 @@ def test_test_scores_are_in_the_trials_table_and_change_no_number(tmp_path: Path
         study(tmp_path / name, {"kl": 3}, seeds=2, edit=edit) for name, edit in (("a", list), ("b", scored))
     )
     assert compute(found).numbers == compute(plain).numbers
-    added = [title for title in trials.compute(found).titles if title not in trials.compute(plain).titles]
+    titles, before = (trials.draw(trials.compute(each), Numbers())[0].columns for each in (found, plain))
+    added = [title for title in titles if title not in before]
     assert added == ["test accuracy en", "test F1 de", "test accuracy de after stage 2"]
 
 
@@ -231,7 +233,7 @@ def test_models_that_did_not_fit_are_hollow_and_outside_the_headline(
     numbers = found.numbers
     assert [numbers[f"account.{name}"].value for name in ("collapsed", "unfit", "fitted")] == [2, 6, 20]
     assert [numbers[f"H1{name}"].n for name in ("", ".with_all", ".at.90", ".at.98")] == [9, 12, 10, 8]
-    rows = found.results["figure-1"].rows.records(["label", "unfit"])
+    rows = found.results["figure-1"].tables.figure_rows.records(["label", "unfit"])
     assert {row["label"] for row in rows if row["unfit"]} == {"kl=5", "kl=1.6", "fpen=10"}
     assert "97.0 % (the baseline's, mean over its seeds): 20 have, 6 have not" in text
     line = next(line for line in text.splitlines() if line.startswith("| kl | 6 | 12"))

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.page.publish import publish
+from analysis.page.publication import publish
 
 
 def report(*figures: str) -> dict[str, bytes]:
