@@ -95,8 +95,9 @@ def fine_tune(
         if standing.stage is None:
             trajectory.measure(0)
         first = train_stage(
-            model, train, validation[ENGLISH], config.stages[0], streams, 0, ENGLISH, record, trajectory.measure,
-            dtype, standing.stage, on_epoch, config.measure.accuracy_every,
+            model, train, validation[ENGLISH], config.stages[0], streams, 0, ENGLISH, record,
+            on_step=trajectory.measure, dtype=dtype, resume=standing.stage, on_epoch=on_epoch,
+            accuracy_every=config.measure.accuracy_every,
         )  # fmt: skip
         standing.values |= _after_first_stage(model, train, validation, halves, config, first, pretrained, dtype)
         standing.values |= trajectory.finish(first.steps, standing.values)
@@ -115,8 +116,8 @@ def fine_tune(
         target = Examples(rows, encoder, assets.files(config))
         path = StagePath(model, standing.english, english, validation, language, len(target), config, record)
         second = train_stage(
-            model, target, validation[ENGLISH], config.stages[1], streams, 1, language, record, path.measure,
-            dtype, standing.stage, on_epoch,
+            model, target, validation[ENGLISH], config.stages[1], streams, 1, language, record,
+            on_step=path.measure, dtype=dtype, resume=standing.stage, on_epoch=on_epoch,
         )  # fmt: skip
         standing.values |= _after_second_stage(
             model, language, validation, halves[language], standing.values, standing.english, dtype

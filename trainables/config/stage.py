@@ -54,7 +54,7 @@ class PluginPenaltyConfig(Frozen):
 
 
 class PenaltiesConfig(Frozen):
-    """The penalties of a stage, of which the Fisher penalty and plugins may use its passes; null: not used."""
+    """The penalties of a stage; null switches one off. Only the Fisher penalty and plugins use forward passes."""
 
     fisher: FisherPenaltyConfig | None = Field(None, description="Fisher penalty")
     l2: L2Config | None = Field(None, description="L2 to zero")
@@ -66,7 +66,7 @@ class PenaltiesConfig(Frozen):
         return self.l2_sp is not None or any(getattr(self, name) is not None for name in entries("penalties"))
 
     def on_parameters(self, form: Form) -> list[tuple[str, float, Callable[[Passes], torch.Tensor]]]:
-        """The penalties of one form that act: those on the parameters, which need no forward pass, and of plugins.
+        """The penalties of one form with a weight above 0: L2, L2-SP and those of plugins.
 
         Not the Fisher penalty, which the objective adds itself, since it has ``every`` and ``share``.
 

@@ -13,8 +13,9 @@ builds loss and penalty on one forward pass:
     penalty = squared_mean_score(logits, labels, wrt)
     (cross_entropy(logits, targets) + weight * penalty).backward()
 
-The weight acts on the unscaled E, as in Stickland and Murray (2021), so ``weight / B`` acts on Tr(F). What keeps it
-comparable over micro-batches and steps is in ``regularizers/fisher_penalty.py`` and ``training/objective.py``.
+The weight acts on the unscaled E, as in Stickland and Murray (2021), so ``weight / B`` acts on Tr(F). Training keeps it
+comparable over micro-batches in ``regularizers/fisher_penalty.py`` (b/B) and ``training/gradient.py`` (their mean), and
+over steps in ``training/objective.py`` (``every``).
 
 The labels are constants: the gradient is not that of Tr(F), which has a further term for the labels' distribution.
 """
@@ -40,6 +41,8 @@ def fisher_penalty(
     model: nn.Module, batch: Mapping[str, Tensor], *, generator: torch.Generator, create_graph: bool = True
 ) -> Tensor:
     """The Fisher penalty of a batch, with a forward pass of its own, in the mode that the model is in.
+
+    For callers outside a training run, which uses the parts below on the pass of its cross-entropy.
 
     Exact double backward. With the matrix products of a forward pass as the unit, an ordinary step costs 3, this call
     3, and the gradient of what it returns 6.
@@ -88,10 +91,10 @@ def penalty_forward(model: nn.Module, input_ids: Tensor | None) -> Iterator[list
     """Within the context, a forward pass has the same values and a cheaper second derivative.
 
     Args:
-        input_ids: All token ids of the forward passes inside the context, which may take the batch in parts.
+        input_ids: Token ids of the whole batch, even if it is passed through in parts.
 
     Yields:
-        What :func:`unique_embedding_rows` yields, for :func:`squared_mean_score`.
+        What :func:`unique_embedding_rows` yields, for :func:`squared_mean_score`, also after the context has ended.
     """
     with lean_gelu(model), unique_embedding_rows(model, input_ids) as wrt:
         yield wrt

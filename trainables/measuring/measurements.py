@@ -109,6 +109,8 @@ DEFINITIONS: dict[str, str] = {
         for half, which in ((1, "one"), (2, "the other"))
         for name in ("accuracy_before", "gain")
     },
+    "penalty.fisher_factor": "mean of the factor, at most 1, by which penalties.fisher.share shortened the gradient of "
+    "the Fisher penalty, over the same steps as penalty.NAME (ratio)",
     "penalty.NAME": "mean of the unweighted penalty over the steps of the last epoch of stage 0 on which it acted; "
     "fisher: Tr(F) / B in expectation, on training batches with dropout",
     "weight_in_trace_units": "Fisher penalty weight divided by the batch size: the weight on Tr(F) itself",

@@ -17,24 +17,27 @@ if TYPE_CHECKING:
 class FisherPenaltyConfig(Frozen):
     """``|| (1/B) sum_i grad log p(yhat_i | x_i) ||^2`` with ``yhat_i`` sampled from the model's own prediction.
 
-    It takes the prediction that the cross-entropy sees (dropout on). Its expectation over sampled labels is Tr(F)/B,
-    so halving the batch doubles it. The labels are held constant, so its gradient lacks one part of that of Tr(F):
-    the one through the distribution of the labels. Two scalings keep a weight comparable: the penalty of a
-    micro-batch of b rows has expectation Tr(F)/b and is multiplied by b/B, before the mean over micro-batches that
-    all terms share; and with ``every=k`` the penalty acts on steps 0, k, 2k and so on, with k times the weight.
-    Stickland's later public code, hf-sharpness, divides once more by B: its weight w is w/B here.
+    It uses the forward pass of the cross-entropy, with its dropout and its noise, so it costs no second one. Its
+    expectation over sampled labels is Tr(F)/B, so halving the batch doubles it. The labels are held constant, so its
+    gradient lacks one part of that of Tr(F): the one through the distribution of the labels.
+
+    Two scalings keep a weight comparable. The penalty of a micro-batch of b rows has expectation Tr(F)/b; it is
+    multiplied by b/B, before the mean over micro-batches that all terms share. With ``every=k`` the penalty acts on
+    steps 0, k, 2k and so on, with k times the weight. Stickland's later public code, hf-sharpness, divides once more by
+    B: its weight w is w/B here.
 
     A negative weight sharpens. The penalty has no upper bound, so its gradient then needs one, ``share``; see
     :func:`trainables.regularizers.parameters.add_bounded`.
     """
 
     weight: float = Field(
-        0.01, description="weight of the unscaled penalty, which is Tr(F)/B in expectation; below 0 it sharpens"
+        0.01, description="weight of the penalty, which is Tr(F)/B in expectation; below 0 it sharpens"
     )
     every: Count = Field(1, description="acts on steps 0, k, 2k and so on, with k times the weight")
     share: Annotated[float, Field(gt=0.0, lt=1.0)] | None = later(
         None,
-        description="largest norm of the penalty's gradient, as a share of the rest's; null: no bound, weight >= 0",
+        description="bound on the norm of the penalty's gradient, as a share of that of all other terms; null: no "
+        "bound, and weight >= 0",
     )
 
     @model_validator(mode="after")
@@ -47,15 +50,14 @@ class FisherPenaltyConfig(Frozen):
         return self
 
     def acts_on(self, index: int) -> bool:
-        """True on steps 0, k, 2k and so on of a stage; never with weight 0, which leaves the run as it is."""
+        """True on steps 0, k, 2k and so on of a stage; never with weight 0, so that nothing else changes by a bit."""
         return self.weight != 0 and index % self.every == 0
 
     def penalty(self, step: Passes) -> torch.Tensor:
         """The penalty of this micro-batch, times b/B, without its weight and ``every``.
 
         Args:
-            step: A micro-batch of an optimiser step on which the penalty acts: only there has the main pass filled
-                ``wrt``.
+            step: A micro-batch of an optimiser step on which the penalty acts; on others ``step.wrt`` is empty.
 
         Returns:
             Scalar, squared nats per squared parameter unit; Tr(F)/B in expectation over labels.

@@ -46,7 +46,7 @@ def add_lazily(model: torch.nn.Module, penalty: torch.Tensor, weight: float) -> 
             parameter.grad += gradient * rows.view(-1, *[1] * (parameter.dim() - 1))
 
 
-def add_bounded(model: torch.nn.Module, gradients: Mapping[torch.nn.Parameter, torch.Tensor], share: float) -> None:
+def add_bounded(model: torch.nn.Module, gradients: Mapping[torch.nn.Parameter, torch.Tensor], share: float) -> float:
     """Add a penalty's gradient to ``.grad``, shortened to at most a share of the gradient that is there.
 
         g = r + min(1, share ||r|| / ||q||) q,   r: the gradient of the rest, q: the penalty's
@@ -58,6 +58,9 @@ def add_bounded(model: torch.nn.Module, gradients: Mapping[torch.nn.Parameter, t
         model: Its parameters carry r.
         gradients: Parameter to q, the penalty's weighted gradient over the whole step.
         share: Largest ||q|| as a share of ||r||, L2 norms over all parameters.
+
+    Returns:
+        The factor on q; 1 where it was short enough.
     """
     import torch
 
@@ -66,3 +69,4 @@ def add_bounded(model: torch.nn.Module, gradients: Mapping[torch.nn.Parameter, t
     scale = (share * rest / own.clamp(min=torch.finfo(own.dtype).tiny)).clamp(max=1.0)
     for parameter, gradient in gradients.items():
         parameter.grad = scale * gradient if parameter.grad is None else parameter.grad + scale * gradient
+    return float(scale)

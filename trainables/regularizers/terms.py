@@ -1,4 +1,4 @@
-"""What the objective of a stage is made of, as its steps have to know it."""
+"""The part of a stage's configuration that its steps read."""
 
 from __future__ import annotations
 

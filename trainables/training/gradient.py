@@ -38,14 +38,14 @@ class StageGradient:
     starting_point: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     def of_step(self, indices: list[int], index: int) -> tuple[dict[str, float], torch.Tensor]:
-        """Take the gradient of the objective over a batch, or the step rule's.
+        """Take the gradient of the objective over a batch, or the one that SAM or TRAM takes in its place.
 
         Args:
             indices: Row numbers of the batch.
             index: Optimiser steps done in the stage.
 
         Returns:
-            The parts of the loss at the weights themselves, and the gradient's L2 norm.
+            The parts of the loss at the unperturbed weights, and the gradient's L2 norm.
 
         Raises:
             Diverged: The loss or the gradient is not finite; names the step.
@@ -71,7 +71,7 @@ class StageGradient:
             measure_region: Also measure the trust region that TRAM's ascent needs.
 
         Returns:
-            ``train_loss``, ``penalty.NAME``, and ``trust_region`` for TRAM.
+            ``train_loss``, ``penalty.NAME``, ``penalty.fisher_factor`` with a share, and ``trust_region`` for TRAM.
 
         Raises:
             Diverged: The loss is not finite; names the step.
@@ -80,7 +80,7 @@ class StageGradient:
         size = config.batch_size // config.accumulation
         parameters = self._parameters()
         parts: dict[str, float] = defaultdict(float)
-        bounded: dict[torch.nn.Parameter, torch.Tensor] = {}
+        penalty_gradient: dict[torch.nn.Parameter, torch.Tensor] = {}
         for number, start in enumerate(range(0, len(indices), size)):
             chunk = indices[start : start + size]
             step = Step(
@@ -89,12 +89,13 @@ class StageGradient:
             loss = objective(step, config)
             fraction = len(chunk) / len(indices)
             value = loss.total.detach()
-            if loss.bounded is not None:
-                value = value + loss.bounded.detach()
-                found = torch.autograd.grad(fraction * loss.bounded, parameters, retain_graph=True, allow_unused=True)
+            if loss.held_back is not None:
+                value = value + loss.held_back.detach()
+                found = torch.autograd.grad(fraction * loss.held_back, parameters, retain_graph=True, allow_unused=True)
                 for parameter, gradient in zip(parameters, found, strict=True):
                     if gradient is not None:
-                        bounded[parameter] = bounded[parameter] + gradient if parameter in bounded else gradient
+                        so_far = penalty_gradient.get(parameter)
+                        penalty_gradient[parameter] = gradient if so_far is None else so_far + gradient
             if not torch.isfinite(value):
                 raise Diverged(f"loss is {value.item()} at stage {stage}, step {index}")
             (fraction * loss.total).backward()  # type: ignore[no-untyped-call]
@@ -104,10 +105,10 @@ class StageGradient:
             if measure_region and config.optimizer.tram_sigma:
                 parts["trust_region"] += fraction * trust_region(step, config.optimizer.tram_sigma).item()
         fisher = config.penalties.fisher
-        if bounded and fisher is not None and fisher.share is not None:
-            add_bounded(model, bounded, fisher.share)
+        if penalty_gradient and fisher is not None and fisher.share is not None:
+            parts["penalty.fisher_factor"] = add_bounded(model, penalty_gradient, fisher.share)
         for name, weight, lazy in config.penalties.on_parameters("lazy"):
-            penalty = lazy(step)
+            penalty = lazy(step)  # it reads the parameters alone, so any micro-batch will do
             add_lazily(model, penalty, weight)
             parts[f"penalty.{name}"] = penalty.item()
         return parts

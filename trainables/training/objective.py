@@ -1,4 +1,4 @@
-"""The objective of one step: cross-entropy plus the sum of weight times penalty; ``gradient`` adds the lazy ones."""
+"""The objective of one step: cross-entropy plus weighted penalties; ``gradient.py`` adds lazy and bounded ones."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ class Loss:
     """The objective of a micro-batch.
 
     Attributes:
-        total: What is differentiated, without the bounded term.
+        total: What is differentiated, without ``held_back``.
         cross_entropy: The cross-entropy part, detached (nats, mean over examples).
         penalties: Name to unweighted penalty, detached; only those that were computed.
-        bounded: The weighted penalty whose gradient is bounded by that of the total; None without one.
+        held_back: The weighted Fisher penalty where it has a share: ``gradient.py`` bounds its gradient. Else None.
     """
 
     total: torch.Tensor
     cross_entropy: torch.Tensor
     penalties: dict[str, torch.Tensor]
-    bounded: torch.Tensor | None = None
+    held_back: torch.Tensor | None = None
 
 
 def objective(step: Step, config: StageConfig) -> Loss:
-    """Cross-entropy plus the weighted penalties of a stage; ``gradient`` adds the lazy ones to its gradient.
+    """Cross-entropy plus the weighted penalties of a stage, except lazy ones, which act on its gradient.
 
     A consistency loss of weight 0 is still reported, without gradient, so that the run equals bit for bit the same
     preset without its divergence.
@@ -53,12 +53,12 @@ def objective(step: Step, config: StageConfig) -> Loss:
     for name, weight, penalty in config.penalties.on_parameters("plain"):
         penalties[name] = penalty(step)
         total = total + weight * penalties[name]
-    bounded = None
+    held_back = None
     if (fisher := config.penalties.fisher) is not None and step.fisher_acts:
         penalties["fisher"] = fisher.penalty(step)
         weighted = fisher.every * fisher.weight * penalties["fisher"]
         if fisher.share is None:
             total = total + weighted
         else:
-            bounded = weighted
-    return Loss(total, unpenalised, {name: value.detach() for name, value in penalties.items()}, bounded)
+            held_back = weighted
+    return Loss(total, unpenalised, {name: value.detach() for name, value in penalties.items()}, held_back)

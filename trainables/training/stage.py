@@ -31,7 +31,8 @@ class StageResult:
     """What the loop itself saw.
 
     Attributes:
-        penalties: Name to mean unweighted penalty over the last epoch, even if it was cut short.
+        penalties: Name to mean unweighted penalty over those steps of the last epoch on which it acted, also where the
+            epoch was cut short.
         train_nll: The last measured training loss; None where the stage does not end by it.
     """
 

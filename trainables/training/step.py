@@ -42,7 +42,8 @@ class Step:
         dtype: Format of the passes; some steps make theirs in float32 all the same (see ``precision.step_dtype``).
         starting_point: Parameters at the stage's start, by name, where a penalty asks for them.
         batch_size: Rows of a full optimiser step.
-        wrt: What the Fisher penalty differentiates with respect to; set by the main pass.
+        wrt: What the Fisher penalty differentiates with respect to; set by the main pass with dropout mask 0 on steps
+            where the penalty acts, else empty.
     """
 
     model: PreTrainedModel
@@ -128,7 +129,7 @@ class Step:
         return consistency.view.layer or 0
 
     def run(self, perturbation: Perturbation, mask: int | None, role: Role | None = None) -> Pass:
-        """One pass, not remembered.
+        """Make one pass; :meth:`run_once` is this and remembers it.
 
         Args:
             perturbation: What a view changes in it.

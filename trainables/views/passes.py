@@ -36,7 +36,7 @@ class Pass:
 
 
 class Passes(Protocol):
-    """One micro-batch of one optimiser step, as ``training.step.Step`` makes it; see there for every name."""
+    """What terms and views may ask of a micro-batch; ``training.step.Step`` makes it and explains every name."""
 
     model: PreTrainedModel
     labels: torch.Tensor

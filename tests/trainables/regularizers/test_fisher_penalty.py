@@ -75,6 +75,7 @@ def test_the_penaltys_gradient_is_shortened_to_a_share_of_the_rest(build, weight
     gradient, parts = found(build, **values)
     for name, one in gradient.items():
         torch.testing.assert_close(one, expected[name], rtol=1e-8, atol=1e-11)
+    assert parts["penalty.fisher_factor"] == pytest.approx(scale, rel=1e-8)
     plain, unbounded = found(build, **{f"{FISHER}weight": 1, "stages__0__accumulation": accumulation})
     assert parts["penalty.fisher"] == pytest.approx(unbounded["penalty.fisher"], rel=1e-9)
     assert any(not torch.allclose(gradient[name], plain[name]) for name in plain)
