@@ -1,9 +1,10 @@
-"""Rivals of Tr(F) as predictors of generalisation, each with formula, unit and source.
+"""Rivals of Tr(F) as predictors of generalisation, each with its formula, unit and source.
 
 A rival is a function of a :class:`FineTuned` model that returns one number; its column is ``measure.NAME``. Rivals that
-use observed labels look at training rows: on validation rows they would nearly be the accuracy itself. Those that the
-model's own labels define look at the rows of Tr(F), so that they differ from it by their formula alone. Every rival
-works in evaluation mode, is deterministic, and leaves model, gradients and random generators as found.
+use observed labels read training rows, since on validation rows they would almost be the accuracy itself. Rivals that
+use the model's own labels read the rows of Tr(F), so they differ from it only by their formula, except that
+``label_variance`` reads all validation rows. Every rival works in evaluation mode, is deterministic, and leaves model,
+gradients and random generators as found.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Adaptive sharpness: by how much the training loss rises at worst when every weight may change by a share of itself.
+"""Adaptive sharpness: the largest rise of the training loss when every weight may change by a fraction of itself.
 
     max over delta with |delta_j| <= rho |w_j| of  L(w + delta) - L(w),   rho = 0.002
 
-L is the mean cross-entropy of logits that are divided by their standard deviation over the classes, so that the scale
-of the logits has no influence (Andriushchenko et al. 2023, "A modern look at the relationship between sharpness and
-generalization"; worst case, elementwise adaptive, l-infinity). The maximum is looked for by 20 steps of APGD (Croce and
-Hein 2020, "Reliable evaluation of adversarial robustness", algorithm 1), from w itself, over all training rows at once
-and without any draw: a lower bound, as every search is.
+L is the mean cross-entropy of logits divided by their standard deviation over the classes, so the scale of the logits
+has no influence (Andriushchenko et al. 2023, "A modern look at the relationship between sharpness and generalization";
+worst case, elementwise adaptive, l-infinity). The maximum is sought with 20 steps of APGD (Croce and Hein 2020,
+"Reliable evaluation of adversarial robustness", algorithm 1), which start at w itself, use all training rows at once
+and draw no random numbers. As with any search, the result is a lower bound.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from trainables.curvature.rivals.subject import FineTuned
 from trainables.curvature.rivals.training_loss import loss_and_gradient
 from trainables.curvature.state import measuring
 
-RHO = 0.002  # largest change of a weight as a share of it
+RHO = 0.002  # largest change of a weight, as a fraction of it
 STEPS = 20
-MOMENTUM = 0.75  # share of the step along the gradient; the rest goes on with the step before
-PROGRESS = 0.75  # share of steps that must have raised the loss for the step size to stay
+MOMENTUM = 0.75  # fraction of the step along the gradient; the rest continues the previous step
+PROGRESS = 0.75  # fraction of steps that must raise the loss for the step size to stay
 
 
 def adaptive_sharpness(trained: FineTuned) -> float:
     """Rise of the mean loss of normalised logits within ``RHO``, in evaluation mode.
 
-    The search moves copies; the model's own weights and ``.grad`` are never written. Cost: 21 forward and backward
-    passes over the training rows; seven times the memory of the trainable parameters.
+    The search moves copies and never writes to the model's own weights or ``.grad``. Cost: 21 forward and backward
+    passes over the training rows, and seven times the memory of the trainable parameters.
 
     Returns:
         Nats, 0 or more; NaN for a model that is not finite.
@@ -53,13 +53,13 @@ def normalized(logits: Tensor) -> Tensor:
 
 
 def checkpoints(steps: int) -> list[int]:
-    """Steps after which the step size is looked at: at 22 % of them, then at intervals that shrink from 19 % to 6 %.
+    """Steps after which the step size is reviewed: at 22 % of them, then at intervals that shrink from 19 % to 6 %.
 
     Example:
         >>> checkpoints(20)
         [5, 9, 12, 14, 16, 18, 19]
     """
-    # In hundredths, so that no rounding of floats decides.
+    # In hundredths, so that floating-point rounding has no effect.
     marks = [0, 22]
     while marks[-1] < 100:
         marks.append(marks[-1] + max(marks[-1] - marks[-2] - 3, 6))
@@ -68,7 +68,7 @@ def checkpoints(steps: int) -> list[int]:
 
 
 class _Search:
-    """APGD, algorithm 1, for the box ``|x - start| <= radius``; steps and radii are those of each weight."""
+    """APGD, algorithm 1, for the box ``|x - start| <= radius``; each weight has its own radius and step."""
 
     def __init__(self, trained: FineTuned, start: dict[str, Tensor], radius: dict[str, Tensor]) -> None:
         self._trained, self._start, self._radius = trained, start, radius
@@ -104,7 +104,7 @@ class _Search:
     def _step(
         self, x: dict[str, Tensor], before: dict[str, Tensor], signs: dict[str, Tensor], size: float, share: float
     ) -> dict[str, Tensor]:
-        """One step of ``size`` radii uphill, mixed with the step before; parameters without influence stay."""
+        """One step of ``size`` radii uphill, mixed with the previous step; parameters without influence stay put."""
         moved = dict(x)
         for name, sign in signs.items():
             aim = self._inside(name, x[name] + size * self._radius[name] * sign)

@@ -1,11 +1,11 @@
-"""Three readings of the eigenvalues lambda_k of the Fisher matrix.
+"""Three summaries of the eigenvalues lambda_k of the Fisher matrix.
 
     lambda_max(F) = max over v of  v^T F v / v^T v
     Tr(F^2) = sum over k of  lambda_k^2 = ||F||_F^2
     Tr(F)^2 / Tr(F^2) = (sum over k of lambda_k)^2 / sum over k of lambda_k^2
 
-All are over at most 100 of the traced rows, in evaluation mode. Cost: that of
-:func:`trainables.curvature.spectrum.fisher_spectrum`, once for all of them.
+All use at most 100 of the traced rows, in evaluation mode. Together they cost one call of
+:func:`trainables.curvature.spectrum.fisher_spectrum`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from trainables.curvature.rivals.subject import FineTuned
 
 
 def lambda_max(trained: FineTuned) -> float:
-    """The sharpest direction alone, where Tr(F) adds up all of them; Tr(F) / lambda_max is the stable rank of F's root.
+    """The sharpest direction alone, whereas Tr(F) sums all; Tr(F) / lambda_max is the stable rank of F's square root.
 
     Returns:
         Squared nats per squared parameter unit.
@@ -23,7 +23,7 @@ def lambda_max(trained: FineTuned) -> float:
 
 
 def trace_f2(trained: FineTuned) -> float:
-    """Tr(F^2), which weighs sharp directions more than Tr(F) does.
+    """Tr(F^2), which gives sharp directions more weight than Tr(F) does.
 
     Returns:
         The square of (squared nats per squared parameter unit).
@@ -32,12 +32,12 @@ def trace_f2(trained: FineTuned) -> float:
 
 
 def effective_rank(trained: FineTuned) -> float:
-    """The participation ratio of the eigenvalues: over how many directions the curvature is spread.
+    """The participation ratio of the eigenvalues: the number of directions over which the curvature is spread.
 
-    k for k equal ones and none beside them, 1 for a single one. It is at most n (C - 1) for n rows and C classes, so
-    that only values from as many rows compare.
+    It is k if k eigenvalues are equal and all others 0. It is at most n (C - 1) for n rows and C classes, so values are
+    comparable only if they come from equally many rows.
 
     Returns:
-        A number of directions, 1 or more; NaN for a model without curvature.
+        The number of directions, at least 1; NaN for a model without curvature.
     """
     return float(trained.spectrum.sum().square() / trained.spectrum.square().sum())

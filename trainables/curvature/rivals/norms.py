@@ -18,8 +18,8 @@ def parameter_norm(trained: FineTuned) -> float:
 def distance_from_pretrained(trained: FineTuned) -> float:
     """``||theta - theta_0||_2`` over the encoder's parameters (parameter units).
 
-    "Distance from initialisation" in Jiang et al. (2020) and Bassi et al. (2024). The head is left out, since its start
-    is a random draw and no pretrained point.
+    "Distance from initialisation" in Jiang et al. (2020) and Bassi et al. (2024). The head is left out, since it starts
+    from a random draw and not from a pretrained point.
     """
     encoder = f"{trained.model.base_model_prefix}."
     return l2_norm(

@@ -1,4 +1,4 @@
-"""Curvature against the scale of the parameters: rivals whose unit is free of theirs, on the rows of Tr(F)."""
+"""Curvature relative to the scale of the parameters: rivals without parameter units, on the rows of Tr(F)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from trainables.errors import InputError
 
 
 def fisher_rao(trained: FineTuned) -> float:
-    """Fisher-Rao norm: the length of the parameters in the metric of the Fisher information, squared.
+    """Fisher-Rao norm: the squared length of the parameters in the metric of the Fisher information.
 
         theta^T F theta = mean over x of  Var_{y ~ p(y|x)} (J theta)_y
 
     J is the Jacobian of the logits, and p the model's own prediction (Liang et al. 2019, "Fisher-Rao metric, geometry,
-    and complexity of neural networks"). Rescaling parts of the network in ways that leave the function as it is leaves
-    this norm as it is: a direction that the function does not depend on is not measured. Trainable parameters count,
-    those of Tr(F). One forward-mode product in evaluation mode; memory: that of the trainable parameters once more.
+    and complexity of neural networks"). Rescaling parts of the network without changing the function does not change
+    this norm, since it ignores directions on which the function does not depend. It covers the trainable parameters, as
+    Tr(F) does. Cost, in evaluation mode: one forward-mode product, and memory for a copy of the trainable parameters.
 
     Returns:
         Squared nats.
@@ -39,10 +39,10 @@ def normalized_trace(trained: FineTuned) -> float:
 
         sum over weight matrices W of  ||W||_F^2 Tr(F_W)
 
-    F_W is the block of the Fisher matrix that belongs to W, so that multiplying W by a divides Tr(F_W) by a^2 where
-    another matrix makes up for it. This is the correction for scale of Tsuzuku et al. (2020, "Normalized flat minima"),
-    matrix by matrix and with the Fisher information. Tables of embeddings are matrices; biases and the gains of norms
-    are none and do not count. From the passes of Tr(F) itself.
+    F_W is the block of the Fisher matrix that belongs to W, so multiplying W by a, if another matrix compensates for
+    it, divides Tr(F_W) by a^2. This is the scale correction of Tsuzuku et al. (2020, "Normalized flat minima"), matrix
+    by matrix and with the Fisher information. Embedding tables are matrices; biases and the gains of norms are not, and
+    do not count. The passes are those of Tr(F) itself.
 
     Returns:
         Squared nats.
@@ -54,31 +54,30 @@ def normalized_trace(trained: FineTuned) -> float:
 
 
 def relative_flatness(trained: FineTuned) -> float:
-    """Relative flatness of the classifier, the last linear layer; in closed form, one forward pass in evaluation mode.
+    """Relative flatness of the last linear layer, the classifier: closed form, one forward pass in evaluation mode.
 
         sum over classes y, y' of  <w_y, w_y'> Tr(H_yy')
 
-    w_y is the weight vector of class y, and H_yy' the block of the Hessian of the mean cross-entropy between w_y and
-    w_y' (Petzka et al. 2021, "Relative flatness and generalization", definition 3). With logits W phi(x) + b that block
-    is the mean over x of (diag(p) - p p^T)_yy' phi phi^T, whatever the labels are, so that the sum is
+    w_y is the weight vector of class y, and H_yy' the block for w_y and w_y' of the Hessian of the mean cross-entropy
+    (Petzka et al. 2021, "Relative flatness and generalization", definition 3). With logits W phi(x) + b, that block is
+    the mean over x of (diag(p) - p p^T)_yy' phi phi^T, whatever the labels, so the sum is
 
         mean over x of  ||phi(x)||^2 (sum_y p_y ||w_y||^2 - ||sum_y p_y w_y||^2)
 
-    The larger, the less flat. Only this layer's weights and features enter: how the encoder's layers are scaled does
-    not.
+    Larger values are less flat. Only this layer's weights and features enter, not the scales of the encoder's layers.
 
     Returns:
         Squared nats: the unit of the weights cancels against that of the Hessian.
 
     Raises:
-        InputError: The logits are not what a linear layer makes of one vector an example.
+        InputError: The logits are not the output of a linear layer for one vector per example.
     """
     total, rows = 0.0, 0
     with measuring(trained.model, frozen=False), shortened(trained.model), torch.no_grad():
         for inputs in trained.unlabelled():
             logits, features, weight = _last_layer(trained.model, inputs)
             p, w = logits.double().softmax(-1), weight.double()
-            # Centred, because the difference of the two squares cancels where the model is certain.
+            # Centred, because the difference of the two terms cancels where the model is certain.
             mean = p @ w
             spread = (p * (w.unsqueeze(0) - mean.unsqueeze(1)).square().sum(-1)).sum(-1)
             total += float((features.double().square().sum(-1) * spread).sum())

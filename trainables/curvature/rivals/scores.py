@@ -1,4 +1,4 @@
-"""Rivals from the gradients ``g_i`` of single training rows' losses, at their observed labels."""
+"""Rivals from the gradients ``g_i`` of the losses of single training rows, at their observed labels."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from trainables.curvature.state import measuring
 def empirical_fisher(trained: FineTuned) -> float:
     """Trace of the empirical Fisher: mean over rows, sum over parameters, of ``||grad_theta log p(y|x)||^2``.
 
-    Often used in place of Tr(F) and another quantity: the expectation is over the data's labels, not the model's, so it
-    vanishes with the loss (Kunstner et al. 2019, "Limitations of the empirical Fisher approximation"). Never called
-    Tr(F). In evaluation mode, a forward and a backward pass, once.
+    Often used instead of Tr(F), but a different quantity, and never called Tr(F) here: the expectation is over the
+    data's labels, not the model's, so it vanishes with the loss (Kunstner et al. 2019, "Limitations of the empirical
+    Fisher approximation"). In evaluation mode. Cost: one forward and one backward pass, made once.
 
     Returns:
         Squared nats per squared parameter unit.
@@ -22,18 +22,18 @@ def empirical_fisher(trained: FineTuned) -> float:
 
 
 def noise_scale(trained: FineTuned) -> float:
-    """Gradient noise scale: how much the gradients of single examples differ, against their mean.
+    """Gradient noise scale: how much the gradients of single examples differ, relative to their mean.
 
         tr(Sigma) / ||G||^2,   G = mean over training rows of g_i,   tr(Sigma) = mean of ||g_i||^2 - ||G||^2
 
-    The "simple" noise scale of McCandlish et al. (2018, "An empirical model of large-batch training", equation 2.9),
-    the batch size at which noise and mean gradient are of equal norm. The rows are taken as all there are, so that the
-    value is between 0 and their number minus 1: the unbiased estimate of ||G||^2 for more rows can be negative, which
-    a converged model would often make it. Over all trainable parameters, in evaluation mode. Cost: a forward and a
-    backward pass, and those of ``squared_score``, once for all rivals that read it.
+    This is the "simple" noise scale of McCandlish et al. (2018, "An empirical model of large-batch training", equation
+    2.9), the batch size at which noise and mean gradient have equal norms. The rows are treated as the whole
+    population, so the value is between 0 and their number minus 1; the unbiased estimate of ||G||^2 for more rows can
+    be negative, and often would be for a converged model. Over all trainable parameters, in evaluation mode. Cost: one
+    forward and one backward pass, and those of ``squared_score``, made once for all rivals that read it.
 
     Returns:
-        Examples; 0 where no example has a gradient.
+        A number of examples; 0 if no example has a gradient.
     """
     theta = {name: p for name, p in trained.model.named_parameters() if p.requires_grad}
     single = trained.squared_score

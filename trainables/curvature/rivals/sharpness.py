@@ -1,4 +1,4 @@
-"""One-step sharpness: by how much the training loss rises one step uphill.
+"""One-step sharpness: by how much the training loss rises after one step uphill.
 
     L(theta + rho g / ||g||_2) - L(theta),   g = grad L(theta),   rho = 0.05
 
@@ -22,12 +22,12 @@ RHO = 0.05  # L2 norm of the step, in parameter units
 def sharpness(trained: FineTuned) -> float:
     """Rise of the mean training loss after one ascent step of length ``RHO``, in evaluation mode.
 
-    The gradient is that of the whole set, accumulated batch by batch. The step is taken on displaced copies of the
-    parameters, so the model's own weights and ``.grad`` are never written. Cost: one forward and backward pass and one
-    forward pass over the rows; twice the memory of the trainable parameters.
+    The gradient is that of all rows, accumulated batch by batch. The step is taken on displaced copies of the
+    parameters, so the model's own weights and ``.grad`` are never written to. Cost over the rows: one forward and
+    backward pass and one more forward pass; twice the memory of the trainable parameters.
 
     Returns:
-        Nats; 0 where the gradient is exactly 0.
+        Nats; 0 if the gradient is exactly 0.
     """
     theta = {name: p for name, p in trained.model.named_parameters() if p.requires_grad}
     with measuring(trained.model, frozen=False):

@@ -1,4 +1,4 @@
-"""What every rival is given: a fine-tuned model and the rows that it may be judged on."""
+"""What every rival is given: a fine-tuned model and the rows on which it may be judged."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class FineTuned:
     Attributes:
         train: Training rows as batches: model inputs ``[batch, ...]`` and observed ``labels`` ``[batch]``.
         validation_logits: Logits of English validation rows ``[examples, num_classes]``.
-        traced: English validation rows that Tr(F) is measured on, as ``train``; ``labels`` are not for rivals to read.
+        traced: English validation rows on which Tr(F) is measured, like ``train``; rivals must not read ``labels``.
         trace_options: Arguments of ``fisher_trace``.
     """
 
@@ -39,12 +39,12 @@ class FineTuned:
 
     @cached_property
     def spectrum(self) -> Tensor:
-        """Eigenvalues of the Fisher matrix on the traced rows, likewise."""
+        """Eigenvalues of the Fisher matrix on the traced rows, computed when first asked for."""
         return fisher_spectrum(self.model, self.traced)
 
     @cached_property
     def squared_score(self) -> float:
-        """Mean squared norm of the scores of the training rows at their observed labels, likewise."""
+        """Mean squared norm of training rows' scores at their observed labels, computed when first asked for."""
         return fisher_trace(self.model, self.train, estimator=Estimator.EMPIRICAL).value
 
     def labelled(self) -> Iterator[tuple[dict[str, Tensor], Tensor]]:

@@ -12,21 +12,21 @@ from trainables.curvature.forward_mode import logits_at
 from trainables.curvature.rivals.subject import FineTuned
 
 Rescale = Callable[[Tensor], Tensor]
-"""What becomes of logits ``[batch, num_classes]`` before the loss."""
+"""A change to the logits ``[batch, num_classes]`` before the loss."""
 
 
 def loss_and_gradient(
     trained: FineTuned, theta: Mapping[str, Tensor], rescale: Rescale | None = None
 ) -> tuple[float, dict[str, Tensor]]:
-    """The mean cross-entropy of the training rows, and its gradient for the parameters that it depends on.
+    """The mean cross-entropy of the training rows, and its gradient for the parameters on which it depends.
 
     Accumulated batch by batch: one forward and one backward pass over the rows.
 
     Args:
-        theta: Parameter name to value; values are leaves that require a gradient.
+        theta: Values by parameter name; they are leaves that require a gradient.
 
     Returns:
-        Nats, and parameter name to gradient.
+        The loss (nats), and gradients by parameter name.
     """
     total = 0.0
     gradient: dict[str, Tensor] = {}
@@ -40,7 +40,7 @@ def loss_and_gradient(
 
 
 def losses(trained: FineTuned, theta: Mapping[str, Tensor], rescale: Rescale | None = None) -> Iterator[Tensor]:
-    """What each batch adds to the mean (nats), one forward pass; parameters not in ``theta`` are the model's own."""
+    """Each batch's part of the mean (nats), by one forward pass; parameters not in ``theta`` are the model's own."""
     rows = sum(len(batch["labels"]) for batch in trained.train)
     for inputs, labels in trained.labelled():
         logits = logits_at(trained.model, dict(theta), inputs).double()
