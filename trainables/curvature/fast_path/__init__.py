@@ -1,5 +1,5 @@
 """Per-example gradient norms without per-example gradients, for any model whose operations on parameters have a rule.
 
-To read: ``operations`` (what a forward pass does with parameters), ``sharing`` (values that examples share), ``norms``
-(the formulas), ``rules`` (which formula is whose), ``ghost`` (the passes), and ``proof`` (against the loop).
+Read in this order: ``operations`` (what a forward pass does with parameters), ``sharing`` (values that examples share),
+``norms`` (formulas), ``rules`` (which operation uses which), ``ghost`` (the passes), ``proof`` (against the loop).
 """

@@ -1,9 +1,9 @@
 """Per-example squared gradient norms of any model whose operations on parameters have a rule.
 
-The model is frozen, so that a backward pass carries activations' gradients only. A matrix, a table or the gain of a
-norm is met by hooks on the operation's output. Whatever else is computed from parameters is met where it joins the
-examples: there it is given one copy an example, whose gradient torch computes, and which is carried back to the
-parameters example by example.
+The model is frozen, so a backward pass carries only activations' gradients. For a matrix, a table or the gain of a
+norm, hooks on the operation's output suffice. Any other value computed from parameters is copied once per example where
+it meets the examples; torch computes the gradients of the copies, which are carried back to the parameters example by
+example.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ Rules = Mapping[Kind, Mapping[str, Callable[..., Any]]]
 
 
 class GhostNorms(TorchFunctionMode):
-    """Turns each backward pass of a frozen model into per-example squared norms.
+    """Turn each backward pass of a frozen model into per-example squared norms.
 
     Call :meth:`forward` once, then :meth:`backward` for each cotangent. The forward pass keeps Gram matrices instead of
-    inputs where it can, and each output gradient is consumed as it comes, so the memory stays below that of an ordinary
+    inputs where it can, and each output gradient is consumed as it arrives, so memory stays below that of an ordinary
     training step.
 
     Args:
         model: Frozen, in evaluation mode.
-        counted: Name of each parameter that counts, to the group that it is summed in.
-        rules: By kind of the result and name of the function: called with this object and the function's arguments in
-            the place of the function; None from it means that it does not apply.
-        passes: Cotangents that each forward pass is followed by, for the choice between Gram and direct product.
+        counted: Maps the name of each parameter that counts to the group in which it is summed.
+        rules: By kind of the result and name of the function. A rule is called instead of the function, with this
+            object and the function's arguments; it returns None if it does not apply.
+        passes: Number of cotangents per forward pass, for the choice between Gram matrices and direct products.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class GhostNorms(TorchFunctionMode):
         return logits
 
     def backward(self, logits: Tensor, cotangent: Tensor, *, last: bool) -> dict[str, Tensor]:
-        """Group to each example's squared norm of the gradient of ``(logits * cotangent).sum(1)``, float64 ``[rows]``.
+        """By group, each example's squared gradient norm of ``(logits * cotangent).sum(1)``, float64 ``[rows]``.
 
         Args:
             cotangent: ``[rows, num_classes]``.
@@ -99,7 +99,7 @@ class GhostNorms(TorchFunctionMode):
                     self.sums.finish(source, self.rows)
         found = self.sums.found
         if last:
-            self._reset()  # hooks and sources know this object, and would keep the model alive
+            self._reset()  # hooks and sources refer to this object and would keep the model alive
         return found
 
     def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -118,14 +118,14 @@ class GhostNorms(TorchFunctionMode):
         if result is None:
             if shared:
                 result = self._compute(func, args, kwargs)
-            else:  # shared values meet the examples: each example has a copy of its own
+            else:  # shared values meet the examples: each example gets its own copy
                 result = self._call(func, lambda value: self.values.copies(value, call.dims), args, kwargs)
         if not shared and any(tensor.ndim == 0 or tensor.shape[0] % self.rows for tensor in tensors_in((result,), {})):
             raise NoRule(f"the function {func.__name__} does not see the examples one by one")
         return result
 
     def _compute(self, func: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """An operation whose result is shared: torch keeps the way back to the sources."""
+        """Run an operation whose result is shared; torch keeps the way back to the sources."""
         sources: dict[int, Source] = {}
 
         def own(shared: Shared) -> Tensor:
@@ -139,7 +139,7 @@ class GhostNorms(TorchFunctionMode):
         return result
 
     def _call(self, func: Callable[..., Any], instead: Callable[[Shared], Tensor], args: Any, kwargs: Any) -> Any:
-        """Call a function with something else in the place of each shared value."""
+        """Call a function with each shared value replaced."""
         try:
             changed = {key: self._changed(value, instead) for key, value in kwargs.items()}
             return func(*(self._changed(value, instead) for value in args), **changed)
@@ -155,14 +155,14 @@ class GhostNorms(TorchFunctionMode):
         return value if found is None else instead(found)
 
     def gram(self, inputs: Tensor, key: Tensor, with_ones: bool) -> Tensor:
-        """Inner products ``[rows, positions, positions]`` of the positions of each example.
+        """Inner products ``[rows, positions, positions]`` between the positions of each example.
 
-        Query, key and value read the same tensor.
+        The last result is reused, since query, key and value projections read the same tensor.
 
         Args:
             inputs: ``[rows, positions, features]``.
-            key: Equal for equal inputs.
-            with_ones: With 1 added, as for a bias.
+            key: The same object for the same inputs.
+            with_ones: Whether to add 1, as for a bias.
         """
         if self._gram is None or self._gram[0] is not key or self._gram[1] != with_ones:
             found = gram(inputs)

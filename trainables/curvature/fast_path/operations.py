@@ -1,8 +1,8 @@
 """What a model's forward pass does with its parameters: which operations, in which order, and what examples share.
 
-A value is *shared* when it is computed from parameters alone: a norm's ``1 + weight``, a table of positions, a bias of
-relative distances. It becomes *batched* where it meets the examples. Nothing about a class of module is known here; the
-operations are seen one by one, as torch dispatches them.
+A value is *shared* if it is computed from parameters alone: a norm's ``1 + weight``, a table of positions, a bias for
+relative distances. It becomes *batched* where it meets the examples. This module knows no classes of modules; it sees
+operations one by one, as torch dispatches them.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Call:
     """One operation on a parameter, or on a value that was computed from parameters alone.
 
     Attributes:
-        name: Of the function, as torch has it.
-        kind: Of the result.
+        name: torch's name of the function.
+        kind: Kind of the result.
         parameters: Names of the parameters among the arguments.
     """
 
@@ -46,7 +46,7 @@ class Call:
 
 
 def tensors_in(args: Iterable[Any], kwargs: Mapping[str, Any]) -> Iterator[Tensor]:
-    """The tensors among a function's arguments, those in lists included."""
+    """The tensors among a function's arguments, including those in lists."""
     for arguments in (args, kwargs.values()):
         for value in arguments:
             if isinstance(value, Tensor):
@@ -56,11 +56,11 @@ def tensors_in(args: Iterable[Any], kwargs: Mapping[str, Any]) -> Iterator[Tenso
 
 
 class Rehearsal(TorchFunctionMode):
-    """Watches one forward pass of a number of rows that divides no other size, and so tells batched from shared.
+    """Watch a forward pass whose number of rows divides no other size, which tells batched values from shared ones.
 
     Args:
-        parameters: Those that count, by name.
-        rows: Rows of the forward pass, from :func:`telling_rows`.
+        parameters: The parameters that count, by name.
+        rows: Number of rows of the forward pass, from :func:`telling_rows`.
     """
 
     def __init__(self, parameters: Mapping[str, Tensor], rows: int) -> None:
@@ -93,13 +93,13 @@ class Rehearsal(TorchFunctionMode):
 
 
 def telling_rows(model: nn.Module, width: int) -> int:
-    """A number of rows by which a batched tensor is known from its first size.
+    """A number of rows such that a batched tensor can be recognised by the size of its first dimension.
 
     Returns:
-        A prime that divides no size of a parameter or buffer, nor a size that comes from the ``width`` positions.
+        A prime that divides no size of a parameter or buffer, nor any size that arises from the ``width`` positions.
 
     Raises:
-        NoRule: There is none among the small primes.
+        NoRule: No small prime has this property.
     """
     sizes = {size for tensor in (*model.parameters(), *model.buffers()) for size in tensor.shape}
     sizes |= {width + k for k in range(-2, 3)} | {2 * width + k for k in range(-2, 3)} | {width * width}

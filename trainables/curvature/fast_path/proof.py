@@ -1,7 +1,7 @@
-"""The fast path proves itself: before its first number two examples are also measured by the loop.
+"""The fast path proves itself: before its first result, two examples are also measured by the loop.
 
-What is proven is a model's structure, once: its weights may change, as they do along a training, its modules, hooks,
-settings and the set of its trainable parameters may not.
+A proof is made once, for a model's structure: the weights may change, as they do in training, but the modules, hooks,
+settings and set of trainable parameters may not.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from trainables.curvature.loop import logits_of
 from trainables.errors import one_line
 
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-6}  # relative; many models normalise in float32
-_WIDTH = 16  # positions of a rehearsal
+_WIDTH = 16  # positions in a rehearsal
 
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """What a forward pass does: its operations on parameters, and the number of its classes."""
+    """What a forward pass does: its operations on parameters, and its number of classes."""
 
     calls: tuple[Call, ...]
     num_classes: int
@@ -47,13 +47,13 @@ class Expected:
 
 
 Ways = dict[bool, Rehearsed]
-"""By whether an example is padded: many models leave out what a mask of ones would do."""
+"""What forward passes do, by whether an example is padded: many models skip a mask that is all ones."""
 
 _PROVEN: weakref.WeakKeyDictionary[nn.Module, tuple[Hashable, Ways]] = weakref.WeakKeyDictionary()
 
 
 def structure(model: nn.Module, groups: Mapping[str, str]) -> Hashable:
-    """What a proof rests on: equal for as long as the model computes the same function of its weights."""
+    """What a proof rests on; equal as long as the model computes the same function of its weights."""
     modules = []
     for name, module in model.named_modules():
         hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
@@ -70,9 +70,9 @@ def structure(model: nn.Module, groups: Mapping[str, str]) -> Hashable:
 
 
 def proven(model: nn.Module, of: Hashable) -> Ways:
-    """The proven ways through a model of a structure, kept for as long as the model lives.
+    """The proven ways through a model with a given structure, kept as long as the model exists.
 
-    Add to them what is proven.
+    The caller adds each way that it proves.
     """
     found = _PROVEN.get(model)
     if found is None or found[0] != of:
@@ -81,20 +81,20 @@ def proven(model: nn.Module, of: Hashable) -> Ways:
 
 
 def is_padded(inputs: Example) -> bool:
-    """Whether an example does not attend to all positions; False where there is no mask."""
+    """Whether some positions are not attended to; False if there is no mask."""
     return "attention_mask" in inputs and not bool(inputs["attention_mask"].all())
 
 
 def _short_rows(model: nn.Module, inputs: Example, pad_token: int) -> Example:
-    """The first attended positions of an example, as many times as tells batched from shared values.
+    """The first attended positions of an example, in a number of rows that tells batched values from shared ones.
 
-    The result is padded as ``inputs`` are.
+    The result is padded if ``inputs`` are.
 
     Args:
-        inputs: Model inputs ``[rows, positions]``; the second row is read, or the only one.
+        inputs: Model inputs ``[rows, positions]``; the second row is used, or the only one.
 
     Raises:
-        NoRule: There is no such number of rows.
+        NoRule: No suitable number of rows is found.
     """
     one = {key: value[1:2] if len(value) > 1 else value for key, value in inputs.items()}
     mask = one.get("attention_mask", torch.ones_like(one["input_ids"]))
@@ -109,7 +109,7 @@ def _short_rows(model: nn.Module, inputs: Example, pad_token: int) -> Example:
 
 
 def rehearse(model: nn.Module, groups: Mapping[str, str], inputs: Example, pad_token: int) -> Rehearsed:
-    """Watch one short forward pass that is padded as ``inputs`` are.
+    """Watch one short forward pass, padded if ``inputs`` are.
 
     Args:
         model: In evaluation mode, not frozen.
@@ -137,7 +137,7 @@ def rehearse(model: nn.Module, groups: Mapping[str, str], inputs: Example, pad_t
 
 
 def cotangent(place: int, num_classes: int) -> Tensor:
-    """A direction ``[1, classes]``, float64, of the logits in which every parameter shows, whatever the model predicts.
+    """A logit direction ``[1, classes]``, float64, at which all parameters have gradients whatever the model predicts.
 
     ``place`` is the number of the example in the proof.
     """
@@ -145,14 +145,14 @@ def cotangent(place: int, num_classes: int) -> Tensor:
 
 
 def check(ghost: GhostNorms, logits: Tensor, expected: list[Expected]) -> None:
-    """Compare the first examples of a chunk with what the loop found.
+    """Compare the fast path on the first examples of a chunk with what the loop found.
 
     Args:
         ghost: After its forward pass; the graph of ``logits`` is kept.
-        expected: For the first rows of the chunk.
+        expected: What the loop found for the first rows of the chunk.
 
     Raises:
-        NoRule: They differ.
+        NoRule: The two differ.
     """
     cotangents = torch.zeros_like(logits)
     for row, one in enumerate(expected):
@@ -171,5 +171,5 @@ def check(ghost: GhostNorms, logits: Tensor, expected: list[Expected]) -> None:
 
 
 def what_was_raised(error: Exception) -> str:
-    """The kind of an exception and the start of its message, in one line."""
+    """The type of an exception and the start of its message, in one line."""
     return f"{type(error).__name__}: {one_line(error, 'no message')[:120]}"

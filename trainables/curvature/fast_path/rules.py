@@ -1,7 +1,7 @@
-"""The operations on parameters that have a rule of their own; any other gets one copy of the parameter an example.
+"""The operations on parameters that have their own rule; any other gets one copy of the parameter per example.
 
-A rule is called in the place of the operation, with its arguments, and returns what the model gets, or None where it
-does not apply. It hears of the output's gradient and counts squared norms.
+A rule is called instead of the operation, with the same arguments, and returns what the model gets, or None if it does
+not apply. It is passed the output's gradient and adds up squared norms.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from trainables.curvature.fast_path.sharing import Source
 def _linear(ghost: GhostNorms, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor | None:
     matrix, offset = ghost.values.parameter(weight), ghost.values.parameter(bias)
     if ghost.values.computed(weight):
-        # A weight that is itself computed: torch forms its gradient, example by example.
+        # The weight is itself computed, so torch forms its gradient, example by example.
         return _add_bias(ghost, torch.bmm(_by_example(ghost, x), _copies(ghost, weight).mT), x, bias)
     if ghost.values.computed(bias):
         return None
@@ -94,7 +94,7 @@ def _product(
 
 
 def _shared_linear(ghost: GhostNorms, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor | None:
-    """A table of relative positions through a projection: its rows are further positions of every example."""
+    """A projection of a table of relative positions: the table's rows are further positions of every example."""
     matrix, offset, before = ghost.values.parameter(weight), ghost.values.parameter(bias), ghost.values.get(x)
     if matrix is None or ghost.values.computed(bias):
         return None
@@ -119,7 +119,7 @@ def _shared_linear(ghost: GhostNorms, x: Tensor, weight: Tensor, bias: Tensor | 
 def _table(
     ghost: GhostNorms, ids: Tensor, weight: Tensor, options: tuple[Any, ...], settings: dict[str, Any], rows: int
 ) -> tuple[Tensor, Callable[[Tensor], None]] | None:
-    """The output of a lookup, and what becomes of its gradient ``[rows, ..., features]``."""
+    """The output of a lookup, and the function that takes its gradient ``[rows, ..., features]``."""
     table = ghost.values.parameter(weight)
     if table is None:
         return None
@@ -167,7 +167,7 @@ def _rms_norm(ghost: GhostNorms, x: Tensor, shape: Any, weight: Any = None, eps:
 
 
 def _gain(ghost: GhostNorms, out: Tensor, normalized: Callable[[], Tensor], weight: Any, bias: Any) -> Tensor | None:
-    """``normalized`` is from the norm's input, not (output - bias) / weight, which breaks at weight 0."""
+    """``normalized`` is computed from the norm's input, not as (output - bias) / weight, which breaks at weight 0."""
     if ghost.values.computed(weight) or ghost.values.computed(bias):
         return None
     gain, offset = ghost.values.parameter(weight), ghost.values.parameter(bias)
@@ -188,7 +188,7 @@ def _conv1d(
     ghost: GhostNorms, x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
     dilation: Any = 1, groups: int = 1,
 ) -> Tensor | None:  # fmt: skip
-    """Examples side by side as groups of channels, so that each has a kernel of its own."""
+    """Place examples side by side as groups of channels, so that each has its own kernel."""
     if ghost.values.get(weight) is None or ghost.values.get(x) is not None or x.ndim != 3 or x.shape[0] != ghost.rows:
         return None
     kernels = _copies(ghost, weight).flatten(0, 1)

@@ -1,7 +1,7 @@
-"""Values that are computed from parameters alone, and so shared by the examples: where they start, and the way back.
+"""Values computed from parameters alone, and so shared by all examples: their sources, and the way back to these.
 
-A value has one copy for each example where it joins them; the gradients of the copies, ``[rows, *value]``, go back to
-the parameters example by example.
+Where such a value meets the examples, each of them gets its own copy; the gradients of the copies, ``[rows, *value]``,
+go back to the parameters example by example.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from torch.autograd.function import once_differentiable
 from trainables.curvature.fast_path.operations import NoRule
 
 Arrived = Callable[[Tensor], None]
-MOST = 1 << 27  # entries of per-example gradients that are formed as such: half a gigabyte
+MOST = 1 << 27  # the most entries of per-example gradients that are formed explicitly: half a gigabyte
 
 
 class _Listen(Function):
-    """A copy of a value that does not require a gradient, and yet tells its gradient."""
+    """Copy a value that does not require a gradient, and report the gradient of the copy all the same."""
 
     @staticmethod
     def forward(ctx: Any, anchor: Tensor, value: Tensor, arrived: Arrived) -> Tensor:
@@ -38,15 +38,15 @@ class _Listen(Function):
 
 @dataclass(eq=False)
 class Source:
-    """Where a shared value starts: a parameter, or the output of a lookup or product that has a rule of its own.
+    """Where a shared value starts: a parameter, or the output of a lookup or product that has its own rule.
 
     Attributes:
         value: A leaf that requires a gradient.
-        settle: What becomes of its per-example gradient ``[rows, *value]``; None for a parameter.
-        name: Of the parameter, or of none.
-        pending: What has come of its gradient in this pass.
-        expected: Operations whose gradients it gets.
-        missing: Those still to come in this pass.
+        settle: Called with its per-example gradient ``[rows, *value]``; None for a parameter.
+        name: Name of the parameter; empty if the source is not a parameter.
+        pending: The part of its gradient that has arrived in this pass.
+        expected: Number of operations from which it receives gradients.
+        missing: How many of these gradients are still to come in this pass.
     """
 
     value: Tensor
@@ -57,7 +57,7 @@ class Source:
     missing: int = 0
 
     def add(self, gradient: Tensor | None) -> None:
-        """Take the gradient ``[rows, *value]``, or None, from one operation; hand on the sum after the last."""
+        """Take the gradient ``[rows, *value]``, or None, from one operation; after the last, pass on the sum."""
         if gradient is not None:
             self.pending = gradient if self.pending is None else self.pending + gradient
         self.missing -= 1
@@ -65,7 +65,7 @@ class Source:
             self.close()
 
     def close(self) -> None:
-        """Hand on what has come."""
+        """Pass on what has arrived."""
         if self.settle is not None and self.pending is not None:
             whole, self.pending = self.pending, None
             self.settle(whole)
@@ -76,8 +76,8 @@ class Shared:
     """A value that examples share.
 
     Attributes:
-        seen: The tensor that the model has.
-        value: The same, computed from the sources' leaves.
+        seen: The model's tensor.
+        value: The same value, computed from the sources' leaves.
     """
 
     seen: Tensor
@@ -92,18 +92,18 @@ class SharedValues:
         self.start()
 
     def start(self, rows: int = 0, device: torch.device | None = None) -> None:
-        """Forget the pass before; the next one has ``rows`` examples on ``device``."""
+        """Forget the previous pass; the next one has ``rows`` examples on ``device``."""
         self.rows = rows
         self.anchor = torch.zeros((), device=device, requires_grad=True)
         self.sources: list[Source] = []
         self._shared: dict[int, Shared] = {}
 
     def add(self, seen: Tensor, value: Tensor, sources: tuple[Source, ...]) -> None:
-        """Take a value as the model has it, and the same computed from the sources' leaves."""
+        """Record the model's tensor together with the same value computed from the sources' leaves."""
         self._shared[id(seen)] = Shared(seen, value, sources)
 
     def get(self, tensor: Any) -> Shared | None:
-        """What is known of a tensor that is computed from parameters alone; None for anything else."""
+        """The record of a tensor that is computed from parameters alone; None for anything else."""
         return self._shared.get(id(tensor))
 
     def parameter(self, tensor: Any) -> Source | None:
@@ -114,28 +114,28 @@ class SharedValues:
         return None
 
     def computed(self, tensor: Any) -> bool:
-        """Whether a tensor is computed from parameters alone, and is none itself."""
+        """Whether a tensor is computed from parameters alone but is not itself a parameter."""
         return self.get(tensor) is not None and self.parameter(tensor) is None
 
     def share(self, value: Tensor, settle: Arrived) -> Tensor:
-        """Make an operation's output, without a graph, a source of its own, and return the output for the model.
+        """Make an operation's output, without its graph, a new source, and return the output for the model.
 
-        ``settle`` is called with its gradient ``[rows, *value]`` in each pass.
+        ``settle`` is called with the source's gradient ``[rows, *value]`` in each pass.
         """
         source = Source(value.detach().requires_grad_(), settle)
         self.sources.append(source)
-        seen = source.value.clone()  # a model may go on in place, which a leaf forbids
+        seen = source.value.clone()  # a model may modify it in place, which a leaf forbids
         self.add(seen, seen, (source,))
         return seen
 
     def copies(self, shared: Shared, dims: int) -> Tensor:
-        """One copy of a shared value for each example, ``[rows, 1, ..., *value]``, that tells its gradient.
+        """One copy of a shared value per example, ``[rows, 1, ..., *value]``; their gradients go back to its sources.
 
         Args:
-            dims: Dimensions of what the copies are to be broadcast with; the examples are the first.
+            dims: Dimensions of the tensor with which the copies are broadcast; the first one is the examples.
 
         Raises:
-            NoRule: The value has no place for the examples, or the copies would not fit the memory.
+            NoRule: The value has no dimension for the examples, or the copies would not fit in memory.
         """
         value = shared.value.detach()
         value = value.reshape((1,) * (dims - value.ndim) + value.shape)
@@ -147,7 +147,7 @@ class SharedValues:
         return self.listen(copies, lambda gradient: self.arrive(shared, gradient.reshape(self.rows, *shape)))
 
     def listen(self, value: Tensor, arrived: Arrived) -> Tensor:
-        """Call ``arrived`` with a tensor's gradient in each pass; returned is the tensor for the model."""
+        """Arrange for ``arrived`` to get a tensor's gradient in each pass, and return the tensor for the model."""
         if not value.requires_grad:
             result: Tensor = _Listen.apply(self.anchor, value, arrived)  # type: ignore[no-untyped-call]
             return result
@@ -160,7 +160,7 @@ class SharedValues:
         return value
 
     def expect(self, shared: Shared) -> None:
-        """Announce one more :meth:`arrive` for a value in each pass."""
+        """Announce that each pass calls :meth:`arrive` once more for a value."""
         for source in shared.sources:
             source.expected += 1
 
