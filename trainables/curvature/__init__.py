@@ -1,12 +1,12 @@
 """Curvature of a classifier: the trace of the Fisher information, the Fisher penalty, and the KL expansion.
 
-- Tr(F): ``trace`` begins; ``paths`` has both ways, ``fast_path/`` and ``loop``; ``batches`` and ``last_layer`` save
-  work; ``cotangents`` are the directions in logit space; ``estimate`` is what comes out.
+- Tr(F): start with ``trace``; ``paths`` contains both paths, by ``fast_path/`` and by ``loop``; ``batches`` and
+  ``last_layer`` save work; ``cotangents`` defines the directions in logit space; ``estimate`` defines the result.
 - The penalty: ``penalty``, ``second_derivatives`` (which models have them), ``lean`` (cheaper ones).
-- Equation 1: ``kl_expansion`` along random directions, ``displacement`` along a stage's; ``forward_mode`` under both.
-- Beside Tr(F): ``rivals/``, of which some read the eigenvalues of ``spectrum`` and ``factors``; ``twins``, on which
-  Tr(F) moves and the function does not.
-- ``state`` leaves a model as it was found.
+- Equation 1: ``kl_expansion`` along random directions, ``displacement`` along a stage's; both use ``forward_mode``.
+- Besides Tr(F): ``rivals/``, some of which read the eigenvalues from ``spectrum`` and ``factors``; ``twins``, models
+  whose Tr(F) changes while their function does not.
+- ``state`` restores a model after a measurement.
 """
 
 from trainables.curvature.estimate import Estimator, NonFiniteLogits, SlowPathWarning, TraceEstimate

@@ -1,4 +1,4 @@
-"""From batches as a tokenizer makes them to single examples, and from examples to chunks of nearly equal length."""
+"""From a tokenizer's batches to single examples, and from examples to chunks of nearly equal length."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Examples:
     """Single examples in the order of the input.
 
     Attributes:
-        inputs: For each example its model inputs, every tensor ``[1, ...]``, as they were given.
-        labels: Observed label of each example, or None where a batch had none.
-        max_rows: Examples of the largest batch.
-        max_positions: Examples times length of the largest batch.
+        inputs: The model inputs of each example as given, every tensor ``[1, ...]``.
+        labels: Observed label of each example, or None where its batch had no labels.
+        max_rows: The largest number of examples in a batch.
+        max_positions: The largest product of examples and length in a batch.
     """
 
     inputs: list[Example]
@@ -32,14 +32,14 @@ class Examples:
 
 
 def read_examples(batches: Iterable[Mapping[str, Any]]) -> Examples:
-    """Take batches apart, checking their form.
+    """Split batches into examples and check their form.
 
     Args:
-        batches: Mappings from the model's argument names to tensors ``[batch, ...]``; ``labels`` is kept apart.
+        batches: Mappings from the model's argument names to tensors ``[batch, ...]``; ``labels`` are kept separately.
 
     Raises:
-        InputError: There is no example, a value is not a tensor, batch sizes differ inside a batch, or an example
-            attends to nothing.
+        InputError: There are no examples, a value is not a tensor, the tensors of a batch differ in their number of
+            rows, or an example attends to nothing.
     """
     inputs: list[Example] = []
     labels: list[Tensor | None] = []
@@ -59,12 +59,12 @@ def read_examples(batches: Iterable[Mapping[str, Any]]) -> Examples:
 def placed(inputs: Example, model: nn.Module) -> Example:
     """The inputs on the model's device."""
     device = next(model.parameters()).device
-    # Cloned, because tensors that were made in inference mode cannot be saved for a backward pass.
+    # Cloned because tensors made in inference mode cannot be saved for a backward pass.
     return {key: value.clone().to(device) for key, value in inputs.items()}
 
 
 def _checked_size(number: int, batch: Mapping[str, Any], first: int) -> int:
-    """The number of examples of a batch, whose first has the number ``first``."""
+    """The number of examples in a batch; ``first`` is the number of its first example."""
     if not batch.keys() - {"labels"}:
         raise InputError(f"batch {number} has no inputs")
     for key, value in batch.items():
@@ -81,11 +81,11 @@ def _checked_size(number: int, batch: Mapping[str, Any], first: int) -> int:
 
 
 def attended_length(example: Example, pad_token: int | None = None) -> int:
-    """Positions without the padding at the end, which has no influence on a masked model: at least 1.
+    """Number of positions without the padding at the end, which does not affect a masked model; at least 1.
 
     Args:
-        pad_token: Token of the padding, to keep what is not attended to but another token: it may mean something to a
-            model that looks for its last token; None keeps nothing.
+        pad_token: Padding token. Unattended positions with any other token are kept, since they may mean something to a
+            model that looks for its last token. None keeps no unattended positions at the end.
     """
     mask, ids = example.get("attention_mask"), example["input_ids"]
     if mask is None:
@@ -97,14 +97,14 @@ def attended_length(example: Example, pad_token: int | None = None) -> int:
 def chunks(examples: Examples, pad_token: int, *, wary: bool = False) -> Iterator[tuple[list[int], Example]]:
     """Batches of examples of nearly equal length, longest first, without padding that all of them share.
 
-    Longest first, because then memory that is not enough shows at once. No chunk has more examples or positions than
-    the largest batch of the input. A chunk ends early when the next example would be padded by more than an eighth of
-    its width, unless the chunk is too small to keep a matrix product busy.
+    With the longest first, too little memory shows at once. No chunk has more examples or positions than the largest
+    batch of the input. A chunk ends early when the next example would be padded by more than an eighth of the chunk's
+    width, unless the chunk is too small to keep a matrix product busy.
 
     Args:
         pad_token: Token that fills up ``input_ids``; it is not attended to.
-        wary: For a model that nobody has seen: keep tokens that are not attended to unless they are ``pad_token``, and
-            put the shortest example beside the longest, so that the first chunk shows what padding does.
+        wary: For an unknown model: keep unattended tokens unless they are ``pad_token``, and put the shortest example
+            next to the longest, so that the first chunk shows what padding does.
 
     Yields:
         Example numbers, and the inputs ``[chunk, width]``.
@@ -118,7 +118,7 @@ def chunks(examples: Examples, pad_token: int, *, wary: bool = False) -> Iterato
         if chunk:
             width, size = lengths[chunk[0]], len(chunk) + 1
             full = size > examples.max_rows or size * width > examples.max_positions
-            # Without a mask padding would be attended to, so only equal lengths go together.
+            # Without a mask, padding would be attended to, so only equal lengths go together.
             unmasked = "attention_mask" not in examples.inputs[i] and lengths[i] != width
             short = lengths[i] < width - width // 8 and len(chunk) * width >= _BUSY
             beside_longest = wary and i == order[1] and len(chunk) == 1
@@ -129,11 +129,11 @@ def chunks(examples: Examples, pad_token: int, *, wary: bool = False) -> Iterato
     yield chunk, _stack(examples, chunk, lengths, pad_token)
 
 
-_BUSY = 512  # positions; below this a chunk's matrix products run far from full speed
+_BUSY = 512  # positions; below this, a chunk's matrix products run far below full speed
 
 
 def _stack(examples: Examples, chunk: list[int], lengths: list[int], pad_token: int) -> Example:
-    """Pad the rows of a chunk to its longest."""
+    """Pad the rows of a chunk to the length of its longest."""
     width = max(lengths[i] for i in chunk)
     keys = examples.inputs[chunk[0]].keys()
     fill = {"input_ids": pad_token}

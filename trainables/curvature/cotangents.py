@@ -1,7 +1,7 @@
 """Directions in logit space, where the Fisher information of a softmax is ``diag(p) - p p^T``.
 
-Their backward passes give the Fisher information, all of it or one label's score. Which of them a measurement looks at
-is its estimator's choice. Knows nothing of parameters.
+Their backward passes give the Fisher information, all of it or one label's score. The estimator decides which of them a
+measurement uses. Nothing in this module depends on parameters.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from trainables.curvature.batches import Examples
 from trainables.curvature.estimate import Estimator, NonFiniteLogits
 from trainables.errors import InputError
 
-EXACT_UP_TO = 5  # classes; above, one direction of random signs costs a fraction of all of them
+EXACT_UP_TO = 5  # classes; above that, one direction of random signs costs a fraction of the exact directions
 
 
 @dataclass
 class Cotangents:
-    """Cotangents whose squared norms add up to the examples' values.
+    """Cotangents whose squared gradient norms add up to the examples' values.
 
-    Drawn numbers belong to an example by its place in the input, whatever the batching and the path; equal generators
-    give equal numbers, so that two measurements of the same examples differ by the model alone.
+    An example's random numbers depend on its place in the input, not on the batching or the path. Equal generators give
+    equal numbers, so two measurements of the same examples differ only by the model.
 
     Attributes:
-        examples: What is measured.
+        examples: The examples that are measured.
         estimator: ``auto`` until the number of classes is known.
         generator: CPU generator of the draws.
         num_classes: 0 until it is known.
@@ -41,12 +41,12 @@ class Cotangents:
     _draws: Tensor = field(default_factory=lambda: torch.empty(0))
 
     def begin(self, num_classes: int) -> int:
-        """Settle what depends on the number of classes, and return the backward passes of each chunk.
+        """Settle what depends on the number of classes, and return the number of backward passes per chunk.
 
-        The same number may be given again.
+        It may be called again with the same number of classes.
 
         Raises:
-            InputError: There is no softmax over two classes or more.
+            InputError: The model has fewer than two classes.
         """
         if num_classes < 2:
             raise InputError("the model has one label: Tr(F) of a softmax needs two classes or more")
@@ -71,7 +71,7 @@ class Cotangents:
 
         Raises:
             NonFiniteLogits: The model has diverged.
-            InputError: An observed label is none of the model's.
+            InputError: An observed label is not one of the model's.
         """
         logits = logits.detach()
         finite = logits.isfinite().all(1)
@@ -103,15 +103,15 @@ def softmax_root(logits: Tensor) -> Tensor:
     With ``u = sqrt(p)`` and ``m`` the likeliest class, the Householder reflector ``H = I - v v^T / (1 + u_m)``,
     ``v = u + e_m``, maps ``e_m`` to ``-u``; its other columns are an orthonormal basis of the complement of ``u``, so
     ``S = diag(u) H`` without column ``m`` has ``S S^T = diag(p) - p p^T``. Pivoting on the likeliest class keeps every
-    entry a product of positive numbers: float32 is good to 1e-6 at any logit gap, where a fixed pivot loses the
+    entry a product of positive numbers: float32 is accurate to 1e-6 at any logit gap, whereas a fixed pivot loses the
     whole matrix at a gap of 18.
 
     Args:
         logits: Finite logits ``[batch, num_classes]``, float32 or better, at least two classes.
 
     Returns:
-        ``S`` as ``[batch, num_classes, num_classes - 1]``. Its columns belong to the classes other than the
-        likeliest, in cyclic order after it.
+        ``S`` as ``[batch, num_classes, num_classes - 1]``. Its columns belong to the classes other than the likeliest,
+        in cyclic order starting after it.
 
     Example:
         >>> logits = torch.tensor([[0.0, 18.0, 1.0]], dtype=torch.float64)
@@ -120,7 +120,7 @@ def softmax_root(logits: Tensor) -> Tensor:
         True
     """
     num_classes = logits.shape[-1]
-    # Not the root of softmax: half the log keeps classes whose p itself underflows.
+    # Not the root of softmax: half the log keeps classes whose p underflows.
     u = (0.5 * logits.log_softmax(-1)).exp()
     likeliest = logits.argmax(-1, keepdim=True)
     top = u.gather(-1, likeliest).unsqueeze(-1)
@@ -135,13 +135,13 @@ def softmax_root(logits: Tensor) -> Tensor:
 def signed_root(logits: Tensor, signs: Tensor) -> Tensor:
     """``S e``, ``[batch, num_classes]``: :func:`softmax_root` times a vector of signs, without forming ``S``.
 
-    For independent random signs ``E ||J^T S e||^2 = ||J^T S||^2 = Tr(F)`` (Hutchinson 1990, in the space of the
-    logits), in one direction for any number of classes. The relative variance is below 2 whatever the model's
-    confidence, where that of a sampled label grows without bound.
+    For independent random signs, ``E ||J^T S e||^2 = ||J^T S||^2 = Tr(F)`` (Hutchinson 1990, in the space of the
+    logits), with one direction for any number of classes. The relative variance is below 2 whatever the model's
+    confidence, whereas that of a sampled label grows without bound.
 
     Args:
         logits: Finite logits ``[batch, num_classes]``, float32 or better.
-        signs: 1 or -1, ``[batch, num_classes]``, one for each class; that of the likeliest has no effect.
+        signs: 1 or -1, ``[batch, num_classes]``, one for each class; that of the likeliest class has no effect.
 
     Example:
         >>> logits, signs = torch.tensor([[0.0, 18.0, 1.0]]), torch.tensor([[1.0, 1.0, -1.0]])
@@ -160,7 +160,7 @@ def signed_root(logits: Tensor, signs: Tensor) -> Tensor:
 def label_score(logits: Tensor, labels: Tensor) -> Tensor:
     """Gradient ``[batch, num_classes]`` of ``log p(label)`` with respect to the logits: ``e_label - p``.
 
-    The label's entry is the sum of the other probabilities, not ``1 - p``: a confident float32 model would lose it.
+    The label's entry is the sum of the other probabilities, not ``1 - p``, which a confident model loses in float32.
 
     Args:
         logits: ``[batch, num_classes]``, float32 or better.
@@ -177,7 +177,7 @@ def label_score(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def labels_at(logits: Tensor, uniforms: Tensor) -> Tensor:
-    """Labels drawn from ``softmax(logits)`` by inverting its distribution function at given uniform numbers.
+    """Labels drawn from ``softmax(logits)`` by inverting its cumulative distribution function at given uniform numbers.
 
     Args:
         logits: ``[batch, num_classes]``.

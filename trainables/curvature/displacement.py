@@ -1,9 +1,9 @@
-"""Equation 1 along the one direction that a training stage took, in place of random ones.
+"""Equation 1 along the one direction that a training stage took, instead of random ones.
 
     KL(p_before || p_after)  ~  1/2 Delta^T F Delta,   Delta = theta_after - theta_before
 
-This is equation 1 of the paper with Delta in place of sigma eps. F is the Fisher information at theta_before over the
-model's own labels, mean over examples. The left side is measured by predictions, the right by one forward-mode product.
+This is equation 1 of the paper with Delta instead of sigma eps. F is the Fisher information at theta_before over the
+model's own labels, averaged over examples. The left side comes from predictions, the right from forward-mode products.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Displacement:
     Attributes:
         quadratic: ``Delta^T F Delta``, mean over examples (nats).
         squared_length: ``|Delta|^2`` (squared parameter units).
-        parameters: Numbers that F is over: those that require a gradient, without padding rows of embeddings.
+        parameters: Number of parameters in F: those that require a gradient, without padding rows of embeddings.
     """
 
     quadratic: float
@@ -34,7 +34,7 @@ class Displacement:
 
     @property
     def curvature(self) -> float:
-        """``1/2 Delta^T F Delta``: what the expansion makes of the divergence (nats)."""
+        """``1/2 Delta^T F Delta``: the divergence according to the expansion (nats)."""
         return 0.5 * self.quadratic
 
     def direction(self, trace: float) -> float | None:
@@ -46,8 +46,8 @@ class Displacement:
             trace: Tr(F) at the same parameters on the same examples.
 
         Returns:
-            ``(Delta^T F Delta / |Delta|^2) / (Tr(F) / parameters)``, 1 for a random direction; None without a
-            displacement or a curvature.
+            ``(Delta^T F Delta / |Delta|^2) / (Tr(F) / parameters)``, 1 on average for a random direction; None without
+            displacement or curvature.
         """
         if not self.squared_length or not trace:
             return None
@@ -55,19 +55,19 @@ class Displacement:
 
 
 def displacement(model: nn.Module, before: Mapping[str, Tensor], batches: Iterable[Mapping[str, Any]]) -> Displacement:
-    """Curvature along the way from earlier parameters to those that the model holds, taken at the earlier ones.
+    """Curvature along the displacement from earlier parameters to the model's present ones, taken at the earlier ones.
 
-    Costs one forward-mode product a batch, which takes 1.0 to 1.3 times a forward and a backward pass, and memory for
-    the displacement. Computed in evaluation mode in the model's own format, summed in float64; parameters, gradients,
-    modes and random generators are left as found.
+    Costs one forward-mode product per batch, which takes 1.0 to 1.3 times as long as a forward and a backward pass, and
+    memory for the displacement. Computed in evaluation mode in the model's own format, summed in float64; parameters,
+    gradients, modes and random generators are left as found.
 
     Args:
-        model: A classifier that holds the parameters after.
-        before: Name to value before, of all its parameters at least.
+        model: A classifier with the later parameters.
+        before: The earlier values by parameter name, for at least every parameter that requires a gradient.
         batches: Model inputs ``[batch, ...]``; ``labels`` are ignored.
 
     Raises:
-        InputError: There is no example.
+        InputError: There are no examples.
     """
     after = {name: parameter.detach() for name, parameter in model.named_parameters() if parameter.requires_grad}
     at = {name: before[name].to(value) for name, value in after.items()}

@@ -1,4 +1,4 @@
-"""What a measurement of the Fisher trace returns, and how parameters are grouped into layers."""
+"""The result of a Fisher trace measurement, and how parameters are grouped into layers."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from trainables.errors import Diverged, InputError
 
 
 class Estimator(enum.StrEnum):
-    """Which labels the squared scores are taken at. Costs are backward passes of a batch, after one forward.
+    """The labels at which squared scores are taken. Costs are in backward passes per batch, after one forward pass.
 
     Attributes:
         AUTO: ``exact`` up to five classes, ``signs`` above.
         EXACT: Expectation over the model's own labels: Tr(F) without label noise; num_classes - 1 passes.
         SIGNS: Random signs over the directions of ``exact``: unbiased for Tr(F), whatever the number of classes and the
-            model's confidence; one pass a draw.
-        MONTE_CARLO: Labels sampled from the model: unbiased for Tr(F), but useless for confident models; one pass a
+            model's confidence; one pass per draw.
+        MONTE_CARLO: Labels sampled from the model: unbiased for Tr(F), but useless for confident models; one pass per
             draw. Also spelled ``monte_carlo``.
-        EMPIRICAL: Observed labels: the trace of the empirical Fisher, another quantity, never Tr(F); one pass.
+        EMPIRICAL: Observed labels: the trace of the empirical Fisher, a different quantity, never Tr(F); one pass.
     """
 
     AUTO = "auto"
@@ -38,14 +38,14 @@ class Estimator(enum.StrEnum):
 
 
 class SlowPathWarning(UserWarning):
-    """The per-example loop measures this model: right, but several times slower. The message says why."""
+    """This model is measured by the per-example loop: correct, but several times slower. The message says why."""
 
 
 class NonFiniteLogits(InputError, Diverged):
     """The model's output is not finite, so no curvature is defined: broken input for a command, divergence in a trial.
 
     Attributes:
-        example: Number of the first such example, from 0, in the order of the input.
+        example: Number of the first such example, counted from 0 in the order of the input.
     """
 
     def __init__(self, example: int) -> None:
@@ -59,17 +59,17 @@ class TraceEstimate:
 
     Attributes:
         value: The mean over examples (squared nats per squared parameter unit). Tr(F) for the estimators ``exact``,
-            ``signs`` and ``monte-carlo``; for ``empirical`` the trace of the empirical Fisher.
-        standard_error: Of ``value``, from the spread of ``per_example``, so that the choice of the examples and the
-            draws of signs or labels, which are independent between examples, are both in it; NaN for a single example.
+            ``signs`` and ``monte-carlo``; the trace of the empirical Fisher for ``empirical``.
+        standard_error: Of ``value``, from the spread of ``per_example``. It therefore covers both the choice of the
+            examples and the draws of signs or labels, which are independent across examples; NaN for a single example.
         per_example: float64 ``[num_examples]`` on the CPU, in the order of the input.
         per_layer: Parts of ``value`` by layer group, in the order of the network: ``embeddings``, ``layer.0`` ...,
-            ``pooler``, ``classifier``, and ``other`` for what no name assigns. They sum to ``value``.
-        parameters_per_layer: Entries of the parameters of each group that require a gradient; the others do not count.
+            ``pooler``, ``classifier``, and ``other`` for parameters whose name fits no group. They sum to ``value``.
+        parameters_per_layer: Number of entries, by group, of the parameters that require a gradient; no others count.
         estimator: Which labels were used; never ``auto``.
         path: ``fast`` (ghost norms) or ``slow`` (a loop over examples).
         note: Why the slow path was taken and what it costs; None on the fast path.
-        per_matrix: Tr(F_W) of each parameter of two dimensions W, F_W its block of F, where it was asked for.
+        per_matrix: Tr(F_W) of each two-dimensional parameter W, where F_W is its block of F; empty unless asked for.
     """
 
     value: float
@@ -87,7 +87,7 @@ class TraceEstimate:
 
     @property
     def num_parameters(self) -> int:
-        """Entries of all parameters that require a gradient."""
+        """Number of entries of all parameters that require a gradient."""
         return sum(self.parameters_per_layer.values())
 
 

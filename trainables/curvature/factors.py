@@ -1,8 +1,8 @@
-"""Inner products of scores of linear layers from what the layers saw and received, in one pass for many layers.
+"""Inner products of scores of linear layers from their inputs and output gradients, in one pass for many layers.
 
 The gradient of a weight matrix at one example is ``sum_t g_t a_t^T``, with the inputs a and the output gradients g of
-the layer at positions t. These factors are short, so that those of many layers can be held after a single pass; the
-gradients themselves are formed a few rows of a matrix at a time.
+the layer at positions t. These factors are small, so those of many layers fit in memory after a single pass; the
+gradients themselves are formed for a few rows of a matrix at a time.
 """
 
 from __future__ import annotations
@@ -21,16 +21,15 @@ Forward = Callable[[int], Tensor]
 """Logits ``[1, num_classes]`` of an example, by its number."""
 Columns = Callable[[Tensor, int], tuple[Tensor, ...]]
 """Cotangents ``[1, num_classes]`` at the logits of an example."""
-_FORMED = 1 << 26  # entries of gradients that are formed at once
+_FORMED = 1 << 26  # entries of gradients formed at once
 _TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-10}
 
 
 def factorable(model: nn.Module, counted: set[nn.Parameter], forward: Forward, count: int) -> list[nn.Linear]:
-    """The linear layers whose gradients are these products: each is run once an example, and none shares its weight.
+    """The linear layers whose gradients are these products: each runs once per example, and none shares its weight.
 
-    Each has all of its parameters counted.
-
-    Every layer is proven on the first example, since its weight might be used in another way too.
+    All parameters of these layers count. Every layer is proven on the first example, since its weight might also be
+    used in another way.
     """
     owners = Counter(parameter for _, parameter in model.named_parameters(remove_duplicate=False))
     layers = [
@@ -63,7 +62,7 @@ def _proven(layers: list[nn.Linear], forward: Forward) -> list[nn.Linear]:
 
 @contextmanager
 def _recorded(layers: list[nn.Linear]) -> Iterator[dict[nn.Linear, list[tuple[Tensor, Tensor]]]]:
-    """Within the context, inputs and outputs of layers are recorded, a pair a call."""
+    """Within the context, inputs and outputs of layers are recorded, one pair per call."""
     seen: dict[nn.Linear, list[tuple[Tensor, Tensor]]] = {layer: [] for layer in layers}
 
     def record(layer: Any, args: tuple[Tensor, ...], output: Tensor) -> None:
@@ -89,7 +88,7 @@ def products_of_layers(
 
     Args:
         layers: From :func:`factorable`.
-        held: Entries of factors that are held at once.
+        held: Entries of factors held in memory at once.
 
     Returns:
         float64 ``[count * num_columns, count * num_columns]`` on the CPU, the columns of an example side by side.
@@ -117,7 +116,7 @@ def products_of_layers(
 
 
 def _entries(layers: list[nn.Linear], forward: Forward, count: int, num_columns: int) -> dict[nn.Linear, int]:
-    """About how many entries the factors of each layer have: as if every example were as long as the first."""
+    """About how many entries the factors of each layer have, as if every example were as long as the first."""
     with torch.no_grad(), _recorded(layers) as seen:
         forward(0)
     return {layer: count * (calls[0][0].numel() + num_columns * calls[0][1].numel()) for layer, calls in seen.items()}
@@ -135,7 +134,7 @@ def _products(layer: nn.Linear, factors: list[tuple[Tensor, Tensor]]) -> Tensor:
     return total
 
 
-_PIECE = 1 << 14  # products of so many entries are added up in the vectors' precision, the pieces in float64
+_PIECE = 1 << 14  # this many products are summed in the vectors' precision; the sums of pieces are added in float64
 
 
 def added_products(vectors: Tensor) -> Tensor:

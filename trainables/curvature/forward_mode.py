@@ -1,8 +1,8 @@
 """The change of a classifier's logits along one direction of its parameters, and its variance over labels.
 
 With logits z(theta), J = dz/dtheta and p = softmax(z), the Fisher information of one example is
-F = J^T (diag p - p p^T) J, so that d^T F d is the variance of (J d)_y under y ~ p: one forward-mode product a batch,
-and no gradient.
+F = J^T (diag p - p p^T) J, so d^T F d is the variance of (J d)_y under y ~ p. It takes one forward-mode product per
+batch, and no gradient.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from trainables.errors import InputError
 
 @contextmanager
 def forward_mode() -> Iterator[None]:
-    """Where forward-mode products can be taken: no gradients, and attention that has a forward-mode derivative."""
-    # Only MATH has a forward-mode derivative, should a model keep sdpa.
+    """Allow forward-mode products: no gradients, and attention that has a forward-mode derivative."""
+    # If a model keeps sdpa: only MATH has a forward-mode derivative.
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
-        # torch loads its forward-mode rules at their first use, by a way that it deprecates.
+        # torch loads its forward-mode rules at their first use, through a function that it deprecates.
         warnings.filterwarnings("ignore", message=".*torch.jit.script.*", category=DeprecationWarning)
         yield
 
@@ -41,16 +41,16 @@ def logits_at(model: nn.Module, parameters: Mapping[str, Tensor], batch: Mapping
 def product(
     model: nn.Module, at: dict[str, Tensor], along: dict[str, Tensor], batch: Mapping[str, Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """Logits and their derivative J d along a direction, each ``[batch, classes]``.
+    """Logits and their derivative J d along a direction d, each ``[batch, classes]``.
 
-    Call it within :func:`forward_mode`, with ``at`` and ``along`` of the same names and shapes.
+    Call it within :func:`forward_mode`; ``at`` and ``along`` need the same names and shapes.
     """
     found: Any = torch.func.jvp(lambda parameters: logits_at(model, parameters, batch), (at,), (along,))
     return found[0], found[1]
 
 
 def label_variance(log_p: Tensor, change: Tensor) -> Tensor:
-    """Variance under p of a number for each label: ``d^T F d`` of each example for ``change = J d``.
+    """Variance under p of one number per label: ``d^T F d`` of each example for ``change = J d``.
 
     Args:
         log_p: Log probabilities ``[batch, classes]``.
@@ -66,9 +66,9 @@ def label_variance(log_p: Tensor, change: Tensor) -> Tensor:
 def quadratic_form(
     model: nn.Module, at: dict[str, Tensor], along: dict[str, Tensor], batches: Iterable[Mapping[str, Tensor]]
 ) -> tuple[float, int]:
-    """``d^T F d`` at some parameters, along a direction: mean over examples (nats), summed in float64; and their count.
+    """``d^T F d`` along a direction, mean over examples (nats, summed in float64), and the number of examples.
 
-    Evaluation mode; costs one forward-mode product a batch, about a forward and a backward pass.
+    In evaluation mode. Costs one forward-mode product per batch, about as much as a forward and a backward pass.
 
     Args:
         batches: Model inputs ``[batch, ...]`` on the model's device.
@@ -88,9 +88,9 @@ def quadratic_form(
 
 
 def clear_padding(model: nn.Module, along: dict[str, Tensor]) -> int:
-    """Take the padding rows out of a direction, in place, and return how many numbers were cleared.
+    """Set the padding rows of a direction to 0, in place, and return how many entries were cleared.
 
-    They have no gradient, so that Tr(F) does not count them.
+    These rows have no gradient, so Tr(F) does not count them.
     """
     cleared = 0
     for name, module in model.named_modules():

@@ -1,8 +1,8 @@
-"""How far the second-order expansion of the KL divergence under parameter noise holds: equation 1.
+"""How far equation 1 holds, the second-order expansion of the KL divergence under parameter noise.
 
     KL(p_theta || p_{theta + sigma eps})  ~  1/2 sigma^2 eps^T F eps,   E eps^T F eps = Tr(F) for eps ~ N(0, I)
 
-Everything is float64: a KL of 1e-9 nats is below float32's rounding of the logits.
+Everything is float64, since a KL of 1e-9 nats is below float32's rounding of the logits.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from trainables.errors import InputError
 
 @dataclass(frozen=True)
 class KlExpansion:
-    """Divergences along random directions, and what the expansion makes of them.
+    """Divergences along random directions, and the same according to the expansion.
 
     Attributes:
-        sigmas: Noise scales, standard deviation of each parameter's displacement, ascending.
-        kl: ``KL(p_theta || p_{theta + sigma eps})``, nats, mean over examples; float64 ``[draws, sigmas]``.
+        sigmas: Noise scales, ascending: the standard deviation of each parameter's displacement.
+        kl: ``KL(p_theta || p_{theta + sigma eps})``, mean over examples (nats); float64 ``[draws, sigmas]``.
         quadratic: ``eps^T F eps`` of each direction; float64 ``[draws]``.
         trace: Exact Tr(F) on the same examples, float64.
     """
@@ -61,7 +61,7 @@ class KlExpansion:
 
     @property
     def quadratic_mean(self) -> float:
-        """Mean of ``eps^T F eps``: an unbiased estimate of Tr(F), Hutchinson's."""
+        """Mean of ``eps^T F eps``: Hutchinson's unbiased estimate of Tr(F)."""
         return float(self.quadratic.mean())
 
     @property
@@ -73,7 +73,7 @@ class KlExpansion:
     def leaves(self, tolerance: float) -> float | None:
         """The smallest sigma at which some direction's ratio differs from 1 by more than ``tolerance`` (a fraction).
 
-        None when every ratio is within the tolerance.
+        None if every ratio is within the tolerance.
         """
         off = ((self.ratio - 1).abs() > tolerance).any(0).tolist()
         return next((sigma for sigma, outside in zip(self.sigmas, off, strict=True) if outside), None)
@@ -91,17 +91,17 @@ def kl_expansion(
     """Compare the divergence under parameter noise with its second-order expansion, along the same directions.
 
     Each direction is one draw of N(0, I) over the parameters that require a gradient. Its quadratic form is the mean
-    over examples of the variance, under p, of ``J eps``, by one forward-mode product; the divergences take one forward
-    pass for each sigma. The model itself is not touched: the work is done on a float64 copy with eager attention, which
-    with a direction and a displaced point is six times the memory of a float32 model.
+    over examples of the variance, under p, of ``J eps``, and takes one forward-mode product; the divergences take one
+    forward pass for each sigma. The model is not touched: the work is done on a float64 copy with eager attention. With
+    a direction and a displaced point, this takes six times the memory of a float32 model.
 
     Args:
         batches: Model inputs ``[batch, ...]``; ``labels`` are ignored.
         sigmas: Noise scales above 0.
-        generator: CPU generator of the directions; None is a fresh one with seed 0.
+        generator: CPU generator of the directions; None means a new one with seed 0.
 
     Raises:
-        InputError: No sigma above 0, no direction, or what :func:`fisher_trace` refuses.
+        InputError: No sigmas, a sigma that is not above 0, no draws, or anything that :func:`fisher_trace` refuses.
     """
     if not sigmas or min(sigmas) <= 0 or draws < 1:
         raise InputError(f"needs sigmas above 0 and at least one draw, got sigmas={list(sigmas)} draws={draws}")
@@ -136,7 +136,7 @@ def kl_expansion(
 
 
 def _direction(model: nn.Module, theta: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-    """Standard normal numbers for each parameter, drawn on the CPU so that a seed means the same on any device."""
+    """Standard normal numbers for each parameter, drawn on the CPU so that a seed gives the same on every device."""
     epsilon = {
         name: torch.randn(value.shape, generator=generator, dtype=torch.float64).to(value.device)
         for name, value in theta.items()

@@ -1,6 +1,6 @@
-"""What only a class can know: the prediction of some encoders reads the first position of the last layer.
+"""Knowledge about model classes: some encoders predict from the first position of the last layer only.
 
-There the last layer is computed at that position alone, with the same values. Every other class is computed as it is.
+For these classes, the last layer is computed at that position alone, with the same values. All others are left as is.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FirstToken = Callable[[Any, Tensor, Tensor | None, dict[str, Any]], Any]
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-    """Attention of the first position to all, ``[batch, 1, hidden]``, as the model's eager implementation has it."""
+    """Attention of the first position to all, ``[batch, 1, hidden]``, as in the model's eager implementation."""
     scores = torch.matmul(query, key.mT) / math.sqrt(query.shape[-1])
     if mask is not None:
         mask = mask[:, :, :1]
@@ -92,11 +92,11 @@ _HARMLESS = ("transformers.utils.output_capturing", "transformers.modeling_utils
 
 
 def last_layer_to_shorten(model: nn.Module) -> tuple[nn.Module, FirstToken] | None:
-    """The last encoder layer, when only its first position can have an influence.
+    """The last encoder layer, if only its first position can affect the prediction.
 
     Returns:
-        The layer and how to shorten it; None unless the model is exactly of a class that is known, not a decoder, with
-        attention that is eager or sdpa, and without pooling or anything else that might look at the other positions.
+        The layer and how to shorten it; None unless the model is exactly of a known class, is not a decoder, has eager
+        or sdpa attention, and has no pooling or anything else that might read the other positions.
     """
     kind = type(model)
     known = _LAYERS.get(f"{kind.__module__}.{kind.__qualname__}".removeprefix(_PREFIX))
@@ -123,7 +123,7 @@ def _foreign_hooks(module: nn.Module) -> bool:
 
 @contextmanager
 def shortened(model: nn.Module) -> Iterator[None]:
-    """Within the context, a last layer of which only the first position counts computes that alone."""
+    """Within the context, a last layer of which only the first position counts computes only that position."""
     found = last_layer_to_shorten(model)
     if found is None:
         yield

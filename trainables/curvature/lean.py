@@ -1,4 +1,4 @@
-"""Autograd functions whose second derivative costs less memory traffic than torch's own; values are equal.
+"""Autograd functions with the same values as torch's own and less memory traffic in the second derivative.
 
 torch differentiates the derivative of GELU as a composition of a dozen elementwise passes, and ``dot(g, g)`` as two
 products and a sum: together about a tenth of a penalty step.
@@ -18,9 +18,9 @@ from torch.autograd.function import once_differentiable
 
 
 def squared_norm(tensor: Tensor) -> Tensor:
-    """Sum of squares as a float64 scalar, in pieces that float32 adds up to the last digits.
+    """Sum of squares as a float64 scalar, over pieces short enough for float32 to sum to its last digits.
 
-    One float32 ``dot`` over a multilingual word embedding is off by 1e-3; a float64 copy takes ten times as long.
+    A single float32 ``dot`` over a multilingual word embedding is off by 1e-3; a float64 copy takes ten times as long.
 
     Example:
         >>> squared_norm(torch.full((3, 100_000), 0.5)).item()
@@ -50,7 +50,7 @@ class SumOfSquares(Function):
 
 
 class Gelu(Function):
-    """GELU without the tanh approximation, twice differentiable: values and first derivative are torch's kernels."""
+    """GELU without the tanh approximation, twice differentiable; torch's kernels give value and first derivative."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -86,7 +86,7 @@ class _GeluBackward(Function):
 
 @contextmanager
 def lean_gelu(model: nn.Module) -> Iterator[None]:
-    """Within the context, the model's GELU activations are :class:`Gelu`; others are left alone."""
+    """Within the context, the model's exact GELU activations are :class:`Gelu`; others are left alone."""
     changed = [module for module in model.modules() if _is_exact_gelu(module) and "forward" not in vars(module)]
     for module in changed:
         module.forward = Gelu.apply

@@ -1,4 +1,4 @@
-"""What the slow path needs: logits of any classifier, and squared gradients of every parameter for one example."""
+"""What the slow path needs: logits of any classifier, and squared gradient norms of every parameter at one example."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def logits_of(output: Any) -> Tensor:
         output: An output with ``logits``, a tuple that starts with them, or the tensor itself.
 
     Raises:
-        InputError: They have another shape.
+        InputError: The logits have another shape.
     """
     logits = getattr(output, "logits", output)
     if isinstance(logits, tuple):
@@ -31,7 +31,7 @@ def logits_of(output: Any) -> Tensor:
 
 
 def gradients(logits: Tensor, wrt: Sequence[Tensor], cotangents: Sequence[Tensor]) -> Iterator[tuple[Tensor, ...]]:
-    """For each cotangent the gradients of ``(logits * cotangent).sum()``, 0 where there is none; the graph is freed."""
+    """Gradients of ``(logits * cotangent).sum()`` for each cotangent, 0 where there is none; the graph is freed."""
     for k, cotangent in enumerate(cotangents, start=1):
         yield torch.autograd.grad(logits, wrt, cotangent, retain_graph=k < len(cotangents), materialize_grads=True)
 
@@ -40,12 +40,12 @@ def squared_norms(model: nn.Module, logits: Tensor, cotangent: Tensor, *, last: 
     """Squared norms of one example's gradients of ``(logits * cotangent).sum()``.
 
     Args:
-        model: Its parameters that require a gradient count, tied ones once.
+        model: The parameters that require a gradient count, tied ones once.
         logits: ``[1, num_classes]`` with a graph.
         cotangent: ``[1, num_classes]``.
 
     Returns:
-        Parameter name to squared norm, float64; parameters that the logits do not depend on are absent.
+        Squared norm by parameter name, float64, without parameters on which the logits do not depend.
     """
     counted = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     gradients = torch.autograd.grad(logits, list(counted.values()), cotangent, retain_graph=not last, allow_unused=True)

@@ -1,4 +1,4 @@
-"""The two ways to one number: ghost norms over chunks, and a loop over examples."""
+"""The two paths to the same number: ghost norms over chunks, and a loop over examples."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Measurement:
     """One measurement in progress.
 
     Attributes:
-        groups: Name of each parameter that counts, to the group that it is summed in.
+        groups: Maps the name of each parameter that counts to the group in which it is summed.
         progress: Called with (examples done, examples).
-        parts: Group to the per-example values so far, float64 ``[examples]``.
+        parts: Maps each group to the per-example values so far, float64 ``[examples]``.
     """
 
     model: nn.Module
@@ -43,7 +43,7 @@ class Measurement:
         """Measure by ghost norms.
 
         Raises:
-            NoRule: The forward pass does something that the rules do not cover, or a proof has failed.
+            NoRule: The forward pass does something that the rules do not cover, or a proof fails.
             InputError: See :func:`trainables.curvature.fisher_trace`.
         """
         config: Any = getattr(self.model, "config", None)
@@ -53,11 +53,11 @@ class Measurement:
             try:
                 self._fast(ways, pad_token)
             except NoRule:
-                ways.clear()  # another way through the model than those that were proven
+                ways.clear()  # the model was passed through in a way that has not been proven
         if not ways:
             self._fast(ways, pad_token)
 
-    @torch.inference_mode(False)  # tensors that are made in inference mode cannot be saved for a backward pass
+    @torch.inference_mode(False)  # tensors made in inference mode cannot be saved for a backward pass
     def _fast(self, ways: proof.Ways, pad_token: int) -> None:
         """Measure chunk by chunk; prove each way through the model on the first two examples that take it."""
         self._start()
@@ -86,7 +86,7 @@ class Measurement:
             self._report(done)
 
     def _by_loop(self, numbers: list[int]) -> list[proof.Expected]:
-        """What the loop finds for a few examples, as they were given, at cotangents that show every parameter."""
+        """What the loop finds for a few examples, as given, at cotangents for which every parameter has a gradient."""
         found = []
         with measuring(self.model, frozen=False):
             for place, i in enumerate(numbers):
@@ -99,7 +99,7 @@ class Measurement:
         return found
 
     def slow(self) -> None:
-        """Measure by a loop over examples, as they were given: padding may mean something to an unknown model.
+        """Measure by a loop over examples, exactly as given: padding may mean something to an unknown model.
 
         Raises:
             InputError: See :func:`trainables.curvature.fisher_trace`.
@@ -126,7 +126,7 @@ class Measurement:
 
     @contextmanager
     def _input_errors(self, rows: int, width: int) -> Iterator[None]:
-        """What torch says when an input does not fit, in the words of the input."""
+        """Turn torch's errors about an input that does not fit into messages about that input."""
         outside = (
             f"an id is outside the model's tables (examples of {width} positions): is this the model's tokenizer, and "
             "is the length within its maximum?"
@@ -147,7 +147,7 @@ class Measurement:
 
 @contextmanager
 def _rules_only() -> Iterator[None]:
-    """Whatever goes wrong inside the model on the fast path is the loop's to judge."""
+    """Turn whatever goes wrong inside the model on the fast path into NoRule, so that the loop decides."""
     try:
         yield
     except (NoRule, InputError):

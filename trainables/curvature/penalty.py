@@ -2,9 +2,9 @@
 
     E = || (1/B) sum_i grad log p(yhat_i | x_i) ||^2,   yhat_i ~ p(. | x_i)
 
-(Jastrzebski et al. 2021, "Catastrophic Fisher explosion".) Scores have mean zero under the model's own labels, so over
-the labels E has the mean Tr(F) / B, whatever the size B of the batch. Owns the parts from which a training objective
-builds loss and penalty on one forward pass:
+(Jastrzebski et al. 2021, "Catastrophic Fisher explosion".) Scores have mean zero under the model's own labels, so the
+mean of E over the labels is Tr(F) / B for every batch size B. This module provides the parts from which a training
+objective builds loss and penalty on one forward pass:
 
     require_second_derivatives(model)                              # once, before the first step
     with penalty_forward(model, batch["input_ids"]) as wrt:
@@ -17,7 +17,7 @@ The weight acts on the unscaled E, as in Stickland and Murray (2021), so ``weigh
 comparable over micro-batches in ``regularizers/fisher_penalty.py`` (b/B) and ``training/gradient.py`` (their mean), and
 over steps in ``training/objective.py`` (``every``).
 
-The labels are constants: the gradient is not that of Tr(F), which has a further term for the labels' distribution.
+The labels are constants, so the gradient is not that of Tr(F), which has a further term for the labels' distribution.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ from trainables.errors import InputError
 def fisher_penalty(
     model: nn.Module, batch: Mapping[str, Tensor], *, generator: torch.Generator, create_graph: bool = True
 ) -> Tensor:
-    """The Fisher penalty of a batch, with a forward pass of its own, in the mode that the model is in.
+    """The Fisher penalty of a batch, with a separate forward pass, in the mode that the model is in.
 
-    For callers outside a training run, which uses the parts below on the pass of its cross-entropy.
+    For callers outside training: a training run applies the parts below to the forward pass of its cross-entropy.
 
-    Exact double backward. With the matrix products of a forward pass as the unit, an ordinary step costs 3, this call
-    3, and the gradient of what it returns 6.
+    The double backward is exact. In units of the matrix products of a forward pass, an ordinary step costs 3, this call
+    3, and the gradient of its result 6.
 
     Args:
         model: Parameters that do not require a gradient do not count.
         batch: Model inputs ``[B, ...]``, on the model's device; ``labels`` are ignored.
         generator: CPU generator of the sampled labels; no other generator is touched, dropout's included.
-        create_graph: False gives the value alone, for logging.
+        create_graph: False gives only the value, for logging.
 
     Returns:
-        The penalty, a scalar (squared nats per squared parameter unit); to be differentiated once more.
+        The penalty, a scalar (squared nats per squared parameter unit) that can be differentiated once more.
 
     Raises:
         InputError: The model has no second derivative, or is not a classifier.
@@ -76,7 +76,7 @@ def fisher_penalty(
             "derivative: call require_second_derivatives(model) first"
         )
     inputs = {key: value for key, value in batch.items() if key != "labels"}
-    # The fused kernels have no second derivative; eager attention does not notice.
+    # The fused kernels have no second derivative; eager attention is not affected.
     with penalty_forward(model, batch.get("input_ids")) as wrt, sdpa_kernel(SDPBackend.MATH):
         logits = logits_of(model(**inputs))
     return squared_mean_score(logits, sample_labels(logits, generator), wrt, create_graph=create_graph)
@@ -94,7 +94,7 @@ def penalty_forward(model: nn.Module, input_ids: Tensor | None) -> Iterator[list
         input_ids: Token ids of the whole batch, even if it is passed through in parts.
 
     Yields:
-        What :func:`unique_embedding_rows` yields, for :func:`squared_mean_score`, also after the context has ended.
+        What :func:`unique_embedding_rows` yields, for :func:`squared_mean_score`, even after the context has ended.
     """
     with lean_gelu(model), unique_embedding_rows(model, input_ids) as wrt:
         yield wrt
@@ -104,21 +104,21 @@ def penalty_forward(model: nn.Module, input_ids: Tensor | None) -> Iterator[list
 def unique_embedding_rows(model: nn.Module, input_ids: Tensor | None) -> Iterator[list[Tensor]]:
     """Within the context, the word embedding reads the batch's distinct rows instead of the whole table.
 
-    A score then holds those rows only: with mBERT's 119,547 rows the penalty costs 2.9 plain steps instead of 3.9, with
-    equal norm and gradient. The rows are a differentiable selection of the table, so a later ``backward()``
-    reaches ``table.weight`` by itself. A table that is tied, missing or of an unusual kind is left alone, and
-    all its entries are differentiated.
+    A score then contains only those rows: with mBERT's 119,547 rows, the penalty costs 2.9 plain steps instead of 3.9,
+    with equal norm and gradient. The rows are a differentiable selection of the table, so a later ``backward()``
+    reaches ``table.weight`` without further help. A table that is tied, missing or of an unusual kind is left alone,
+    and all its entries are differentiated.
 
     Args:
         input_ids: All token ids of the forward passes inside the context, which may take the batch in parts; None
             leaves the table alone.
 
     Yields:
-        The tensors to differentiate a score with respect to: each trainable parameter, with the rows in place of
+        The tensors with respect to which a score is differentiated: each trainable parameter, with the rows replacing
         the table.
 
     Raises:
-        ValueError: A forward pass in the context has a token id that was not among them.
+        ValueError: A forward pass in the context has a token id that is not in ``input_ids``.
     """
     trainable: list[Tensor] = [parameter for parameter in model.parameters() if parameter.requires_grad]
     table = _plain_table(model)
@@ -144,7 +144,7 @@ def unique_embedding_rows(model: nn.Module, input_ids: Tensor | None) -> Iterato
 
 
 def _plain_table(model: nn.Module) -> nn.Embedding | None:
-    """The word embedding, if its rows can stand for it: trainable, used nowhere else, an ordinary lookup."""
+    """The word embedding if its rows can replace it: it is trainable, used nowhere else, and an ordinary lookup."""
     getter: Any = getattr(model, "get_input_embeddings", None)
     table = getter() if getter is not None else None
     if type(table) is not nn.Embedding or "forward" in vars(table) or not table.weight.requires_grad:
@@ -156,11 +156,11 @@ def _plain_table(model: nn.Module) -> nn.Embedding | None:
 
 
 def sample_labels(logits: Tensor, generator: torch.Generator) -> Tensor:
-    """One label ``[B]`` an example from the model's own prediction, constant under differentiation.
+    """One label per example, ``[B]``, sampled from the model's own prediction; constant under differentiation.
 
     Args:
         logits: ``[B, num_classes]`` of any floating type; probabilities are taken in float32 or better.
-        generator: CPU generator of the labels; no other is touched, so that dropout does not change.
+        generator: CPU generator of the labels; no other generator is touched, so dropout does not change.
 
     Example:
         >>> sample_labels(torch.tensor([[0.0, 50.0]]), torch.Generator())
@@ -171,13 +171,13 @@ def sample_labels(logits: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def squared_mean_score(logits: Tensor, labels: Tensor, wrt: list[Tensor], *, create_graph: bool = True) -> Tensor:
-    """``|| (1/b) sum_i grad log p(labels_i | x_i) ||^2`` of b examples, with respect to some tensors.
+    """``|| (1/b) sum_i grad log p(labels_i | x_i) ||^2`` of b examples, with respect to given tensors.
 
     Args:
         logits: ``[b, num_classes]`` with a graph, which is kept.
         wrt: Tensors that the logits depend on; the squares of all their gradients are summed.
-        create_graph: Whether the result can be differentiated; with a forward pass as the unit, that later pass costs
-            6 and this call 2.
+        create_graph: Whether the result can be differentiated; in units of a forward pass, this call costs 2 and that
+            later differentiation 6.
 
     Raises:
         InputError: ``wrt`` is empty, or the graph has a part without a second derivative.
@@ -191,10 +191,10 @@ def squared_mean_score(logits: Tensor, labels: Tensor, wrt: list[Tensor], *, cre
         raise InputError("no parameter requires a gradient, so the Fisher penalty would be 0: unfreeze some")
     if create_graph:
         refuse_first_derivatives_only(logits)
-    # Float32 or better: in bfloat16 a confident model's score is 0.
+    # Float32 or better: in bfloat16, a confident model's score is 0.
     wide = logits if logits.dtype == torch.float64 else logits.float()
     loss = nn.functional.cross_entropy(wide, labels)
-    # autograd.grad, never backward() and .grad: that would make the penalty a constant.
+    # autograd.grad, never backward() and .grad, which would make the penalty a constant.
     gradients = torch.autograd.grad(loss, wrt, create_graph=create_graph, retain_graph=True, allow_unused=True)
     used = [gradient for gradient in gradients if gradient is not None]
     total: Tensor = SumOfSquares.apply(*used)  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""What would break a double backward, found before the first step and told in words.
+"""Find what would break a double backward before the first step, and say what it is.
 
 torch 2.13's fused attention kernels, compiled functions and reentrant checkpoints have first derivatives only; data-
 parallel reducers listen to ``backward()`` and never see ``autograd.grad``.
@@ -24,8 +24,8 @@ def require_second_derivatives(model: nn.Module) -> None:
     """Set eager attention and refuse what has no second derivative; call it once, before the first step.
 
     Raises:
-        InputError: The model is wrapped, compiled, checkpointed with ``use_reentrant=True``, has sparse embeddings, or
-            an attention that cannot be set to eager. The message says what to change.
+        InputError: The model is wrapped, compiled or checkpointed with ``use_reentrant=True``, or it has sparse
+            embeddings or an attention that cannot be set to eager. The message says what to change.
 
     Example:
         >>> require_second_derivatives(nn.Linear(2, 2))
@@ -77,10 +77,10 @@ def _is_reentrant(module: nn.Module) -> bool:
 
 
 def refuse_first_derivatives_only(output: Tensor) -> None:
-    """Refuse a graph with a node that can be differentiated once only.
+    """Refuse a graph with a node that can be differentiated only once.
 
     Raises:
-        InputError: There is such a node; the message says what to change.
+        InputError: The graph has such a node; the message says what to change.
     """
     start: Any = output.grad_fn
     seen: set[Any] = set()

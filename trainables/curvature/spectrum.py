@@ -1,12 +1,12 @@
-"""The eigenvalues of the Fisher matrix other than 0, from the inner products of scores.
+"""The nonzero eigenvalues of the Fisher matrix, from the inner products of scores.
 
 With ``S_i S_i^T = diag(p_i) - p_i p_i^T`` and J_i the Jacobian of the logits of example i, the Fisher matrix of n
-examples is F = A A^T, where A has the n (C - 1) columns J_i^T s / sqrt(n), s a column of S_i. Its dual K = A^T A has
-the same eigenvalues and a side of n (C - 1) in place of the number of parameters, so that
+examples is F = A A^T, where A has the n (C - 1) columns J_i^T s / sqrt(n), with s a column of S_i. Its dual K = A^T A
+has the same nonzero eigenvalues, but its order is n (C - 1) instead of the number of parameters, so
 
     lambda_max(F) = lambda_max(K),   Tr(F) = Tr(K),   Tr(F^2) = ||K||_F^2
 
-The columns are as long as the parameters, so they are formed for a few parameters at a time; those of linear layers
+A column has an entry for each parameter, so columns are formed for a few parameters at a time; those of linear layers
 come from their factors (``factors``).
 """
 
@@ -27,8 +27,8 @@ from trainables.curvature.loop import gradients, logits_of
 from trainables.curvature.state import measuring
 from trainables.curvature.trace import counted_groups
 
-ROWS = 100  # examples that are looked at
-HELD = 1 << 29  # entries of scores, or of their factors, that are held at once: 2 GiB in float32
+ROWS = 100  # examples that are used
+HELD = 1 << 29  # entries of scores, or of their factors, held in memory at once: 2 GiB in float32
 
 
 def fisher_spectrum(
@@ -36,11 +36,11 @@ def fisher_spectrum(
 ) -> Tensor:
     """Eigenvalues of the Fisher matrix of a classifier, over every parameter that requires a gradient.
 
-    Evaluation mode, exact over the model's own labels. At most ``rows`` examples are looked at, evenly spaced in the
-    order of the input, which may be sorted by length, one at a time. Cost: for each part of the linear layers whose
-    factors fit ``held``, and for each part of the other parameters whose scores do, one forward pass and
-    ``num_classes - 1`` backward passes to the depth of that part. Memory: ``held`` entries twice, or one parameter's
-    scores if they are more. Of a table only the rows that an example reads are held.
+    In evaluation mode, and exact over the model's own labels. At most ``rows`` examples are used, one at a time; they
+    are evenly spaced in the input, which may be sorted by length. The linear layers are split into parts whose factors
+    fit ``held``, the other parameters into parts whose scores do. Each part costs one forward pass and
+    ``num_classes - 1`` backward passes to its depth. Memory: ``held`` entries twice, or one parameter's scores if those
+    are more. For a table, only the rows that an example reads are kept.
 
     Args:
         model: A classifier whose output has ``logits`` ``[batch, num_classes]``, float32 or better.
@@ -89,7 +89,7 @@ def fisher_spectrum(
 
 
 def _parts(parameters: list[nn.Parameter], limit: int) -> Iterator[list[nn.Parameter]]:
-    """Neighbouring parameters with so many entries together, or a single one with more."""
+    """Groups of neighbouring parameters with at most ``limit`` entries together, or one parameter with more."""
     part: list[nn.Parameter] = []
     for parameter in parameters:
         if part and sum(p.numel() for p in part) + parameter.numel() > limit:
@@ -101,17 +101,17 @@ def _parts(parameters: list[nn.Parameter], limit: int) -> Iterator[list[nn.Param
 
 
 def _rows_with_entries(gradient: Tensor) -> tuple[Tensor, Tensor]:
-    """Numbers ``[k]`` and values ``[k, width]`` of the rows that are not 0: of a table, those that are read."""
+    """Indices ``[k]`` and values ``[k, width]`` of the nonzero rows, which for a table are among those read."""
     table = gradient.reshape(len(gradient) if gradient.ndim else 1, -1)
     rows = table.any(1).nonzero()[:, 0]
     return rows, table if len(rows) == len(table) else table[rows]
 
 
 def inner_products(columns: list[tuple[Tensor, Tensor]]) -> Tensor:
-    """Inner products of tables that are 0 but for some rows.
+    """Inner products of tables that are 0 except in some rows.
 
     Args:
-        columns: Of each table the numbers of these rows, ascending ``[k]``, and their values ``[k, width]``.
+        columns: For each table, the indices of these rows, ascending ``[k]``, and their values ``[k, width]``.
 
     Returns:
         float64 ``[tables, tables]``.

@@ -11,14 +11,14 @@ from torch import nn
 
 @contextmanager
 def measuring(model: nn.Module, *, frozen: bool) -> Iterator[None]:
-    """Evaluation mode, gradients on, full precision; everything restored at the end, also after an exception.
+    """Evaluation mode, gradients on, full precision; everything is restored at the end, even after an exception.
 
-    Restored are each module's mode, each parameter's ``requires_grad``, torch's random generators and the precision of
-    float32 products. Gradients in ``.grad`` and attention implementations are not touched.
+    What is restored: each module's mode, each parameter's ``requires_grad``, torch's random generators, and the
+    precision of float32 products. Gradients in ``.grad`` and attention implementations are not touched.
 
     Args:
-        frozen: Whether parameters stop requiring a gradient, so that a backward pass carries activations' gradients
-            only.
+        frozen: Whether parameters stop requiring a gradient, so that a backward pass carries only activations'
+            gradients.
     """
     modes = [(module, module.training) for module in model.modules()]
     requires_grad = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
@@ -30,7 +30,7 @@ def measuring(model: nn.Module, *, frozen: bool) -> Iterator[None]:
         stack.enter_context(torch.autocast(device.type, enabled=False))
         stack.enter_context(torch.random.fork_rng([device] if device.type == "cuda" else []))
         try:
-            # TF32 keeps ten bits of a product: too few for sums of squares.
+            # TF32 keeps ten bits of each factor, too few for sums of squares.
             torch.set_float32_matmul_precision("highest")
             model.eval()
             if frozen:

@@ -2,8 +2,8 @@
 
     Tr(F) = mean over x of  sum_y p(y|x) ||grad log p(y|x)||^2
 
-over every parameter that requires a gradient, in evaluation mode. Owns the choice of path; the directions in logit
-space are in ``cotangents``, the rules in ``rules``, the fallback in ``loop``.
+over every parameter that requires a gradient, in evaluation mode. This module chooses the path; the directions in logit
+space are in ``cotangents``, the rules in ``fast_path/rules``, and the fallback in ``loop``.
 """
 
 from __future__ import annotations
@@ -45,37 +45,37 @@ def fisher_trace(
 ) -> TraceEstimate:
     """Tr(F) of a sequence classifier: mean over examples, sum over parameters, expectation over the model's labels.
 
-    Exact: with ``S S^T = diag(p) - p p^T`` (one column fewer than classes), an example's trace is the sum over the
-    columns of ``||J^T s_k||^2``, J the Jacobian of its logits. Parameters are frozen for the measurement, so that a
-    backward pass carries activations' gradients only, and the norms come from Gram matrices. Cost: one forward pass and
-    ``num_classes - 1`` (``exact``), ``samples`` (``signs``, ``monte-carlo``) or 1 (``empirical``) such passes.
+    Exact: with ``S S^T = diag(p) - p p^T``, where S has one column fewer than there are classes, an example's trace is
+    the sum of ``||J^T s_k||^2`` over the columns, J being its logits' Jacobian. Parameters are frozen meanwhile, so a
+    backward pass carries only activations' gradients; the norms come from Gram matrices. Cost: one forward pass and
+    ``num_classes - 1`` (``exact``), ``samples`` (``signs``, ``monte-carlo``) or 1 (``empirical``) such backward passes.
 
     Signs: ``E ||J^T S e||^2 = Tr(F)`` for random signs ``e``: one direction for any number of classes.
 
-    Every model whose operations on parameters have a rule is measured this way: products, lookups, norms in any
-    spelling, and what examples share, such as tables of positions. Before the first number two examples are also
-    measured by a loop over examples; where that differs by more than 1e-4 (float32), or there is no rule, all are: the
-    right number, about 4 times slower, with a :class:`SlowPathWarning` that says why.
-    The model and the random generators are left as found, also after an error.
+    A model is measured this way if every operation on its parameters has a rule: products, lookups, norms in any
+    spelling, and what examples share, such as tables of positions. Before the first result, two examples are also
+    measured by a loop over examples. If the two differ by more than 1e-4 (float32), or a rule is missing, the loop
+    measures all examples: the right number, about 4 times slower, with a :class:`SlowPathWarning` that says why.
+    The model and the random generators are left as found, even after an error.
 
     Args:
         model: A classifier whose output has ``logits`` ``[batch, num_classes]``, float32 or better. Parameters that do
             not require a gradient do not count.
-        batches: Mappings from argument names to tensors ``[batch, ...]``, as a tokenizer makes them. Any order and
-            padding: examples are sorted by length and padding is trimmed. No chunk is larger than the largest batch.
-            ``labels`` are read by ``empirical`` and ignored otherwise.
+        batches: Mappings from argument names to tensors ``[batch, ...]``, as a tokenizer makes them. Order and padding
+            do not matter: examples are sorted by length and padding is trimmed. No chunk is larger than the largest
+            batch. ``labels`` are read by ``empirical`` and ignored otherwise.
         estimator: ``auto`` (``exact`` up to five classes, ``signs`` above), ``exact``, ``signs``, ``monte-carlo`` or
-            ``empirical``. All but the last are Tr(F).
-        samples: Draws an example, for ``signs`` and ``monte-carlo``.
-        generator: CPU generator of the draws; None is a fresh one with seed 0, so that measurements of the same
-            examples are comparable. The draws do not depend on batching.
+            ``empirical``. All but the last estimate Tr(F).
+        samples: Draws per example, for ``signs`` and ``monte-carlo``.
+        generator: CPU generator of the draws; None means a new one with seed 0, so measurements of the same examples
+            are comparable. The draws do not depend on batching.
         slow: ``error`` forbids the loop over examples.
         progress: Called with (examples done, examples) after each chunk.
-        by_matrix: Also the parts of single weight matrices, at next to no cost.
+        by_matrix: Also return the part of each weight matrix, at next to no cost.
 
     Raises:
-        InputError: Wrong input, a model without a softmax over two classes or more, no memory, or the slow path where
-            it is forbidden.
+        InputError: Wrong input, a model without a softmax over at least two classes, too little memory, or a need for
+            the slow path where it is forbidden.
 
     Example:
         >>> from transformers import BertConfig, BertForSequenceClassification
@@ -131,7 +131,7 @@ def fisher_trace(
 
 
 def _measured(measurement: Measurement, slow: Literal["allow", "error"]) -> tuple[dict[str, Tensor], str | None]:
-    """The parts of a measurement by the fastest path that is right, and why that was the slow one, if it was."""
+    """The parts of a measurement by the fastest correct path and, if that is the slow one, the reason."""
     reason = _reason_against_inputs(measurement.examples)
     if reason is None:
         try:
@@ -148,7 +148,7 @@ def _measured(measurement: Measurement, slow: Literal["allow", "error"]) -> tupl
 
 
 def reason_against_fast_path(model: nn.Module) -> str | None:
-    """Why :func:`fisher_trace` would measure a model by the slow loop, tried on two short examples; else None.
+    """Why :func:`fisher_trace` would use the slow loop for a model, tried on two short examples; None if it would not.
 
     Raises:
         InputError: As :func:`fisher_trace`.
@@ -168,10 +168,10 @@ def reason_against_fast_path(model: nn.Module) -> str | None:
 
 
 def counted_groups(model: nn.Module) -> dict[str, str]:
-    """Name to layer group of each parameter that counts for Tr(F): those that require a gradient.
+    """Name and layer group of each parameter that counts for Tr(F), which is every one that requires a gradient.
 
     Raises:
-        InputError: There is none, or Tr(F) is not defined for the model.
+        InputError: No parameter counts, or Tr(F) is not defined for the model.
     """
     problem = getattr(getattr(model, "config", None), "problem_type", None)
     if problem in ("regression", "multi_label_classification"):

@@ -1,15 +1,15 @@
 """Twins of a model: the same function at other parameters, by a symmetry of attention.
 
-Attention sees queries and keys in products alone, so that for any a > 0
+Attention uses queries and keys only in their products, so for any a > 0
 
     softmax((a q)(k / a)^T / sqrt(d)) = softmax(q k^T / sqrt(d))
 
-and queries times a with keys divided by a, weight and bias, in every layer, leave the function as it is, while the
-gradients of those parameters are divided by a and multiplied by a. Curvature therefore moves though nothing that the
-model says does (Dinh et al. 2017, "Sharp minima can generalize for deep nets"; da Silva, Dangel and Oore 2025, "Hide
-and seek: transformer symmetries obscure sharpness"). Here a is a power of two: then every product is exact, as no
-mantissa changes. Projections are found by the names that transformers gives them; whether the function stayed is to
-be measured, since a convolution may read the queries too (ConvBERT), or a norm of them have an epsilon (Qwen3).
+so multiplying the weights and biases of queries by a and dividing those of keys by a, in every layer, does not change
+the function, while the gradients of these parameters are divided by a and multiplied by a, respectively. Curvature thus
+changes although no prediction does (Dinh et al. 2017, "Sharp minima can generalize for deep nets"; da Silva, Dangel and
+Oore 2025, "Hide and seek: transformer symmetries obscure sharpness"). Here a is a power of two, so every product is
+exact, as no mantissa changes. Projections are found by their names in transformers. Whether the function is unchanged
+has to be measured: a convolution may read the queries too (ConvBERT), or their norm may have an epsilon (Qwen3).
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from trainables.errors import InputError
 QUERIES = ("query", "q_proj", "q_lin", "q", "query_proj", "pos_query_proj")
 KEYS = ("key", "k_proj", "k_lin", "k", "key_proj", "pos_key_proj")
 FUSED = ("Wqkv", "c_attn")
-"""Layers whose outputs are queries, keys and values, a third each."""
+"""Layers whose outputs are one third queries, one third keys and one third values."""
 
 
 @contextmanager
 def twin(model: nn.Module, exponent: int) -> Iterator[None]:
-    """Queries times ``2**exponent`` and keys divided by it, in every layer; afterwards the parameters bit for bit.
+    """Multiply queries by ``2**exponent`` and divide keys by it, in every layer; then restore every bit of them.
 
     Args:
-        model: Any model; with low-rank updates, those of queries and keys are scaled as a whole.
-        exponent: Of two; the twin of 0 is the model itself.
+        model: Any model; with low-rank updates, the updates of queries and keys are scaled as a whole.
+        exponent: Power of two; the twin of exponent 0 is the model itself.
 
     Raises:
-        InputError: The model has no pairs of queries and keys that are known by name.
+        InputError: The model has no pairs of query and key layers with known names.
     """
     queries, keys = _projections(model)
     before = [(part, part.clone()) for part in (*queries, *keys)]
@@ -52,12 +52,12 @@ def twin(model: nn.Module, exponent: int) -> Iterator[None]:
 
 
 def logit_change(before: Tensor, after: Tensor) -> float:
-    """The largest change of a logit, relative to the largest logit (fraction), on the same examples."""
+    """The largest change of a logit as a fraction of the largest logit, on the same examples."""
     return float((after - before).abs().max() / before.abs().max())
 
 
 def _projections(model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
-    """The parameters, or slices of them, that make the queries and the keys, without gradients."""
+    """The parameters, or slices of them, that produce the queries and the keys, without gradients."""
     queries: list[Tensor] = []
     keys: list[Tensor] = []
     owners: tuple[set[str], set[str]] = (set(), set())
@@ -81,7 +81,7 @@ def _projections(model: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
 
 
 def _outputs(module: nn.Module) -> Iterator[tuple[Tensor, int]]:
-    """The tensors in which a layer's outputs are linear, each with the dimension that counts outputs."""
+    """The tensors in which a layer's outputs are linear, each with the dimension that indexes the outputs."""
     for path, part in module.named_modules():
         if "lora_A" not in path.split("."):  # B A is scaled once, by B
             for tensor in part.parameters(recurse=False):
