@@ -1,6 +1,6 @@
 """Curvature of a classifier: the trace of the Fisher information, the Fisher penalty, and the KL expansion.
 
-- Tr(F): start with ``trace``; ``paths`` contains both paths, by ``fast_path/`` and by ``loop``; ``batches`` and
+- Tr(F): start with ``trace``; ``paths`` runs the fast path (``fast_path/``) or slow path (``loop``); ``batches`` and
   ``last_layer`` save work; ``cotangents`` defines the directions in logit space; ``estimate`` defines the result.
 - The penalty: ``penalty``, ``second_derivatives`` (which models have them), ``lean`` (cheaper ones).
 - Equation 1: ``kl_expansion`` along random directions, ``displacement`` along a stage's; both use ``forward_mode``.

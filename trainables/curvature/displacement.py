@@ -40,7 +40,7 @@ class Displacement:
     def direction(self, trace: float) -> float | None:
         """How much sharper the displacement's direction is than a random one.
 
-        The mean of ``u^T F u`` over random unit vectors u is Tr(F) over the number of parameters.
+        The mean of ``u^T F u`` over random unit vectors u is Tr(F) divided by the number of parameters.
 
         Args:
             trace: Tr(F) at the same parameters on the same examples.
@@ -58,7 +58,7 @@ def displacement(model: nn.Module, before: Mapping[str, Tensor], batches: Iterab
     """Curvature along the displacement from earlier parameters to the model's present ones, taken at the earlier ones.
 
     Costs one forward-mode product per batch, which takes 1.0 to 1.3 times as long as a forward and a backward pass, and
-    memory for the displacement. Computed in evaluation mode in the model's own format, summed in float64; parameters,
+    memory for the displacement. Computed in evaluation mode in the model's own dtype, summed in float64; parameters,
     gradients, modes and random generators are left as found.
 
     Args:

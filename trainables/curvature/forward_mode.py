@@ -74,7 +74,7 @@ def quadratic_form(
         batches: Model inputs ``[batch, ...]`` on the model's device.
 
     Raises:
-        InputError: There is no example.
+        InputError: There are no examples.
     """
     total, examples = 0.0, 0
     with measuring(model, frozen=False), forward_mode():

@@ -1,4 +1,4 @@
-"""How far equation 1 holds, the second-order expansion of the KL divergence under parameter noise.
+"""How far equation 1 holds: the second-order expansion of the KL divergence under parameter noise.
 
     KL(p_theta || p_{theta + sigma eps})  ~  1/2 sigma^2 eps^T F eps,   E eps^T F eps = Tr(F) for eps ~ N(0, I)
 
@@ -25,7 +25,7 @@ from trainables.errors import InputError
 
 @dataclass(frozen=True)
 class KlExpansion:
-    """Divergences along random directions, and the same according to the expansion.
+    """Divergences along random directions, and the quadratic forms that predict them.
 
     Attributes:
         sigmas: Noise scales, ascending: the standard deviation of each parameter's displacement.
@@ -136,7 +136,7 @@ def kl_expansion(
 
 
 def _direction(model: nn.Module, theta: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-    """Standard normal numbers for each parameter, drawn on the CPU so that a seed gives the same on every device."""
+    """Standard normal numbers per parameter, drawn on the CPU so that a seed gives the same ones on any device."""
     epsilon = {
         name: torch.randn(value.shape, generator=generator, dtype=torch.float64).to(value.device)
         for name, value in theta.items()

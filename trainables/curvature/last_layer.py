@@ -1,6 +1,6 @@
 """Knowledge about model classes: some encoders predict from the first position of the last layer only.
 
-For these classes, the last layer is computed at that position alone, with the same values. All others are left as is.
+For these classes, the last layer is computed at that position alone, with the same values. Others are left unchanged.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class Measurement:
             try:
                 self._fast(ways, pad_token)
             except NoRule:
-                ways.clear()  # the model was passed through in a way that has not been proven
+                ways.clear()  # these examples take a way through the model that is not among the proven ones
         if not ways:
             self._fast(ways, pad_token)
 

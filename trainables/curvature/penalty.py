@@ -106,8 +106,8 @@ def unique_embedding_rows(model: nn.Module, input_ids: Tensor | None) -> Iterato
 
     A score then contains only those rows: with mBERT's 119,547 rows, the penalty costs 2.9 plain steps instead of 3.9,
     with equal norm and gradient. The rows are a differentiable selection of the table, so a later ``backward()``
-    reaches ``table.weight`` without further help. A table that is tied, missing or of an unusual kind is left alone,
-    and all its entries are differentiated.
+    reaches ``table.weight`` automatically. A table that is tied, missing or of an unusual kind is left alone, and all
+    its entries are differentiated.
 
     Args:
         input_ids: All token ids of the forward passes inside the context, which may take the batch in parts; None

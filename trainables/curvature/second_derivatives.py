@@ -1,4 +1,4 @@
-"""Find what would break a double backward before the first step, and say what it is.
+"""Find whatever would break a double backward, before the first step, and say what to change.
 
 torch 2.13's fused attention kernels, compiled functions and reentrant checkpoints have first derivatives only; data-
 parallel reducers listen to ``backward()`` and never see ``autograd.grad``.

@@ -13,8 +13,8 @@ from torch import nn
 def measuring(model: nn.Module, *, frozen: bool) -> Iterator[None]:
     """Evaluation mode, gradients on, full precision; everything is restored at the end, even after an exception.
 
-    What is restored: each module's mode, each parameter's ``requires_grad``, torch's random generators, and the
-    precision of float32 products. Gradients in ``.grad`` and attention implementations are not touched.
+    This covers each module's mode, each parameter's ``requires_grad``, torch's random generators and the precision of
+    float32 products. Gradients in ``.grad`` and attention implementations are not touched.
 
     Args:
         frozen: Whether parameters stop requiring a gradient, so that a backward pass carries only activations'

@@ -46,15 +46,15 @@ def fisher_trace(
     """Tr(F) of a sequence classifier: mean over examples, sum over parameters, expectation over the model's labels.
 
     Exact: with ``S S^T = diag(p) - p p^T``, where S has one column fewer than there are classes, an example's trace is
-    the sum of ``||J^T s_k||^2`` over the columns, J being its logits' Jacobian. Parameters are frozen meanwhile, so a
-    backward pass carries only activations' gradients; the norms come from Gram matrices. Cost: one forward pass and
+    the sum over columns of ``||J^T s_k||^2``, with J the Jacobian of its logits. Parameters are frozen meanwhile: a
+    backward pass carries only activations' gradients, and the norms come from Gram matrices. Cost: one forward pass and
     ``num_classes - 1`` (``exact``), ``samples`` (``signs``, ``monte-carlo``) or 1 (``empirical``) such backward passes.
 
     Signs: ``E ||J^T S e||^2 = Tr(F)`` for random signs ``e``: one direction for any number of classes.
 
     A model is measured this way if every operation on its parameters has a rule: products, lookups, norms in any
     spelling, and what examples share, such as tables of positions. Before the first result, two examples are also
-    measured by a loop over examples. If the two differ by more than 1e-4 (float32), or a rule is missing, the loop
+    measured by a loop over examples. If the results differ by more than 1e-4 (float32), or a rule is missing, the loop
     measures all examples: the right number, about 4 times slower, with a :class:`SlowPathWarning` that says why.
     The model and the random generators are left as found, even after an error.
 

@@ -4,12 +4,12 @@ Attention uses queries and keys only in their products, so for any a > 0
 
     softmax((a q)(k / a)^T / sqrt(d)) = softmax(q k^T / sqrt(d))
 
-so multiplying the weights and biases of queries by a and dividing those of keys by a, in every layer, does not change
-the function, while the gradients of these parameters are divided by a and multiplied by a, respectively. Curvature thus
+Multiplying the weights and biases of queries by a and dividing those of keys by a, in every layer, thus keeps the
+function, while the gradients of these parameters are divided by a and multiplied by a, respectively. So curvature
 changes although no prediction does (Dinh et al. 2017, "Sharp minima can generalize for deep nets"; da Silva, Dangel and
 Oore 2025, "Hide and seek: transformer symmetries obscure sharpness"). Here a is a power of two, so every product is
 exact, as no mantissa changes. Projections are found by their names in transformers. Whether the function is unchanged
-has to be measured: a convolution may read the queries too (ConvBERT), or their norm may have an epsilon (Qwen3).
+has to be measured: a convolution may read the queries too (ConvBERT), or a norm of them may have an epsilon (Qwen3).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def twin(model: nn.Module, exponent: int) -> Iterator[None]:
     """Multiply queries by ``2**exponent`` and divide keys by it, in every layer; then restore every bit of them.
 
     Args:
-        model: Any model; with low-rank updates, the updates of queries and keys are scaled as a whole.
+        model: Any model; low-rank updates of queries and keys are scaled too, each as a whole.
         exponent: Power of two; the twin of exponent 0 is the model itself.
 
     Raises:

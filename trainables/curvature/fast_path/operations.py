@@ -1,8 +1,8 @@
 """What a model's forward pass does with its parameters: which operations, in which order, and what examples share.
 
 A value is *shared* if it is computed from parameters alone: a norm's ``1 + weight``, a table of positions, a bias for
-relative distances. It becomes *batched* where it meets the examples. This module knows no classes of modules; it sees
-operations one by one, as torch dispatches them.
+relative distances. It becomes *batched* where it meets the examples. Nothing here depends on the classes of modules:
+operations are seen one by one, as torch dispatches them.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ _PROVEN: weakref.WeakKeyDictionary[nn.Module, tuple[Hashable, Ways]] = weakref.W
 
 
 def structure(model: nn.Module, groups: Mapping[str, str]) -> Hashable:
-    """What a proof rests on; equal as long as the model computes the same function of its weights."""
+    """What a proof depends on; equal as long as the model computes the same function of its weights."""
     modules = []
     for name, module in model.named_modules():
         hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
