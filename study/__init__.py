@@ -1,1 +1,1 @@
-"""What is searched, where it runs and how it is browsed: studies, their plans, their sweeps and their records."""
+"""Studies, their plans, sweeps, and records: what is searched, where it runs, and how it is browsed."""

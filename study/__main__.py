@@ -1,4 +1,4 @@
-"""The program ``fisher-study``: wrong input is one short message and exit code 2, a fault of ours is exit code 1."""
+"""The program ``fisher-study``: wrong input gives one short message and exit code 2, a bug gives exit code 1."""
 
 from __future__ import annotations
 

@@ -28,24 +28,24 @@ if TYPE_CHECKING:
 OBJECTIVES = {ACCURACY: "maximize", f"log10 {TRACE}": "minimize"}
 SQLITE = "sqlite:///"
 SAFE = " +/"
-"""Characters that SQLAlchemy leaves as they are, besides letters, digits and ``_.-~``."""
+"""Characters that SQLAlchemy leaves unescaped, besides letters, digits and ``_.-~``."""
 WIDE = 10.0
-"""Searched values of which the largest is so many times the smallest are drawn on a logarithmic axis."""
+"""Searched values are drawn on a logarithmic axis if the largest is at least this many times the smallest."""
 
 
 def export_optuna(folder: Store, target: str) -> str:
     """Write a study into an SQLite file as an Optuna study with two objectives, and return the file's URL.
 
-    One Optuna trial for each planned trial, in plan order: complete is COMPLETE, unfinished is WAITING, all else FAIL,
-    and so is a complete trial without a finite value of both objectives, which Optuna does not take as complete.
-    Parameters are the paths that the trial's arm searches. Every other value of the trials table (measurements,
-    configuration, provenance) is a user attribute.
+    There is one Optuna trial for each planned trial, in plan order: complete becomes COMPLETE, unfinished WAITING, and
+    all else FAIL, even a complete trial without finite values of both objectives, which Optuna would not accept as
+    COMPLETE. Parameters are the paths that the trial's arm searches. The values of the trials table (measurements,
+    configuration, provenance) are user attributes.
 
     Args:
         target: ``sqlite:///FILE``, or the file's path.
 
     Raises:
-        InputError: The file cannot be used, or holds a study of that name.
+        InputError: The file cannot be used, or already contains a study of that name.
     """
     url = _url(target)
     results, study = load_store(folder), read_study(folder).study_config()
@@ -62,7 +62,7 @@ def export_optuna(folder: Store, target: str) -> str:
     import optuna
     from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it announces each study
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # else it announces each study
     with opened(url) as storage:
         try:
             exported = optuna.create_study(storage=storage, study_name=study.name, directions=list(OBJECTIVES.values()))
@@ -82,7 +82,7 @@ def export_optuna(folder: Store, target: str) -> str:
 
 @contextmanager
 def opened(url: str) -> Iterator[BaseStorage]:
-    """The Optuna storage at an SQLite file's URL, closed in the end, which Optuna leaves to the garbage collector."""
+    """The Optuna storage at an SQLite file's URL; closed at the end, which Optuna leaves to the garbage collector."""
     from optuna.storages import RDBStorage
 
     storage = RDBStorage(url)
@@ -94,7 +94,7 @@ def opened(url: str) -> Iterator[BaseStorage]:
 
 
 def _url(target: str) -> str:
-    """The URL of a file that SQLite can write; what has a meaning in a URL or to Optuna is escaped."""
+    """The URL of a file that SQLite can write; characters that are special in a URL or to Optuna are escaped."""
     is_url = target.startswith(SQLITE)
     if "://" in target and not is_url:
         raise InputError(f"--optuna takes {SQLITE}FILE or a file, got {target!r}")

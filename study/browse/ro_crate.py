@@ -1,4 +1,4 @@
-"""A study as an RO-Crate by the Process Run Crate profile: its files, and for each trial the action that made one."""
+"""A study as an RO-Crate, by the Process Run Crate profile: its files, and for each trial the action that made one."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ LICENSE = "No license was stated: ask whoever publishes this crate."
 def export_ro_crate(folder: Store, target: Path) -> str:
     """Write study.json, the trials' records and, where there is one, the report into a zip file with its metadata.
 
-    Each trial that ended is one ``CreateAction``: its instrument is this software in the version that ran it, its
-    object study.json, its result the trial's record (Process Run Crate 0.5, on RO-Crate 1.1). Models, predictions and
-    TensorBoard files stay where they are.
+    Each trial that ended is one ``CreateAction``: its instrument is the version of this software that ran it, its
+    object is study.json, and its result is the trial's record (Process Run Crate 0.5, on RO-Crate 1.1). Models,
+    predictions and TensorBoard files are not included.
 
     Returns:
-        What it holds, in words.
+        What the crate contains, in words.
 
     Raises:
-        InputError: The file exists, is no .zip or cannot be written, or the folder is no study or holds a record that
-            cannot be read.
+        InputError: The file exists, is not a .zip file or cannot be written; or the folder is not a study or contains
+            a record that cannot be read.
     """
     target = target.expanduser()
     if target.suffix != ".zip":
@@ -72,7 +72,7 @@ def export_ro_crate(folder: Store, target: Path) -> str:
 
 
 def _files(folder: Store, inside: str = "") -> Iterator[str]:
-    """The files of a folder and of those in it, by relative path, without those that are being written."""
+    """Relative paths of the files in a folder and its subfolders, except those that are being written."""
     for name in sorted(folder.names()):
         if name.startswith("."):
             continue
@@ -90,7 +90,7 @@ def _file(crate: ROCrate, folder: Store, path: str, name: str) -> Any:
 
 
 def _context(crate: ROCrate, identifier: str, kind: str, **facts: Any) -> Any:
-    """An entity that is no file; asked for again, it is the same one."""
+    """An entity that is not a file; a second request for an identifier returns the same entity."""
     from rocrate.model.contextentity import ContextEntity
 
     found = crate.get(identifier)
@@ -116,7 +116,7 @@ def _resources(provenance: dict[str, Any]) -> str:
 
 
 def _software(crate: ROCrate, provenance: dict[str, Any]) -> Any:
-    """This software as it ran a trial, with what it needed; one entity for each version of its sources."""
+    """This software as it ran a trial, with its dependencies; one entity for each version of its sources."""
     versions = {name.removeprefix("version."): v for name, v in provenance.items() if name.startswith("version.") and v}
     code = versions.pop("code", "unknown")
     own = versions.pop("fisher-study", None)

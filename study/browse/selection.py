@@ -20,7 +20,7 @@ NUMBERS = ("integer", "floating", "mixed-integer-float")
 
 
 def check_options(trial: str | None, *, sort: str | None, descending: bool, json: bool, csv: bool, **rest: Any) -> None:
-    """Raise an InputError for options of ``show`` that exclude each other; ``rest``: the others about all trials."""
+    """Raise an InputError for options of ``show`` that exclude each other; ``rest``: other options about all trials."""
     if trial is not None and (sort or descending or json or csv or any(rest.values())):
         raise InputError(
             f"options such as --where and --json choose among the trials of a study; leave them or {trial!r} out"
@@ -42,11 +42,11 @@ def select(
     """Some rows and columns of the trials table, in some order.
 
     Args:
-        where: Conditions such as ``arm=fpen`` or ``accuracy.en>=0.6``; a row is kept when all hold. A value that is
-            missing equals ``null`` and nothing else, and is neither below nor above a number.
-        sort: Column to sort by, with ``-`` before it from the largest down; rows without a value come last.
-        descending: From the largest down.
-        columns: Columns to keep, with commas; None keeps all.
+        where: Conditions such as ``arm=fpen`` or ``accuracy.en>=0.6``; a row is kept when all hold. A missing value
+            equals only ``null``, and is neither below nor above a number.
+        sort: Column to sort by; a ``-`` before it puts the largest first. Rows without a value come last.
+        descending: Put the largest first.
+        columns: Columns to keep, separated by commas; None keeps all.
 
     Raises:
         InputError: A column is unknown, or a condition cannot be understood.
@@ -68,7 +68,7 @@ def select(
 
 
 def check_columns(names: Iterable[str], known: Iterable[str]) -> None:
-    """Refuse a column that the trials table does not have, by an InputError that suggests the nearest."""
+    """Raise an InputError for a column that the trials table lacks, suggesting the nearest name."""
     known = list(known)
     for name in names:
         if name not in known:

@@ -30,11 +30,11 @@ REASON_WIDTH = 100
 
 
 def table(*columns: str, rows: Iterable[Sequence[str]], left: Collection[str], title: str | None = None) -> Table:
-    """A table in the style of all of them, for tens of rows; see ``aligned`` for more.
+    """A table of up to tens of rows, in the style that all tables share; see ``aligned`` for longer ones.
 
     Args:
         left: Columns that are set flush left; the others flush right.
-        title: A line above.
+        title: A line above the table.
     """
     made = Table(title=title, title_justify="left", box=None, pad_edge=False, title_style="bold")
     for column in columns:
@@ -45,7 +45,7 @@ def table(*columns: str, rows: Iterable[Sequence[str]], left: Collection[str], t
 
 
 def studies_table(storage: Store) -> Table | str:
-    """A row a study: account, age, best English accuracy; a sentence without any; InputError when it is unreadable."""
+    """A row per study (account, age, best English accuracy), or a sentence if none; InputError if unreadable."""
     if not studies(storage):
         return f"{storage.location} holds no study yet; start one with: {start_command(storage)}"
     rows: list[tuple[str, dict[str, int], list[str]]] = []
@@ -70,7 +70,7 @@ def studies_table(storage: Store) -> Table | str:
 
 
 def trials_table(trials: pd.DataFrame) -> str:
-    """The trials with the figures that the paper is about: aligned lines, one for each row after a header."""
+    """The trials with the figures that the paper is about: a header, then one aligned line per trial."""
     others = [name for name in trials.columns if re.fullmatch(r"accuracy\.(?!en$).+", name)]
     gains = [name for name in trials.columns if re.fullmatch(r"stage2\..+\.gain", name)]
     errors = _texts(trials.get("fisher_trace_se"), trials, ".2g")
@@ -94,7 +94,7 @@ def trials_table(trials: pd.DataFrame) -> str:
 
 
 def _reasons(trials: pd.DataFrame) -> list[str]:
-    """Why a trial is not complete; cut, since ``show NAME TRIAL`` and the other formats have the whole."""
+    """Why each trial is not complete; cut short, since ``show NAME TRIAL`` and the other formats give the full text."""
     texts = ("" if is_missing(reason) else " ".join(str(reason).split()) for reason in trials["reason"])
     return [text if len(text) <= REASON_WIDTH else f"{text[: REASON_WIDTH - 3]}..." for text in texts]
 
@@ -107,7 +107,7 @@ def _texts(values: pd.Series[Any] | None, trials: pd.DataFrame, form: str) -> li
 
 
 def columns_table(trials: pd.DataFrame) -> str:
-    """Chosen columns of the trials table as aligned lines: numbers to six digits, nothing for what is missing."""
+    """Chosen columns of the trials table as aligned lines: numbers to six digits, missing values left blank."""
     shown = {name: [_plain_text(value) for value in trials[name]] for name in trials.columns}
     return aligned(shown, left=[name for name in shown if not pd.api.types.is_numeric_dtype(trials[name])])
 
@@ -119,10 +119,10 @@ def _plain_text(value: Any) -> str:
 
 
 def aligned(columns: Mapping[str, Sequence[str]], left: Collection[str]) -> str:
-    """A table as plain lines; rich takes about a millisecond a row, which is too slow for thousands.
+    """A table as plain lines; rich takes about a millisecond per row, which is too slow for thousands.
 
     Args:
-        columns: Header to cells.
+        columns: Maps each header to its cells.
         left: Columns that are set flush left; the others flush right.
 
     Example:
@@ -139,7 +139,7 @@ def aligned(columns: Mapping[str, Sequence[str]], left: Collection[str]) -> str:
 
 
 def trials_json(trials: pd.DataFrame) -> str:
-    """Rows of the trials table as a JSON list, a line for each, every number exact; what was not measured is null."""
+    """The trials table as a JSON list, one line per row, with exact numbers; what was not measured is null."""
     rows = ({str(k): None if is_missing(v) else v for k, v in row.items()} for row in trials.to_dict("records"))
     return "[\n" + ",\n".join(json.dumps(row, allow_nan=False) for row in rows) + "\n]"
 
@@ -157,7 +157,7 @@ def arms_table(study: StudyConfig) -> Table:
 
 
 def base_table(study: StudyConfig) -> Table:
-    """What all trials of a study have in common: the base trial with the meaning of every path."""
+    """What all trials of a study have in common: the base trial, with the meaning of every path."""
     meanings, columns = paths(), ("path", "value", "meaning")
     rows = []
     for path, value in flatten(study.base).items():

@@ -11,14 +11,14 @@ from trainables.errors import InputError
 
 
 def require_parent(file: Path) -> None:
-    """Raise an InputError for a file in a folder that does not exist."""
+    """Raise an InputError when the file's folder does not exist."""
     if not file.parent.is_dir():
         raise InputError(f"{file}: there is no folder {file.parent}")
 
 
 @contextmanager
 def aside(file: Path, advice: str = "") -> Iterator[Path]:
-    """The file to write to, which takes the place of ``file`` in the end; InputError with the advice if it cannot."""
+    """The file to write to, which replaces ``file`` at the end; InputError, with the advice, if that fails."""
     part = file.with_name(f".{file.name}.part")
     try:
         yield part

@@ -14,13 +14,13 @@ def tell(console: Console, text: str) -> None:
 
 
 def say(console: Console, line: str) -> None:
-    """Print a line that people may copy, such as a command or a path: whole, in a terminal too."""
+    """Print a line that people may copy, such as a command or a path: never broken, even in a terminal."""
     console.print(line, soft_wrap=True, markup=False)
 
 
 @contextmanager
 def working(console: Console, text: str) -> Iterator[None]:
-    """Say what takes the time: a line that moves in a terminal, a plain one elsewhere."""
+    """Say what is taking time: an animated line in a terminal, a plain one elsewhere."""
     if not console.is_interactive:
         tell(console, text)
     with console.status(text):

@@ -29,16 +29,16 @@ def show_trace(
     json: Path | None,
     per_example: Path | None,
 ) -> None:
-    """Measure, print, and write what was asked for; the progress goes to the error stream.
+    """Measure, print, and write what was asked for; progress goes to the error stream.
 
     Args:
         checkpoint: Folder or hub id.
         options: Further arguments of ``trace_checkpoint``.
-        json: Where to write JSON, too.
-        per_example: Where to write a CSV, too.
+        json: File to which the result is also written, as JSON.
+        per_example: File to which each example's value is also written, as CSV.
 
     Raises:
-        InputError: Wrong input, or a file that cannot be written; found before anything is measured where possible.
+        InputError: Wrong input, or a file that cannot be written; raised before anything is measured where possible.
     """
     for target in filter(None, (json, per_example)):
         require_parent(target)
@@ -57,7 +57,7 @@ def show_trace(
         Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bar,
         warnings.catch_warnings(),
     ):
-        warnings.simplefilter("ignore", SlowPathWarning)  # said below, with the number
+        warnings.simplefilter("ignore", SlowPathWarning)  # reported below, with the number
         task = bar.add_task("measuring", total=None)
         found = trace_checkpoint(
             checkpoint, data, progress=lambda done, total: bar.update(task, completed=done, total=total), **options

@@ -35,7 +35,7 @@ BY_LANGUAGE = {
 
 
 def find_trial(results: StudyResults, name: str) -> str:
-    """The id of the trial of this id, beginning of an id, or label; InputError when there is none, or several."""
+    """The id of the trial with this id, start of an id, or label; InputError unless exactly one matches."""
     trials = results.trials
     labelled = trials.label == name
     match = trials[labelled if labelled.any() else trials.trial_id.str.startswith(name)]
@@ -51,7 +51,7 @@ def find_trial(results: StudyResults, name: str) -> str:
 
 
 def trial_tables(folder: Store, results: StudyResults, trial_id: str) -> list[Table]:
-    """Everything that is known of one trial, in the order of interest."""
+    """Everything that is known about one trial, most interesting first."""
     row = results.trials.set_index("trial_id").loc[trial_id]
     shown = ("label", "seed", "state", "reason")
     facts = [(name, "" if pd.isna(row[name]) else escape(str(row[name]))) for name in shown]
@@ -88,7 +88,7 @@ def _changes(base: TrialConfig, config: TrialConfig) -> Table:
 
 
 def _losses(config: TrialConfig) -> list[Table]:
-    """Each stage's consistency loss with all that its preset fills in."""
+    """Each stage's consistency loss, with every setting that its preset fills in."""
     stages = config.stages if config.data.stage2_examples else config.stages[:1]
     tables = []
     for number, stage in enumerate(stages):
@@ -100,7 +100,7 @@ def _losses(config: TrialConfig) -> list[Table]:
 
 
 def _languages(config: TrialConfig, measurements: Mapping[str, float]) -> list[Table]:
-    """What was measured in each language, one row a language."""
+    """What was measured in each language, one row per language."""
     languages = (ENGLISH, *config.data.languages)
     columns = {
         header: {language: measurements.get(template.replace("LANG", language)) for language in languages}

@@ -1,4 +1,4 @@
-"""Runs drawn trials of a finished study again, and says of each number whether it is the same."""
+"""Runs randomly drawn trials of a study again, and says of each number whether it is the same."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from trainables.assets import Assets
 
 PLACES = ("model.name", "model.revision", "data.source")
-"""What may lie elsewhere on another machine, as the files of views may, and so can be set."""
+"""Paths that can be set because they may differ between machines; so may the files of views."""
 RUN_STATES = ("complete", "not_reached")
 MACHINE = ("device", "precision", "host", "model_fingerprint", "data_fingerprint")
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One number of the record beside the same number now; None on the side that does not have it.
+    """One number of the record beside the same number now; None on the side that lacks it.
 
-    A point of a curve is named with its stage, language and step.
+    A point of a curve is named by its curve, stage, language and step.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Comparison:
 
     @property
     def difference(self) -> float:
-        """|now - before| / max(|now|, |before|): 0 for equal bits, infinite where either is absent."""
+        """|now - before| / max(|now|, |before|): 0 for equal bits, infinite when either is absent."""
         if self.before is None or self.now is None:
             return math.inf
         if self.before == self.now:
@@ -54,20 +54,20 @@ class Comparison:
 def verify(
     folder: Store, console: Console, trials: int, seed: int, tolerance: float, settings: Mapping[str, str]
 ) -> bool:
-    """Run drawn trials again, in this process, and print what became of their numbers. Writes nothing.
+    """Run randomly drawn trials again, in this process, and print how their numbers compare. Writes no file.
 
     Args:
-        console: Where to print; what is under way goes to the error stream.
-        trials: How many to draw among those that ended with measurements; all of them when there are fewer.
-        seed: Of the draw.
-        tolerance: Largest relative difference of a number that agrees; 0 asks for equal bits.
-        settings: Where the model and the data lie here, path to text.
+        console: Where to print; progress goes to the error stream.
+        trials: How many to draw from those that ended with measurements; all of them when there are fewer.
+        seed: Seed of the draw.
+        tolerance: Largest relative difference at which numbers agree; 0 asks for equal bits.
+        settings: Where the model and the data are on this machine, path to text.
 
     Returns:
         Whether every recorded number agrees.
 
     Raises:
-        InputError: The folder is no study or has no such trial, or the model or the data are not to be found.
+        InputError: The folder is not a study or has no such trial, or the model or the data cannot be found.
     """
     for path in settings:
         if path not in PLACES and not path.endswith(".files"):
@@ -94,7 +94,7 @@ def verify(
 
 
 def draw(folder: Store, trials: int, seed: int) -> list[TrialRecord]:
-    """At most so many trials with measurements, each as likely as any other; InputError when there is none."""
+    """At most ``trials`` trials with measurements, drawn with equal probability; InputError when there are none."""
     records, _ = read_trials(folder)
     able = sorted(trial_id for trial_id, record in records.items() if record.state in RUN_STATES)
     if not able:
@@ -103,7 +103,7 @@ def draw(folder: Store, trials: int, seed: int) -> list[TrialRecord]:
 
 
 def _pinned(record: TrialRecord) -> dict[str, str]:
-    """The commit of the hub's model that the trial had, where its configuration asks for the newest."""
+    """The commit of the hub model that the trial used, if its configuration asks for the newest."""
     revision = record.provenance.get("model_revision")
     return {"model.revision": revision} if revision and parse(record.config).model.revision is None else {}
 
@@ -118,7 +118,7 @@ def _assets(configs: Sequence[TrialConfig]) -> Assets:
 
 
 def _again(record: TrialRecord, config: TrialConfig, assets: Assets) -> list[Comparison]:
-    """The trial's numbers beside the recorded ones; computed with as many threads as then."""
+    """The trial's numbers beside the recorded ones, computed again with the same number of threads."""
     import torch
 
     from trainables.software import threads
@@ -143,7 +143,7 @@ def _again(record: TrialRecord, config: TrialConfig, assets: Assets) -> list[Com
 
 
 def compare(record: TrialRecord, values: Mapping[str, float], curves: Sequence[CurvePoint]) -> list[Comparison]:
-    """Every number of a record beside the same number now, measurements first, for each name of either side."""
+    """Every number of a record beside the same number now, for each name on either side; measurements come first."""
     before: dict[str, float] = dict(record.measurements)
     now = dict(values)
     before |= {_point(p.stage, p.language, p.name, p.step, p.x): p.value for p in record.curves}
@@ -157,15 +157,15 @@ def _point(stage: int, language: str, name: str, step: int, x: float | None) -> 
 
 
 def show(console: Console, record: TrialRecord, found: Sequence[Comparison], tolerance: float, seconds: float) -> bool:
-    """Print one trial's comparison: what is equal as counts, what differs as a table, the largest first.
+    """Print one trial's comparison: equal numbers as counts, the others as a table, largest difference first.
 
     Args:
-        tolerance: Largest relative difference that agrees.
+        tolerance: Largest relative difference at which numbers agree.
         seconds: How long the run took.
 
     Returns:
-        Whether every recorded number agrees. A number that the record does not have does not count: a later version
-        measures it.
+        Whether every recorded number agrees. A number that is missing from the record does not count: it is one that
+        only a later version measures.
     """
     recorded = [number for number in found if number.before is not None]
     differing = sorted((n for n in recorded if n.difference > 0), key=lambda number: -number.difference)

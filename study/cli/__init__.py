@@ -1,4 +1,4 @@
-"""The commands. Each only reads its options and calls what does the work, imported when it is called."""
+"""The commands. Each only reads its options and calls the code that does the work, which it imports when called."""
 
 from __future__ import annotations
 

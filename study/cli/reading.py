@@ -1,4 +1,4 @@
-"""The commands that start no sweep: tables, exports, pages, and what is computed again."""
+"""The commands that start no sweep: tables, exports, pages, and recomputation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def _told(written: Report) -> None:
-    """Print what a page says, and where it is."""
+    """Print what a report or comparison says, and where it is."""
     for line in written.sentences:
         typer.echo(line)
     typer.echo(f"report: {written.page}")
@@ -112,7 +112,7 @@ def report(
     out: Annotated[str | None, typer.Option(help="Folder to write to; default: report/ in the study's folder.")] = None,
     storage: Storage = "./studies",
 ) -> None:
-    """Write the report of a study from its records, also while it runs."""
+    """Write the report of a study from its records, even while it runs."""
     from analysis.report import write_report
 
     _told(write_report(opened(study, storage).location, out))
@@ -125,7 +125,7 @@ def compare(
     out: Annotated[str | None, typer.Option(help="Folder to write to; default: comparison/ here.")] = None,
     storage: Storage = "./studies",
 ) -> None:
-    """Write one page of several studies: protocols side by side, and each hypothesis over all of them."""
+    """Write one page on several studies: their protocols side by side, and each hypothesis over all of them."""
     from analysis.studies_page import write_comparison
 
     _told(write_comparison([opened(study, storage).location for study in studies or []], out))
@@ -142,7 +142,7 @@ def verify(
     ] = None,
     storage: Storage = "./studies",
 ) -> None:
-    """Run drawn trials of a study again, and say which numbers are the same. Nothing is written."""
+    """Run randomly drawn trials of a study again, and say which numbers are the same. Nothing is written."""
     from study.browse.verify import verify as run_again
     from study.plan.narrowing import parse_settings
 

@@ -17,14 +17,14 @@ Study = Annotated[str, typer.Argument(metavar="NAME|FOLDER", help="Name of a stu
 
 
 def console(quiet: bool = False) -> Console:
-    """Where tables go: as wide as the terminal, and wide enough for whole rows in a file or a pipe."""
+    """Where tables go: as wide as the terminal; in a file or a pipe, wide enough for whole rows."""
     from rich.console import Console
 
     return Console(width=None if sys.stdout.isatty() else 200, highlight=False, quiet=quiet)
 
 
 def opened(study: str, storage: str) -> Store:
-    """The folder of a study that is given by its folder, or by its name in a storage."""
+    """The folder of a study that is named by its folder, or by its name in a storage."""
     from study.store.folders import study_folder
     from study.store.storage import STUDY_FILE, open_store
 

@@ -1,4 +1,4 @@
-"""``run`` and ``resume``, and the options of the machine that both take."""
+"""``run`` and ``resume``, and the resource options that both take."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _resources(
         bool, typer.Option("--save-predictions", help="Save the predictions, in predictions/ of the study's folder.")
     ] = False,
 ) -> Resources:
-    """What the options of the machine say."""
+    """The resources that the options describe."""
     limits = parse_duration(trial_time_limit), parse_duration(time_budget)
     return Resources(
         address, concurrency, cpus_per_trial, gpus_per_trial, max_failures, *limits, save_models, save_predictions
@@ -46,7 +46,7 @@ def _resources(
 
 
 def takes_resources(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of the machine in place of its keyword ``resources``, in the signature for typer."""
+    """Replace a command's keyword ``resources`` by the resource options, in the signature that typer sees."""
     options = inspect.signature(_resources, eval_str=True).parameters
     own = inspect.signature(command, eval_str=True).parameters
 
