@@ -18,7 +18,7 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 
 
 def _check_name(name: str) -> str:
-    """Check a name, which becomes a folder's and a part of what people type with commas and equals signs."""
+    """Check a name, which becomes a folder name and part of what people type between commas and equals signs."""
     if not re.fullmatch(NAME, name):
         raise ValueError(
             f"a name takes letters, digits, '.', '_' and '-', begins with a letter or digit and has at most 100 of "
@@ -73,14 +73,14 @@ class Arm(Frozen):
 
     @property
     def searched(self) -> list[str]:
-        """Every path that takes a value from the search space, those of ``also`` included."""
+        """Every path that takes a value from the search space, including those of ``also``."""
         return [path for first, space in self.search.items() for path in (first, *space.also)]
 
     def points(self, base: TrialConfig) -> list[tuple[str, TrialConfig]]:
         """Label and configuration of each point, before the repeats over seeds.
 
-        The label is ``kl=0.6``, ``search#001`` for a slot, or the arm's name when nothing is searched. A slot has the
-        configuration that its draw will change. InputError when a value does not fit its path.
+        A label is such as ``kl=0.6``, ``search#001`` for a slot, or the arm's name when nothing is searched. A slot has
+        the configuration that its draw will change. InputError when a value does not fit its path.
         """
         if self.slots is not None:
             self.probes(base)
@@ -89,11 +89,11 @@ class Arm(Frozen):
             return [(f"{self.name}#{slot:0{width}d}", fixed) for slot in range(1, self.slots + 1)]
         points = expand(self.search, seed=f"{base.seed}/{self.name}")
         if not all(isinstance(space, Grid) for space in self.search.values()):
-            points = list({repr(point): point for point in points}.values())  # draws with replacement repeat themselves
+            points = list({repr(point): point for point in points}.values())  # draws with replacement may repeat
         return [(self._label(point), self.at(base, point)) for point in points]
 
     def only(self, *values: Value) -> Arm:
-        """The arm with only these values on a grid of its only searched path."""
+        """The arm with a grid of only these values for its one searched path."""
         ((path, space),) = self.search.items()
         return self.model_copy(update={"search": {path: Grid(values=values, also=space.also)}})
 
@@ -102,9 +102,9 @@ class Arm(Frozen):
         return with_values(base, {**self.set, **point})
 
     def probes(self, base: TrialConfig) -> list[TrialConfig]:
-        """Trials at the bounds of a joint space, two paths at a time, which show before the start whether draws fit.
+        """Trials at the bounds of a joint space, two paths at a time, to check before the start that draws will fit.
 
-        Empty without slots. InputError when a value does not fit its path or does not go with another path's.
+        Empty without slots. InputError when a value does not fit its path or cannot be combined with another path's.
         """
         if self.slots is None:
             return []
@@ -117,11 +117,11 @@ class Arm(Frozen):
         return found
 
     def spread(self, values: Point) -> Point:
-        """Values of the searched paths, extended by the paths of ``also``, which take the same ones."""
+        """Values of the searched paths, extended to the paths of ``also``, which take the same values."""
         return {path: values[first] for first, space in self.search.items() for path in (first, *space.also)}
 
     def space_text(self) -> str:
-        """The joint space of an arm with slots as people read it.
+        """The joint space of an arm with slots, as text for people.
 
         Example:
             >>> from study.search_space import LogUniform
@@ -142,7 +142,7 @@ class Arm(Frozen):
         return f"{self.name}={'/'.join(format_value(point[path]) for path in self.search)}"
 
     def convert(self, base: TrialConfig, text: str) -> Value:
-        """A typed value of the arm's only searched path; InputError when it does not fit, or there is no such path."""
+        """A typed value of the arm's only searched path; InputError when it does not fit or there is no such path."""
         joint = self.slots is not None
         if joint or len(self.search) != 1:
             what = f"is a joint search of {self.slots} slots" if joint else f"searches {len(self.search)} paths"

@@ -1,7 +1,7 @@
 """The distributions of a search space, their grid expansion and their seeded draws.
 
-What the values mean is not known here: ``study.config`` checks the paths. The adaptive draws of an arm with slots are
-made by ``study.sweep.optuna_search``.
+This module does not interpret the values: ``study.config`` checks the paths. The adaptive draws of an arm with slots
+are made by ``study.sweep.optuna_search``.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from trainables.schema import Count, Frozen
 Value = bool | int | float | str | None
 Point = dict[str, Value]
 ACCURACY, TRACE = "accuracy.en", "fisher_trace"
-"""The measurements that a joint search optimises: the first upwards, log10 of the second downwards."""
+"""The measurements that a joint search optimises: it maximises the first and minimises log10 of the second."""
 _GOLDEN = 0.618034
 
 
 class Searched(Frozen):
-    """What every distribution has."""
+    """The fields that all distributions share."""
 
     also: tuple[str, ...] = Field((), description="further paths that take the same value")
 
@@ -53,7 +53,7 @@ class Choice(Searched):
     samples: Count | None = Field(None, description="number of draws; null in an arm with slots")
 
     def quantile(self, u: float) -> Value:
-        """The value at a uniform number, each value equally likely."""
+        """The value for a uniform number ``u``; each value is equally likely."""
         return self.values[int(u * len(self.values))]
 
     def probes(self) -> tuple[Value, ...]:
@@ -81,14 +81,14 @@ class Interval(Searched):
 
     @abstractmethod
     def _at(self, u: float) -> float:
-        """The value at a uniform number, with all its digits."""
+        """The value for a uniform number ``u``, with all its digits."""
 
     def quantile(self, u: float) -> Value:
-        """The value at a uniform number: six digits, so that a label shows all of it, without leaving the bounds."""
+        """The value for a uniform number ``u``: within the bounds, to six digits, so that a label shows all of it."""
         return min(max(float(f"{self._at(u):.6g}"), self.low), self.high)
 
     def probes(self) -> tuple[Value, ...]:
-        """Values that show whether the distribution fits its path: the bounds, and one that is no whole number."""
+        """Values that show whether the distribution fits its path: the bounds, and one that is not a whole number."""
         return self.low, self.quantile(_GOLDEN), self.high
 
     def text(self) -> str:
@@ -97,7 +97,7 @@ class Interval(Searched):
 
 
 class Uniform(Interval):
-    """Draws uniform between two bounds."""
+    """Draws that are uniform between two bounds."""
 
     kind: Literal["uniform"] = "uniform"
 
@@ -106,7 +106,7 @@ class Uniform(Interval):
 
 
 class LogUniform(Interval):
-    """Draws whose logarithm is uniform between those of two bounds."""
+    """Draws whose logarithm is uniform between the logarithms of two bounds."""
 
     kind: Literal["log_uniform"] = "log_uniform"
     low: float = Field(gt=0.0, description="lower bound")
@@ -123,7 +123,7 @@ Distribution = Annotated[Grid | Choice | Uniform | LogUniform, Field(discriminat
 
 
 def log_grid(low: float, high: float, count: int) -> tuple[float, ...]:
-    """At least two values, evenly spaced on a logarithmic scale, both ends included, to two significant digits.
+    """At least two values, evenly spaced on a logarithmic scale, including both ends, to two significant digits.
 
     Example:
         >>> log_grid(0.05, 5, 5)
@@ -134,14 +134,14 @@ def log_grid(low: float, high: float, count: int) -> tuple[float, ...]:
 
 
 def expand(search: Mapping[str, Distribution], seed: str) -> list[Point]:
-    """The points of a search space: the product of its grids, with the joint draws of its other distributions.
+    """The points of a search space: the product of its grids and of the joint draws of its other distributions.
 
-    Each drawn value depends only on ``seed`` (a text that names the study's seed and the arm), its own path and its own
-    index, so that adding a path, or raising the number of draws, leaves the other draws unchanged. An empty space has
-    one empty point.
+    Each drawn value depends only on ``seed`` (a text that names the study's seed and the arm), its path and its index,
+    so adding a path or raising the number of draws leaves the other draws unchanged. An empty space has one empty
+    point.
 
     Raises:
-        InputError: The drawn distributions disagree on the number of draws, or do not say it.
+        InputError: The drawn distributions disagree on the number of draws, or none gives it.
 
     Example:
         >>> expand({"a": Grid(values=(1, 2)), "b": Grid(values=(0.1,), also=("c",))}, seed="")

@@ -1,4 +1,4 @@
-"""More rows for the plan of a study that exists: further seeds, values and arms; what is planned stays as it is."""
+"""More rows for the plan of an existing study: further seeds, values and arms; planned rows stay as they are."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from trainables.schema import describe
 def extend(
     study: StudyConfig, *, arms: str | None = None, seeds: int | None = None, source: StudyConfig | None = None
 ) -> StudyConfig:
-    """A study with more to run: ``arms`` as ``--arms`` writes them, and ``seeds`` repeats; None adds none.
+    """A study with more to run: ``arms`` as typed after ``--arms``, and ``seeds`` repeats; None adds none.
 
-    Arms that the study does not have yet come from ``source``, the named study that it was made from.
+    Arms that the study lacks are taken from ``source``, the named study that it was made from.
 
     Raises:
         InputError: Something planned would be removed or changed, or an arm is unknown or cannot grow.
@@ -69,7 +69,7 @@ def _merge(arm: Arm, more: Arm) -> Arm:
 
 
 def keep_rows(old: Sequence[PlannedTrial], new: Sequence[PlannedTrial]) -> list[PlannedTrial]:
-    """The larger plan with the ids of the old one; InputError when a trial of that is missing, or another one."""
+    """The larger plan with the old one's ids; InputError when a trial of the old plan is missing or differs."""
     standing = {(row.arm, row.label, row.seed): row for row in old}
     rows = [standing.pop((row.arm, row.label, row.seed), row) for row in new]
     changed = [r for r, planned in zip(rows, new, strict=True) if replace(r, trial_id=planned.trial_id) != planned]

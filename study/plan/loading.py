@@ -1,4 +1,4 @@
-"""From what the command line names to a study: a name in the catalog, or a function in a file of one's own."""
+"""From what the command line names to a study: a name in the catalog, or a function in a user's file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from trainables.schema import describe
 
 BUNDLED = " --bundled"
 USER_MODULE = "_fisher_study_file"
-"""A user's file as a module, whatever its name: ``study.py`` must not become our package."""
+"""Module name of a user's file, whatever the file is called: ``study.py`` must not replace this package."""
 
 
 def load_study(reference: str, bundled: bool = False) -> StudyConfig:
@@ -27,10 +27,10 @@ def load_study(reference: str, bundled: bool = False) -> StudyConfig:
 
     Args:
         reference: Name in the catalog, or ``FILE.py:FUNCTION``.
-        bundled: On the bundled model, data and protocol, where the study's function takes that as an argument.
+        bundled: Use the bundled model, data and protocol, if the study's function takes that argument.
 
     Raises:
-        InputError: There is no such study, or the function fails or returns something else.
+        InputError: There is no such study, or its function fails or does not return a study.
     """
     file, colon, name = reference.rpartition(":")
     if not colon and reference.endswith(".py"):
@@ -68,7 +68,7 @@ def _functions(path: Path, reference: str) -> dict[str, Callable[..., StudyConfi
 
 @contextmanager
 def _beside(path: Path) -> Iterator[None]:
-    """Let modules beside a file be imported, but none in place of ours or of a library's: they are searched last."""
+    """Let modules beside a file be imported; they are searched last, so that none replaces ours or a library's."""
     import analysis  # noqa: F401 (so that it is known before the search path grows)
 
     folder = str(path.parent.resolve())
@@ -80,7 +80,7 @@ def _beside(path: Path) -> Iterator[None]:
 
 
 def load_source(study: StudyConfig) -> StudyConfig | None:
-    """The named study, as it is now, that a study came from; None when the study does not say where it came from."""
+    """The named study that a study was made from, as it is now; None if the study does not say what that was."""
     reference = study.source.removesuffix(BUNDLED)
     return load_study(reference, bundled=study.source.endswith(BUNDLED)) if reference else None
 
@@ -99,7 +99,7 @@ def _build(function: Callable[..., StudyConfig], reference: str, bundled: bool, 
 
 
 def _where(error: Exception, path: Path) -> str:
-    """File, line and message of an exception in one line."""
+    """File, line and message of an exception, in one line."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
     if isinstance(error, SyntaxError):
         lines = [error.lineno]

@@ -16,16 +16,16 @@ from trainables.errors import InputError
 from trainables.schema import describe
 from trainables.views.view import language_files
 
-RESERVED = ("mini", "bundled", "hub")  # names that mean no folder, even where a folder is called so
+RESERVED = ("mini", "bundled", "hub")  # these names never mean a folder, even if one has the name
 ANSWER = "answer."
-"""Begins the paths of a study's own settings, which no trial has."""
+"""Prefix of the paths of a study's own settings, which trials do not have."""
 
 SWITCHES = ("weight", "preset", "kind", "rank", "train_nll")
-"""Fields that switch on the part of a trial that they belong to; its other fields only say how it acts."""
+"""Fields that switch on the part of a trial that they belong to; the part's other fields only say how it acts."""
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, str]:
-    """Path to value, both text, of every ``--set PATH=VALUE``; InputError for another form, or a path twice."""
+    """Path to value, both text, of every ``--set PATH=VALUE``; InputError for another form or a repeated path."""
     values: dict[str, str] = {}
     for setting in settings:
         path, equals, value = setting.partition("=")
@@ -49,9 +49,9 @@ def narrow(
     """A study as the command line changes it.
 
     Args:
-        arms: Arms to keep, with commas; ``kl=0.6`` keeps that arm with this value alone, and may be repeated.
-        values: Dotted path to text, for the base of every arm; ``answer.fit`` is the study's own. How a part acts that
-            the base lacks, such as the Fisher penalty's ``every``, is set in the arms that have the part.
+        arms: Arms to keep, separated by commas; ``kl=0.6`` keeps that arm with this value alone, and may be repeated.
+        values: Dotted path to text, for the base of every arm; ``answer.fit`` belongs to the study itself. If the base
+            lacks a part, its settings, such as the Fisher penalty's ``every``, go to the arms that have the part.
 
     Raises:
         InputError: An arm or a path is unknown, a value does not fit, or a path belongs to an arm.
@@ -101,7 +101,7 @@ def _switches(part: str) -> list[str]:
 
 
 def _with_parts_set(arm: Arm, base: TrialConfig, of_arms: Mapping[str, str], values: Mapping[str, str]) -> Arm:
-    """The arm with the settings of those parts that it brings; InputError where a value does not fit."""
+    """The arm with the settings of those parts that it adds; InputError when a value does not fit."""
     brought = (*arm.set, *arm.searched)
     own = {path: values[path] for path, part in of_arms.items() if any(name.startswith(f"{part}.") for name in brought)}
     if not own:
@@ -111,7 +111,7 @@ def _with_parts_set(arm: Arm, base: TrialConfig, of_arms: Mapping[str, str], val
 
 
 def _second_stages_of(study: StudyConfig, values: Mapping[str, str]) -> dict[str, str]:
-    """Other languages leave the study's second stages in those that are still among them; where none is, in all."""
+    """With other languages, second stages stay in those of theirs that are still there; if none is, all get one."""
     staged = study.base.data.stage2_languages
     if staged is None or "data.languages" not in values:
         return {}
@@ -148,8 +148,8 @@ def select_arms(study: StudyConfig, base: TrialConfig, text: str) -> tuple[Arm, 
     """The arms that ``--arms`` names, in the order of the study.
 
     Args:
-        base: The trial that they change.
-        text: As typed: names with commas; ``kl=0.6`` takes that arm with this value alone, and may be repeated.
+        base: The trial that the arms change.
+        text: As typed: names separated by commas; ``kl=0.6`` takes that arm with this value alone and may be repeated.
 
     Raises:
         InputError: There is no such arm, or a value does not fit.

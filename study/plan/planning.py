@@ -1,4 +1,4 @@
-"""From a study to its planned trials: arm x point x seed, then ids by content."""
+"""From a study to its planned trials: arm x point x seed, then ids derived from content."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from trainables.errors import InputError
 from trainables.schema import identity
 
 Fingerprints = Callable[[TrialConfig], tuple[str, str]]
-"""Content of the model and of the data that a configuration names."""
+"""Gives the fingerprints of the model and of the data that a configuration names."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class PlannedTrial:
     """One row of the plan.
 
     Attributes:
-        trial_id: Hash of what determines the trial's numbers; empty before the model and the data were read.
+        trial_id: Hash of what determines the trial's numbers; empty until the model and the data have been read.
         label: Arm and value, such as ``kl=0.6``; the same for all seeds.
         config: The configuration, with the trial's seed; for a slot, the one that its draw will change.
-        slot: From 1, in an arm whose configurations are drawn one after another; else None.
+        slot: Counted from 1 in an arm whose configurations are drawn one after another; else None.
     """
 
     trial_id: str
@@ -38,7 +38,7 @@ class PlannedTrial:
 
 
 def draft(study: StudyConfig) -> list[PlannedTrial]:
-    """The planned trials, arm by arm, point by point, seed by seed, without their ids, which need model and data."""
+    """The planned trials, arm by arm, point by point, seed by seed; without ids, which need the model and data."""
     return [
         PlannedTrial(
             "", arm.name, label, seed, config.model_copy(update={"seed": seed}), None if arm.slots is None else number
@@ -50,7 +50,7 @@ def draft(study: StudyConfig) -> list[PlannedTrial]:
 
 
 def plan(study: StudyConfig, fingerprints: Fingerprints) -> list[PlannedTrial]:
-    """The planned trials in order, each with its id; InputError when two rows are the same trial."""
+    """The planned trials in order, each with its id; InputError when two rows describe the same trial."""
     spaces = {arm.name: identity(arm)["search"] for arm in study.arms if arm.slots is not None}
     trials: dict[str, PlannedTrial] = {}
     for row in draft(study):
@@ -66,7 +66,7 @@ def plan(study: StudyConfig, fingerprints: Fingerprints) -> list[PlannedTrial]:
 
 
 def probes(study: StudyConfig) -> list[PlannedTrial]:
-    """Trials at the bounds of the joint spaces, which are not planned but show whether their draws will fit."""
+    """Trials at the bounds of the joint spaces; they are not planned, but show whether draws will fit."""
     return [
         PlannedTrial("", arm.name, arm.name, config.seed, config)
         for arm in study.arms
@@ -75,7 +75,7 @@ def probes(study: StudyConfig) -> list[PlannedTrial]:
 
 
 def identify(config: TrialConfig, model: str, data: str, drawn: Mapping[str, Any] | None = None) -> str:
-    """The id of a trial: equal for equal content wherever it lies, different for anything that may change a number.
+    """The id of a trial: equal for equal content wherever it is stored, different if any number might change.
 
     Args:
         model: Fingerprint of configuration, weights and tokenizer.
@@ -98,7 +98,7 @@ def identify(config: TrialConfig, model: str, data: str, drawn: Mapping[str, Any
 
 
 def differences(old: StudyConfig, new: StudyConfig) -> list[str]:
-    """What two studies would do differently, a line each; their descriptions and where they came from do not count."""
+    """What two studies would do differently, one line each; their descriptions and origins do not count."""
     before, after = flatten(old.base), flatten(new.base)
     lines = [f"{path}: {before[path]} -> {after[path]}" for path in before if before[path] != after[path]]
     if old.seeds != new.seeds:
@@ -108,7 +108,7 @@ def differences(old: StudyConfig, new: StudyConfig) -> list[str]:
         one, other = arms_before.get(name), arms_after.get(name)
         if one != other:
             texts = _arm_text(one, old.base), _arm_text(other, new.base)
-            if texts[0] == texts[1]:  # the same labels, so what differs is fixed or not shown: give all of it
+            if texts[0] == texts[1]:  # the labels are equal, so the difference is fixed or not shown: give everything
                 texts = _arm_json(one), _arm_json(other)
             lines.append(f"arm {name}: {texts[0]} -> {texts[1]}")
     if not lines and list(arms_before) != list(arms_after):

@@ -1,4 +1,4 @@
-"""The account of a study: what was planned, and what became of it."""
+"""The account of a study: how many trials were planned, and what became of them."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ UNFINISHED = "unfinished"
 UNREADABLE = "unreadable"
 STATES = ("complete", "not_reached", "diverged", "failed", UNFINISHED, UNREADABLE)
 RARE = frozenset({"not_reached", UNREADABLE})
-"""States that are left out of a table in which no trial has them."""
+"""States that a table leaves out when no trial has them."""
 
 
 def trial_states(
     study: StudyRecord, records: Mapping[str, TrialRecord], unreadable: Mapping[str, str]
 ) -> dict[str, str]:
-    """Trial id to state in plan order: that of the record, unreadable when that is damaged, else unfinished."""
+    """Trial id to state, in plan order: the record's state; unreadable if damaged, unfinished if there is none."""
     found: dict[str, str] = {trial_id: record.state for trial_id, record in records.items()}
     found = dict.fromkeys(unreadable, UNREADABLE) | found
     return {row.trial_id: found.get(row.trial_id, UNFINISHED) for row in study.plan}
 
 
 def account(states: Iterable[str]) -> dict[str, int]:
-    """How many trials are in each state: ``planned``, then each state, which sum to it.
+    """The number of trials ``planned``, then the number in each state; these sum to the first.
 
     Example:
         >>> account(["complete", "failed", "complete"])["complete"]
@@ -35,7 +35,7 @@ def account(states: Iterable[str]) -> dict[str, int]:
 
 
 def account_line(counts: Mapping[str, int]) -> str:
-    """The account in one line, without the states that no trial is in, except complete.
+    """The account in one line, which leaves out the states that no trial is in, except complete.
 
     Example:
         >>> account_line(account(["complete", "failed", "complete"]))

@@ -1,4 +1,4 @@
-"""Folders of studies in a storage, and the commands about them, quoted so that they can be pasted into a shell."""
+"""Folders of studies in a storage, and shell commands about them, quoted so that they can be pasted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def next_run(folder: Store) -> str:
 
 
 def study_folder(storage: Store, name: str) -> Store:
-    """The folder of a study; InputError, which lists those that the storage holds, when this one does not exist."""
+    """The folder of a study; if it does not exist, an InputError that lists the studies in the storage."""
     folder = storage.child(name)
     if not re.fullmatch(NAME, name) or not folder.exists(STUDY_FILE):
         known = studies(storage)
@@ -32,7 +32,7 @@ def study_folder(storage: Store, name: str) -> Store:
 def studies(storage: Store) -> list[str]:
     """Names of the studies in a storage, sorted; none when the storage does not exist.
 
-    A local folder that this user may not read is passed over.
+    A local folder that this user may not read is skipped.
 
     Raises:
         OSError: The storage cannot be read.

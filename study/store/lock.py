@@ -20,7 +20,7 @@ HEARTBEAT_SECONDS = 10.0
 STALE_SECONDS = 60.0
 SETTLE_SECONDS = 0.2
 WATCHED_BEATS = 3
-"""A beat may come late, and one may be missed while the storage is away."""
+"""A heartbeat may come late, and one may be missed while the storage is unavailable."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Holder:
 
     Attributes:
         started: Seconds since 1970.
-        heartbeat: When it last said that it lives (seconds since 1970).
-        token: Tells two drivers of one process id apart.
+        heartbeat: When it last reported that it is alive (seconds since 1970).
+        token: Distinguishes two drivers with the same process id.
     """
 
     host: str
@@ -42,7 +42,7 @@ class Holder:
     def is_alive(self, now: float) -> bool:
         """Whether the driver still runs at ``now`` (seconds since 1970).
 
-        It does not once its process is gone from this machine, or after a minute without a heartbeat.
+        It does not if its process is gone from this machine, or after a minute without a heartbeat.
         """
         if self.host == socket.gethostname():
             try:
@@ -50,18 +50,18 @@ class Holder:
             except ProcessLookupError:
                 return False
             except PermissionError:
-                pass  # it is another user's
+                pass  # it runs as another user
         return now - self.heartbeat <= STALE_SECONDS
 
 
 def live_holder(study: Store) -> Holder | None:
-    """The lock of the driver that runs a study now, or None when nothing runs it."""
+    """The lock of the driver that runs a study now, or None if none does."""
     holder = _read(study)
     return holder if holder is not None and holder.is_alive(time.time()) else None
 
 
 def is_running(study: Store) -> bool:
-    """Whether a driver runs a study now, as far as it can be seen: False, too, when the lock cannot be read."""
+    """Whether a driver visibly runs a study now: also False when the lock cannot be read."""
     try:
         return live_holder(study) is not None
     except OSError:
@@ -76,15 +76,15 @@ def _read(study: Store) -> Holder | None:
     try:
         return Holder(**json.loads(content))
     except (ValueError, TypeError):
-        return None  # the remains of a driver that died while it wrote: nobody holds it
+        return None  # left by a driver that died while writing: nobody holds it
 
 
 class DriverLock:
     """Held by the driver while it runs the trials of a study.
 
     Args:
-        on_loss: Called, in the heartbeat's thread, when another driver took the lock over, as one may after this
-            machine slept for more than a minute.
+        on_loss: Called, in the heartbeat's thread, when another driver has taken over the lock, which may happen after
+            this machine has slept for more than a minute.
     """
 
     def __init__(self, study: Store, on_loss: Callable[[], None]) -> None:
@@ -100,20 +100,20 @@ class DriverLock:
         refuse_second_driver(self._study)
         self._watch()
         self._write()
-        # Object stores cannot create a file exclusively. Of two drivers that both saw no lock the later writer wins.
+        # Object stores cannot create a file exclusively. If two drivers both saw no lock, the later writer wins.
         time.sleep(SETTLE_SECONDS)
         refuse_second_driver(self._study, but=self._token)
         self._thread.start()
 
     def _watch(self) -> None:
-        """Wait for a heartbeat: another machine's lock that looks stale may be alive when the clocks differ."""
+        """Wait for a heartbeat: another machine's lock may look stale only because the clocks differ."""
         holder = _read(self._study)
         if holder is None or holder.host == socket.gethostname():
             return
         for _ in range(WATCHED_BEATS):
             time.sleep(HEARTBEAT_SECONDS)
             after = _read(self._study)
-            if after is None:  # it was given back
+            if after is None:  # it has been released
                 return
             if after.heartbeat == holder.heartbeat:
                 continue
@@ -123,11 +123,11 @@ class DriverLock:
             )
 
     def release(self) -> None:
-        """Give the lock back, unless another driver took it over."""
+        """Release the lock, unless another driver has taken it over."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
-        with suppress(OSError):  # a storage that takes nothing any more; the lock is stale once this process is gone
+        with suppress(OSError):  # the storage may refuse writes; the lock is stale once this process is gone
             if not self._is_anothers():
                 self._study.delete(LOCK_FILE)
 
@@ -139,7 +139,7 @@ class DriverLock:
                     return
                 self._write()
             except OSError:
-                continue  # the storage may be back at the next beat; a minute without one makes the lock stale
+                continue  # the storage may be back at the next beat; the lock is stale after a minute without one
 
     def _is_anothers(self) -> bool:
         holder = _read(self._study)

@@ -20,7 +20,7 @@ def write_study(folder: Store, record: StudyRecord) -> None:
 
 
 def read_study(folder: Store) -> StudyRecord:
-    """Read study.json; InputError when there is none, or it is damaged."""
+    """Read study.json; InputError when it is missing or damaged."""
     try:
         content = folder.read(STUDY_FILE)
         return StudyRecord.model_validate_json(content)
@@ -35,7 +35,7 @@ def read_study(folder: Store) -> StudyRecord:
 
 
 def _refuse_newer(content: bytes, place: str) -> None:
-    """Refuse a file that a later version of the program wrote: it is not damaged, and must not be overwritten."""
+    """Refuse a file from a later version of the program: it is not damaged, and must not be overwritten."""
     try:
         version = json.loads(content)["schema_version"]
     except (ValueError, TypeError, KeyError):
@@ -54,14 +54,14 @@ def read_trials(folder: Store, strict: bool = False) -> tuple[dict[str, TrialRec
     """Read the records of a study.
 
     Args:
-        strict: Refuse to go on when one of them cannot be read from a local storage either; it may be a good one.
+        strict: Raise even when a record in a local storage cannot be read, since it may be a good one.
 
     Returns:
         Trial id to record, and trial id to the reason why its record cannot be read.
 
     Raises:
         InputError: A later version of the program wrote one of them.
-        OSError: An object storage cannot be read, or, when strict, one of them.
+        OSError: An object storage cannot be read; when strict, any record cannot be read.
     """
     records: dict[str, TrialRecord] = {}
     unreadable: dict[str, str] = {}
@@ -73,7 +73,7 @@ def read_trials(folder: Store, strict: bool = False) -> tuple[dict[str, TrialRec
             record = TrialRecord.model_validate_json(content)
             parse(record.config)
         except OSError as error:
-            if strict or not folder.is_local:  # an object storage that is away would be asked for every record
+            if strict or not folder.is_local:  # else an unavailable object storage would be asked for every record
                 raise
             unreadable[trial_id] = cause(error)
         except ValidationError as error:

@@ -1,8 +1,8 @@
 """What a study writes: study.json before the first trial, and one record for each trial that ended.
 
-A study's folder holds ``study.json``, ``trials/TRIAL_ID.json``, ``draws/TRIAL_ID.json`` (what was drawn for each trial
-of an arm with slots that started), ``runs/NNNN`` (one Tune experiment a run or resume), ``report/`` and, while it
-runs, the driver's lock and ``checkpoints/``; where asked for, ``models/`` and ``predictions/TRIAL_ID.parquet``. Every
+A study's folder holds ``study.json``, ``trials/TRIAL_ID.json``, ``draws/TRIAL_ID.json`` (what was drawn for each
+started trial of an arm with slots), ``runs/NNNN`` (one Tune experiment per run or resume), ``report/`` and, while it
+runs, the driver's lock and ``checkpoints/``; on request, also ``models/`` and ``predictions/TRIAL_ID.parquet``. Every
 file is whole or absent.
 """
 
@@ -24,7 +24,7 @@ SCHEMA_VERSION: Literal[1] = 1
 
 State = Literal["complete", "not_reached", "diverged", "failed"]
 TrialId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-"""A file's name: study.json may come from elsewhere, and must not lead out of the study's folder."""
+"""Part of a file name: study.json may come from elsewhere, and must not lead out of the study's folder."""
 
 
 class PlanRow(Frozen):
@@ -61,15 +61,15 @@ class StudyRecord(Frozen):
         """The record of the same study with a larger plan.
 
         Args:
-            trials: The larger plan, of which this one's rows are a part.
-            fingerprints: Of all models and data that it names; those known before stay.
+            trials: The larger plan, which includes this one's rows.
+            fingerprints: Those of all models and data that the larger plan names; known ones are kept.
         """
         found = {kind: {**more, **self.fingerprints.get(kind, {})} for kind, more in fingerprints.items()}
         changes = {"config": config.model_dump(mode="json"), "plan": plan_rows(trials), "fingerprints": found}
         return self.model_copy(update=changes)
 
     def study_config(self) -> StudyConfig:
-        """The study's configuration; InputError when this version of the program does not know what it holds."""
+        """The study's configuration; InputError when this version of the program cannot interpret it."""
         try:
             return StudyConfig.model_validate(self.config)
         except ValidationError as error:
@@ -125,8 +125,8 @@ def new_study(
     """The record of a study that starts now.
 
     Args:
-        fingerprints: ``models`` and ``data``, each name to fingerprint, and ``revisions``, model to commit hash.
-        notes: What a person should know of its models and data, a sentence each.
+        fingerprints: ``models`` and ``data`` map names to fingerprints, ``revisions`` maps models to commit hashes.
+        notes: What a person should know about its models and data, one sentence each.
     """
     return StudyRecord(
         study=config.name,
@@ -141,5 +141,5 @@ def new_study(
 
 
 def plan_rows(trials: Sequence[PlannedTrial]) -> tuple[PlanRow, ...]:
-    """The plan as study.json holds it."""
+    """The plan as study.json stores it."""
     return tuple(PlanRow(**vars(trial) | {"config": trial.config.model_dump(mode="json")}) for trial in trials)

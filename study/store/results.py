@@ -1,6 +1,6 @@
 """A study folder as tables: one row for each planned trial, one row for each point of a curve.
 
-Reads study.json and trials/ only, from any file system that pyarrow knows, also while the study runs.
+It reads study.json, records, draws and the lock, from any file system that pyarrow supports, even as the study runs.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class StudyResults:
         study: Content of study.json.
         trials: One row for each planned trial, in plan order; what was not measured is missing.
         curves: One row for each point of a curve.
-        account: Planned trials, and how many of them are in each state; the states sum to ``planned``.
+        account: Number of planned trials, and of those in each state; the states sum to ``planned``.
         unreadable: File name of each record that cannot be used, with the reason.
-        configs: Trial id to its configuration: as it ran, else as it was drawn, else as it was planned.
+        configs: Trial id to its configuration as it ran; else as it was drawn; else as it was planned.
     """
 
     study: dict[str, Any]
@@ -60,7 +60,7 @@ def load_store(folder: Store) -> StudyResults:
     unreadable = [(f"{trial_id}.json", reason) for trial_id, reason in damaged.items()]
     unreadable += [(f"{trial_id}.json", "not in the plan") for trial_id in records if trial_id not in planned]
     states = trial_states(study, records, damaged)
-    searched: dict[str, list[str]] = {}  # of the arms whose configurations are drawn one after another
+    searched: dict[str, list[str]] = {}  # only arms whose configurations are drawn one after another
     draws: dict[str, dict[str, Any]] = {}
     if any(row.slot is not None for row in study.plan):
         searched = {arm.name: arm.searched for arm in study.study_config().arms if arm.slots is not None}
@@ -99,7 +99,7 @@ def _configuration(config: dict[str, Any], undrawn: list[str]) -> dict[str, Any]
 
 @cache
 def _configuration_columns() -> dict[str, str]:
-    """Path to column. Names that thousands of rows share are made, and hashed, once."""
+    """Path to column name. Thousands of rows share the names, so each is made, and hashed, only once."""
     return {path: f"config.{path}" for path in paths()}
 
 
@@ -115,5 +115,5 @@ def _columns(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a cell of the trials table is empty: None, or the NaN by which pandas marks a hole."""
+    """Whether a cell of the trials table is empty: None, or the NaN with which pandas marks a missing value."""
     return value is None or value != value
