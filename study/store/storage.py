@@ -1,6 +1,6 @@
 """A folder on any pyarrow file system, local or object storage, with files that are whole or absent.
 
-Every access of a study to its storage goes through here, and whatever fails is one line with what to do, within seconds
+A study accesses its storage only through this module. Any failure becomes one line that says what to do, within seconds
 when nothing answers.
 """
 
@@ -20,12 +20,12 @@ from study.store.storage_error import StorageError, told
 STUDY_FILE = "study.json"
 """The file that makes a folder a study."""
 CONNECT_SECONDS, REQUEST_SECONDS, ATTEMPTS = 3.0, 5.0, 3
-"""Limits of a request to an object store: to connect, to answer (counted anew with each byte), and how many tries."""
+"""Limits of an object store request: time to connect, time to answer (restarted by each byte), number of attempts."""
 CHOOSE = "choose another --storage: a folder, or a URI such as s3://BUCKET/FOLDER"
 
 
 class Store:
-    """One folder of a file system, at a path that need not exist; ``location`` is the folder as people write it."""
+    """One folder of a file system, at a path that need not exist; ``location`` is how people write the folder."""
 
     def __init__(self, filesystem: fs.FileSystem, path: str, location: str) -> None:
         self.filesystem = filesystem
@@ -44,16 +44,16 @@ class Store:
 
     @property
     def parent_location(self) -> str:
-        """The folder that this one lies in, as people write it."""
+        """The parent folder, as people write it."""
         address, question, options = _parts(self.location)
         return f"{address.rpartition('/')[0] or '/'}{question}{options}"
 
     def child(self, name: str) -> Store:
-        """The folder of that name inside this one."""
+        """The subfolder with this name."""
         return Store(self.filesystem, f"{self.path}/{name}", self.place(name))
 
     def place(self, name: str) -> str:
-        """A file or folder inside as people write it."""
+        """A file or folder inside this one, as people write it."""
         return inside(self.location, name)
 
     def exists(self, name: str = "") -> bool:
@@ -62,7 +62,7 @@ class Store:
             return bool(self.filesystem.get_file_info(self._at(name)).type != fs.FileType.NotFound)
 
     def names(self) -> list[str]:
-        """The files and folders inside, sorted; none when the folder does not exist. StorageError when it is a file."""
+        """Names of the files and folders inside, sorted; none if the folder does not exist. StorageError for a file."""
         selector = fs.FileSelector(self.path, allow_not_found=True)
         with self._reading():
             try:
@@ -71,7 +71,7 @@ class Store:
                 raise StorageError(f"{self.location} is a file, not a folder") from None
 
     def json_files(self) -> list[str]:
-        """Names of the JSON files inside, sorted, without the ending; those that are being written begin with a dot."""
+        """Names of the JSON files inside, sorted, without extension; dot files (files being written) are left out."""
         return [n.removesuffix(".json") for n in self.names() if n.endswith(".json") and not n.startswith(".")]
 
     def read(self, name: str) -> bytes:
@@ -80,7 +80,7 @@ class Store:
             return bytes(stream.read())
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file aside, then rename it, so that no reader ever sees a part of it."""
+        """Write to a temporary file, then rename it, so that no reader ever sees a partial file."""
         with self._writing():
             aside = self._at(f".{name}.{os.getpid()}.part")
             self.filesystem.create_dir(self.path, recursive=True)
@@ -89,12 +89,12 @@ class Store:
             self.filesystem.move(aside, self._at(name))
 
     def make(self) -> None:
-        """Make the folder, which may exist."""
+        """Make the folder, which may already exist."""
         with self._writing():
             self.filesystem.create_dir(self.path, recursive=True)
 
     def delete(self, name: str = "") -> None:
-        """Delete a file, or, without a name, the folder with all that is in it. What is not there is no error."""
+        """Delete a file or, without a name, the folder and all its content. A missing file or folder is no error."""
         if not self.exists(name):
             return
         with self._writing():
@@ -104,13 +104,13 @@ class Store:
                 self.filesystem.delete_dir(self.path)
 
     def modified(self, name: str) -> float | None:
-        """When a file was last written (seconds since 1970), or None when there is none."""
+        """When a file was last written (seconds since 1970), or None if it does not exist."""
         with self._reading(name):
             info = self.filesystem.get_file_info(self._at(name))
         return None if info.mtime is None else float(info.mtime.timestamp())
 
     def require_writable(self) -> None:
-        """StorageError when the nearest local folder that exists is no folder, or does not let this user write."""
+        """Raise a StorageError if the nearest existing local path is not a folder, or this user may not write to it."""
         if not self.is_local:
             return
         nearest = next(path for path in (Path(self.path), *Path(self.path).parents) if path.exists())
@@ -135,21 +135,21 @@ class Store:
 
 
 def inside(location: str, name: str) -> str:
-    """A file or folder inside a folder (path or URI) as people write it.
+    """A file or folder inside a folder (path or URI), as people write it.
 
-    The options of a URI (``?endpoint_override=...``) stay last.
+    The options of a URI (``?endpoint_override=...``) stay at the end.
     """
     address, question, options = _parts(location.rstrip("/"))
     return f"{address}/{name}{question}{options}"
 
 
 def _parts(location: str) -> tuple[str, str, str]:
-    """A location before the options of a URI, and these."""
+    """A location without the options of a URI, and these."""
     return location.partition("?") if "://" in location else (location, "", "")
 
 
 def open_store(location: str) -> Store:
-    """The folder at a local path or a URI that pyarrow knows (``s3://bucket/folder``), whether it exists or not.
+    """The folder at a local path or a URI that pyarrow supports (``s3://bucket/folder``), whether it exists or not.
 
     StorageError when the URI is not understood, or its file system cannot be reached.
     """
@@ -157,11 +157,11 @@ def open_store(location: str) -> Store:
 
 
 def _filesystem_of(location: str) -> tuple[fs.FileSystem, str]:
-    """The file system of a local path or of a URI that pyarrow knows, and the path on it.
+    """The file system of a local path or of a URI that pyarrow supports, and the path on it.
 
     Raises:
-        StorageError: The URI is not understood, nothing answers there, it refuses the credentials, or has no such
-            bucket.
+        StorageError: The URI is not understood, nothing answers there, the credentials are refused, or there is no
+            such bucket.
     """
     if "://" not in location:
         return fs.LocalFileSystem(), str(Path(location).expanduser().absolute())
@@ -181,10 +181,10 @@ def _filesystem_of(location: str) -> tuple[fs.FileSystem, str]:
 
 
 def _hasty(filesystem: fs.FileSystem, location: str) -> fs.FileSystem:
-    """The same file system with limits to its patience, which the options of a URI cannot set.
+    """The same file system with time limits, which the options of a URI cannot set.
 
-    Google's client tries again for 15 minutes. Credentials that the URI does not hold are looked up anew, so that those
-    that expire are renewed.
+    Google's client retries for 15 minutes. Credentials that are not in the URI are looked up anew, so that those that
+    expire are renewed.
     """
     if not isinstance(filesystem, fs.S3FileSystem | fs.GcsFileSystem):
         return filesystem

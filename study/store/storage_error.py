@@ -1,4 +1,4 @@
-"""What is said when a storage cannot be used: one line with the cause and what to do."""
+"""Error messages for a storage that cannot be used: one line with the cause and what to do."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class StorageError(InputError, OSError):
 
     Args:
         message: Cause and remedy.
-        cause: The cause alone, for a message that has a remedy of its own.
+        cause: The cause alone, for messages that give their own remedy.
     """
 
     def __init__(self, message: str, cause: str | None = None) -> None:
@@ -47,11 +47,11 @@ class StorageError(InputError, OSError):
 
 
 class MissingFileError(StorageError, FileNotFoundError):
-    """There is no such file; most callers know what that means."""
+    """There is no such file, which most callers handle."""
 
 
 def cause(error: Exception) -> str:
-    """Why a storage could not be used, in one line, without what to do about it."""
+    """Why a storage could not be used, in one line, without a remedy."""
     if isinstance(error, StorageError):
         return error.cause
     return one_line(error)
@@ -59,19 +59,19 @@ def cause(error: Exception) -> str:
 
 @contextmanager
 def told(failure: str, location: str, filesystem: fs.FileSystem | None, *, otherwise: str) -> Iterator[None]:
-    """Say in one line what a file system raises.
+    """Turn whatever a file system raises into a one-line error.
 
     Args:
         failure: What does not work, as the beginning of a sentence.
-        filesystem: None when it is about to be found from the location.
-        otherwise: What to do where the cause gives no better advice.
+        filesystem: None while it is being looked up from the location.
+        otherwise: What to do if the cause suggests nothing better.
 
     Raises:
         MissingFileError: There is no such file.
         StorageError: Whatever else went wrong.
     """
     local = isinstance(filesystem, fs.LocalFileSystem)
-    # A file system that is written in Python raises whatever its own libraries do.
+    # A file system written in Python raises whatever its own libraries raise.
     any_kind = filesystem is None or isinstance(filesystem, fs.PyFileSystem)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Thousands of records are millions of objects without cycles: looking for some takes a third of the time."""
+"""Thousands of records are millions of objects without cycles: searching them for cycles takes a third of the time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """A block, or a function that this decorates, in which Python looks for no cycles."""
+    """As a context or a decorator: Python does not search for cycles within the block or the function."""
     was_on = gc.isenabled()
     gc.disable()
     try:

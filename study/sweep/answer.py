@@ -1,4 +1,4 @@
-"""What a run says at its end: the answer, the account, the page, what to type next, and the exit code."""
+"""What a run reports at its end: the answer, the account, the page, what to type next, and the exit code."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ COMPLETE, FAULT, INCOMPLETE = 0, 1, 3
 """Exit codes: every planned trial complete; something stopped the sweep; some trials failed or diverged."""
 
 TRUSTED = 0.9
-"""The reliability of ln Tr(F) below which a running study says how many examples it would take."""
+"""Reliability of ln Tr(F) below which a running study says how many examples would reach it."""
 ADVISED_AFTER = 6
 """Configurations that must be measured before a reliability is stated."""
 UNFIT = 0.25
-"""Share of models that do not fit their training data, in the second case of the dry run's power."""
+"""Share of models that do not fit their training data in the second of the dry run's power figures."""
 
 
 def _say_where(folder: Store, console: Console, page: str | None) -> None:
@@ -41,11 +41,11 @@ def _say_where(folder: Store, console: Console, page: str | None) -> None:
 
 @dataclass(frozen=True)
 class Typed:
-    """The options of a command, as far as the next one needs them again.
+    """The options of a command that the next one may need again.
 
     Attributes:
-        lasting: Those about every further run: resources, accepted changes.
-        once: Those about what this run does: what to retry, what to add.
+        lasting: Options for every further run: resources, accepted changes.
+        once: Options about what this run does: what to retry, what to add.
     """
 
     lasting: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ class Typed:
 
     @property
     def all(self) -> tuple[str, ...]:
-        """Both."""
+        """Both kinds of options."""
         return *self.once, *self.lasting
 
 
@@ -61,13 +61,13 @@ def finish(folder: Store, console: Console, interruption: Interruption, typed: T
     """Say what came out of a sweep and what to do next; write the report unless it was interrupted.
 
     Args:
-        typed: What the command was told, so that the next one can be, too.
-        done: Whether every trial that this run was to run has its record, whatever interrupted it then.
+        typed: The options of this command, so that the next one can be given them too.
+        done: Whether every trial of this run has its record, even if the run was then interrupted.
 
     Returns:
         The exit code.
     """
-    console.quiet = False  # --quiet is about what comes before
+    console.quiet = False  # --quiet silences only what comes before
     try:
         return _finish(folder, console, interruption, typed, done)
     except (OSError, InputError) as error:
@@ -95,7 +95,7 @@ def _finish(folder: Store, console: Console, interruption: Interruption, typed: 
     if reason is not None and not done:
         say(console, f"interrupted ({_why(reason)}). {account_line(counts)}")
         say(console, f"go on with: {study_command('resume', folder, *typed.all)}")
-        # A used-up budget is asked for, like the SIGTERM that a cluster would send at that time.
+        # The user asked for the budget, so using it up is like the SIGTERM that a cluster would send at that time.
         number = signal.SIGTERM if reason == TIME_BUDGET else reason
         return 128 + number if isinstance(number, int) else FAULT
     failed = _report(folder, counts, console)
@@ -104,9 +104,9 @@ def _finish(folder: Store, console: Console, interruption: Interruption, typed: 
 
 
 def answer_again(record: StudyRecord, folder: Store, console: Console, typed: Typed) -> int:
-    """Say what a study that was finished before has to say, and return the exit code.
+    """Report on a study that had already finished, and return the exit code.
 
-    The report is written only when it is missing or older than a record.
+    The page is written only if it is missing or older than a record.
     """
     console.quiet = False
     records, unreadable = read_trials(folder)
@@ -125,7 +125,7 @@ def answer_again(record: StudyRecord, folder: Store, console: Console, typed: Ty
 
 
 def _report(folder: Store, counts: Mapping[str, int], console: Console) -> int:
-    """Write the report and say the answer and the account; the exit code says whether it could be written."""
+    """Write the report, and print the answer and the account; the exit code says whether it could be written."""
     if not counts["complete"]:
         say(console, account_line(counts))
         _say_where(folder, console, None)
@@ -158,7 +158,7 @@ def _exit_code(counts: Mapping[str, int], folder: Store, console: Console, typed
 
 
 def print_power(study: StudyConfig, console: Console) -> None:
-    """Say what a plan can find out, before it is paid for."""
+    """Print the power of a plan before it is paid for."""
     from analysis.statistics.power import planned_power
     from analysis.verdicts.declared import HYPOTHESES
 
@@ -182,9 +182,9 @@ def print_power(study: StudyConfig, console: Console) -> None:
 
 
 def trace_advice(records: Iterable[TrialRecord]) -> str | None:
-    """One line on whether Tr(F) is over enough examples, from the first trials of a study that ended.
+    """One line that says whether Tr(F) needs more examples, from the trials of a study that have ended so far.
 
-    None before six configurations of families of two or more were measured, and where no more examples are needed.
+    None until six configurations in families of two or more have been measured, and if no more examples are needed.
     """
     from analysis.statistics.measurement_error import examples_needed, reliability
 

@@ -1,4 +1,4 @@
-"""Ray for the time of a sweep: started here or joined, and what it can hold."""
+"""Ray for the duration of a sweep: started here or joined, and how many trials it can run at once."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ CONNECT_SECONDS = 5.0
 
 @contextmanager
 def session(resources: Resources) -> Iterator[Resources]:
-    """Ray for the time of a sweep; a connection that the program already has is used and kept.
+    """Ray for the duration of a sweep; a connection that the program already has is used and kept.
 
     Yields:
-        The resources with the number of GPUs decided and that of nodes known.
+        The resources, with the number of GPUs decided and the number of nodes filled in.
 
     Raises:
-        InputError: There is no such cluster, or no node of it can ever run one trial.
-        KeyboardInterrupt: A signal came while Ray started.
+        InputError: There is no such cluster, or none of its nodes can ever run a trial.
+        KeyboardInterrupt: A signal came while Ray was starting.
     """
-    for library in ("ray.tune", "ray.train"):  # the sweep says itself what failed
+    for library in ("ray.tune", "ray.train"):  # the sweep itself reports what failed
         logging.getLogger(library).setLevel(logging.CRITICAL)
     if ray.is_initialized():
         yield _decide(resources)
@@ -46,7 +46,7 @@ def session(resources: Resources) -> Iterator[Resources]:
 
 
 def _connect(address: str, empty: str) -> None:
-    """Start Ray or join it, from an empty folder, which its processes keep as their working directory."""
+    """Start or join Ray from an empty folder, which remains the working directory of its processes."""
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address == LOCAL:
         options |= {"include_dashboard": False, "num_cpus": usable_cpus()}
@@ -55,25 +55,25 @@ def _connect(address: str, empty: str) -> None:
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     terminated = False
     try:
-        # Ray puts the working directory first on its workers' search path, where a file of the user's that is called
-        # like one of our modules, or like a library, would be imported in its place.
+        # Ray puts the working directory first on its workers' search path. A file of the user's there that has the
+        # name of one of our modules, or of a library, would be imported instead.
         with chdir(empty):
             ray.init(address=address, **options)
-    except SystemExit:  # how Ray's own handlers, which stand in the place of ours by now, answer SIGTERM
+    except SystemExit:  # how Ray's own handlers, which have replaced ours by now, answer SIGTERM
         terminated = True
-    except Exception as error:  # a plain one when Ray does not start in its time
+    except Exception as error:  # a bare Exception if Ray does not start in time
         if address == LOCAL:
             raise InputError(f"Ray did not start on this machine: {why_not(error)}") from None
         raise InputError(f"cannot use the Ray cluster at {address}: {one_line(error)}") from None
     finally:
         for number, handler in handlers.items():
-            signal.signal(number, handler)  # Ray's own ends the process without a word to us
+            signal.signal(number, handler)  # Ray's own handler ends the process without telling us
     if terminated:
         signal.raise_signal(signal.SIGTERM)
 
 
 def _refuse_silence(address: str) -> None:
-    """Refuse an address that nothing answers at: Ray itself would try for minutes to reach the cluster."""
+    """Refuse an address at which nothing answers: Ray itself would try for minutes to reach the cluster."""
     if "://" in address:
         raise InputError(f"--address takes HOST:PORT or auto, got {address}: Ray Client cannot carry a sweep")
     host, colon, port = address.rpartition(":")
@@ -86,7 +86,7 @@ def _refuse_silence(address: str) -> None:
 
 
 def _nodes() -> list[dict[str, float]]:
-    """What each live node has."""
+    """The resources of each live node."""
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
@@ -106,7 +106,7 @@ def _decide(resources: Resources) -> Resources:
 
 
 def capacity(resources: Resources) -> int:
-    """Trials that the nodes hold at once now."""
+    """How many trials the current nodes can run at once."""
     asked = {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial or 0.0}
     nodes = _nodes()
     return max(1, sum(min(int(node.get(k, 0) / n + 1e-9) for k, n in asked.items() if n > 0) for node in nodes))

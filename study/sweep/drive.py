@@ -39,10 +39,10 @@ class Work:
     Attributes:
         planned: The plan of the study.
         pending: The planned trials to run.
-        kept: Trial id to record, of the other ones.
-        found: What study.json said when this was planned; None when there was none.
+        kept: Trial id to record, for the other trials.
+        found: What study.json said when this run was planned; None if there was none.
         records: Trial id to record, as they were then.
-        record: What to write to study.json before the first trial; None when it stands already.
+        record: What to write to study.json before the first trial; None if it is already there.
     """
 
     folder: Store
@@ -56,13 +56,13 @@ class Work:
 
 
 def drive(work: Work, assets: Assets, resources: Resources, console: Console, interruption: Interruption) -> bool:
-    """Run the pending trials while holding the study's lock, after writing study.json when it is new.
+    """Hold the study's lock, write study.json if it is new, and run the pending trials.
 
     Returns:
-        Whether every pending trial has its record of this run.
+        Whether this run wrote a record for every pending trial.
 
     Raises:
-        InputError: The storage cannot be written, or another driver took the study, or changed it after it was read.
+        InputError: The storage cannot be written, or another driver runs the study or changed it after it was read.
         KeyboardInterrupt: A signal came before the sweep began.
     """
     from study.sweep.cluster import session
@@ -77,13 +77,13 @@ def drive(work: Work, assets: Assets, resources: Resources, console: Console, in
             raise FileNotFoundError(f"{folder.place(STUDY_FILE)} is gone")
         write_trial(folder, record)
         written.add(record.trial_id)
-        if record.state != "failed":  # a failed trial may be tried again, and goes on from there
+        if record.state != "failed":  # a failed trial may be tried again, and then resumes there
             needless.add(record.trial_id)
             tidy()
 
     def tidy() -> None:
         for trial_id in sorted(needless):
-            with suppress(OSError):  # it is tried again when the next trial ends
+            with suppress(OSError):  # it is retried when the next trial ends
                 folder.child(CHECKPOINTS).delete(f"{trial_id}.safetensors")
                 needless.discard(trial_id)
 
@@ -118,7 +118,7 @@ def drive(work: Work, assets: Assets, resources: Resources, console: Console, in
 
 
 def _refuse_news(work: Work) -> None:
-    """Refuse to go on if another driver ran the study while this one read model and data, which takes time."""
+    """Refuse to continue if another driver ran the study while this one spent time reading model and data."""
     found = read_study(work.folder) if work.folder.exists(STUDY_FILE) else None
     records, _ = read_trials(work.folder, strict=True)
     if found != work.found or records != work.records:
@@ -126,7 +126,7 @@ def _refuse_news(work: Work) -> None:
 
 
 def _undo(folder: Store, lock: DriverLock) -> None:
-    """Leave a study as it was before the run, and nothing of a new one."""
+    """Leave an existing study as it was before the run, and nothing of a new one."""
     lock.release()
     with suppress(OSError):
         for name in folder.names():
@@ -137,7 +137,7 @@ def _undo(folder: Store, lock: DriverLock) -> None:
 
 
 def _searches(work: Work, run: int) -> dict[str, JointSearch]:
-    """The draws of every arm with slots that has trials to run; a grid needs no Optuna."""
+    """The searches for the arms with slots that have trials to run; a grid needs no Optuna."""
     arms = [arm for arm in work.study.arms if arm.slots and any(row.arm == arm.name for row in work.pending)]
     if not arms:
         return {}

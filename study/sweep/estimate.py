@@ -1,4 +1,4 @@
-"""How long a plan will take here, said before it is paid for."""
+"""How long a plan will take on this machine, estimated before it runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def print_estimate(trials: Sequence[PlannedTrial], assets: Assets, resources: Resources, console: Console) -> None:
-    """Measure a step of each arm and say how long its trials, and all of them, will take."""
+    """Time a step of each arm, and print how long its trials, and all trials together, will take."""
     from trainables.rehearsal.timing import estimate
 
     arms: dict[str, list[TrialConfig]] = {}
@@ -43,7 +43,7 @@ def print_estimate(trials: Sequence[PlannedTrial], assets: Assets, resources: Re
 
 
 def summary(seconds: Sequence[float], resources: Resources, threads: int) -> str:
-    """The time of a whole plan in one line, from the seconds of each trial in plan order."""
+    """The duration of a whole plan in one line, from the seconds of each trial in plan order."""
     slots = at_a_time(resources)
     each = f"{threads} CPU thread{'s' if threads > 1 else ''} each"
     basis = "estimated from one measured step on this machine"
@@ -55,7 +55,7 @@ def summary(seconds: Sequence[float], resources: Resources, threads: int) -> str
 
 
 def at_a_time(resources: Resources) -> int | None:
-    """How many trials will run at a time; None on a cluster without ``--concurrency``: this machine cannot know it."""
+    """How many trials will run at a time; None on a cluster without ``--concurrency``, where it cannot be known."""
     if resources.address != LOCAL:
         return resources.concurrency
     import torch
@@ -69,7 +69,7 @@ def at_a_time(resources: Resources) -> int | None:
 
 
 def wall_seconds(seconds: Sequence[float], slots: int) -> float:
-    """When the last trial ends, in seconds: each starts, in order, in the slot that is free first.
+    """When the last trial ends, in seconds, if each trial in turn starts in the slot that is free first.
 
     Example:
         >>> wall_seconds([3.0, 1.0, 1.0, 4.0], slots=2)

@@ -10,14 +10,14 @@ from pathlib import Path
 
 SOCKET_PATH = 107
 BELOW = len("/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store")
-"""Bytes that Ray adds to the path of its temporary folder for a socket, whose whole path has at most SOCKET_PATH."""
+"""Bytes that Ray appends to the path of its temporary folder to name a socket; the result has at most SOCKET_PATH."""
 SHARED_MEMORY = Path("/dev/shm")
 NEEDED = 1 << 20
-"""Bytes that a starting Ray writes to its temporary folder at least."""
+"""Bytes that Ray writes at least to its temporary folder when it starts."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
 SHORT = f"a path of at most {SOCKET_PATH - BELOW} bytes"
 SAID = re.compile(r"^(?:\[[^\]]* ([EFC]) \d+ \d+\] \(\w+\) [\w.]+:\d+: *|([EF])\d{4} [^\]]*\] *)(.*)$", re.MULTILINE)
-"""An error in the logs of Ray's two servers, in each of its two forms; the letter says how bad it is."""
+"""An error in the logs of Ray's two servers, in either of its two forms; the letter is its severity."""
 KNOWN = {
     r"specified port is (\d+)": r"port \1 is taken: free it, or unset what names it, such as RAY_GCS_SERVER_PORT",
     r"Too many open files|File descriptor limit": "too few files may be open at once: first type 'ulimit -n 4096'",
@@ -26,17 +26,17 @@ KNOWN = {
     r"Cannot allocate memory|bad_alloc": "memory is short: free some, or raise its limit (ulimit -v)",
     r"exceeds /dev/shm size": "/dev/shm is too small: delete files there, or give a container more: --shm-size=2g",
 }
-"""What Ray's words mean."""
+"""What Ray's messages mean."""
 
 
 def why_not(error: Exception) -> str:
     """Find the cause: in what Ray raised, in the folders that it needs, or in the logs of the start that failed.
 
     Returns:
-        The cause and a remedy in one line; a cause that is not known is quoted.
+        The cause and a remedy in one line; an unknown cause is quoted as Ray gives it.
     """
     text = str(error)
-    # As Ray itself chooses it.
+    # The folder that Ray itself would choose.
     temporary = Path(os.environ.get("RAY_TMPDIR", os.environ.get("TMPDIR", "/tmp"))) / "ray"
     own = f"set RAY_TMPDIR to a folder of your own ({SHORT}): export RAY_TMPDIR=/tmp/ray-{os.getuid()}"
     if "AF_UNIX path length" in text:
@@ -63,7 +63,7 @@ def why_not(error: Exception) -> str:
 
 
 def _refusal(folder: Path, size: int) -> OSError | None:
-    """The error when this process cannot write so many bytes to a folder, which is made where it is missing."""
+    """The error, if any, of writing ``size`` bytes to a folder, which is made if it does not exist."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -74,15 +74,15 @@ def _refusal(folder: Path, size: int) -> OSError | None:
 
 
 def _owner(folder: Path) -> str:
-    """To whom a folder belongs, if it exists and belongs to somebody else."""
+    """Words that name a folder's owner, if it exists and belongs to somebody else."""
     try:
         return "" if folder.stat().st_uid == os.getuid() else f", which belongs to the user {folder.owner()}"
-    except (OSError, KeyError):  # it is not there, or its owner has no name here
+    except (OSError, KeyError):  # it does not exist, or its owner has no name on this machine
         return ""
 
 
 def _logs(temporary: Path) -> tuple[list[tuple[str, str]], Path | None]:
-    """Level and text of the errors that Ray's servers logged when this process started them, and the folder of logs."""
+    """Level and text of the errors that Ray's servers logged when this process started them, and the logs' folder."""
     starts = sorted(temporary.glob(f"session_*_{os.getpid()}"))
     if not starts:
         return [], None

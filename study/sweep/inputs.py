@@ -1,4 +1,4 @@
-"""The models and data of a study: read and checked before it starts, and compared with the past when it goes on."""
+"""The models and data of a study: read and checked before it starts, and checked for changes when it resumes."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 def resolve(study: StudyConfig, rows: Sequence[PlannedTrial], console: Console) -> tuple[Assets, StudyConfig]:
-    """Read the models and the data of some trials, and build each model once, so that wrong input is found here.
+    """Read the models and data of some trials, and build each model once, so that wrong input is found here.
 
     Args:
-        rows: Those of the study's trials that will run, as far as they are known before.
-        console: When it is quiet, notes on the data are left to study.json and the report.
+        rows: The study's trials that will run, as far as they are known beforehand.
+        console: If it is quiet, notes on the data appear only in study.json and the report.
 
     Returns:
-        Their assets, and the study without the arms that its model cannot run, each of which has a note.
+        Their assets, and the study without the arms that its model cannot run; each of those gets a note.
     """
     from trainables.assets import Assets
     from trainables.cpus import limit_torch
@@ -52,10 +52,10 @@ def resolve(study: StudyConfig, rows: Sequence[PlannedTrial], console: Console) 
 
 
 def left_out(trials: Iterable[PlannedTrial], assets: Assets) -> dict[str, str]:
-    """The arms that set dropout where the model has none, each with the line that says why it is left out.
+    """The arms that set a dropout which the model does not have, each with a line that says why it is left out.
 
-    ``trials`` has rows of every arm that counts. No arm is left out when none would remain: that is refused elsewhere,
-    by the name of the setting.
+    ``trials`` contains rows of every arm that counts. If no arm would remain, none is left out: that case is refused
+    elsewhere, naming the setting.
     """
     from trainables.models.dropout import can_act
 
@@ -64,7 +64,7 @@ def left_out(trials: Iterable[PlannedTrial], assets: Assets) -> dict[str, str]:
     for row in trials:
         arms.add(row.arm)
         model = row.config.model
-        # Most trials set no rate, and their models need not be looked at.
+        # Most trials set no dropout rate, so their models need not be examined.
         if row.arm not in lines and not can_act(assets.model(row.config).config, model.dropout):
             lines[row.arm] = f"arm {row.arm} is left out: model {model.name} has none of the dropout that it sets"
     return lines if len(lines) < len(arms) else {}
@@ -76,7 +76,7 @@ def without(study: StudyConfig, arms: Collection[str]) -> StudyConfig:
 
 
 def content_of(trials: Sequence[PlannedTrial], assets: Assets) -> dict[str, dict[str, str]]:
-    """Content of every model and data set that some trials name, and the commit of each model of the hub."""
+    """Fingerprints of all models and data sets that some trials name, and the commit of each hub model."""
     found: dict[str, dict[str, str]] = {"models": {}, "data": {}, "revisions": {}}
     for trial in trials:
         model, data = assets.fingerprints(trial.config)
@@ -103,11 +103,11 @@ def refuse_changes(
     typed: Typed,
     now: Mapping[str, str | bool | None],
 ) -> None:
-    """Refuse to go on where code, data or weights changed since a study began.
+    """Refuse to continue if code, data or weights have changed since a study began.
 
     Args:
         kept: Records that stay, by trial id.
-        typed: The options of the command that goes on nevertheless.
+        typed: Options to repeat in the suggested command that continues nevertheless.
         now: Versions of the software.
 
     Raises:
@@ -122,12 +122,12 @@ def refuse_changes(
         there = {r.provenance[name] for r in kept.values() if name in r.provenance} - {here}
         changed += [f"{name}: {version} -> {here}" for version in sorted(there)]
     found = content_of(pending, assets)
-    for kind in ("models", "data"):  # another commit with the same content is no change
+    for kind in ("models", "data"):  # another commit with the same content is not a change
         before = record.fingerprints[kind]
         changed += [
             f"{kind} {key}: {before[key]} -> {new}" for key, new in found[kind].items() if before.get(key, new) != new
         ]
-    # The number of threads decides in which order numbers are added.
+    # The number of threads determines the order in which numbers are added.
     used = {threads(float(r.provenance["cpus"])) for r in kept.values() if "cpus" in r.provenance}
     if used and threads(resources.cpus_per_trial) not in used:
         was = " and ".join(map(str, sorted(used)))
