@@ -1,4 +1,4 @@
-"""How a sweep ends early and in order: on a signal, at the end of its time, or when the driver lost its lock."""
+"""How a sweep ends early but in order: on a signal, when its time is used up, or when the driver loses its lock."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ TIME_BUDGET = "the time budget is used up"
 
 
 class Interruption:
-    """A request to end early, from SIGINT, SIGTERM or another thread, for as long as it is entered.
+    """A context in which SIGINT, SIGTERM or another thread can ask for an early end.
 
-    Before the sweep is armed a signal raises KeyboardInterrupt, which ends here; from then on it ends Tune's loop in
-    order. ``reason`` is the signal's number, or text; None when nobody asked.
+    Until the sweep is armed, a signal raises KeyboardInterrupt, which this context catches; after that, it ends Tune's
+    loop in order. ``reason`` is the signal's number, or text; None if there was no request.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Interruption:
         """Ask the sweep to end."""
         self.reason = self.reason or reason
         if self._armed:
-            os.kill(os.getpid(), signal.SIGUSR1)  # Tune's own handler for it ends the experiment in order
+            os.kill(os.getpid(), signal.SIGUSR1)  # Tune's own handler for this signal ends the experiment in order
 
     def _take_signals(self) -> None:
         for number in SIGNALS:

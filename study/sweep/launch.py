@@ -1,7 +1,7 @@
 """What ``run`` and ``resume`` do, in order: plan, refuse what cannot work, sweep, report.
 
-Nothing is written before the configuration, the model, the data and the resources were found good. Torch and Ray are
-imported when they are needed, so that a study that is complete answers at once.
+Nothing is written until the configuration, the model, the data and the resources have been checked. Torch and Ray are
+imported only when they are needed, so that a command on a complete study answers at once.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ RETRIED = frozenset({"failed", "diverged"})
 
 
 def run(study: StudyConfig, storage: Store, resources: Resources, console: Console) -> int:
-    """Run a study, or what is left of it, and return the exit code; InputError for a taken name or wrong input."""
+    """Run a study, or the rest of it, and return the exit code; InputError if the name is taken or the input wrong."""
     folder = storage.child(study.name)
     typed = Typed(tuple(resources.options()))
     if folder.exists(STUDY_FILE):
@@ -46,7 +46,7 @@ def run(study: StudyConfig, storage: Store, resources: Resources, console: Conso
                 f"Give the new one a name with --name, or continue the old one: {study_command('resume', folder)}"
             )
         return _continue(record, folder, resources, console, typed)
-    # A start that was killed may have left its lock, or a file that it wrote aside.
+    # A start that was killed may have left its lock or a temporary file.
     if any(name != LOCK_FILE and not name.startswith(".") for name in folder.names()):
         raise InputError(f"{folder.location} exists and is no study; choose another name with --name")
     folder.require_writable()
@@ -77,16 +77,16 @@ def resume(
 
     Args:
         retry: States whose trials run again: ``failed``, ``diverged``.
-        accept_changes: Go on although code, data or weights changed since the study began.
+        accept_changes: Continue even if code, data or weights have changed since the study began.
         arms: Arms and values to add to the plan.
-        seeds: Repeats of every configuration, at least as many as now.
+        seeds: Repeats of every configuration, at least as many as are planned already.
 
     Returns:
         The exit code.
 
     Raises:
-        InputError: There is no such study, another driver runs it, code, data or weights changed, or the plan would
-            lose or change a trial.
+        InputError: There is no such study, another driver runs it, code, data or weights have changed, or the plan
+            would lose or change a trial.
     """
     folder = study_folder(storage, name)
     record = read_study(folder)
@@ -150,7 +150,7 @@ def _unfinished(
 
 
 def preview(study: StudyConfig, storage: Store, resources: Resources, console: Console) -> None:
-    """Show what a study would run, then read its model and data, so that wrong input is found without running."""
+    """Show what a study would run, then read its model and data, so that wrong input is found without a run."""
     console.print(base_table(study))
     console.print()
     folder = storage.child(study.name)
@@ -163,7 +163,7 @@ def preview(study: StudyConfig, storage: Store, resources: Resources, console: C
     for kind, found in content_of(trials, assets).items():
         for name, fingerprint in found.items():
             say(console, f"{kind}: {name}: {fingerprint}")
-    # What a slot will draw is not known yet; a trial at the bounds of its space switches on the same terms.
+    # A slot's draw is not known yet, but a trial at the bounds of its space switches on the same terms.
     drawn = {row.arm: row.config for row in probes(study)}
     timed = [trial if trial.slot is None else replace(trial, config=drawn[trial.arm]) for trial in trials]
     print_estimate(timed, assets, resources, console)

@@ -1,9 +1,9 @@
-"""The adaptive draws of a joint space: Optuna proposes each slot's configuration from the slots that ended before.
+"""The adaptive draws of a joint space: Optuna proposes each slot's configuration from the slots that have ended.
 
-The sampler is Optuna's TPE for two objectives: English validation accuracy up, log10 Tr(F) down. It lives in memory
-only, since the trial records are the one store: a resumed study tells the finished slots to a fresh sampler.
-With one trial at a time equal seeds give equal draws; with several at a time a draw depends on which trials have
-ended, so the order of completions decides.
+The sampler is Optuna's TPE with two objectives: it maximises English validation accuracy and minimises log10 Tr(F). It
+exists only in memory, since trial records are the only store: a resumed study tells a new sampler the finished slots.
+With one trial at a time, equal seeds give equal draws; with several at a time, a draw also depends on which trials
+have ended before it, and so on the order in which they end.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from trainables.config import TrialConfig
 from trainables.config.dotted_paths import flatten, parse
 
 STARTUP_TRIALS = 10
-"""Slots drawn at random before the first model of the outcomes, Optuna's own default; at most a third of the slots."""
+"""Slots drawn at random before outcomes are first modelled (Optuna's default); at most a third of all slots."""
 
 
 class JointSearch:
     """The draws of one arm with slots.
 
-    The seeds of a slot share its draw. A slot is told when all of them have ended: the mean of each objective over the
-    complete ones, or a failure when none is.
+    The seeds of a slot share its draw. Optuna is told about a slot when its last trial ends: the mean of each objective
+    over the complete trials, or a failure if there are none.
 
     Args:
         rows: All planned trials of the arm.
-        records: Trial id to record, of those that will not run again.
-        run: Number of the run; a fresh sampler of the same seed would repeat the first draws of the run before.
+        records: Trial id to record, for the trials that will not run again.
+        run: Number of the run; a new sampler with the same seed would repeat the first draws of the previous run.
         on_draw: Receives the id and the configuration of each trial before it starts.
-        draws: Trial id to what was drawn for it before: a trial that was interrupted goes on with it.
+        draws: Trial id to what was drawn for it before, with which an interrupted trial continues.
     """
 
     def __init__(
@@ -72,12 +72,12 @@ class JointSearch:
                 n_startup_trials=startup, seed=sampler_seed(base.seed, arm.name, run), constant_liar=True
             ),
         )
-        for row in rows:  # in the order of the plan, so that what the sampler knows does not depend on file names
+        for row in rows:  # in plan order, so that what the sampler knows does not depend on file names
             if row.trial_id in records:
                 self.ended(records[row.trial_id])
 
     def draw(self, trial: PlannedTrial) -> TrialConfig:
-        """The draw of a starting trial's slot, with its own seed; InputError when the values do not go together."""
+        """The draw of a starting trial's slot, with the trial's seed; InputError if the values cannot be combined."""
         if trial.slot not in self._configs:
             if (begun := self._begun.get(trial.slot)) is not None:
                 self._study.enqueue_trial(self._params(begun))
@@ -89,7 +89,7 @@ class JointSearch:
         return config
 
     def ended(self, record: TrialRecord) -> None:
-        """Note that a trial ended; when it is the last of its slot, Optuna is told."""
+        """Note that a trial has ended; if it is the last of its slot, tell Optuna."""
         slot = self._slots[record.trial_id]
         self._configs.setdefault(slot, parse(record.config))
         self._ended[slot].append(record)
@@ -108,28 +108,28 @@ class JointSearch:
 
     @property
     def told(self) -> list[tuple[str, Point, list[float] | None]]:
-        """What Optuna knows, in its order: state, searched path to value, and objectives."""
+        """What Optuna knows of each slot, in its order: state, searched path to value, and objectives."""
         return [
             (trial.state.name, dict(trial.params), trial.values) for trial in self._study.get_trials(deepcopy=False)
         ]
 
     def _params(self, config: TrialConfig) -> Point:
-        """The drawn values that a configuration holds, in the types of the distributions."""
+        """The drawn values in a configuration, converted to the types of the distributions."""
         found = flatten(config)
         return {path: self._param(path, space, found[path]) for path, space in self._arm.search.items()}
 
     def _param(self, path: str, space: Distribution, value: Value) -> Value:
         if not isinstance(space, Choice):
             return float(value)  # type: ignore[arg-type]
-        # The configuration holds the field's type, the list perhaps another: 1 for 1.0, text for a number.
+        # The configuration has the field's type, the list perhaps another: 1 for 1.0, text for a number.
         return next(one for one in space.values if flatten(self._arm.at(self._base, {path: one}))[path] == value)
 
 
 def objectives(records: Sequence[TrialRecord]) -> list[float] | None:
     """Mean English validation accuracy (fraction) and mean log10 Tr(F) of a slot, from the records of its seeds.
 
-    Over the complete trials that have both. None when there is none, which Optuna is told as a failure: it takes no
-    value that is not finite.
+    The means are over the complete trials that have both. None if there are none; Optuna is then told of a failure,
+    since it does not accept values that are not finite.
     """
     found = [
         (record.measurements[ACCURACY], math.log10(record.measurements[TRACE]))
@@ -140,7 +140,7 @@ def objectives(records: Sequence[TrialRecord]) -> list[float] | None:
 
 
 def sampler_seed(seed: int, arm: str, run: int) -> int:
-    """The seed of one run's sampler, below 2**32 and different for every run."""
+    """The seed of one run's sampler, below 2**32 and different in every run."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{arm}/{run}".encode()).digest()[:4], "big")
 
 

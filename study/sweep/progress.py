@@ -27,8 +27,8 @@ class SweepProgress:
 
     Args:
         trials: The trials that will run.
-        done: Trials of the study that were finished before.
-        advise: From the trials that ended to a line that is said once, as soon as there is one.
+        done: Number of trials of the study that had already finished.
+        advise: Makes a line from the trials that have ended; the first line that it returns is printed, once.
     """
 
     console: Console
@@ -58,14 +58,14 @@ class SweepProgress:
             self._live.stop()
 
     def started(self, trial_id: str) -> None:
-        """A trial began, or began again after its worker died."""
+        """Note that a trial began, or began again after its worker died."""
         if not (self.console.is_terminal or self._running or self._ended):
             self.console.print("Ray is up, and the first trials run; a line follows as each one ends")
         self._running.add(trial_id)
         self._slots = max(self._slots, len(self._running))
 
     def ended(self, record: TrialRecord) -> None:
-        """A trial ended in one of its states."""
+        """Note that a trial ended, and in which state."""
         self._running.discard(record.trial_id)
         self._ended.append(record)
         if (seconds := record.provenance.get("seconds")) is not None:
@@ -84,9 +84,9 @@ class SweepProgress:
         return "" if not left else f", about {duration(left)} left"
 
     def seconds_left(self) -> float | None:
-        """Seconds until the last trial ends, from the measured seconds of each arm; None before the first trial ended.
+        """Seconds until the last trial ends, from the measured seconds of each arm; None until a trial has ended.
 
-        Arms not yet seen count as the mean.
+        Arms without a measurement count as the mean of the others.
         """
         measured = [seconds for arm in self._seconds.values() for seconds in arm]
         if not measured:
@@ -109,7 +109,7 @@ class SweepProgress:
         self._bar.update(self._task, description=", ".join(counts) + self._time_left())
         table = Table(box=None, pad_edge=False)
         for column in ("trial", "seed", "state", "accuracy en", "Tr(F)", "seconds"):
-            # A long reason is cut, so that the display keeps its height; the record holds it whole.
+            # A long reason is cut, so that the display keeps its height; the record has the full text.
             table.add_column(
                 column, justify="left" if column in ("trial", "state") else "right", no_wrap=True, overflow="ellipsis"
             )
@@ -131,7 +131,7 @@ def _cells(record: TrialRecord) -> list[str]:
 
 
 def summary(record: TrialRecord) -> str:
-    """One line about a trial that ended: label, seed, state, accuracy and Tr(F), seconds."""
+    """One line about a trial that ended: label, seed, state, accuracy, Tr(F) and seconds."""
     label, seed, state, accuracy, trace, seconds = _cells(record)
     parts = [f"{label} seed {seed}: {state}"]
     parts += [f"accuracy en {accuracy}"] if accuracy else []

@@ -1,4 +1,4 @@
-"""The planned trials as Tune's searcher: those of a grid spread over their arms, those of slots as they are drawn."""
+"""The planned trials as a Tune searcher: grid trials spread over their arms, trials of slots as they are drawn."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 def spread(trials: Sequence[PlannedTrial]) -> list[PlannedTrial]:
-    """The order in which trials run, so that a study that ends early has some of every arm, from all of its range.
+    """The order in which trials run, so that a study that ends early has some of every arm, over the arm's whole range.
 
-    Seed by seed, one trial of each arm in turn; an arm's points in van der Corput's order (1935), in which every
-    beginning covers the range. Slots keep their own order, since an adaptive draw learns from those before it.
+    It takes seed by seed one trial of each arm in turn, and an arm's points in van der Corput's order (1935), of which
+    every initial segment covers the range. Slots stay in order, since an adaptive draw learns from earlier ones.
     ``trials`` is in plan order.
     """
     arms: dict[tuple[int, str], list[PlannedTrial]] = {}
@@ -47,15 +47,15 @@ def _van_der_corput(points: Sequence[PlannedTrial]) -> list[PlannedTrial]:
 class Queue(Searcher):  # type: ignore[misc]
     """Hands the planned trials to Tune, one after the other.
 
-    Tune asks ahead, so that a free slot finds a trial waiting. That is right for a grid; an adaptive draw waits until
-    it can start, so that it knows every trial that ended before.
+    Tune asks for trials in advance, so that one is waiting when resources become free. That is right for a grid; an
+    adaptive draw waits until it can start, so that it takes into account every trial that has ended.
 
     Args:
         waiting: What to run, in this order.
-        searches: Arm to its draws, for arms with slots.
-        concurrency: Trials at a time; None: as many as fit.
-        capacity: Trials that fit.
-        interruption: Ends the sweep when a draw cannot be used or kept.
+        searches: Arm to its search, for arms with slots.
+        concurrency: Trials at a time; None means as many as fit.
+        capacity: How many trials fit at once.
+        interruption: Ends the sweep when a draw cannot be used or stored.
     """
 
     waiting: deque[PlannedTrial]
@@ -71,13 +71,13 @@ class Queue(Searcher):  # type: ignore[misc]
         self._handed: dict[str, PlannedTrial] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Tune pickles its searcher, for a restore that nothing of ours uses."""
+        """Tune pickles its searcher for a restore, which we never use."""
         return Searcher, ()
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """The next trial, or None while as many run as may; ``trial_id`` is Tune's own."""
+        """The next trial, or None while no further trial may run; ``trial_id`` is Tune's own."""
         if not self.waiting or self.interruption.reason is not None:
-            return str(Searcher.FINISHED)  # Tune would wait ten minutes for a None
+            return str(Searcher.FINISHED)  # after a None, Tune would wait ten minutes
         trial = self.waiting[0]
         most = self.concurrency if trial.slot is None else self._most_drawn
         if most is not None and len(self._live) >= most:
@@ -94,15 +94,15 @@ class Queue(Searcher):  # type: ignore[misc]
         return {"trial_id": trial.trial_id, "trial": trial.config.model_dump(mode="json")}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Free the trial's place."""
+        """Free the place of a trial that ended."""
         self._live.discard(trial_id)
 
     def handed(self, trial_id: str) -> PlannedTrial:
-        """The planned trial of that id, with the configuration that it runs with."""
+        """The planned trial with this id, with the configuration that it runs with."""
         return self._handed[trial_id]
 
     def ended(self, record: TrialRecord) -> None:
-        """Tell the search that drew a trial what came of it."""
+        """Tell the search that drew a trial how it ended."""
         if (trial := self._handed[record.trial_id]).slot is not None:
             self.searches[trial.arm].ended(record)
 

@@ -1,4 +1,4 @@
-"""The end of each trial, in the driver: its record, its time limit, and the end of the sweep's time."""
+"""How trials end, in the driver: records, the time limit of a trial, and the time budget of the sweep."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from trainables.tune_trainable import OUTCOME
 
 TAIL_LINES = 2 * LOG_LINES
 PATIENCE = (0.5, 2.0, 5.0)
-"""Seconds between the tries to write a record."""
+"""Seconds between attempts to write a record."""
 
 
 @dataclass(eq=False)
@@ -52,11 +52,11 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         self._end = math.inf if budget is None else time.monotonic() + budget
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Tune pickles its callbacks into tuner.pkl, which nothing of ours reads; this one holds a live display."""
+        """Tune pickles its callbacks into tuner.pkl, which we never read; this one has a live display."""
         return tune.Callback, ()
 
     def setup(self, *args: Any, **info: Any) -> None:
-        """Take the signals back: Tune's handlers are in place now."""
+        """Take the signals back, now that Tune has installed its handlers."""
         self.interruption.arm()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -66,7 +66,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         self.progress.started(trial_id)
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Look at the clock, some ten times a second: Tune itself stops nothing that does not report."""
+        """Check the clock, some ten times a second: Tune itself never stops a trial that does not report."""
         now = time.monotonic()
         if now >= self._end:
             self._end = math.inf
@@ -80,7 +80,7 @@ class Recorder(tune.Callback):  # type: ignore[misc]
                 self._kill(trial)
 
     def _kill(self, trial: Any) -> None:
-        """End a trial for good; Tune then hears that its actor died."""
+        """End a trial for good; Tune then learns that its actor died."""
         trial_id = trial.config["trial_id"]
         if (actor := trial.temporary_state.ray_actor) is not None:
             self._started.pop(trial_id)
@@ -91,18 +91,18 @@ class Recorder(tune.Callback):  # type: ignore[misc]
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        """Write the record with the last report: what comes after may be the end of the sweep, or of the worker."""
+        """Write the record at the last report, since the sweep or the worker may end before anything else happens."""
         if (outcome := result.get(OUTCOME)) is not None:
-            trial.max_failures = 0  # it has its result, so whatever happens to its worker now is no reason to run again
+            trial.max_failures = 0  # it has its result, so it must not run again, whatever happens to its worker now
             self._started.pop(trial.config["trial_id"], None)
             self._finish(trial, json.loads(outcome))
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Stop the clock of a trial that waits for its next try, whose time counts anew."""
+        """Stop the clock of a trial that waits for its next try, which starts a new clock."""
         self._started.pop(trial.config["trial_id"], None)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Record a trial without a result as failed, unless it was merely stopped with the sweep."""
+        """Record a trial without a result as failed, unless it was only stopped because the sweep was."""
         self._started.pop(trial.config["trial_id"], None)
         if self.interruption.reason is None:
             self._finish(trial, {"state": "failed", "reason": "it ended without a result"})
@@ -145,11 +145,11 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         self.queue.ended(record)
         if record.state in ("complete", "not_reached"):
             log_file(self.logs, record.trial_id).unlink(missing_ok=True)
-        with suppress(OSError):  # a terminal that is gone is no reason to end
+        with suppress(OSError):  # a closed terminal is no reason to end
             self.progress.ended(record)
 
     def _keep(self, record: TrialRecord) -> None:
-        """Write a record, with patience: a shared file system may be away for a moment."""
+        """Write a record, with retries: a shared file system may be unavailable for a moment."""
         for seconds in PATIENCE:
             try:
                 return self.write(record)
@@ -160,24 +160,24 @@ class Recorder(tune.Callback):  # type: ignore[misc]
         self.write(record)
 
     def write_late(self) -> None:
-        """Try once more, at the end, to write what could not be written."""
+        """Try once more, at the end, to write the records that could not be written."""
         for record in self._unwritten:
             with suppress(OSError):
                 self.write(record)
 
 
 def _error(trial: Any, log: str) -> TrialError:
-    """What a failed trial raised, read from the file that Tune keeps on the driver."""
+    """What a failed trial raised, as read from the file that Tune keeps on the driver's machine."""
     with open(trial.pickled_error_file or trial.error_file, "rb") as file:
         error = cloudpickle.load(file) if trial.pickled_error_file else RuntimeError(_last(file.read().decode()))
     cause = getattr(error, "cause", None) or error
     message = one_line(cause, "no message")
     text = str(error) or "".join(traceback.format_exception(error))
-    if log and log not in text:  # its worker died, and could not add it
+    if log and log not in text:  # its worker died and could not add the log
         text = f"{text.rstrip()}\n\nThe end of its log:\n{log}"
     return TrialError(type=type(cause).__name__, message=message, log_tail="\n".join(text.splitlines()[-TAIL_LINES:]))
 
 
 def _last(text: str) -> str:
-    """The last of the failures in Tune's text file, without Tune's headline."""
+    """The last failure in Tune's text file, without Tune's headline."""
     return text.rpartition("Failure # ")[2].partition("\n")[2] or text

@@ -1,4 +1,4 @@
-"""Where trials run and what each gets; what Ray must find in the environment before it is imported."""
+"""Where trials run and what each gets; and the environment that Ray needs before it is imported."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ LOCAL = "local"
 SaveModels = Literal["none", "stage1", "all"]
 
 ENVIRONMENT = {
-    "RAY_AIR_NEW_OUTPUT": "0",  # with verbose=0 the only way to silence Tune
-    # Tune does not survive that Ray's monitor kills a worker when the node is full. The kernel, which takes workers
-    # first as well, ends one trial, and that is tried again. A cluster's nodes were told before they started.
+    "RAY_AIR_NEW_OUTPUT": "0",  # together with verbose=0, the only way to silence Tune
+    # Tune does not survive it when Ray's monitor kills a worker because the node is out of memory. The kernel, which
+    # also kills workers first, ends one trial, which is tried again. Nodes of a cluster need it set before they start.
     "RAY_memory_monitor_refresh_ms": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths keep their meaning
     "RAY_USAGE_STATS_ENABLED": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the one that is wanted, TensorBoard, is passed to Tune
-    "TUNE_MAX_PENDING_TRIALS_PG": "200",  # trials that wait in Tune; a searcher of one's own would get one
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # TensorBoard, the one that is wanted, is passed to Tune
+    "TUNE_MAX_PENDING_TRIALS_PG": "200",  # trials that may wait in Tune; with a custom searcher the default is one
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-    # A gradient of an embedding table is allocated anew in every step. Huge pages save its page faults, 40,000 a step
-    # for a table of 97,000 rows of 384: a fifth of a step's time on one core.
+    # The gradient of an embedding table is allocated anew in every step. Huge pages save its page faults, 40,000 per
+    # step for a table of 97,000 rows of 384: a fifth of a step's time on one core.
     "THP_MEM_ALLOC_ENABLE": "1",
-    # Passes in bfloat16 keep what they prepared for each shape of their inputs, by default 1,024 shapes in each of two
-    # caches: several GB in a worker that runs many trials. 64 were no slower on an encoder of 12 layers of 384.
+    # Passes in bfloat16 cache what they prepare for each input shape, by default 1,024 shapes in each of two caches:
+    # several GB in a worker that runs many trials. 64 were no slower on an encoder of 12 layers of 384.
     "LRU_CACHE_CAPACITY": "64",
     "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64",
 }
@@ -41,15 +41,15 @@ class Resources:
     """Where trials run and what each gets.
 
     Attributes:
-        address: ``local`` starts Ray on this machine; else a cluster as Ray names it.
+        address: ``local`` starts Ray on this machine; else the address of a cluster, in Ray's form.
         concurrency: Trials at a time; None fills the cluster.
-        cpus_per_trial: CPUs, and so threads, of one trial.
-        gpus_per_trial: Fractions allowed; None is one where the cluster has any.
-        max_failures: How often a trial whose worker died or that raised is tried again.
-        trial_time_limit: Seconds after which one try of a trial ends as failed; None: no limit.
-        time_budget: Seconds after which the sweep ends in order; None: no limit.
-        save_models: After which stages classifiers are saved in the study's folder.
-        nodes: Machines of the cluster, once it is known.
+        cpus_per_trial: CPUs, and therefore threads, of one trial.
+        gpus_per_trial: May be a fraction; None means one if the cluster has any GPU.
+        max_failures: How often a trial that raised or whose worker died is tried again.
+        trial_time_limit: Seconds after which one try of a trial ends as failed; None means no limit.
+        time_budget: Seconds after which the sweep ends in order; None means no limit.
+        save_models: The stages after which classifiers are saved in the study's folder.
+        nodes: Number of machines in the cluster, once it is known.
     """
 
     address: str = LOCAL
@@ -87,10 +87,10 @@ class Resources:
 
 
 def prepare_ray(address: str) -> None:
-    """Set what Ray and torch read from the environment. A value that the user has set stays.
+    """Set what Ray and torch read from the environment. Values that the user has set stay.
 
-    A local Ray listens on all interfaces, so it gets a token of its own, which keeps others out and is never written
-    to disk. Ray reads the mode of authentication when it is imported: afterwards it is left alone.
+    A local Ray listens on all interfaces, so it gets its own token, which keeps others out and is never written to
+    disk. Ray reads the authentication mode when it is imported, so after that the mode is left alone.
     """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -100,10 +100,10 @@ def prepare_ray(address: str) -> None:
 
 
 def parse_duration(text: str | None) -> float | None:
-    """Seconds of a time span as people type it: days, hours, minutes and seconds in this order; None for None.
+    """Seconds of a time span as people type it: days, hours, minutes and seconds, in this order; None for None.
 
     Raises:
-        InputError: The text is something else, or no time at all.
+        InputError: The text is something else, or a time span of zero.
 
     Example:
         >>> [parse_duration(text) for text in ("90s", "30m", "1h30m", "2d", None)]
@@ -120,7 +120,7 @@ def parse_duration(text: str | None) -> float | None:
 
 
 def duration_text(seconds: float) -> str:
-    """Whole seconds as ``parse_duration`` reads them.
+    """Whole seconds in the form that ``parse_duration`` reads.
 
     Example:
         >>> duration_text(93_780.0)

@@ -1,6 +1,6 @@
-"""Planned trials on Ray Tune: the cluster, the resources, the failure policy and the way records reach the driver.
+"""Planned trials on Ray Tune: the cluster, the resources, the failure policy and how records reach the driver.
 
-Tune gets the trials spread over arms and ranges: those of a grid as planned, those of an arm with slots as Optuna draws
+Tune gets the trials spread over arms and ranges: grid trials as planned, trials of an arm with slots as Optuna draws
 them when they start. Tune's own snapshot and trial folders lag behind, so nothing here reads them: a trial's record is
 made from its last report, in a callback of the driver.
 """
@@ -52,12 +52,12 @@ def sweep(
     """Run planned trials as one Tune experiment and hand over the record of each when it ends.
 
     Args:
-        assets: Models and data, put once into Ray's object store.
-        resources: As ``session`` decided them.
+        assets: Models and data, put into Ray's object store once.
+        resources: The resources as ``session`` decided them.
         run: Name of the experiment inside ``runs``.
-        write: Receives each record in the driver.
+        write: Receives each record, in the driver.
         interruption: Ends the sweep early.
-        searches: Arm to its draws, for arms with slots.
+        searches: Arm to its search, for arms with slots.
     """
     queue = Queue(deque(spread(trials)), searches or {}, resources.concurrency, capacity(resources), interruption)
     runs = folder.child("runs")
@@ -86,7 +86,7 @@ def sweep(
                 ),
             )
             tuner.fit()
-        except Exception as error:  # Tune gave up: no trial is lost that has its record, so the study can go on
+        except Exception as error:  # Tune gave up; no trial that has a record is lost, so the study can be resumed
             interruption.disarm()
             interruption.request(_why(error, runs.child(run)))
         finally:
@@ -95,18 +95,18 @@ def sweep(
 
 
 def _why(error: Exception, run: Store) -> str:
-    """What Tune says in one line; the whole is written to a file."""
+    """Tune's message in one line; the full text is written to a file."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     line = lines[-1] if lines[0].startswith("Traceback") else lines[0]  # Tune wraps what its callbacks raise
     try:
         run.write(ERROR_FILE, "".join(traceback.format_exception(error)).encode())
-    except OSError:  # most likely the very reason
+    except OSError:  # most likely the reason why Tune gave up
         return f"Ray Tune gave up: {line}"
     return f"Ray Tune gave up: {line}; details in {run.place(ERROR_FILE)}"
 
 
 def _worker_options(folder: Store, resources: Resources) -> dict[str, Any]:
-    """Where workers write: unlike records, checkpoints, models and predictions do not pass through the driver."""
+    """Where workers write checkpoints, models and predictions, which, unlike records, bypass the driver."""
     options: dict[str, Any] = {"checkpoints": WorkerFolder(folder, CHECKPOINTS), "limit": resources.trial_time_limit}
     if resources.save_models != "none":
         options |= {"models": WorkerFolder(folder, MODELS), "saved": resources.save_models}
@@ -116,10 +116,10 @@ def _worker_options(folder: Store, resources: Resources) -> dict[str, Any]:
 
 
 class TensorBoard(TBXLoggerCallback):  # type: ignore[misc]
-    """TensorBoard's files, with the configuration by its dotted paths in HParams.
+    """TensorBoard's files, with the configuration under its dotted paths in HParams.
 
-    Tune's own callback writes the planned id alone, and lists as text. Without an experiment summary of its own,
-    TensorBoard takes the union of the columns of all trials.
+    Tune's own callback writes only the planned id, and lists as text. Without an experiment summary, TensorBoard takes
+    the union of the columns of all trials.
     """
 
     def __init__(self, queue: Queue) -> None:
@@ -127,7 +127,7 @@ class TensorBoard(TBXLoggerCallback):  # type: ignore[misc]
         self._queue = queue
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Tune pickles its callbacks into tuner.pkl, which nothing of ours reads."""
+        """Tune pickles its callbacks into tuner.pkl, which we never read."""
         return tune.Callback, ()
 
     def _try_log_hparams(self, trial: Any, result: dict[str, Any]) -> None:
