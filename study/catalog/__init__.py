@@ -1,7 +1,7 @@
-"""The named studies, one function each; the docstring is the hypothesis that the study tests, and its protocol.
+"""The named studies, one function each; its docstring states the hypothesis that the study tests, and the protocol.
 
 Every function takes ``bundled``: the same arms and measurements on the bundled model, data and protocol, for a laptop.
-A study of one's own is such a function in any file: ``fisher-study run my_study.py:my_function``.
+Your own study is such a function in any file: ``fisher-study run my_study.py:my_function``.
 """
 
 from __future__ import annotations

@@ -31,8 +31,8 @@ def trajectory(bundled: bool = False) -> StudyConfig:
     Protocol: the base of ``xnli``, Tr(F) on English validation rows five times an epoch; baseline, learning rates a
     quarter to eight times the base's, consistency and Fisher penalty with six weights each, three seeds: 54 trials.
 
-    Deviations from the paper: none to name; it measures the end of training alone. Jastrzebski et al. train image
-    classifiers from scratch, this fine-tunes an encoder.
+    Deviations from the paper: none to name; it measures only the end of training. Jastrzebski et al. train image
+    classifiers from scratch; this study fine-tunes an encoder.
 
     Cost: 54 fine-tunings of 3,125 steps, each with 25 measurements of 500 examples: roughly 45 GPU-hours (estimated,
     not measured). Bundled: 13 minutes on two CPU cores (from measured steps).
@@ -66,21 +66,21 @@ def learning_rate(bundled: bool = False) -> StudyConfig:
 
 
 def invariance(bundled: bool = False) -> StudyConfig:
-    """How far do Tr(F) and its rivals move where the function stays: on rescaled twins of one trained model?
+    """How far do Tr(F) and its rivals move when the function does not: on rescaled twins of one trained model?
 
-    Hypothesis: Tr(F), which is no invariant (Dinh et al. 2017), moves on twins whose queries are multiplied by a and
-    whose keys are divided by a in every layer, and so do its spectrum and the rivals that gradients or distances make;
-    the Fisher-Rao norm, normalized trace, relative flatness and adaptive sharpness do not. What is asked beyond that:
-    whether Tr(F) moves as far as it does from one configuration to another.
+    Hypothesis: Tr(F), which is not invariant (Dinh et al. 2017), moves on twins whose queries are multiplied by a and
+    whose keys are divided by a in every layer, and so do its spectrum and the rivals built from gradients or distances;
+    the Fisher-Rao norm, normalized trace, relative flatness and adaptive sharpness do not. The study also asks whether
+    Tr(F) moves as far as it does from one configuration to another.
 
     Protocol: the base of ``xnli``; baseline, consistency weight 0.6 and Fisher penalty 0.01, three seeds. After stage 0
-    Tr(F) and every rival on the model and on its twins at a = 1/4, 1/2, 2 and 4, on the same rows; the weights are then
-    put back. The largest change of a logit tells whether a twin is the same function.
+    Tr(F) and every rival are measured on the model and on its twins at a = 1/4, 1/2, 2 and 4, on the same rows; then
+    the weights are restored. The largest change of a logit tells whether a twin is the same function.
 
     Deviations from the paper: it measures no twins.
 
-    Cost: 9 fine-tunings of 3,125 steps, and five times Tr(F) and every rival, of which adaptive sharpness takes 21
-    passes over 2,000 rows each time, twice as long as the fine-tuning: roughly 12 GPU-hours (estimated, not measured).
+    Cost: 9 fine-tunings of 3,125 steps, each with Tr(F) and every rival five times; adaptive sharpness takes 21 passes
+    over 2,000 rows each time, twice as long as the fine-tuning: roughly 12 GPU-hours (estimated, not measured).
     Bundled: about 10 minutes on two CPU cores (estimated, not measured).
     """
     base = with_values(on_xnli(bundled), {"measure.twins": (-2, -1, 1, 2), "measure.rivals": RIVALS})
@@ -91,20 +91,20 @@ def intervene(bundled: bool = False) -> StudyConfig:
     """Does sharpening hurt and flattening help, at equal fit?
 
     Hypothesis: if flatness causes generalisation, each intervention moves ln Tr(F) and English accuracy in opposite
-    directions: a penalty of negative weight sharpens and must lose accuracy, one of positive weight, an average of
-    weights, SAM and TRAM must gain what they flatten. A correlation within flattening families alone cannot tell the
-    two from a common cause (H1).
+    directions: a penalty of negative weight sharpens and must lose accuracy; a penalty of positive weight, an average
+    of weights, SAM and TRAM flatten and must gain accuracy. A correlation within flattening families alone cannot tell
+    causation from a common cause (H1).
 
     Protocol: the base of ``xnli``; baseline; fpen with six weights; sharpen, the same penalty at weight -10, its
-    gradient held to a share of the rest's at six shares from 0.05 to 0.8; average, the mean of the weights at the ends
-    of all epochs, of one run and of three from one initialisation; sam and tram at four radii; kl with six weights;
-    three seeds: 87 trials. Every arm trains in float32, as fpen, sharpen and tram do anyway, so that no difference is
-    one of rounding. Equal fit is a training accuracy of at least 95 % of the baseline's. The report's section "Arms
-    against the baseline" has each arm's changes with intervals over seeds.
+    gradient limited to a share of the rest's, at six shares from 0.05 to 0.8; average, the mean of the weights at the
+    ends of all epochs, of one run and of three from one initialisation; sam and tram at four radii; kl with six
+    weights; three seeds: 87 trials. Every arm trains in float32, as fpen, sharpen and tram do anyway, so that rounding
+    explains no difference. Equal fit is a training accuracy of at least 95 % of the baseline's. The report's section
+    "Arms against the baseline" gives each arm's changes with intervals over seeds.
 
-    Deviations from the paper: it has the consistency loss and the Fisher penalty, and sharpens nothing. Averages are of
-    epochs whose learning rate decays to zero, not of a constant or cyclic one. Radii of SAM and TRAM are those of no
-    paper for this task.
+    Deviations from the paper: it has the consistency loss and the Fisher penalty, and sharpens nothing. Averages are
+    over epochs whose learning rate decays to zero, not over a constant or cyclic one. The radii of SAM and TRAM come
+    from no paper on this task.
 
     Seen before, on single trials of the bundled base with 500 English examples: Tr(F) of training rows was 172 for the
     baseline and 143, 228, 283 and 441 for sharpen at shares .1, .2, .4 and .8, whose training accuracy was .95, .96,

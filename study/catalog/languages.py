@@ -28,15 +28,15 @@ def sib200(bundled: bool = False) -> StudyConfig:
     of batches of 16, learning rate 2e-4; the other sentences validate (those left of the training split, dev and
     test), in English and 21 languages zero-shot. Then 100 of them train 3 epochs in each of five languages, and all
     validation figures use the other 403. Baseline, kl, fpen, l2, dropout, weight decay and embedding noise with six
-    weights each; the grids end where single trials had still fitted, by training accuracy (of l2 none had been run).
-    37 trials, one seed; more by resume --seeds. model.name and data.source take a folder, too.
+    weights each; the grids end where single trials still fitted, by training accuracy (none had been run with l2).
+    37 trials, one seed; resume --seeds adds more. model.name and data.source also take a folder.
 
     Deviations from the paper: another encoder, another task, more languages, one seed, and a second stage of 100
     examples.
 
-    Cost: five to ten hours on two CPU cores. A trial took 10 to 17 minutes of one core in bfloat16, where the CPU
-    computes in it, and about 33, of kl or fpen, in float32 with AVX2 alone and beside other work. The dry run measures
-    a step on your machine.
+    Cost: five to ten hours on two CPU cores. A trial took 10 to 17 minutes of one core in bfloat16, on a CPU that
+    computes in it; one of kl or fpen took about 33 in float32, with only AVX2 and beside other work. The dry run
+    measures a step on your machine.
     Bundled: 6 minutes on two CPU cores (estimated, not measured).
     """
     if bundled:
@@ -56,7 +56,7 @@ def sib200(bundled: bool = False) -> StudyConfig:
                 StageConfig(epochs=5, batch_size=16, optimizer=optimizer),
                 StageConfig(epochs=3, batch_size=16, optimizer=optimizer),
             ),
-            # What costs more than Tr(F) itself is left to those who ask for it.
+            # Measurements that cost more than Tr(F) itself are off unless asked for.
             measure=MeasureConfig(
                 trace_examples=403,
                 trace_train=False,
@@ -64,7 +64,7 @@ def sib200(bundled: bool = False) -> StudyConfig:
                 rivals=RIVALS,
             ),
         )
-    least = 0.1 if bundled else 0.0  # the baseline's are 0 and the encoder's own, 0.1
+    least = 0.1 if bundled else 0.0  # not the baseline's rate: 0 if bundled, else the encoder's own, 0.1
     arms = (
         BASELINE,
         KL.only(0.0, *log_grid(0.1, 2, 5)),

@@ -1,4 +1,4 @@
-"""Which methods flatten, and what can be had together."""
+"""Which methods flatten, and whether accuracy and flatness can be had together."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from trainables.regularizers.presets import PRESETS
 
 
 def views(bundled: bool = False) -> StudyConfig:
-    """Do consistency losses work because they flatten the minimum, whichever view they are taken on?
+    """Do consistency losses work because they flatten the minimum, whichever view they use?
 
     Hypothesis: within each method ln Tr(F) falls with the weight and English accuracy falls with ln Tr(F); a method
     whose gain is the view's own, and not flatness, keeps its accuracy at equal Tr(F).
 
     Protocol: the base of ``xnli``; every published consistency loss (mvr, r_drop, r3f, smart, lnsr, xtune_r1, vat_d and
     parameter noise) at the same four weights from 0.1 to 10, and, for those whose public code draws independent dropout
-    masks for its two passes, the same loss with shared masks, or with dropout off where the view changes the tokens:
-    that part isolates the view. Three seeds: 159 trials.
+    masks for its two passes, the same loss with shared masks, or with dropout off if the view changes the tokens, to
+    isolate the view. Three seeds: 159 trials.
 
-    Deviations from the paper: it has the consistency loss of mvr alone. Deviations of the methods' public code from
+    Deviations from the paper: it has only the consistency loss of mvr. Deviations of the methods' public code from
     their formulas are in docs/methods.md.
 
     Cost: 159 fine-tunings of 3,125 steps, each two to three times as long as the baseline's: roughly 160 GPU-hours
@@ -52,19 +52,19 @@ def views(bundled: bool = False) -> StudyConfig:
 
 
 def lora(bundled: bool = False) -> StudyConfig:
-    """Where only low-rank updates are trained, which flatness goes with accuracy: theirs, or the merged weights'?
+    """When only low-rank updates are trained, which flatness goes with accuracy: theirs, or the merged weights'?
 
-    Hypothesis: English accuracy falls with ln Tr(F) over the trained parameters (H1). Flat in the updates is not flat
-    in the merged weights (Li et al. 2025, Flat-LoRA), so Tr(F) over the merged weights (fisher_trace.merged) is
-    compared with it as merged_trace, given the family.
+    Hypothesis: English accuracy falls with ln Tr(F) over the trained parameters (H1). A minimum that is flat in the
+    updates need not be flat in the merged weights (Li et al. 2025, Flat-LoRA), so Tr(F) over the merged weights
+    (fisher_trace.merged) is compared with it as merged_trace, given the family.
 
     Protocol: the base of ``xnli`` with LoRA of rank 8 and alpha 16 on query and value (Hu et al. 2022), which trains
     the updates and the head, at ten times the learning rate of full fine-tuning; baseline, the rank alone (1, 2, 4, 16
     and 32), kl and fpen with six weights, three seeds: 54 trials.
 
-    Deviations from the paper: it trains all weights. The learning rate is that of no paper; the bundled one was chosen
-    on one baseline trial each, whose English accuracy was .58, .81, .82 and .59 at 1e-3, 5e-3, 1e-2 and 2e-2. The
-    grids are those of ``xnli``.
+    Deviations from the paper: it trains all weights. The learning rate comes from no paper; the bundled one was chosen
+    on one baseline trial per rate: English accuracy was .58, .81, .82 and .59 at 1e-3, 5e-3, 1e-2 and 2e-2. The grids
+    are those of ``xnli``.
 
     Cost: 54 fine-tunings of 3,125 steps: at most 30 GPU-hours (estimated, not measured).
     Bundled: about 12 minutes on two CPU cores (estimated from single trials).
@@ -82,8 +82,8 @@ def lora(bundled: bool = False) -> StudyConfig:
 def search(bundled: bool = False) -> StudyConfig:
     """Which mixture of regularisers gives the best trade between English accuracy and Tr(F)?
 
-    Hypothesis: none to test; an adaptive search is no sample, so its trials stay outside the correlations. It asks how
-    far accuracy and flatness can be had together (the Pareto front), and which weight moves which (importances).
+    Hypothesis: none to test; an adaptive search is not a sample, so its trials do not enter the correlations. It asks
+    how far accuracy and flatness can be had together (the Pareto front), and which weight moves which (importances).
 
     Protocol: the base of ``xnli``; the baseline, and 60 trials that Optuna's TPE draws from the joint space of
     consistency weight, Fisher penalty weight, L2, embedding noise and dropout, for two objectives: high English

@@ -1,4 +1,4 @@
-"""The claims of the paper: both figures, at equal training loss too, and equation 1."""
+"""The claims of the paper: both figures, the first also at equal training loss, and equation 1."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def quick(bundled: bool = True) -> StudyConfig:
     base = with_values(
         on_bundled("inference", stage2_examples=500),
         {
-            # Words of the report should not depend on whether a machine has another number format.
+            # The report's words should not depend on which number format the machine computes in.
             "model.precision": "float32",
-            # Accuracy after every epoch, Tr(F) of training rows and the expensive rivals take a fifth of the time.
+            # Accuracy after each epoch, Tr(F) of training rows and the expensive rivals would take a fifth of the time.
             "measure.accuracy_every": None,
             "measure.trace_train": False,
             "measure.rivals": ("label_variance", "margin", "parameter_norm", "distance_from_pretrained"),
@@ -59,8 +59,8 @@ def xnli(bundled: bool = False) -> StudyConfig:
     warm-up, measured at the end of training; baseline, kl, fpen, l2, dropout, weight decay and embedding noise with
     six weights each, three seeds: 111 trials. A second stage follows when data.stage2_examples is above 0.
 
-    Deviations from the paper: subword views are fresh in every epoch and never reject a single character; families and
-    seeds that its figure does not have.
+    Deviations from the paper: subword views are drawn anew in every epoch and never reject a single character; there
+    are families and seeds that its figure lacks.
 
     Cost: 111 fine-tunings of 3,125 steps, those of kl and fpen two to three times as long as the others: roughly 60
     GPU-hours on a current data-centre GPU (estimated, not measured).
@@ -71,15 +71,15 @@ def xnli(bundled: bool = False) -> StudyConfig:
 
 
 def equal_fit(bundled: bool = False) -> StudyConfig:
-    """Of models that fit their training data equally well, are the flatter ones more accurate in English?
+    """Among models that fit their training data equally well, are the flatter ones more accurate in English?
 
     Hypothesis: accuracy falls with ln Tr(F) (H1), the cleanest form of Figure 1: regularisers also change how far
-    training gets, and Tr(F) belongs to a minimum; here every model trains to one training loss.
+    training gets, and Tr(F) describes a minimum; here every model trains to the same training loss.
 
     Protocol: the base and the families of ``xnli``, three seeds: 111 trials. The learning rate is constant after the
-    warm-up, and training ends when the mean NLL of 500 training examples, in evaluation mode, looked at every ten
-    steps, is below 0.3 nats. A model that has not come so far after 15 epochs (bundled: 12) is ``not_reached``: its
-    numbers are kept, and it takes no part in the headline.
+    warm-up, and training ends when the mean NLL of 500 training examples, in evaluation mode, checked every ten steps,
+    is below 0.3 nats. A model that has not got there after 15 epochs (bundled: 12) is ``not_reached``: its numbers are
+    kept, and it takes no part in the headline.
 
     Deviations from the paper: it trains every model for five epochs, with a rate that decays to zero.
 
@@ -101,8 +101,8 @@ def pawsx(bundled: bool = False) -> StudyConfig:
     validation rows of each language train 3 epochs without a regulariser, and every validation figure uses the other
     1,000. The same arms and seeds as ``xnli``: 111 trials. --languages takes any language of the data.
 
-    Deviations from the paper: as ``xnli``; the rows of the second stage are drawn at random, pairs of one first
-    sentence together (data.split=file_order takes the first half).
+    Deviations from the paper: as ``xnli``; the rows of the second stage are drawn at random, and pairs with the same
+    first sentence stay together (data.split=file_order takes the first half).
 
     Cost: 111 fine-tunings of 7,720 steps and three second stages of 96: roughly 140 GPU-hours (estimated, not
     measured). Bundled: 26 minutes on two CPU cores (from measured steps).
@@ -116,7 +116,7 @@ def pawsx(bundled: bool = False) -> StudyConfig:
 
 
 def theory(bundled: bool = False) -> StudyConfig:
-    """Equation 1: is E KL(p_theta || p_theta+eps) half the noise's variance times Tr(F), and for how large a noise?
+    """Equation 1: is E KL(p_theta || p_theta+eps) half the noise's variance times Tr(F), and up to how large a noise?
 
     Hypothesis: the ratio of both sides is 1 for small noise (H5), before, during and after training, with and without
     a regulariser.
