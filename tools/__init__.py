@@ -1,1 +1,1 @@
-"""What makes the files that the packages ship; not shipped itself."""
+"""Makes the files that the packages ship; is not shipped itself."""

@@ -1,7 +1,7 @@
-"""The picture of the house in docs/: which part imports which, ``python -m tools.house``.
+"""Draws docs/house.svg, the picture of which part imports which: ``python -m tools.house``.
 
-A row imports a column. Parts are ordered so that every mark lies below the diagonal where nothing imports upwards;
-what lies above it is two packages that use modules of each other (no two modules do).
+A row imports a column. Parts are ordered from the bottom up, so that marks lie below the diagonal; one above it belongs
+to two packages that use modules of each other (no two modules import each other).
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ SIZE = 15
 
 
 def imports() -> Counter[tuple[str, str]]:
-    """Number of import statements from one part to another: (importing part, imported part) to count.
+    """The number of import statements by pair of parts: (importing part, imported part) to count.
 
-    A part is a package or a module beside the packages.
+    A part is a package, or a module beside the packages.
     """
     found: Counter[tuple[str, str]] = Counter()
     files = {path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
@@ -41,7 +41,7 @@ def _part(module: str) -> str:
 
 
 def order(found: Counter[tuple[str, str]]) -> list[str]:
-    """Parts from the bottom up: what imports another part reaches all that it does, and more."""
+    """Parts from the bottom up: a part that imports another reaches everything that the other one reaches, and more."""
     reached = {part: {b for a, b in found if a == part} for part in {part for pair in found for part in pair}}
     for middle in reached:
         for part, reach in reached.items():

@@ -1,1 +1,1 @@
-"""The makers of the bundled data and of the bundled model; ``make bundled`` runs both."""
+"""Makes the bundled data and the bundled model; ``make bundled`` does both."""

@@ -1,1 +1,1 @@
-"""The bundled tasks: two in four languages, from one small grammar."""
+"""The two bundled tasks, in four languages, from one small grammar."""

@@ -1,4 +1,4 @@
-"""From one meaning to another: the same words in other roles, one slot replaced, or less said."""
+"""From one meaning to another: the same words in other roles, one slot replaced, or less information."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _conjunction_swaps(meaning: Conjunction) -> Iterator[Meaning]:
 def replaced(meaning: Meaning, sampler: Sampler) -> Meaning:
     """Put another value into one slot, so that a word differs.
 
-    Where no other value fits, as with two things of one kind, the roles are swapped instead.
+    If no other value fits, as with two things of one kind, the roles are swapped instead.
     """
     slot = sampler.rng.choice([name for name in REPLACEABLE if getattr(meaning, name, None) is not None])
     for _ in range(50):
@@ -149,10 +149,10 @@ def _parts_differ(meaning: Meaning) -> bool:
 
 
 def weakened(meaning: Meaning, rng: random.Random) -> tuple[Meaning, int]:
-    """Leave out or blur parts of a meaning as it was drawn: not negated, all numbers exact.
+    """Leave out or blur parts of a freshly drawn meaning: not negated, all numbers exact.
 
     Returns:
-        A meaning that the given one entails, and the number of steps that were taken.
+        A meaning that the given one entails, and the number of steps taken.
     """
     gone: dict[str, object] = {}
     for slot in ("time", "city", "means"):
@@ -194,7 +194,7 @@ def _quantities_said(meaning: Meaning) -> tuple[str, ...]:
 
 
 def _blurred(quantity: Quantity, rng: random.Random) -> Quantity:
-    """Take one step at most: to the hypernym, without the adjective, to "at least" fewer, or to "some"."""
+    """Take at most one step: use the hypernym, drop the adjective, say "at least" a smaller number, or say "some"."""
     draw = rng.random()
     number = quantity.number
     if draw < 0.3 and quantity.index in lexicon.HYPERNYMS:

@@ -1,8 +1,8 @@
-"""Bilingual dictionaries of the bundled words, in MUSE's form, for code-switched views.
+"""Bilingual dictionaries of the bundled words, in MUSE's format, for code-switched views.
 
-One word against one word, as MUSE's are: dates and places of several words are left out, and so are comparatives and
-function words.
-Nouns stand in both numbers where the lexicon has them, adjectives in the form that it has, verbs in the past.
+As in MUSE, each entry pairs one word with one word; dates and places of several words are left out, and so are
+comparatives and function words. Nouns are listed in both numbers if the lexicon has both, adjectives in the form that
+it has, and verbs in the past.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ YESTERDAY = 19
 
 
 def dictionary(language: str) -> list[tuple[str, str]]:
-    """Distinct pairs of an English word, in lower case, and its translation, in the lexicon's order.
+    """Distinct pairs of an English word, in lower case, and its translation, in lexicon order.
 
     ``language`` is ``de``, ``es`` or ``zh``.
     """
@@ -52,7 +52,7 @@ def _entries() -> Iterator[tuple[str, tuple[str, str, str]]]:
 
 
 def _verb(verb: Verb) -> Iterator[tuple[str, tuple[str, str, str]]]:
-    """Each English synonym with each of the other languages'."""
+    """Each English synonym with the synonyms of the other languages."""
     for english in verb.english:
         for number in range(max(len(verb.german), len(verb.spanish), len(verb.chinese))):
             german, spanish = (forms[min(number, len(forms) - 1)].past for forms in (verb.german, verb.spanish))

@@ -1,7 +1,7 @@
-"""The forms that an entry of the lexicon carries in each language, and how an entry is read from a line of its table.
+"""The forms that a lexicon entry has in each language, and how an entry is read from a line of its table.
 
-A line has the columns en | de | es | zh; inside a column, blanks separate the forms of a word, commas the words of a
-pair, semicolons synonyms.
+A line has the columns en | de | es | zh; within a column, spaces separate the forms of a word, commas the words of a
+pair, and semicolons synonyms.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Phrase(NamedTuple):
 
 
 class GermanNoun(NamedTuple):
-    """A German noun; ``oblique`` differs from ``singular`` in weak nouns only (der Student, den Studenten)."""
+    """A German noun; ``oblique`` differs from ``singular`` only in weak nouns (der Student, den Studenten)."""
 
     gender: str
     singular: str
@@ -63,7 +63,7 @@ class Job(NamedTuple):
 
 
 class Name(NamedTuple):
-    """A person by first name, written alike in the three alphabetic languages."""
+    """A person by first name, spelt alike in the three alphabetic languages."""
 
     latin: str
     gender: str
@@ -71,7 +71,7 @@ class Name(NamedTuple):
 
 
 class Thing(NamedTuple):
-    """Something that can be counted; ``category`` names its hypernym, "-" where it has none."""
+    """Something that can be counted; ``category`` names its hypernym, or is "-" if it has none."""
 
     category: str
     english: Pair
@@ -99,7 +99,7 @@ class Adjective(NamedTuple):
 
     @classmethod
     def read(cls, english: str, german: str, spanish: str, chinese: str) -> Adjective:
-        """Read ``en | de stem | es masculine[,feminine] | zh``; the rule for a feminine that is not given is -o, -a."""
+        """Read ``en | de stem | es masculine[,feminine] | zh``; a feminine that is not given has -a for -o."""
         if "," in spanish:
             return cls(english, german, _pair(spanish), chinese)
         feminine = spanish[:-1] + "a" if spanish.endswith("o") else spanish
@@ -115,14 +115,14 @@ class EnglishVerb(NamedTuple):
 
 
 class PastVerb(NamedTuple):
-    """Simple past and participle of a German verb, or of a Spanish one (the participle without its gender ending)."""
+    """Simple past and participle of a German or Spanish verb (a Spanish participle without its gender ending)."""
 
     past: str
     participle: str
 
 
 class Verb(NamedTuple):
-    """A transitive verb; a language offers one wording or two synonyms."""
+    """A transitive verb; each language has one wording or two synonyms."""
 
     english: tuple[EnglishVerb, ...]
     german: tuple[PastVerb, ...]
@@ -161,7 +161,7 @@ class TransferVerb(NamedTuple):
 
     @classmethod
     def read(cls, english: str, german: str, spanish: str, chinese: str, *converse: str) -> TransferVerb:
-        """Read a verb without synonyms, and ``en past | de past participle | es past preposition | zh`` where given."""
+        """Read a verb without synonyms and, if given, ``en past | de past participle | es past preposition | zh``."""
         forms = EnglishVerb(*english.split()), PastVerb(*german.split()), PastVerb(*spanish.split()), chinese
         if not converse:
             return cls(*forms, converse=None)

@@ -1,6 +1,6 @@
 """Rows of the inference task, after XNLI: does the first sentence entail the second, contradict it, or neither?
 
-Negation occurs under every label, so that it tells little by itself.
+Negation occurs with every label, so that by itself it says little about the label.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Pair = tuple[Meaning, Meaning]
 
 
 def draw(label: int, sampler: Sampler) -> Row:
-    """Draw a premise and a hypothesis in the labelled relation; the two sentences differ in every language."""
+    """Draw a premise and a hypothesis with the relation of the label; the two sentences differ in every language."""
     if LABELS[label] == "neutral" and sampler.rng.random() < 0.2:
         return _row_of_another_relation(label, sampler)
     pairs = {"entailment": _entailed, "neutral": _neutral, "contradiction": _contradicting}[LABELS[label]]
@@ -56,7 +56,7 @@ def _styles(sampler: Sampler) -> tuple[Style, Style]:
 
 def _entailed(meaning: Meaning, negates: bool, rng: random.Random) -> Pair | None:
     if not negates:
-        # One in five rows only says the same in another style.
+        # One row in five only says the same in another style.
         hypothesis, num_steps = weakened(meaning, rng) if rng.random() < 0.8 else (meaning, 1)
         return (meaning, hypothesis) if num_steps else None
     if isinstance(meaning, Comparison | Position):
@@ -77,12 +77,12 @@ def _neutral(meaning: Meaning, negates: bool, rng: random.Random) -> Pair | None
     # The hypothesis adds what the premise leaves open.
     negates = isinstance(meaning, Negatable) and rng.random() < 0.15
     hypothesis = replace(meaning, negated=True) if negates else meaning
-    # All that a comparison or a position can leave out is its date, which is no good test: see the other relations.
+    # A comparison or a position can leave out only its date, a poor test: _row_of_another_relation draws theirs.
     return None if isinstance(meaning, Comparison | Position) else (weaker, hypothesis)
 
 
 def _contradicting(meaning: Meaning, negates: bool, rng: random.Random) -> Pair | None:
-    rng.random()  # not used, but the committed files were drawn with it
+    rng.random()  # not used, but the committed files were made with this draw
     if negates:
         if isinstance(meaning, Comparison | Position) and rng.random() < 0.5:
             return meaning, weakened(meaning.exchanged(), rng)[0]
@@ -132,7 +132,7 @@ def _contradicting_words(meaning: Meaning, slot: str) -> list[int]:
     value = getattr(meaning, slot)
     match slot:
         case "time":
-            # A weekday contradicts a weekday, a month a month: Monday and March may both be true.
+            # A weekday contradicts another weekday, a month another month: Monday and March may both be true.
             group = next(group for group in lexicon.TIME_GROUPS if value in group)
             return [time for time in group if time != value]
         case "means":
@@ -143,7 +143,7 @@ def _contradicting_words(meaning: Meaning, slot: str) -> list[int]:
 
 
 def _row_of_another_relation(label: int, sampler: Sampler) -> Row:
-    """Draw a neutral row: another scale, or another direction, for the same two things or persons."""
+    """Draw a neutral row: another scale, or another spatial relation, for the same two things or persons."""
     rng = sampler.rng
     draws: list[Callable[[], Comparison | Position]] = [sampler.comparison, sampler.position]
     while True:

@@ -1,7 +1,7 @@
 """The words of the bundled data in four languages. One line is one concept; the columns are en | de | es | zh.
 
-How words are put together is not said here. The order of the lines is part of the data set: a meaning names a word by
-its number, and the random draws that write the committed files depend on it.
+The grammars say how words are combined. The order of the lines is part of the data set: a meaning refers to a word by
+its number, and the random draws behind the committed files depend on it.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ HYPERNYMS: dict[int, int] = {
     if THINGS[kind].category == THINGS[NUM_KINDS + category].category
 }
 
-# Spanish: masculine, and the feminine where the rule -o, -a does not give it.
+# Spanish: masculine, and the feminine if the rule -o, -a does not give it.
 THING_ADJECTIVES = [
     Adjective.read(*row)
     for row in rows("""
@@ -260,7 +260,7 @@ observe observed observed;watch watched watched|beobachtete beobachtet|observó 
 """)
 ]
 
-# The same without synonyms; then, where there is one, the converse:
+# The same without synonyms; then the converse, if there is one:
 # en past | de past participle | es past preposition | zh.
 TRANSFERS = [
     TransferVerb.read(*row)
@@ -337,7 +337,7 @@ by bicycle|mit dem Fahrrad|en bicicleta|骑自行车
 """)
 ]
 
-# Seven weekdays, twelve months, three days and weeks, then years: a date contradicts another of its own group only.
+# Seven weekdays, twelve months, three days and weeks, then years: a date contradicts only others of its own group.
 TIMES = [
     Phrase(*row)
     for row in rows("""

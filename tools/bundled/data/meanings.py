@@ -1,7 +1,7 @@
-"""What a sentence of the bundled data says, apart from any language, and the style in which it is said.
+"""What a sentence of the bundled data says, independently of language, and the style in which it is said.
 
-A meaning is one of seven frames with its slots filled; it names the words of the lexicon by their numbers. Sentences
-that say equal meanings have the same truth conditions, whatever their styles.
+A meaning is one of seven frames with its slots filled; it refers to the words of the lexicon by their numbers.
+Sentences with equal meanings have the same truth conditions, whatever their styles.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Named:
 
 @dataclass(frozen=True)
 class Worker:
-    """The person of a job: an entry of JOBS, perhaps with one of PERSON_ADJECTIVES."""
+    """A person by job: an entry of JOBS, perhaps with one of PERSON_ADJECTIVES."""
 
     index: int
     adjective: int | None
@@ -36,7 +36,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Quantity:
-    """Several things: an entry of NUMBERS (None: some), exactly or at least as many, of an entry of THINGS."""
+    """Things of one kind, an entry of THINGS: exactly or at least as many as an entry of NUMBERS says (None: some)."""
 
     number: int | None
     at_least: bool
@@ -60,7 +60,7 @@ class Style(NamedTuple):
     fronted: bool
     """An adverbial comes first."""
     converse: bool
-    """The opposite word with the roles exchanged (bigger, smaller; sold to, bought from), or another order of parts."""
+    """The opposite word with the roles exchanged (bigger, smaller; sold to, bought from), or parts in another order."""
     synonym: bool
     perfect: bool
     """German only: the Perfekt."""
@@ -105,7 +105,7 @@ class Transfer(Relation):
 
 @dataclass(frozen=True, kw_only=True)
 class Conjunction(Frame):
-    """The subject did something to things, and a second person to others: an entry of DEEDS.
+    """The subject did something to things, and a second person did it to others: an entry of DEEDS.
 
     Without ``second_subject`` only the first clause is said; ``second_quantity`` then has no effect on any sentence.
     """
@@ -117,7 +117,7 @@ class Conjunction(Frame):
     second_quantity: Quantity
 
     def clauses(self, style: Style) -> list[tuple[Person, Quantity]]:
-        """Who and what of each clause that is said; a converse style reverses the clauses."""
+        """Who and what for each clause that is said; a converse style reverses the clauses."""
         clauses = [(self.subject, self.quantity)]
         if self.second_subject is not None:
             clauses.append((self.second_subject, self.second_quantity))
@@ -135,12 +135,12 @@ class Journey(Frame):
 
 @dataclass(frozen=True, kw_only=True)
 class Directed(Relation):
-    """A relation that its converse tells as well: bigger and smaller, above and below, before and after."""
+    """A relation that its converse can express too: bigger and smaller, above and below, before and after."""
 
     direction: int
 
     def seen(self, style: Style) -> tuple[Participant, Participant, int]:
-        """The participant that is spoken of, the other one, and the word's direction, which a converse style turns."""
+        """The participant that is spoken of, the other, and the direction of the word, which a converse style turns."""
         if style.converse:
             return self.other, self.subject, 1 - self.direction
         return self.subject, self.other, self.direction
@@ -148,14 +148,14 @@ class Directed(Relation):
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison(Directed):
-    """The subject is more so than the other: an entry of COMPARATIVES, its first or its second word."""
+    """The subject is more so than the other: the first or second word of an entry of COMPARATIVES."""
 
     verb: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Position(Directed):
-    """The subject is somewhere as seen from the other: an entry of POSITIONS, its first or its second word."""
+    """The subject is somewhere relative to the other: the first or second word of an entry of POSITIONS."""
 
     verb: int
 
@@ -168,7 +168,7 @@ class Arrival(Relation):
     leaving: bool
 
     def seen(self, style: Style) -> tuple[Participant, Participant, bool]:
-        """The participant that is spoken of, the other one, and whether the first is the later, as a converse tells."""
+        """The participant that is spoken of, the other, and whether the first was later, as a converse style says."""
         if style.converse:
             return self.other, self.subject, True
         return self.subject, self.other, False
@@ -180,5 +180,5 @@ AnyMeaning = TypeVar("AnyMeaning", bound=Meaning)
 
 
 def with_slots(meaning: AnyMeaning, values: Mapping[str, Any]) -> AnyMeaning:
-    """Fill slots that are given by name."""
+    """Fill slots, given by name."""
     return replace(meaning, **values)

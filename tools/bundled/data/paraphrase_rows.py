@@ -1,4 +1,4 @@
-"""Rows of the paraphrase task, after PAWS: do two sentences with nearly the same words say the same?"""
+"""Rows of the paraphrase task, after PAWS: do two sentences with nearly the same words mean the same?"""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ LABELS = ("0", "1")
 def draw(label: int, sampler: Sampler) -> Row:
     """Draw a row: one meaning in two wordings (label 1), or two meanings (label 0).
 
-    The two sentences differ in every language. Both labels draw their styles alike, except that a quarter of the
-    negatives keep the style, as the swaps of PAWS keep the order of the words.
+    The two sentences differ in every language. Both labels draw styles in the same way, except that a quarter of the
+    negatives keep the style, as the swaps in PAWS keep the word order.
     """
     rng = sampler.rng
     while True:

@@ -9,7 +9,7 @@ from tools.bundled.data.meanings import Meaning, Style
 
 
 class Row(NamedTuple):
-    """A pair of sentences in each language, what the two mean, and the number of the label."""
+    """A pair of sentences in each language, their meanings, and the number of the label."""
 
     label: int
     meanings: tuple[Meaning, Meaning]

@@ -1,7 +1,7 @@
 """Random meanings and styles, and the words that English training meanings leave out.
 
-The order and the number of the draws are part of the data set: the committed files come back byte for byte, and the
-mini model's pretraining text with them, only while both stay.
+The order and the number of the draws are part of the data set: the committed files, and the mini model's pretraining
+text, are reproduced byte for byte only while both stay the same.
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ HELD_SHARE = 0.15
 
 
 def held_words() -> dict[WordKind, frozenset[int]]:
-    """The words that are not drawn for English training; a property of the data set, whatever its seed."""
+    """The words that are not drawn for English training; a property of the data set, independent of its seed."""
     rng = random.Random(99)
     return {kind: frozenset(rng.sample(range(size), int(HELD_SHARE * size))) for kind, size in SIZES.items()}
 
 
 def pair_is_held(adjective: int, noun: int) -> bool:
-    """Whether this pair of an adjective and a noun is not drawn for English training: about one of four."""
+    """Whether this pair of an adjective and a noun is not drawn for English training; about one in four is not."""
     return (adjective * 31 + noun * 17) % 4 == 0
 
 
 class Sampler:
-    """Draws meanings and styles; with ``train``, no held words and pairs."""
+    """Draws meanings and styles; with ``train``, it draws no held words or pairs."""
 
     def __init__(self, rng: random.Random, *, train: bool = False) -> None:
         self.rng = rng
@@ -61,23 +61,23 @@ class Sampler:
         self._train = train
 
     def word(self, kind: WordKind) -> int:
-        """Draw a word of a kind of which some are held."""
+        """Draw a word of a kind that has held words."""
         while True:
             index = self.rng.randrange(SIZES[kind])
             if index not in self._held[kind]:
                 return index
 
     def perhaps(self, kind: WordKind, share: float) -> int | None:
-        """Draw a word for this share of the meanings."""
+        """Draw a word in this share of the meanings."""
         return self.word(kind) if self.rng.random() < share else None
 
     def always(self, kind: WordKind) -> int:
-        """Draw a word as ``perhaps`` does for a share of 1, with as many draws."""
+        """Draw a word as ``perhaps`` does for a share of 1, with the same number of random draws."""
         self.rng.random()
         return self.word(kind)
 
     def thing_adjective(self, thing: int, *, colour: bool = False) -> int:
-        """Draw an adjective that may stand with this thing."""
+        """Draw an adjective that may be used with this thing."""
         while True:
             adjective = (
                 self.rng.choice(lexicon.COLOURS) if colour else self.rng.randrange(len(lexicon.THING_ADJECTIVES))
@@ -98,7 +98,7 @@ class Sampler:
                 return Worker(job, adjective)
 
     def two_persons(self, *, name_share: float = 0.25, adjective_share: float = 0.35) -> tuple[Person, Person]:
-        """Draw two persons of different names or jobs."""
+        """Draw two persons with different names or jobs."""
         while True:
             first = self.person(name_share=name_share, adjective_share=adjective_share)
             second = self.person(name_share=name_share, adjective_share=adjective_share)
@@ -173,7 +173,7 @@ class Sampler:
         return Journey(subject=traveller, origin=origin, destination=destination, means=means, time=time)
 
     def comparison(self) -> Comparison:
-        """Draw who or what is more so than whom or what."""
+        """Draw who or what exceeds whom or what in some respect."""
         verb = self.rng.randrange(len(lexicon.COMPARATIVES))
         compares_things = verb < len(lexicon.THING_COMPARATIVES)
         participants: tuple[Participant, Participant] = (
@@ -184,7 +184,7 @@ class Sampler:
         return Comparison(subject=subject, other=other, verb=verb, direction=direction, time=time)
 
     def position(self) -> Position:
-        """Draw what is where as seen from what."""
+        """Draw what is where relative to what."""
         verb = self.rng.randrange(len(lexicon.POSITIONS))
         subject, other = self.two_items()
         direction, time = self.rng.randrange(2), self.perhaps("time", 0.6)

@@ -21,13 +21,13 @@ SPLITS = ("train", "dev", "test")
 
 @dataclass(frozen=True)
 class Task:
-    """What tells one task from the other.
+    """What distinguishes one task from the other.
 
     Attributes:
-        labels: the labels as the files have them.
-        draw: draws a row for the number of a label.
-        stream: names the task in the seeds of its random draws.
-        num_eval: rows of the dev set, and of the test set.
+        labels: The labels as they are written in the files.
+        draw: Draws a row for the number of a label.
+        stream: Name of the task in the seeds of its random draws.
+        num_eval: Number of rows in the dev set, and in the test set.
     """
 
     labels: tuple[str, ...]
@@ -44,10 +44,10 @@ TASKS = {
 
 
 def build(task: Task, seed: int = SEED) -> dict[str, list[Row]]:
-    """Draw the rows of a task by split; the committed files have ``SEED``.
+    """Draw the rows of a task by split; the committed files were drawn with ``SEED``.
 
-    No meaning of a split occurs in a later split, not even in another row. Labels are balanced; then ``LABEL_NOISE`` of
-    the training rows, and of no others, get another label.
+    No meaning of a split occurs in a later split, not even in another pairing. Labels are balanced; then a share
+    ``LABEL_NOISE`` of the training rows, and of no others, gets another label.
     """
     rows_of: dict[str, list[Row]] = {}
     seen: set[Meaning] = set()
@@ -80,8 +80,8 @@ def write(folder: Path, seed: int = SEED) -> None:
     """Write both tasks as ``folder/TASK/SPLIT-LANGUAGE.tsv``: sentence, sentence, label; no header.
 
     The training rows' translations, for views, go into ``folder/TASK/translations/LANGUAGE.tsv`` without a label, and
-    the bilingual dictionaries into ``folder/dictionaries/en-LANGUAGE.txt``. The folder is made where it does not exist;
-    the committed files have ``SEED``.
+    the bilingual dictionaries into ``folder/dictionaries/en-LANGUAGE.txt``. The folder is made if it does not exist;
+    the committed files were drawn with ``SEED``.
     """
     for name, task in TASKS.items():
         for split, rows in build(task, seed).items():

@@ -1,1 +1,1 @@
-"""The pretraining of the mini multilingual BERT on sentences of the same grammar."""
+"""The pretraining of the mini multilingual BERT on sentences of the bundled data's grammar."""

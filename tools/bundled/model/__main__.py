@@ -1,7 +1,7 @@
 """Pretrain the mini model again: ``python -m tools.bundled.model --out FOLDER [--seed 1] [--steps 3600]``.
 
-Takes about five minutes on one thread. With OMP_NUM_THREADS=1 in the environment, so that NumPy's linear algebra has
-one thread too, the same machine gives the same bytes each time.
+It takes about five minutes on one thread. With OMP_NUM_THREADS=1 in the environment, so that NumPy's linear algebra
+also has one thread, the same machine gives the same bytes each time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ STEPS_PER_LINE = 100
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the arguments, train, and say where the model is."""
+    """Read the arguments, train, and print where the model is."""
     parser = argparse.ArgumentParser(
         prog="python -m tools.bundled.model", description="Pretrain the mini multilingual BERT again."
     )
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 @contextmanager
 def _watching(console: Console, num_steps: int) -> Iterator[Callable[[Progress], None]]:
-    """Show a progress bar on a terminal, a line each hundred steps elsewhere."""
+    """Show a progress bar on a terminal, and a line every hundred steps elsewhere."""
     recent: list[Figures] = []
 
     def mean_figures(progress: Progress) -> str:
@@ -75,7 +75,7 @@ def _watching(console: Console, num_steps: int) -> Iterator[Callable[[Progress],
 
 
 def _mean(values: Sequence[float]) -> float:
-    """Mean of the numbers among the values; a batch of short pairs may ask for nothing."""
+    """Mean of the values that are numbers; a batch of short pairs may ask for nothing."""
     numbers = [value for value in values if not math.isnan(value)]
     return sum(numbers) / len(numbers) if numbers else math.nan
 

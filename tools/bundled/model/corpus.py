@@ -1,7 +1,7 @@
 """The pretraining text: meanings of the bundled data's grammar, each said in four languages and three wordings.
 
-A record has two wordings of one meaning and a third, in the second's style, of a changed meaning: a slot swapped or
-replaced. The order and the number of the draws determine the text, and with it the weights.
+A record has two wordings of one meaning and a third, in the second's style, of a meaning in which a slot is swapped or
+replaced. The order and the number of the draws determine the text, and so the weights.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Tags = npt.NDArray[np.int8]
 
 
 def sentences(num_records: int, seed: int) -> Iterator[str]:
-    """Say ``num_records`` meanings, one after the other: for each language the first, second and changed wording.
+    """Say ``num_records`` meanings, one after another: in each language the first, second and changed wording.
 
     Yields:
         ``num_records * 12`` sentences.
@@ -51,7 +51,7 @@ def sentences(num_records: int, seed: int) -> Iterator[str]:
 
 
 def _shortened(meaning: Meaning, rng: random.Random) -> Meaning:
-    """Leave out, blur or deny something in some of the meanings, so that the model has seen all that the tasks say."""
+    """Leave out, blur or deny something in some meanings, so that the model sees all that the tasks can say."""
     for slot in ("time", "city", "means"):
         if getattr(meaning, slot) is not None and rng.random() < 0.15:
             meaning = with_slots(meaning, {slot: None})
@@ -82,8 +82,8 @@ class Corpus:
     """The encoded text.
 
     Attributes:
-        pieces: piece ids of each sentence, without special tokens, in the order of ``sentences``.
-        tags: for each changed wording, 1 where a piece differs from the second wording of the same language, else 0.
+        pieces: Piece ids of each sentence, without special tokens, in the order of ``sentences``.
+        tags: For each changed wording, 1 where a piece differs from the second wording in the same language, else 0.
     """
 
     pieces: Sequence[Pieces]
@@ -91,11 +91,11 @@ class Corpus:
 
     @property
     def num_records(self) -> int:
-        """Meanings in the text."""
+        """Number of meanings in the text."""
         return len(self.pieces) // (len(LANGUAGES) * NUM_WORDINGS)
 
     def wording(self, record: int, language: int, wording: int) -> Pieces:
-        """The pieces of a sentence; wording 0 and 1 say the record's meaning, 2 the changed one."""
+        """The pieces of a sentence; wordings 0 and 1 say the record's meaning, wording 2 the changed one."""
         return self.pieces[(record * len(LANGUAGES) + language) * NUM_WORDINGS + wording]
 
     def changed_pieces(self, record: int, language: int) -> Tags:
@@ -111,11 +111,11 @@ def encode(text: Sequence[str], tokenizer: Tokenizer) -> Corpus:
 
 
 def tagged(true: Pieces, changed: Pieces) -> Tags:
-    """Tag the pieces of ``changed`` that ``true`` does not have at their place.
+    """Tag the pieces of ``changed`` that ``true`` does not have in the same place.
 
     Returns:
-        ``[len(changed)]``: 0 for a piece that is the same, 1 for another. Sentences of one length are compared place by
-        place, others by their longest common blocks.
+        ``[len(changed)]``: 0 for a piece that is the same, 1 for a different one. Sentences of equal length are
+        compared place by place, others by their longest common blocks.
 
     >>> tagged(np.array([5, 6, 7], np.int16), np.array([5, 9, 7], np.int16)).tolist()
     [0, 1, 0]

@@ -1,4 +1,4 @@
-"""The three pretraining losses, and the heads that they need and that are thrown away afterwards."""
+"""The three pretraining losses, and the heads that they need, which are discarded afterwards."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from tools.bundled.model.pairs import Batch
 PAIR_WEIGHT = 0.5
 TAG_WEIGHT = 1.5
 WRONG_PIECE_WEIGHT = 3.0
-"""Against the rarity of wrong pieces."""
+"""Compensates for the rarity of wrong pieces."""
 
 
 class Figures(NamedTuple):
-    """What to watch in a batch: a loss in nats a masked piece, and three accuracies as fractions."""
+    """What to watch in a batch: a loss in nats per masked piece, and three accuracies as fractions."""
 
     masked_loss: float
     masked_accuracy: float
     pair_accuracy: float
-    """Not a number when no pair of the batch is asked for its meaning."""
+    """NaN when no pair of the batch is asked whether its meanings are the same."""
     tag_accuracy: float
-    """Mean of the accuracies on wrong and on right pieces."""
+    """Mean of the accuracy on wrong pieces and the accuracy on right pieces."""
 
 
 class PretrainingModel(nn.Module):
@@ -36,12 +36,12 @@ class PretrainingModel(nn.Module):
     - over the masked pieces, the cross-entropy of the piece (translation language modelling, Conneau and Lample 2019);
     - over the pairs that are asked, the cross-entropy of same or other meaning on [CLS], times PAIR_WEIGHT;
     - over the tagged pieces, the binary cross-entropy of right or wrong (as in ELECTRA, Clark et al. 2020, but given
-      another sentence), times TAG_WEIGHT; wrong pieces count WRONG_PIECE_WEIGHT times.
+      the other sentence), times TAG_WEIGHT; wrong pieces count WRONG_PIECE_WEIGHT times.
     """
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
-        # The order of these lines is the order of the random draws that initialise them.
+        # The order of these lines determines the random draws that initialise the modules.
         self.bert = BertModel(config)
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
         self.norm = nn.LayerNorm(config.hidden_size)

@@ -1,7 +1,7 @@
-"""Pairs of sentences to learn from: which are drawn when, and the batches they make.
+"""Pairs of sentences to learn from: which pairs are drawn when, and the batches that they form.
 
-About a third of the pairs say the same meaning and are masked. In the others, unmasked, one sentence says the same
-meaning as the other or a changed one, half and half.
+About a third of the pairs say the same meaning twice and are masked. In the others, which are not masked, one sentence
+says the meaning of the other or a changed one, with equal probability.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BATCH_SIZE = 64
 POOLED_BATCHES = 16
 IGNORED = -1
 LANGUAGE_SHARES = (0.46, 0.22, 0.19, 0.13)
-"""English, German, Spanish, Chinese: the skew gives the gap between English and the others."""
+"""English, German, Spanish, Chinese: the skew creates the gap between English and the others."""
 MASKED_PAIRS = 0.35
 MASKED_PIECES = 0.3
 
@@ -32,7 +32,7 @@ class Pair(NamedTuple):
     first: Pieces
     second: Pieces
     same_meaning: int
-    """1 or 0 for [CLS] to tell, or IGNORED."""
+    """1 or 0, which [CLS] has to predict, or IGNORED."""
     masked: bool
     tags: Tags
     """Which pieces of the possibly changed sentence are wrong, given the other one."""
@@ -41,15 +41,15 @@ class Pair(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """A batch of pairs, padded: ``[batch, length]`` but for the masked pieces and the labels of the pairs."""
+    """A padded batch of pairs: ``[batch, length]``, except the masked pieces and the labels of the pairs."""
 
     input_ids: Tensor
     attention_mask: Tensor
     token_type_ids: Tensor
     masked_places: Tensor
-    """``[masked]``: places in the flattened batch."""
+    """``[masked]``: positions in the flattened batch."""
     masked_pieces: Tensor
-    """``[masked]``: the pieces that stood there."""
+    """``[masked]``: the original pieces there."""
     same_meaning: Tensor
     """``[batch]``: 1, 0 or IGNORED."""
     tags: Tensor
@@ -57,14 +57,14 @@ class Batch(NamedTuple):
 
 
 def draw(corpus: Corpus, progress: float, rng: np.random.Generator) -> Pair:
-    """Draw a pair for a ``progress`` of 0 to 1, the share of the training that is done.
+    """Draw a pair at a ``progress`` of 0 to 1, the share of the training that is done.
 
-    The curriculum: in the first fifth of the training most pairs have one language (then half), and in its first tenth
-    most unmasked pairs also one wording (then about a third), so that it pays to attend to what is alike in the other
-    sentence.
+    The curriculum: in the first fifth of the training most pairs are in one language (then about half), and in its
+    first tenth most unmasked pairs also have one wording (then about a third), so that it pays to attend to what is
+    alike in the other sentence.
 
-    Only pairs of two different languages ask [CLS] for same or other meaning: the pairs of the paraphrase task, which
-    have one language, are never an objective on [CLS].
+    Only pairs in two different languages ask [CLS] for same or other meaning, so pairs like those of the paraphrase
+    task, which are in one language, are never an objective on [CLS].
     """
     record = int(rng.integers(corpus.num_records))
     language = int(rng.choice(len(LANGUAGES), p=LANGUAGE_SHARES))
@@ -86,7 +86,7 @@ def batches(corpus: Corpus, progress: float, rng: np.random.Generator) -> Iterat
     """Draw a pool of pairs, sorted by length to save padding, and cut into batches in random order.
 
     Args:
-        progress: the share of the training that is done, 0 to 1.
+        progress: The share of the training that is done, 0 to 1.
 
     Yields:
         POOLED_BATCHES lists of BATCH_SIZE pairs.
@@ -100,9 +100,9 @@ def batches(corpus: Corpus, progress: float, rng: np.random.Generator) -> Iterat
 
 
 def collate(pairs: Sequence[Pair], vocabulary_size: int, rng: np.random.Generator) -> Batch:
-    """Pad the pairs and mask pieces of the masked ones, as BERT does: 80 % [MASK], 10 % another piece, 10 % as it is.
+    """Pad the pairs and mask pieces of the masked ones, as BERT does: 80 % [MASK], 10 % another piece, 10 % unchanged.
 
-    ``vocabulary_size`` bounds the pieces that may stand in for a masked one.
+    ``vocabulary_size`` bounds the pieces that may replace a masked one.
     """
     shape = len(pairs), max(len(pair.first) + len(pair.second) for pair in pairs) + 3
     pieces, attention, segments = (np.zeros(shape, np.int64) for _ in range(3))

@@ -1,7 +1,7 @@
 """The tokenizer: cased WordPiece over the committed vocabulary.
 
-The vocabulary is not trained again with the weights, since the WordPiece trainer breaks ties in the order of a hash
-table: two runs on the same text differ in about ten of 2,400 pieces.
+The vocabulary is not retrained with the weights, since the WordPiece trainer breaks ties in hash table order: two runs
+on the same text differ in about ten of 2,400 pieces.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MAX_LENGTH = 96
 
 
 def build(vocabulary: Path = FOLDER / "vocab.txt") -> Tokenizer:
-    """Build the tokenizer from a file with one piece a line, which begins with the five special pieces."""
+    """Build the tokenizer from a file with one piece per line, of which the first five are the special pieces."""
     pieces = vocabulary.read_text(encoding="utf-8").splitlines()
     tokenizer = Tokenizer(models.WordPiece(vocab={piece: i for i, piece in enumerate(pieces)}, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(
@@ -33,7 +33,7 @@ def build(vocabulary: Path = FOLDER / "vocab.txt") -> Tokenizer:
 
 
 def save(tokenizer: Tokenizer, folder: Path) -> None:
-    """Write tokenizer.json, tokenizer_config.json and vocab.txt into a folder that exists."""
+    """Write tokenizer.json, tokenizer_config.json and vocab.txt into an existing folder."""
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         unk_token="[UNK]",
@@ -45,7 +45,7 @@ def save(tokenizer: Tokenizer, folder: Path) -> None:
     ).save_pretrained(folder)
     path = folder / "tokenizer_config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
-    # Read as a BertTokenizer without these, the vocabulary would be lower-cased and lose its accents.
+    # Without these, a BertTokenizer would lower-case the text and strip its accents.
     config.pop("backend", None)
     config.update(
         tokenizer_class="BertTokenizer",

@@ -30,7 +30,7 @@ class Progress(NamedTuple):
 
 
 def model_config(vocabulary_size: int) -> BertConfig:
-    """Three layers of 96 with four heads; no dropout while pretraining."""
+    """Three layers of width 96 with four heads; no dropout during pretraining."""
     return BertConfig(
         vocab_size=vocabulary_size,
         hidden_size=96,
@@ -46,7 +46,7 @@ def model_config(vocabulary_size: int) -> BertConfig:
 
 
 def learning_rate(step: int, num_steps: int) -> float:
-    """Warm up linearly, stay flat, then go linearly to zero over the last 70 % of the steps, which count from 0.
+    """Warm up linearly, stay flat, then decay linearly to zero over the last 70 % of the steps; they count from 0.
 
     >>> [round(learning_rate(step, 3600), 6) for step in (0, 199, 1000, 3599)]
     [1e-05, 0.002, 0.002, 1e-06]
@@ -62,16 +62,16 @@ def pretrain(
     num_records: int = NUM_RECORDS,
     report: Callable[[Progress], None],
 ) -> None:
-    """Train the mini model from the committed vocabulary and write a Hugging Face model folder, weights in float16.
+    """Train the mini model on the committed vocabulary; write a Hugging Face model folder, with weights in float16.
 
     Seeds torch's global generator. Equal arguments give equal bytes on one machine with one thread; other thread
     counts, processors and library versions may round differently.
 
     Args:
-        folder: made where it does not exist.
-        num_steps: batches to train on.
-        num_records: meanings in the text.
-        report: called after every step.
+        folder: Made if it does not exist.
+        num_steps: Number of batches to train on.
+        num_records: Number of meanings in the text.
+        report: Called after every step.
     """
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)

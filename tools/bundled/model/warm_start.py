@@ -1,6 +1,6 @@
-"""A structured start, without which so small a model does not learn to compare two sentences in minutes.
+"""A structured initialisation, without which so small a model does not learn to compare two sentences in minutes.
 
-Embeddings are aligned across the languages, and attention heads look at what is alike in the other sentence.
+Embeddings are aligned across languages, and attention heads attend to what is alike in the other sentence.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_RECORDS = 20_000
 
 
 def start(bert: BertModel, corpus: Corpus) -> None:
-    """Overwrite the random start of a model in place; draws from torch's global generator."""
+    """Overwrite a model's random initialisation in place; draws from torch's global generator."""
     with torch.no_grad():
         bert.embeddings.word_embeddings.weight.copy_(
             piece_embeddings(corpus, bert.config.vocab_size, bert.config.hidden_size)
@@ -34,7 +34,7 @@ def start(bert: BertModel, corpus: Corpus) -> None:
 def positive_pmi(corpus: Corpus, num_records: int, vocabulary_size: int) -> npt.NDArray[np.float32]:
     """Positive pointwise mutual information of pieces in the true wordings of a record, in nats.
 
-    With n = ``num_records``, the first records of the text, n_i of which have piece i in some language and n_ij both i
+    Over the first n = ``num_records`` records of the text, n_i of which have piece i in some language and n_ij both i
     and j, entry [i, j] is ``max(0, log(n * n_ij / (n_i * n_j)))``; a piece that never occurs counts as if it occurred
     once. Symmetric, ``[vocabulary_size, vocabulary_size]``.
     """
@@ -69,7 +69,7 @@ def piece_embeddings(corpus: Corpus, vocabulary_size: int, size: int) -> Tensor:
 
 
 def _start_positions(bert: BertModel) -> None:
-    """Sinusoids, as in the first Transformer."""
+    """Use sinusoids, as in the original Transformer."""
     weight, half = bert.embeddings.position_embeddings.weight, bert.config.hidden_size // 2
     positions = torch.arange(weight.shape[0])[:, None].float()
     frequencies = torch.exp(-math.log(200.0) * torch.arange(half) / half)
@@ -78,7 +78,7 @@ def _start_positions(bert: BertModel) -> None:
 
 
 def _start_segments(bert: BertModel) -> Tensor:
-    """Opposite vectors for the two sentences; returns their direction, ``[hidden_size]``, of length 1."""
+    """Use opposite vectors for the two sentences; return their direction, ``[hidden_size]``, of length 1."""
     size = bert.config.hidden_size
     direction = torch.randn(size)
     direction /= direction.norm()
@@ -91,8 +91,8 @@ def _start_segments(bert: BertModel) -> Tensor:
 def _start_heads(bert: BertModel, segment: Tensor) -> None:
     """Make half of the heads compare the two sentences.
 
-    Query and key share a random projection, the key's with the segment's direction negated, so that a piece attends to
-    what is like it in the OTHER sentence; value and output are minus a projection, which removes what the two share.
+    Query and key share a random projection, but the key negates the segment direction, so that a piece attends to what
+    resembles it in the OTHER sentence; value and output are minus a projection, which removes what the two share.
     """
     size, num_heads = bert.config.hidden_size, bert.config.num_attention_heads
     head_size = size // num_heads

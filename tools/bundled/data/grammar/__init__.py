@@ -1,4 +1,4 @@
-"""From a meaning to a sentence. One module a language, so that a speaker of it can check one file."""
+"""From a meaning to a sentence. There is one module per language, so that a speaker can check a single file."""
 
 from __future__ import annotations
 

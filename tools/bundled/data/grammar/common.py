@@ -11,12 +11,12 @@ Form = TypeVar("Form")
 
 
 def worded(alternatives: Sequence[Form], style: Style) -> Form:
-    """The verb that the style asks for, where the language has a synonym."""
+    """The verb, or its synonym if the style asks for that and the language has one."""
     return alternatives[int(style.synonym) % len(alternatives)]
 
 
 def words(*parts: str | None) -> str:
-    """Join the parts that are there with blanks."""
+    """Join the parts that are not empty with spaces."""
     return " ".join(part for part in parts if part)
 
 
@@ -28,7 +28,7 @@ def finished(sentence: str) -> str:
 def with_adverbials(clause: str, place: str | None, time: str | None, style: Style) -> str:
     """The whole sentence, in English and Spanish order: ``clause [place] [time]``.
 
-    A fronted style begins with the last of the two.
+    A fronted style begins with the last adverbial that is given.
 
     >>> style = Style(passive=False, fronted=True, converse=False, synonym=False, perfect=False)
     >>> with_adverbials("the king praised the queen", "in Rome", "yesterday", style)

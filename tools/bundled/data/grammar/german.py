@@ -96,7 +96,7 @@ def _clause(
 ) -> str:
     """Put the finite verb second: ``X finite [subject] early [time] [place] late participle``.
 
-    X is the subject or, in a fronted style, the first adverbial that there is. Capital and full stop are still missing.
+    X is the subject or, in a fronted style, the first adverbial given. Capital and full stop are added later.
     """
     time = None if meaning.time is None else lexicon.TIMES[meaning.time].german
     place = None if meaning.city is None else f"in {lexicon.CITIES[meaning.city].german}"

@@ -108,7 +108,7 @@ def quantity_phrase(quantity: Quantity) -> str:
 
 
 def with_preposition(preposition: str, phrase: str) -> str:
-    """Put "a" or "de" before a noun phrase; it contracts with "el" at the beginning of the phrase.
+    """Put "a" or "de" before a noun phrase; the preposition contracts with an "el" that begins the phrase.
 
     >>> with_preposition("de", "el perro"), with_preposition("a", "la vaca")
     ('del perro', 'a la vaca')
