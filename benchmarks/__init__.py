@@ -1,1 +1,1 @@
-"""Measurements of speed and of statistics. Run one as `python -m benchmarks.NAME` from the top of the repository."""
+"""Measurements of speed and of statistics. Run one as `python -m benchmarks.NAME` from the root of the repository."""

@@ -2,13 +2,13 @@
 
     python -m benchmarks.curvature [--families "bert;modernbert"] [--cases "wide-3;small-3"] [--rounds 5] [--no-memory]
 
-One thread. The methods of a case take turns, round by round, and a ratio is taken within its round, so that a slower
-spell of the machine hits both sides; the table has the median over rounds and, in brackets, the range. Time is process
-CPU time. Peak memory is measured in a process of its own for each method, above the resident size with model and batch.
-A run of all cases, about ten minutes on an idle machine, writes benchmarks/results/curvature.md and .json.
+All runs use one thread. The methods of a case take turns, round by round, and each ratio is taken within a round, so
+that a slow spell of the machine hits both sides; the table gives the median over rounds and, in brackets, the range.
+Time is process CPU time. Peak memory is measured in a separate process per method, above the resident size with model
+and batch. A run of all cases, about ten minutes on an idle machine, writes benchmarks/results/curvature.md and .json.
 
-Other libraries are timed where they are installed, and are no dependency. They ask for another torchvision than torch's
-CPU build has, so give them an environment of their own, which looks up the rest in this one:
+Other libraries are timed if they are installed; they are not dependencies. They require another torchvision than the
+one for torch's CPU build, so give them their own environment, which finds everything else in this one:
 
     python -m venv peers
     python -c "import site; print(site.getsitepackages()[0])" > "$(echo peers/lib/python3*/site-packages)"/base.pth
@@ -16,7 +16,7 @@ CPU build has, so give them an environment of their own, which looks up the rest
     peers/bin/python -m pip uninstall -y torchvision
     peers/bin/python -m benchmarks.curvature --check-peers
 
-The last command times nothing: it compares each with the definition on a BERT of two layers of 16.
+The last command times nothing: it compares each library with the definition, on a BERT with two layers of width 16.
 """
 
 from __future__ import annotations
@@ -114,11 +114,11 @@ FAMILIES: dict[str, tuple[float, dict[str, Any]]] = {
     "llama": (1.5, _GATED),
     "gemma3_text": (1.5, _GATED),
 }  # fmt: skip
-"""transformers' name of each architecture, the cost that exact Tr(F) may have, and its configuration."""
+"""transformers' name of each architecture, the most that exact Tr(F) may cost, and the configuration."""
 
 
 def family(kind: str, classes: int = 3) -> tuple[Any, dict[str, Tensor], Tensor]:
-    """A model of two layers of 768 without dropout, a batch of 8 with 128 tokens, and targets."""
+    """A model with two layers of width 768 and no dropout, a batch of 8 rows of 128 tokens, and targets."""
     sizes: dict[str, Any] = {
         "vocab_size": 8000, "hidden_size": 768, "num_hidden_layers": 2, "num_attention_heads": 12,
         "intermediate_size": 3072, "max_position_embeddings": 512, "num_labels": classes, "pad_token_id": 1,
@@ -135,7 +135,7 @@ def family(kind: str, classes: int = 3) -> tuple[Any, dict[str, Tensor], Tensor]
 
 
 def time_family(kind: str, rounds: int, classes: int = 3, estimator: str = "exact") -> dict[str, Any]:
-    """Cost of Tr(F) as a ratio to a plain step, by turns, after one measurement that proves the fast path."""
+    """Cost of Tr(F) as a ratio to a plain step, taking turns, after one measurement that verifies the fast path."""
     model, batch, targets = family(kind, classes)
     estimate = fisher_trace(model, [batch], estimator=estimator)
 
@@ -177,11 +177,11 @@ def family_table(rows: dict[str, dict[str, Any]]) -> list[str]:
 
 
 class Bench:
-    """A case's model and batch, with one method a name. Each returns per-example traces, or None where it has none."""
+    """A case's model, batch, and named methods. A method returns per-example traces, or None if it computes none."""
 
     def __init__(self, case: Case) -> None:
         torch.manual_seed(0)
-        # No dropout: the random numbers of a training step are not what is compared.
+        # No dropout: drawing the random numbers of a training step is not part of the comparison.
         config = BertConfig(
             vocab_size=case.vocabulary,
             num_labels=case.classes,
@@ -192,7 +192,7 @@ class Bench:
             hidden_dropout_prob=0.0,
             attention_probs_dropout_prob=0.0,
         )
-        # Eager throughout: the penalty and vmap need it.
+        # Eager attention throughout: the penalty and vmap need it.
         config._attn_implementation = "eager"
         self.model = BertForSequenceClassification(config).train()
         ids = (torch.rand(case.batch, case.length).pow(3) * (case.vocabulary - 5)).long() + 5
@@ -222,16 +222,16 @@ class Bench:
         cross_entropy(self.model(**self.batch).logits, self.targets).backward()
 
     def displacement(self) -> None:
-        """Curvature along a displacement; how long that is does not matter to the cost."""
+        """Curvature along a displacement, whose length does not affect the cost."""
         displacement(self.model, self.model.state_dict(), [self.batch])
 
     def exact_unshortened(self) -> Tensor:
-        """Exact Tr(F) with the last layer computed at every position, as far as it costs in a very deep model."""
+        """Exact Tr(F) with the last layer computed at every position; the ratio is that of a very deep model."""
         with mock.patch.object(last_layer, "last_layer_to_shorten", return_value=None):
             return fisher_trace(self.model, [self.batch]).per_example
 
     def monte_carlo(self) -> None:
-        """One sampled label an example: another number each time, so not compared."""
+        """One sampled label per example: the value varies from call to call, so it is not compared."""
         fisher_trace(self.model, [self.batch], estimator="monte-carlo")
 
     def loop(self) -> Tensor:
@@ -248,7 +248,7 @@ class Bench:
         return torch.stack(values)
 
     def vmap(self) -> Tensor:
-        """torch.func: per-example gradients, once for each class; the mask is made outside, as vmap cannot."""
+        """torch.func: per-example gradients, once per class; the mask is made outside, since vmap cannot make it."""
         parameters = {name: p.detach() for name, p in self.model.named_parameters()}
         keep = self.batch["attention_mask"][:, None, None, :].bool()
         length = keep.shape[-1]
@@ -271,7 +271,7 @@ class Bench:
         return total
 
     def peer(self, name: str) -> Tensor:
-        """Another library's; what it prepares once is not timed."""
+        """Another library's Tr(F); what it prepares once is not timed."""
         if name not in self._peers:
             self._peers[name] = PEERS[name](self.model, self.batch)
         return self._peers[name]()
@@ -295,7 +295,7 @@ class Bench:
 
 
 def attempt(bench: Bench, name: str) -> Tensor | str | None:
-    """What a method finds; of another library that is absent or cannot, why."""
+    """What a method finds, or why another library finds nothing: it is absent or cannot take the model."""
     try:
         return bench.methods[name]()
     except ImportError as error:
@@ -317,7 +317,7 @@ def check_peers() -> None:
 
 
 def timings(case: Case, rounds: int) -> dict[str, dict[str, Any]]:
-    """Seconds of each method, by turns, and how far its traces are from those of ``exact``."""
+    """Seconds of each method, taking turns, and how far its traces are from those of ``exact``."""
     bench = Bench(case)
     seconds: dict[str, list[float]] = {}
     first: dict[str, Tensor | None] = {}
@@ -348,14 +348,14 @@ def timings(case: Case, rounds: int) -> dict[str, dict[str, Any]]:
 
 
 def peak_memory(case: str, method: str) -> float:
-    """Peak resident size of one call above that before it, MiB, in a fresh process."""
+    """Peak resident size during one call minus that before it, MiB, in a fresh process."""
     command = [sys.executable, "-m", "benchmarks.curvature", "--peak-memory-of", case, method]
     out = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[1])
     return float(out.stdout.split()[-1])
 
 
 def print_peak_memory(case: str, method: str) -> None:
-    """Run one method once and print the peak; the second call, since the first loads libraries."""
+    """Run a method and print the peak; a tiny call before it loads the libraries."""
     bench = Bench(CASES[case])
     tiny = Bench(Case(1, 24, 2, 8, 2, 3, False, ()))
     tiny.methods[method]()
@@ -486,7 +486,7 @@ def main() -> None:
 
 
 def processor() -> str:
-    """The CPU's name, as far as the system tells it."""
+    """The CPU's name, if the system gives one."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.processor())
 

@@ -2,11 +2,11 @@
 
     python -m benchmarks.full_size [--arms "baseline;fpen"]
 
-The model has mBERT's shape (12 layers of 768, 119,547 word pieces, 178 million parameters) and random weights; batches
-are 4 examples of 64 pieces, of the bundled inference task's sentences in the bundled model's vocabulary. Steps go
-through the stage's own loop, then Tr(F) is measured on 8 examples. Each arm runs in a process of its own, whose peak is
-the largest resident size of its life (VmHWM, Linux), libraries included. One thread, wall seconds. A trial keeps two
-more copies of the weights, 0.7 GiB each: the pretrained ones and, with a second stage, those after the first.
+The model has mBERT's shape (12 layers of 768, 119,547 word pieces, 178 million parameters) and random weights. A batch
+has 4 examples of 64 pieces, made of the bundled inference task's sentences in the bundled model's vocabulary. Steps go
+through the stage's own loop; then Tr(F) is measured on 8 examples. Each arm runs in its own process, whose peak is its
+largest resident size ever (VmHWM, Linux), including libraries. It uses one thread and measures wall seconds. A trial
+keeps two more copies of the weights, 0.7 GiB each: the pretrained ones and, with a second stage, those after the first.
 
 The exit code is 1 when a loss or Tr(F) is not finite or a peak exceeds 8 GiB. A run of all arms writes
 benchmarks/results/full_size.md and .json.
@@ -46,7 +46,7 @@ from trainables.training.stage import train_stage
 RESULTS = Path(__file__).parent / "results"
 MBERT_VOCABULARY = 119_547
 BATCH, LENGTH, STEPS, TRACED = 4, 64, 2, 8
-JOINED = 8  # rows of the task that make one example, which is then cut to LENGTH
+JOINED = 8  # rows of the task that are joined into one example, which is then cut to LENGTH
 LIMIT_MIB = 8 * 1024
 ARMS: dict[str, dict[str, Any]] = {
     "baseline": {},
@@ -93,7 +93,7 @@ def measure(arm: str) -> dict[str, Any]:
     )
     points: list[CurvePoint] = []
     ends = [time.perf_counter()]
-    # An epoch is one batch, so each step reports its loss; stage 1 evaluates nothing between them.
+    # An epoch is one batch, so each step reports its loss; in stage 1, nothing is evaluated between steps.
     train_stage(
         model,
         train,
@@ -122,7 +122,7 @@ def measure(arm: str) -> dict[str, Any]:
 
 
 def joined(rows: Rows) -> Rows:
-    """Examples long enough to be cut, from several rows each."""
+    """Examples made of several rows each, so that they are long enough to be cut."""
     second = rows.second
     assert second is not None
     groups = [range(start, start + JOINED) for start in range(0, len(rows), JOINED)]
@@ -140,7 +140,7 @@ def peak() -> float:
 
 
 def problems(results: dict[str, dict[str, Any]]) -> list[str]:
-    """What is not as it must be, a line each."""
+    """What is wrong with the results, one line per problem."""
     lines = []
     for arm, row in results.items():
         values = [*row["losses"], row["fisher_trace"]]
@@ -158,7 +158,7 @@ def table(results: dict[str, dict[str, Any]]) -> str:
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for arm, row in results.items():
-        # The second step: the first also makes the optimiser's state.
+        # The second step counts: the first also creates the optimiser's state.
         losses = ", ".join(f"{loss:.3f}" for loss in row["losses"])
         lines.append(
             f"| {arm} | {row['seconds_a_step'][-1]:.1f} | {losses} | {row['fisher_trace_seconds']:.1f} | "

@@ -1,7 +1,7 @@
-"""Tr(F) by other libraries, each with the detours that it needs; benchmarks.curvature says how to install them.
+"""Tr(F) by other libraries, each with the workarounds that it needs; benchmarks.curvature says how to install them.
 
-A method gives Tr(F) of each example, or a scalar, their sum. Where a library cannot take the model, its own exception
-says so.
+A method gives Tr(F) of each example, or a scalar, which is their sum. If a library cannot take the model, its own
+exception says so.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Batch = dict[str, Tensor]
 Method = Callable[[], Tensor]
 
 PRODUCTS = 10
-"""Matrix-vector products of a stochastic trace."""
+"""Number of matrix-vector products for a stochastic trace."""
 
 
 class Logits(nn.Module):
@@ -34,7 +34,7 @@ class Logits(nn.Module):
 
 
 def by_label(forward: Callable[[], Any], norms: Callable[[], Tensor], clear: Callable[[], object]) -> Tensor:
-    """Squared norms of the examples' gradients, a forward and backward pass a label, losses weighted by sqrt(p)."""
+    """Squared norms of the examples' gradients: a forward and backward pass per label, losses weighted by sqrt(p)."""
     total, y, classes = torch.zeros(()), 0, 1
     while y < classes:
         clear()
@@ -47,13 +47,13 @@ def by_label(forward: Callable[[], Any], norms: Callable[[], Tensor], clear: Cal
 
 
 def with_positions(batch: Batch) -> Batch:
-    """The inputs with position ids for each example, not once for all."""
+    """The inputs with position ids for each example, instead of one row for all."""
     rows, length = batch["input_ids"].shape
     return {**batch, "position_ids": torch.arange(length).repeat(rows, 1)}
 
 
 def opacus(model: nn.Module, batch: Batch) -> Method:
-    """Ghost norms, of a copy in training mode."""
+    """Ghost norms, on a copy in training mode."""
     from opacus.grad_sample.grad_sample_module_fast_gradient_clipping import GradSampleModuleFastGradientClipping
 
     private = GradSampleModuleFastGradientClipping(copy.deepcopy(model).train(), loss_reduction="sum")
@@ -64,10 +64,10 @@ def opacus(model: nn.Module, batch: Batch) -> Method:
 
 
 def backpack(model: nn.Module, batch: Batch) -> Method:
-    """Squared norms of single gradients. It warns that it knows no LayerNorm, whose parameters are left out.
+    """Squared norms of per-example gradients, without LayerNorm's parameters: it warns that it does not support these.
 
-    Only leaves are extended, since it keeps tensors as ``output``, the name of a module of BERT's; embeddings without a
-    padding index, whose row no prediction depends on.
+    Only leaf modules are extended, since it stores tensors as ``output``, which is the name of a BERT module; the
+    padding index of embeddings is removed, since no prediction depends on its row.
     """
     from backpack import backpack as within
     from backpack import extend
@@ -92,9 +92,9 @@ def backpack(model: nn.Module, batch: Batch) -> Method:
 
 
 def nngeometry(model: nn.Module, batch: Batch) -> Method:
-    """Its diagonal in closed form over labels, of a copy that it may hook; a mean over examples.
+    """Its diagonal, in closed form over labels, of a copy that it may hook; it gives a mean over examples.
 
-    Version 0.4 knows no embedding. With one-hot linear layers in their place its LayerNorm refuses sequences.
+    Version 0.4 does not support embeddings. With one-hot linear layers instead, its LayerNorm refuses sequences.
     """
     from nngeometry.layercollection import LayerCollection
     from nngeometry.metrics import FIM
@@ -122,7 +122,7 @@ def nngeometry(model: nn.Module, batch: Batch) -> Method:
 def curvlinops(model: nn.Module, batch: Batch) -> Method:
     """Hutchinson's estimate with Gauss-Newton products, since it has no exact trace of this matrix.
 
-    One product after another: it would make all of them at once, in as many times the memory.
+    Products are taken one at a time: it would compute all of them at once, with that many times the memory.
     """
     from curvlinops import GGNLinearOperator, hutchinson_trace
 
@@ -140,7 +140,7 @@ def curvlinops(model: nn.Module, batch: Batch) -> Method:
 
 
 def laplace(model: nn.Module, batch: Batch) -> Method:
-    """Its diagonal of the Gauss-Newton matrix, one example after another: it holds the Jacobian of all logits."""
+    """Its diagonal of the Gauss-Newton matrix, one example at a time: it keeps the Jacobian of all logits."""
     from laplace.curvature import CurvlinopsGGN
 
     backend = CurvlinopsGGN(Logits(model), "classification")
@@ -156,12 +156,12 @@ PEERS: dict[str, Callable[[nn.Module, Batch], Method]] = {
     "laplace": laplace,
     "backpack, without LayerNorm": backpack,
 }
-"""What prepares a method for a model in training mode without dropout, and a batch."""
+"""Functions that prepare a method for a model, in training mode without dropout, and a batch."""
 PACKAGES = ("opacus", "nngeometry", "curvlinops-for-pytorch", "laplace-torch", "backpack-for-pytorch")
 
 
 def difference(found: Tensor, exact: Tensor) -> float:
-    """Largest relative difference of an example, or that of the sum where a way has no examples."""
+    """Largest relative difference of an example, or that of the sum if there are no values per example."""
     if found.ndim == 0:
         exact = exact.sum()
     return float(((found.double() - exact) / exact).abs().max())

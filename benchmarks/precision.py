@@ -2,13 +2,13 @@
 
     python -m benchmarks.precision [--shapes "12 x 384;12 x 768"] [--rounds 5] [--steps 3]
 
-One thread, the product's own step, loop and evaluation, on batches of 16 examples of 48 pieces: passes are forward and
-backward of one batch, a training step adds clipping and AdamW, which stay float32. Both formats take turns, round by
-round, and a ratio is taken within its round; the table has the median over rounds and the range. Time is process CPU
-time. Random weights, no dropout, eager attention. A CPU without bfloat16 instructions is refused with exit code 2. A
-run of all shapes writes benchmarks/results/precision.md and .json.
+It runs a trial's own step, loop and evaluation, on one thread and batches of 16 examples of 48 pieces: passes are the
+forward and backward pass of one batch; a training step adds clipping and AdamW, which stay in float32. The two formats
+take turns, round by round, and each ratio is taken within a round; the table gives the median over rounds and the
+range. Time is process CPU time. Models have random weights, no dropout and eager attention. A CPU without bfloat16
+instructions is refused with exit code 2. A run of all shapes writes benchmarks/results/precision.md and .json.
 
-Whether accuracy and Tr(F) stay the same is a study of its own, which docs/machines.md describes.
+Whether accuracy and Tr(F) stay the same is a separate study, which docs/machines.md describes.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from trainables.training.step import Step
 BATCH = 16
 LENGTH = 48
 VOCABULARY = 20_000
-"""That of a multilingual encoder pruned to twenty languages or so; AdamW goes over all of it."""
+"""As of a multilingual encoder pruned to about twenty languages; AdamW updates all of its rows."""
 SHAPES = {
     f"12 x {width}": {
         "num_hidden_layers": 12,
@@ -61,7 +61,7 @@ BAR = ("training step", 1.6)
 
 
 class Bench:
-    """A model and its examples; each measurement returns seconds in a format."""
+    """A model and its examples; each measurement returns seconds in a given number format."""
 
     def __init__(self, shape: dict[str, int], steps: int) -> None:
         self.model = random_bert(vocab_size=VOCABULARY, num_labels=3, **shape)
@@ -84,14 +84,14 @@ class Bench:
         return objective(step, self.stage).total
 
     def passes(self, dtype: torch.dtype) -> float:
-        """Forward and backward of one batch."""
+        """The forward and backward pass of one batch."""
         self.model.zero_grad()
         start = time.process_time()
         self.loss(dtype).backward()  # type: ignore[no-untyped-call]
         return time.process_time() - start
 
     def train(self, dtype: torch.dtype) -> float:
-        """A training step, the first one not counted, which makes the optimiser's state."""
+        """A training step: the mean over all but the first, which creates the optimiser's state."""
         ends: list[float] = []
 
         def on_step(step: int) -> None:
@@ -102,14 +102,14 @@ class Bench:
         return (ends[-1] - ends[0]) / (len(ends) - 1)
 
     def evaluate(self, dtype: torch.dtype) -> float:
-        """Predictions for one batch."""
+        """Predictions for all examples."""
         start = time.process_time()
         predict(self.model, self.examples, BATCH, dtype)
         return time.process_time() - start
 
 
 def compare(bench: Bench, rounds: int) -> dict[str, dict[str, Any]]:
-    """Seconds and ratio of each measurement, both formats by turns; the difference of the loss of one batch."""
+    """Seconds and ratio of each measurement, the formats taking turns; the difference of the loss of one batch."""
     wide, narrow = (bench.loss(dtype).item() for dtype in FORMATS)
     results = {}
     for name, measure in bench.measures.items():

@@ -2,13 +2,13 @@
 
     python -m benchmarks.regularizers [--cases "mini;real"] [--rounds 5] [--steps 2]
 
-One thread, the training loop as it is: batches of 32, dropout 0.1, AdamW, clipping; on a CPU a batch is taken in parts
-of like length. The methods of a case take turns, round by round, and a ratio is taken within its round; the table has
-the median over rounds and the range. Time is process CPU time. Subword sampling is timed row by row, as views draw, in
-words a second: cold, the first time that words are seen, and warm.
+The training loop runs as it is, on one thread: batches of 32, dropout 0.1, AdamW, clipping; on a CPU it splits a batch
+into parts of similar length. The methods of a case take turns, round by round, and each ratio is taken within a round;
+the table gives the median over rounds and the range. Time is process CPU time. Subword sampling is timed row by row, as
+views draw, in words per second: cold, when words are seen for the first time, and warm.
 
-``mini`` is the bundled encoder on the bundled inference task; ``real`` is the encoder in ../shared on its XNLI rows,
-and is left out where that is absent, as are the vocabularies there. A run of all that there is writes
+``mini`` is the bundled encoder on the bundled inference task; ``real`` is the encoder in ../shared on the XNLI rows
+there. If that is absent, ``real`` is left out, as are the vocabularies there. A run of all available cases writes
 benchmarks/results/regularizers.md and .json.
 """
 
@@ -59,7 +59,7 @@ Settings = dict[str, Any]
 
 
 def methods() -> dict[str, Settings]:
-    """What is switched on in each method, by path in the stage; every preset, penalty and step rule that there is."""
+    """What each method switches on, by path in the stage, for every existing preset, penalty and step rule."""
     found: dict[str, Settings] = {"plain": {}}
     for preset in PRESETS:
         found[preset] = {"consistency.preset": preset}
@@ -81,7 +81,7 @@ def methods() -> dict[str, Settings]:
 
 
 def cases() -> list[str]:
-    """The encoders that are there."""
+    """The encoders that are available."""
     return ["mini", *(["real"] if E5.is_dir() else [])]
 
 
@@ -114,14 +114,14 @@ class Bench:
         self.examples = {name: Examples(data.train, encoder, assets.files(c)) for name, c in self.configs.items()}
 
     def seconds(self, name: str) -> float:
-        """CPU time of an epoch, from the same weights; as stage number 1, in which nothing is evaluated."""
+        """CPU time of an epoch from the same weights, run as stage 1, in which nothing is evaluated."""
         model, examples, stage = copy.deepcopy(self.model), self.examples[name], self.configs[name].stages[0]
         start = time.process_time()
         train_stage(model, examples, examples, stage, Streams(0), 1, "en", lambda point: None)
         return time.process_time() - start
 
     def sampling(self, name: str = "mvr") -> tuple[float, float]:
-        """CPU time of drawing all examples' subword views, and the growth of the mean number of pieces of a pass."""
+        """CPU time to draw all examples' subword views, and the factor on the mean number of pieces per pass."""
         examples = self.examples[name]
         views = TokenViews(ViewConfig(kind="subword"), examples.encoder, examples.rows)
         rows = range(len(examples))
@@ -134,7 +134,7 @@ class Bench:
 
 
 def timings(bench: Bench, rounds: int) -> dict[str, dict[str, Any]]:
-    """Seconds of each method, by turns; the first epoch of each loads and fills what later ones find."""
+    """Seconds of each method, taking turns, after an untimed epoch of each that loads libraries and fills caches."""
     seconds: dict[str, list[float]] = {name: [] for name in bench.configs}
     for name in bench.configs:
         bench.seconds(name)
@@ -158,13 +158,13 @@ def timings(bench: Bench, rounds: int) -> dict[str, dict[str, Any]]:
 
 
 def vocabularies() -> dict[str, TokenizerFiles]:
-    """Both kinds of vocabulary: the real ones where they are, else the bundled WordPiece."""
+    """Both kinds of vocabulary if the real ones are available, else only the bundled WordPiece."""
     if not E5.is_dir():
         return {"WordPiece, mini": load_model_files(ModelConfig(name="mini")).tokenizer}
     from transformers import AutoTokenizer, BertTokenizer
 
     vocabulary = SHARED / "models" / "bert-base-multilingual-cased" / "vocab.txt"
-    # The path goes by position: as a keyword it is ignored, and every word becomes [UNK].
+    # The path is passed by position: as a keyword it would be ignored, and every word would become [UNK].
     tokenizers = {
         "WordPiece, mBERT": BertTokenizer(str(vocabulary), do_lower_case=False),
         "Unigram, XLM-R (pruned)": AutoTokenizer.from_pretrained(E5),
@@ -176,7 +176,7 @@ def vocabularies() -> dict[str, TokenizerFiles]:
 
 
 def sampling_speed(files: TokenizerFiles, rounds: int) -> dict[str, float]:
-    """Words a second of the sampler, row by row, at the default strength."""
+    """Words per second of the sampler, row by row, at the default strength."""
     if E5.is_dir():
         rows = rows_of(read_table(SHARED / "data" / "xnli" / "dev-en.tsv"), find_set("xnli"))
     else:

@@ -3,11 +3,11 @@
 Usage: python -m benchmarks.report [--trials 1000,10000]
 
 The studies are synthetic: a baseline and four families, four seeds, three target languages with a second stage, and
-curves. The main process is told apart from those that draw the pictures. CPU seconds, not wall seconds, since another
-job may run beside it; a machine that is busy makes CPU seconds longer, too. The script of the pages, which the first
-report on a machine makes and keeps for all later ones, is apart.
+curves. The main process is counted separately from those that draw the pictures. Times are in CPU seconds, not wall
+seconds, since another job may run beside it; a busy machine also makes CPU seconds longer. The pages' script, which the
+first report on a machine makes and keeps for all later ones, is also counted separately.
 
-The results are written only when both sizes ran.
+The results are written only if both sizes were run.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ BARS = {1_000: 15.0, 10_000: 60.0}  # CPU seconds of all processes
 
 
 def write(folder: Path, trials: int) -> None:
-    """A synthetic study of so many trials."""
+    """Write a synthetic study with that many trials."""
     from tests.analysis.synthetic import write_study
 
     configurations = range(trials // SEEDS - 1)
@@ -42,7 +42,7 @@ def write(folder: Path, trials: int) -> None:
 
 
 def command(folder: str) -> None:
-    """Be `fisher-study report FOLDER`; the last line printed is the CPU seconds of this process and of its children."""
+    """Run as `fisher-study report FOLDER`; the last line printed gives CPU seconds of this process and its children."""
     sys.argv = ["fisher-study", "report", folder]
     try:
         runpy.run_module("study", run_name="__main__")
@@ -58,7 +58,7 @@ def _cpu(whose: int) -> float:
 
 
 def script() -> float:
-    """CPU seconds of making the pages' script, which the cache then holds."""
+    """CPU seconds to make the pages' script, which the cache then contains."""
     before = _cpu(resource.RUSAGE_CHILDREN)
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.executable, "-m", "analysis.page.pictures", str(Path(folder) / LIBRARY)], check=True)
@@ -66,7 +66,7 @@ def script() -> float:
 
 
 def measure(trials: int) -> dict[str, float]:
-    """CPU seconds of the report on a study of so many trials, and how large the page is."""
+    """CPU seconds of the report on a study of that many trials, and the size of the page."""
     with tempfile.TemporaryDirectory() as storage:
         folder = Path(storage) / f"s{trials}"
         write(folder, trials)

@@ -2,10 +2,10 @@
 
     python -m benchmarks.rivals [--rows 96] [--rounds 3]
 
-A plain pass is forward and backward of all rows, as in training. One thread, process CPU time; a ratio is taken within
-its round, the table has the median over rounds. BERT with random weights, 6 layers of 256, three classes, batches of
-16 rows of 48 pieces; huge pages, as trials have them. Writes benchmarks/results/rivals.md; a run on fewer rows or
-rounds is only printed.
+A plain pass is a forward and backward pass over all rows, as in training. Times are process CPU time on one thread;
+each ratio is taken within a round, and the table gives the median over rounds. The model is a BERT with random weights,
+6 layers of 256 and three classes, on batches of 16 rows of 48 pieces, with huge pages, as in trials. The run writes
+benchmarks/results/rivals.md; with fewer rows or rounds it only prints.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def measures(rows: int, **shape: int) -> dict[str, Callable[[], Any]]:
         if name != "normalized_trace":
             return lambda: RIVALS[name](fresh())
         known = fresh()
-        _ = known.trace  # a trial has measured Tr(F) already
+        _ = known.trace  # a trial has already measured Tr(F)
         return lambda: RIVALS[name](known)
 
     return {
@@ -69,13 +69,13 @@ def measures(rows: int, **shape: int) -> dict[str, Callable[[], Any]]:
         "Tr(F), by matrix": lambda: fresh().trace,
         **{name: cheap(name) for name in CHEAP},
         "spectrum (three rivals)": lambda: fresh().spectrum,
-        # In English and in the language of the stage, whose logits after it are there already.
+        # In English and in the stage's language, for which the logits after the stage are already known.
         "path of a language": lambda: [displacement(model, before, batches) for _ in range(2)],
     }
 
 
 def compare(found: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
-    """The median ratio of each to the plain pass of its round."""
+    """The median ratio of each measure to the plain pass of its round."""
 
     def seconds(run: Callable[[], Any]) -> float:
         start = time.process_time()
@@ -83,7 +83,7 @@ def compare(found: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float
         return time.process_time() - start
 
     for run in found.values():
-        run()  # warms up; the fast path proves itself once
+        run()  # warms up; the fast path is verified once
     timed = [{name: seconds(run) for name, run in found.items()} for _ in range(rounds)]
     return {name: statistics.median(row[name] / row["plain pass"] for row in timed) for name in found}
 

@@ -1,11 +1,11 @@
-"""Which words of the quick study's report stand: the study under ten conditions, in pieces if need be.
+"""Which verdicts of the quick study are stable: the study under ten conditions, run piecemeal if need be.
 
 Usage: python -m benchmarks.stability [--folder FOLDER] [--only NAME,...] [-- OPTIONS OF fisher-study run]
 
-Five seeds of data and trials, and five kinds of arithmetic that stand for other machines: the kernels of PyTorch
-(ATEN_CPU_CAPABILITY), those of oneDNN (ONEDNN_MAX_CPU_ISA), and two threads a trial. A condition whose study is
-finished in the folder is not run again; an interrupted one goes on. The table is of all finished conditions; it is
-written into benchmarks/results when all ten are there and the study is the unchanged one.
+There are five seeds of data and trials, and five kinds of arithmetic that represent other machines: kernels of PyTorch
+(ATEN_CPU_CAPABILITY), kernels of oneDNN (ONEDNN_MAX_CPU_ISA), and two threads per trial. A condition whose study is
+finished in the folder is not run again; an interrupted one is resumed. The table covers all finished conditions; it is
+written into benchmarks/results when all ten are finished and the study is unchanged.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pathlib import Path
 RESULTS = Path(__file__).parent / "results"
 HYPOTHESES = ("H1", "H2", "H3", "H4")
 ENOUGH = 0.9
-"""Share of the conditions in which a word has to stand to be quoted."""
+"""Share of the conditions in which a verdict must occur to be quoted."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Condition:
 
     Attributes:
         name: Name of its study.
-        text: What is other than in the first one.
+        text: How it differs from the first condition.
         seed: Seed of the data and of the trials.
         environment: Variables of the process.
         threads: CPU threads of a trial.
@@ -57,7 +57,7 @@ CONDITIONS = (
 
 
 def command(condition: Condition, folder: Path, options: Sequence[str]) -> list[str]:
-    """What runs a condition, or goes on with it.
+    """The command that runs or resumes a condition.
 
     Args:
         condition: The condition.
@@ -76,14 +76,14 @@ def command(condition: Condition, folder: Path, options: Sequence[str]) -> list[
 
 
 def words(folder: Path, name: str) -> dict[str, str] | None:
-    """The words of a condition's report.
+    """The verdicts in a condition's report.
 
     Args:
         folder: Where the studies are.
         name: The study.
 
     Returns:
-        Hypothesis to word; None where the study is not finished.
+        Hypothesis to verdict; None if the study is not finished.
     """
     try:
         found = json.loads((folder / name / "report" / "numbers.json").read_text(encoding="utf-8"))
@@ -96,10 +96,10 @@ def words(folder: Path, name: str) -> dict[str, str] | None:
 
 
 def table(found: Mapping[str, Mapping[str, str]], conditions: Sequence[Condition] = CONDITIONS) -> str:
-    """The words by condition, and what may be said of each hypothesis.
+    """The verdicts by condition, and what may be said of each hypothesis.
 
     Args:
-        found: Condition to hypothesis to word, of the finished ones.
+        found: Condition to hypothesis to verdict, for finished conditions.
         conditions: All conditions.
 
     Returns:
@@ -121,7 +121,7 @@ def table(found: Mapping[str, Mapping[str, str]], conditions: Sequence[Condition
 
 
 def main() -> None:
-    """Run what is not finished, print the table, and keep it when it is whole."""
+    """Run what is not finished, print the table, and write it if it is complete."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "fisher-study-stability")
     parser.add_argument("--only", help="names of conditions, with commas")

@@ -2,18 +2,18 @@
 
 Usage: python -m benchmarks.statistics [STUDIES]
 
-First table: the words. Studies of 6 x 4 x 3, of 6 x 6 x 3 (families, configurations, seeds) and of the design of
-``quick``, with every trap of ``benchmarks.traps``, go through the report's own code, from its population to its word.
-Bars: false verdicts (supported or contradicted where nothing is true) at most 5 % within Monte Carlo error; power at
--.6 at least .8 for 36 configurations and for ``quick``; coverage 93 to 97 %. 999 arrangements a test.
+The first table is about verdicts. Studies of 6 x 4 x 3, of 6 x 6 x 3 (families, configurations, seeds) and of the
+design of ``quick``, with every trap of ``benchmarks.traps``, go through the report's own code, from population to
+verdict. Bars: false verdicts (supported or contradicted when there is no effect) at most 5 % within Monte Carlo error;
+power at -.6 at least .8 for 36 configurations and ``quick``; coverage 93 to 97 %. Each test uses 999 arrangements.
 
-Second table: the arithmetic alone.
+The second table is about the arithmetic alone.
 
-A study has 6 families of 4 (or 6) configurations with 3 seeds each. Families shift both variables by several times the
-spread within them. Configurations have a bivariate normal effect and seeds bivariate normal noise of their own
-correlation; the correlation of configuration means over 3 seeds, given family, is the truth and is set to 0 (the null)
-or -.6. "unequal" families spread by a lognormal factor (standard deviation of the logarithm 0.7), shared by both
-variables.
+There, a study has 6 families of 4 (or 6) configurations with 3 seeds each. Families shift both variables by several
+times the spread within them. Configurations have a bivariate normal effect, and seeds bivariate normal noise with its
+own correlation; the correlation of configuration means over 3 seeds, given family, is the truth and is set to 0 (the
+null) or -.6. The spread of "unequal" families varies by a lognormal factor (standard deviation of the logarithm 0.7),
+shared by both variables.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from study.plan.planning import draft
 STUDIES = 1_000
 ARRANGEMENTS = 999
 SEEDS = 3
-SEED_SPREAD = 0.45  # of one seed, against 1 for a configuration
+SEED_SPREAD = 0.45  # spread of seeds, against 1 for configurations
 RIVAL = 0.5  # correlation of the rival measure with x
 RESULTS = Path(__file__).parent / "results"
 
@@ -68,7 +68,7 @@ SCENARIOS = (
 
 
 def draw(seed: int, families: int, size: int, scenario: Scenario) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Configuration means of x, y and a rival of x [families, size]."""
+    """Configuration means of x, of y and of a rival of x, each ``[families, size]``."""
     rng = np.random.default_rng(seed)
     noise = SEED_SPREAD**2 / SEEDS
     between = scenario.truth * (1 + noise) - scenario.seed_noise * noise
@@ -83,7 +83,7 @@ def draw(seed: int, families: int, size: int, scenario: Scenario) -> tuple[np.nd
 
 
 def simulate(families: int, size: int, scenario: Scenario, studies: int) -> dict[str, float]:
-    """Shares over all studies: rejections, and intervals that hold the truth."""
+    """Shares over all studies: rejections, and intervals that contain the truth."""
     groups = np.repeat(np.arange(families), size)
     left, right = (np.concatenate([i + size * f for f in range(families)]) for i in np.triu_indices(size, 1))
     rank_truth = 6 / math.pi * math.asin(scenario.truth / 2)
@@ -106,7 +106,7 @@ def simulate(families: int, size: int, scenario: Scenario, studies: int) -> dict
 
 
 def designs() -> dict[str, tuple[list[int], int]]:
-    """Name to configurations of each family that is counted, and seeds."""
+    """Name to the number of configurations in each family that counts, and the number of seeds."""
     planned = quick()
     rows = {row.label: row.arm for row in draft(planned)}
     groups = [count for count in Counter(rows.values()).values() if count > 1]
@@ -118,7 +118,7 @@ def designs() -> dict[str, tuple[list[int], int]]:
 
 
 def words(groups: list[int], seeds: int, trap: Trap, chosen: range) -> dict[str, list[int]]:
-    """Counts over studies: significant headlines, verdicts, explained, intervals that hold the truth, models."""
+    """Counts over studies: significant headlines, verdicts, explained, intervals that contain the truth, models."""
     permutation.DRAWS = ARRANGEMENTS
     counts = {key: [0] * 5 for key in trap.asks.split()}
     for seed in chosen:
@@ -133,7 +133,7 @@ def words(groups: list[int], seeds: int, trap: Trap, chosen: range) -> dict[str,
 
 
 def table_of_words(studies: int, pool: Executor) -> tuple[list[str], list[dict[str, Any]]]:
-    """Lines of the first table, and its records."""
+    """The lines of the first table, and its records."""
     header = (
         "| design | studies | | configurations counted | headline significant | supported or contradicted | explained "
     )
@@ -157,7 +157,7 @@ def table_of_words(studies: int, pool: Executor) -> tuple[list[str], list[dict[s
 
 
 def table_of_arithmetic(studies: int, pool: Executor) -> tuple[list[str], list[dict[str, Any]]]:
-    """Lines of the second table, and its records."""
+    """The lines of the second table, and its records."""
     header = (
         "| design | true r | seed noise | spread | rejected (permutation) | rejected (ranks) | covered: headline | "
         "equal-spread degrees | ranks | difference | sign error |"
@@ -177,7 +177,7 @@ def table_of_arithmetic(studies: int, pool: Executor) -> tuple[list[str], list[d
 
 
 def main() -> None:
-    """Run every scenario, print the tables and keep them."""
+    """Run every scenario, print the tables and write them."""
     start = time.perf_counter()
     studies = int(sys.argv[1]) if len(sys.argv) > 1 else STUDIES
     with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:

@@ -1,16 +1,16 @@
-"""What the sweep costs beside the trials themselves, on an idle machine.
+"""What the sweep costs in addition to the trials themselves, on an idle machine.
 
 Usage: python -m benchmarks.sweep [--sleepers 24] [--seconds 10] [--trivial 1000] [--rounds 3] [--studies 1000,10000]
 
 Four parts, each with its bar:
 
-- use of the slots: trials that sleep, on two slots; seconds slept / (2 x wall) from the first trial's start to the last
-  one's end, and the slot seconds a trial that were not slept;
-- start-up: from typing `fisher-study run` to the first trial's start, the imports of its worker included;
-- trivial trials, beside plain Ray Tune with reused actors and its default loggers in the same Ray, in turn; medians;
-- `list` and `show` on studies of many complete trials with curves, as commands: wall and CPU seconds.
+- use of slots: trials that sleep, on two slots; seconds slept / (2 x wall) from the start of the first trial to the end
+  of the last, and the slot seconds per trial that were not slept;
+- start-up: from typing `fisher-study run` to the start of the first trial, including its worker's imports;
+- trivial trials, in turn with plain Ray Tune with reused actors and its default loggers, in the same Ray; medians;
+- `list` and `show`, as commands, on studies of many complete trials with curves: wall and CPU seconds.
 
-The results are written only when every part ran in full.
+The results are written only if every part ran in full.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ BARS = (
 
 
 def sleep(config: dict[str, Any], assets: float, **stores: Any) -> None:
-    """A trial that sleeps for so many seconds and says when it began and ended."""
+    """A trial that sleeps for a number of seconds and reports when it began and ended."""
     import json
     import time
 
@@ -79,14 +79,14 @@ def sleep(config: dict[str, Any], assets: float, **stores: Any) -> None:
 
 
 def plain(config: dict[str, Any]) -> None:
-    """The same report without a record, for Ray Tune alone."""
+    """The same report without a record, for plain Ray Tune."""
     from ray import tune
 
     tune.report({"accuracy.en": 0.5, "fisher_trace": 1.0})
 
 
 def ours(count: int, seconds: float, decided: Resources, folder: Path) -> tuple[float, list[TrialRecord]]:
-    """Wall seconds of a sweep over sleeping trials, with records and progress as in a study, and its records."""
+    """A sweep over sleeping trials, with records and progress as in a study: its wall seconds, and its records."""
     from study.sweep.tune import sweep
 
     store = open_store(str(folder))
@@ -160,7 +160,7 @@ def sweeps(sleepers: int, seconds: float, trivial: int, rounds: int, folder: Pat
 
 
 def startup(folder: Path) -> float:
-    """Seconds from typing a command to the start of its only trial, by the trial's record."""
+    """Seconds from typing a command to the start of its only trial, according to the trial's record."""
     settings = [word for path, value in TINY.items() for word in ("--set", f"{path}={value}")]
     command = [sys.executable, "-m", "study", "run", "quick", "--arms", "baseline", "--seeds", "1", "--quiet"]
     start = time.time()
@@ -171,7 +171,7 @@ def startup(folder: Path) -> float:
 
 
 def reading(trials: int, folder: Path) -> dict[str, float]:
-    """Wall and CPU seconds of `list` and `show` in a storage with one study of so many trials."""
+    """Wall and CPU seconds of `list` and `show` in a storage with one study of that many trials."""
     name = f"s{trials}"
     write_study(folder / name, {"baseline": 1, "kl": 6, "fpen": 6, "l2": 6, "lr": 1}, seeds=trials // 20)
     found = {}
@@ -204,7 +204,7 @@ def bars(found: dict[str, float]) -> tuple[list[str], bool]:
 
 
 def in_folder(part: Callable[[Path], Any]) -> Any:
-    """The result of one part in a folder of its own."""
+    """The result of one part, run in its own folder."""
     with tempfile.TemporaryDirectory() as folder:
         return part(Path(folder))
 

@@ -4,20 +4,20 @@
     python -m benchmarks.trainer_search --rounds 2 --trials 4 --rows 500 --epochs 2 --bar 0.6 --out FILE.md \
       --set model.name=FOLDER --set stages.0.optimizer.learning_rate=5e-5
 
-Three ways, by turns, each a command of its own that starts Ray afresh: ours, the whole of `fisher-study run` with its
-records and its report; Trainer's search as it is; Trainer's search with `reuse_actors=True`, which it hands on to Tune.
-Two trials at a time, one thread each. Time is wall time from the start of the command to its end, and a round's ratio
-is ours to the faster search's.
+Three ways take turns, each a separate command that starts Ray afresh: ours, the whole of `fisher-study run` with its
+records and its report; Trainer's search as it is; and Trainer's search with `reuse_actors=True`, which it passes to
+Tune. Two trials run at a time, on one thread each. Time is wall time from the start of the command to its end, and a
+round's ratio is our time to the faster search's.
 
 Every trial has the same weights, rows, order, schedule and evaluations: English validation after each epoch; the
-training rows and validation in every language at the end. Ours takes Tr(F) besides, keeps a checkpoint an epoch and
-writes the report; Trainer keeps none, gets its rows encoded once by the driver and has the faster attention (sdpa).
-The exit code is 1 when the searches did not do the same, or when ours took longer. A run with the defaults, about
-twelve minutes on an idle machine, writes benchmarks/results/trainer_search.md and .json.
+training rows and validation in every language at the end. Ours also measures Tr(F), keeps a checkpoint per epoch and
+writes the report; Trainer keeps none, has its rows encoded once by the driver and uses the faster attention (sdpa).
+The exit code is 1 if the searches did not do the same, or if ours took longer. A run with the defaults, about twelve
+minutes on an idle machine, writes benchmarks/results/trainer_search.md and .json.
 
-Settings of the trials can be changed for both sides by `--set`. Then, where the CPU computes in bfloat16, ours and the
-search with reused actors run in float32 and in bfloat16, each beside the other in its own format; Trainer has sdpa in
-float32 and eager attention in bfloat16, the faster one in each.
+`--set` changes settings of the trials on both sides. Then, if the CPU computes in bfloat16, ours and the search with
+reused actors run in float32 and in bfloat16, compared within each format; Trainer uses the attention that is faster:
+sdpa in float32, eager in bfloat16.
 """
 
 from __future__ import annotations
@@ -68,10 +68,10 @@ OURS = "ours"
 SEARCH = "Trainer's search"
 REUSED = "Trainer's search, reused actors"
 BFLOAT16 = ", bfloat16"
-"""What ends the name of a way whose passes are in bfloat16; those of the others are in float32."""
+"""Suffix of the name of a way whose passes are in bfloat16; those of the others are in float32."""
 DEFAULT_WAYS = (OURS, SEARCH, REUSED)
 TOLERANCE = {"": 1e-3, BFLOAT16: 2e-2}
-"""How far the mean losses of the first epoch may be apart, by the end of the ways' names."""
+"""How far apart the mean losses of the first epoch may be, by the suffix of the ways' names."""
 BASE = {
     "data.stage2_examples": "0",
     "measure.trace_train": "false",
@@ -80,16 +80,16 @@ BASE = {
 }
 
 Trials = dict[str, dict[str, float]]
-"""Seed to what its trial found, under the same names for each way."""
+"""Seed to what its trial found, under the same names in every way."""
 
 
 def settings(rows: int, epochs: int) -> dict[str, str]:
-    """What the trials change of the quick study."""
+    """What the trials change in the quick study."""
     return BASE | {"data.train_examples": str(rows), "stages.0.epochs": str(epochs)}
 
 
 def ours(trials: int, changes: dict[str, str], folder: Path) -> Trials:
-    """Our command."""
+    """What the trials of our command found."""
     words = [word for path, value in changes.items() for word in ("--set", f"{path}={value}")]
     command = ["run", "quick", "--arms", "baseline", "--seeds", str(trials), "--concurrency", str(AT_A_TIME), "--quiet"]
     finished([sys.executable, "-m", "study", *command, *words, "--storage", str(folder)])
@@ -101,14 +101,14 @@ def ours(trials: int, changes: dict[str, str], folder: Path) -> Trials:
 
 
 def named(measurements: Mapping[str, float], curves: Sequence[CurveRow], steps: int) -> dict[str, float]:
-    """What Trainer also finds: losses and accuracies, by epoch and at the end, and the steps."""
+    """What Trainer also finds: losses and accuracies, by epoch and at the end, and the number of steps."""
     by_epoch = {f"{point.name}.{round(point.epoch)}": point.value for point in curves}
     at_end = {name: value for name, value in measurements.items() if name.startswith(("accuracy.", "train_accuracy"))}
     return by_epoch | at_end | {"steps": steps}
 
 
 def trainer(trials: int, changes: dict[str, str], folder: Path, reuse: bool) -> Trials:
-    """Trainer's search, in a process of its own."""
+    """What the trials of Trainer's search found, run in a separate process."""
     arguments = [json.dumps(changes), str(trials), str(folder), *(["reuse"] if reuse else [])]
     out = finished([sys.executable, "-m", "benchmarks.trainer_search", "--search", *arguments])
     found: Trials = json.loads(out.splitlines()[-1])
@@ -116,7 +116,7 @@ def trainer(trials: int, changes: dict[str, str], folder: Path, reuse: bool) -> 
 
 
 def finished(command: list[str]) -> str:
-    """What a command printed; when it failed, with what it said."""
+    """What a command printed; if it fails, the exception quotes its output."""
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: exit code {done.returncode}\n{(done.stdout + done.stderr)[-3000:]}")
@@ -124,7 +124,7 @@ def finished(command: list[str]) -> str:
 
 
 class InOurOrder(Sampler[int]):
-    """The rows in the order of our loop, another one at each pass."""
+    """The rows in the order of our loop, which differs in each pass."""
 
     def __init__(self, seed: int, rows: int) -> None:
         self._streams, self._rows, self._epoch = Streams(seed), rows, 0
@@ -139,7 +139,7 @@ class InOurOrder(Sampler[int]):
 
 
 class SearchedTrainer(Trainer):
-    """Trainer in our order of rows that evaluates, after training, what our trial evaluates."""
+    """A Trainer with our order of rows, which evaluates after training what our trial evaluates."""
 
     at_end: dict[str, list[dict[str, Any]]]
 
@@ -147,7 +147,7 @@ class SearchedTrainer(Trainer):
         return InOurOrder(self.args.seed, len(self.train_dataset))
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
-        """Trainer's own, and within a search one more report."""
+        """Train as Trainer does and, within a search, report once more."""
         output = super().train(*args, **kwargs)
         found = self.found()
         if kwargs.get("trial") is not None:
@@ -157,7 +157,7 @@ class SearchedTrainer(Trainer):
         return output
 
     def found(self) -> dict[str, float]:
-        """Losses and accuracies of the trained model, named as ours."""
+        """Losses and accuracies of the trained model, under our names."""
         found: dict[str, float] = {"steps": self.state.global_step}
         for line in self.state.log_history:
             for theirs, name in (("loss", "train_loss"), ("eval_accuracy", f"accuracy.{ENGLISH}")):
@@ -169,7 +169,7 @@ class SearchedTrainer(Trainer):
 
 
 def accuracy(prediction: EvalPrediction) -> dict[str, float]:
-    """Share of right predictions, float64."""
+    """Share of correct predictions, in float64."""
     return {"accuracy": float(np.mean(prediction.predictions.argmax(-1) == prediction.label_ids))}
 
 
@@ -225,7 +225,7 @@ def make_trainer(config: TrialConfig, folder: Path) -> SearchedTrainer:
 def search(changes: dict[str, str], trials: int, folder: Path, reuse: bool) -> None:
     """Trainer's search over seeds; prints what its trials found."""
     prepare_ray("local")
-    # Its defaults: with Tune's own loggers.
+    # Its defaults include Tune's own loggers.
     del os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"]
     import ray
     from ray import tune
@@ -234,7 +234,7 @@ def search(changes: dict[str, str], trials: int, folder: Path, reuse: bool) -> N
     made = make_trainer(with_values(quick().base, changes), folder / "trainer")
     best = made.hyperparameter_search(
         hp_space=lambda _: {"seed": tune.grid_search(list(range(trials)))},
-        n_trials=1,  # passes over the grid, that is
+        n_trials=1,  # that is, passes over the grid
         direction="maximize",
         backend="ray",
         resources_per_trial={"cpu": 1},
@@ -249,7 +249,7 @@ def search(changes: dict[str, str], trials: int, folder: Path, reuse: bool) -> N
 
 
 def compare(ways: Sequence[str], rounds: int, trials: int, changes: dict[str, str]) -> dict[str, dict[str, Any]]:
-    """Wall seconds of each way, by turns, and what its trials found."""
+    """Wall seconds of each way, taking turns, and what its trials found."""
     results: dict[str, dict[str, Any]] = {name: {"seconds": []} for name in ways}
     for number in range(rounds):
         for name, row in results.items():
@@ -267,19 +267,19 @@ def compare(ways: Sequence[str], rounds: int, trials: int, changes: dict[str, st
 
 
 def formats(results: dict[str, Any]) -> list[tuple[str, str, list[str]]]:
-    """What ends the names of a format's ways, our way in it, and the searches in it."""
+    """For each number format: the suffix of its ways' names, our way, and the searches."""
     ends = [end for end in TOLERANCE if OURS + end in results]
     return [(end, OURS + end, [name + end for name in (SEARCH, REUSED) if name + end in results]) for end in ends]
 
 
 def ratios(results: dict[str, dict[str, Any]], own: str, searches: Sequence[str]) -> list[float]:
-    """Our wall time to that of the fastest search, round by round."""
+    """Ratio of our wall time to that of the fastest search, round by round."""
     theirs = zip(*(results[name]["seconds"] for name in searches), strict=True)
     return [seconds / min(those) for seconds, those in zip(results[own]["seconds"], theirs, strict=True)]
 
 
 def difference(found: Trials, reference: Trials) -> float:
-    """Largest difference of a first epoch's mean loss; infinite when a search did something else."""
+    """Largest difference in a first epoch's mean loss; infinite if a search did something else."""
     names = {seed: set(trial) for seed, trial in reference.items()}
     if {seed: set(trial) for seed, trial in found.items()} != names:
         return math.inf
@@ -348,7 +348,7 @@ def main() -> None:
     both = [OURS, REUSED, OURS + BFLOAT16, REUSED + BFLOAT16] if has_bfloat16(torch.device("cpu")) else [OURS, REUSED]
     results = compare(both if options.set else DEFAULT_WAYS, options.rounds, options.trials, changes)
     lines, met = bars(results, options.bar)
-    # A folder is another one on each machine.
+    # A folder differs between machines, so only its name is reported.
     said = "".join(f" With {item.split('=', 1)[0]}={Path(item.split('=', 1)[1]).name}." for item in options.set)
     packages = ("torch", "transformers", "accelerate", "ray")
     versions = {package: importlib.metadata.version(package) for package in packages}

@@ -2,15 +2,15 @@
 
     python -m benchmarks.training [--models "mini;small"] [--rounds 5] [--steps 20]
 
-Same model, examples, order and schedule: AdamW with epsilon 1e-8 and without decay, linear decay without warm-up,
-gradient norm clipped to 1, batches of 32, dropout off, eager attention, one thread. The examples are the bundled
-inference task's, and Trainer pads each batch to its longest example with its own collator. Our loop is timed as it is,
-which on a CPU takes a batch in parts of like length, and with whole batches. The ways take turns, round by round, and a
-ratio is taken within its round; the table has the median over rounds and the range. Time is process CPU time.
+Both use the same model, examples, order and schedule: AdamW with epsilon 1e-8 and no weight decay, linear decay without
+warm-up, gradient norm clipped to 1, batches of 32, dropout off, eager attention, one thread. The examples are the
+bundled inference task's; Trainer pads each batch to its longest example with its own collator. Our loop is timed as it
+is (on a CPU it splits a batch into parts of similar length) and with whole batches. The ways take turns, by rounds;
+each ratio is taken within a round, and the table gives the median over rounds and the range. Time is process CPU time.
 
-The losses of all steps have to agree to 1e-4, else the exit code is 1. AdamW hides a factor on all gradients, so a
-wrong clipping changes a loss by some 1e-6 only: tests/test_benchmark_training.py holds whole batches to less. A run of
-all models writes benchmarks/results/training.md and .json.
+The losses of all steps must agree to 1e-4, else the exit code is 1. AdamW hides a factor on all gradients, so wrong
+clipping changes a loss by only some 1e-6: tests/test_benchmark_training.py requires closer agreement of whole batches.
+A run of all models writes benchmarks/results/training.md and .json.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ WAYS = ("Trainer", "ours", "ours, whole batches")
 
 @dataclass(frozen=True)
 class Run:
-    """One training."""
+    """One training run."""
 
     losses: list[float]
     seconds: float
@@ -104,7 +104,7 @@ class Bench:
         }
 
     def ours(self) -> Run:
-        """The second stage's loop, which evaluates nothing on the way."""
+        """The second stage's loop, which evaluates nothing during training."""
         model = copy.deepcopy(self.model)
         losses: list[float] = []
         accumulate = StageGradient.accumulate
@@ -121,7 +121,7 @@ class Bench:
             return Run(losses, time.process_time() - start)
 
     def ours_whole(self) -> Run:
-        """The same without parts of like length."""
+        """The same loop with whole batches."""
 
         def whole(lengths: list[int], width: int) -> list[list[int]]:
             return [list(range(len(lengths)))]
@@ -172,7 +172,7 @@ def random_bert(**shape: int) -> PreTrainedModel:
 
 
 def trainer_rows(examples: Examples) -> list[dict[str, Any]]:
-    """Encoded rows as Trainer takes them."""
+    """Encoded rows in the form that Trainer takes."""
     return [
         {
             "input_ids": encoded.ids,
@@ -192,7 +192,7 @@ def trainer_collator(files: ModelFiles) -> DataCollatorWithPadding:
 
 
 class InOrder(Trainer):
-    """Trainer that takes the rows as they come and keeps the loss of each step."""
+    """A Trainer that takes the rows in their given order and keeps the loss of each step."""
 
     losses: list[float]
 
@@ -201,14 +201,14 @@ class InOrder(Trainer):
         return SequentialSampler(self.train_dataset)
 
     def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """Trainer's own, and its loss."""
+        """Take Trainer's own step, and keep its loss."""
         loss = super().training_step(*args, **kwargs)
         self.losses.append(loss.item())
         return loss
 
 
 def compare(bench: Bench, rounds: int) -> dict[str, dict[str, Any]]:
-    """Losses and throughput of each way, by turns."""
+    """Losses and throughput of each way, taking turns."""
     runs: dict[str, list[Run]] = {name: [] for name in WAYS}
     for _ in range(rounds):
         for name in WAYS:

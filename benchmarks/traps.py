@@ -1,7 +1,7 @@
 """Simulated studies for ``benchmarks.statistics``: causes that look like an effect of Tr(F), and real effects.
 
-Within a family a dose d runs from 0 to 1. ln Tr(F) has a part of its own, X, that nothing else causes; the outcomes
-follow X at the true correlation (0 or -.6) and, in a trap, something that moves with the dose as Tr(F) does.
+Within a family a dose d runs from 0 to 1. ln Tr(F) has a component X that nothing else causes; the outcomes follow X
+with the true correlation (0 or -.6) and, in a trap, also something that varies with the dose as Tr(F) does.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from analysis.verdicts.declared import HYPOTHESES
 from analysis.verdicts.headlines import over
 from analysis.verdicts.statements import adjust, correlation_word, verdicts
 
-ROWS, LANGUAGES = 750, 3  # of validation, as in the bundled studies
-ACCURACY, GAIN, START = 0.02, 0.03, 0.012  # spread of accuracy, gain and start over configurations
-TIE = 0.4  # of the gain to the start: who starts a point lower gains so much more
+ROWS, LANGUAGES = 750, 3  # for validation, as in the bundled studies
+ACCURACY, GAIN, START = 0.02, 0.03, 0.012  # their spreads over configurations
+TIE = 0.4  # of the gain to the start: a model that starts one point lower gains this many points more
 
 
 @dataclass(frozen=True)
 class Trap:
-    """What a simulated study is made of.
+    """The properties of a simulated study.
 
     Attributes:
-        name: In the table.
+        name: Name in the table.
         truth: Correlation of outcome and ln Tr(F) over configurations, at equal fit and start.
-        offsets: Families differ together in Tr(F), accuracy and gain, against the declared sign.
+        offsets: Families differ jointly in Tr(F), accuracy and gain, against the declared sign.
         unfit: Strong doses do not fit: Tr(F), training accuracy, accuracy and start fall, training NLL rises.
         start: Strong doses are flatter and start higher, and so gain less.
-        shared: Correlation of the error of Tr(F) with those of the accuracies, all on the same rows.
-        heavy: Tr(F) is heavy-tailed over configurations, and its error is 10 %, with tails.
-        unequal: Families differ in spread: standard deviation of its logarithm.
+        shared: Correlation of the error of Tr(F) with the errors of the accuracies, all on the same rows.
+        heavy: Tr(F) is heavy-tailed over configurations, and so is its error of 10 %.
+        unequal: Families differ in spread by this standard deviation of its logarithm.
         uncertainty: Correlation of label variance with ln Tr(F).
-        halves: The records hold the halves of the second stage's rows.
-        asks: The hypotheses that it is about.
+        halves: The records contain both halves of the second stage's rows.
+        asks: The hypotheses that the study is about.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Trap:
 
     @property
     def confounded(self) -> bool:
-        """Whether the correlation over configurations is not the truth."""
+        """Whether the correlation over configurations differs from the truth."""
         return bool(self.unfit or self.start)
 
 
@@ -82,16 +82,16 @@ TRAPS = (
 
 
 def study(seed: int, groups: Sequence[int], seeds: int, trap: Trap) -> StudyTables:
-    """One study.
+    """One simulated study.
 
     Args:
-        seed: Of everything drawn.
-        groups: Configurations of each family.
-        seeds: Models of each configuration.
-        trap: What it is made of.
+        seed: Seed of everything drawn.
+        groups: Number of configurations in each family.
+        seeds: Number of models per configuration.
+        trap: The properties of the study.
 
     Returns:
-        Its tables, as far as the headlines need them.
+        The study's tables, as far as the headlines need them.
     """
     rng = np.random.default_rng(seed)
     family = np.repeat(np.arange(len(groups)), groups)
@@ -102,7 +102,7 @@ def study(seed: int, groups: Sequence[int], seeds: int, trap: Trap) -> StudyTabl
         return (spread * rng.standard_normal(len(groups)))[family]
 
     def models(config: np.ndarray, spread: float) -> np.ndarray:
-        """Seeds around their configuration's value; their mean stays what it is."""
+        """Seeds scattered around their configuration's value, which remains their mean."""
         around = spread * rng.standard_normal((n, seeds))
         return config[:, None] + (around - around.mean(axis=1, keepdims=True) if seeds > 1 else 0.0)
 
@@ -112,7 +112,7 @@ def study(seed: int, groups: Sequence[int], seeds: int, trap: Trap) -> StudyTabl
     lost = trap.unfit * 0.2 * strength * np.maximum(0.0, dose - 0.2) ** 2
     error = 0.1 * (rng.standard_t(3, n) / math.sqrt(3) if trap.heavy else rng.standard_normal(n))
     ln_trace = 5 + 0.35 * spread * own + offset - 5 * lost - 0.8 * trap.start * strength * dose + error
-    # The rows' error before, on each half; what halves share by chance of being measured is none.
+    # The error of the accuracy before, on each half of the rows; halves share only what the error of Tr(F) gives them.
     variance = 0.24 / (ROWS * LANGUAGES * seeds)
     halves = [_with(rng, error, -trap.shared, math.sqrt(2 * variance)) for _ in range(2)]
     after = [_with(rng, e, 0.5, math.sqrt(2 * variance)) for e in halves]
@@ -120,7 +120,7 @@ def study(seed: int, groups: Sequence[int], seeds: int, trap: Trap) -> StudyTabl
     accuracy += spread * ACCURACY * _with(rng, own, trap.truth, 1.0)
     accuracy += math.sqrt(0.13 / ROWS / seeds) * (_with(rng, error, -trap.shared, 1.0) if trap.shared else 0.0)
     start = 0.6 + by_family(0.03) + 0.1 * trap.start * strength * dose - 0.5 * lost + START * rng.standard_normal(n)
-    total = math.hypot(GAIN, TIE * START, math.sqrt(variance))  # the errors before and after go together at .5
+    total = math.hypot(GAIN, TIE * START, math.sqrt(variance))  # the errors before and after correlate at .5
     gain = 0.15 - TIE * (start - 0.6) - 0.3 * lost + 0.02 * offset
     gain += spread * GAIN * _with(rng, own, trap.truth * total / GAIN, 1.0)
     label_variance = 0.3 + 0.02 * offset + 0.05 * _with(rng, own, trap.uncertainty, 1.0)
@@ -158,20 +158,20 @@ def study(seed: int, groups: Sequence[int], seeds: int, trap: Trap) -> StudyTabl
 
 
 def _with(rng: np.random.Generator, other: np.ndarray, r: float, spread: float) -> np.ndarray:
-    """Deviates that correlate at r with others, which are scaled to a spread of one."""
+    """Deviates of a given spread that correlate at r with ``other``, which is first scaled to a spread of one."""
     scale = float(np.sqrt((other**2).mean())) or 1.0
     return spread * (r * other / scale + math.sqrt(1 - r * r) * rng.standard_normal(len(other)))
 
 
 def verdict(tables: StudyTables, key: str) -> tuple[Number, str]:
-    """The headline of one hypothesis and its word, with no other hypothesis to share the error rate.
+    """The headline and the verdict of one hypothesis, with no other hypothesis to share the error rate.
 
     Args:
         tables: The study.
         key: H1 or H4.
 
     Returns:
-        Both; controls are asked only where the headline is significant, as elsewhere they do not matter.
+        Both; controls are computed only if the headline is significant, since otherwise they do not matter.
     """
     number = over(tables, HYPOTHESES[key].outcome)
     numbers = adjust(Numbers({key: number}))
