@@ -79,8 +79,8 @@ class Arm(Frozen):
     def points(self, base: TrialConfig) -> list[tuple[str, TrialConfig]]:
         """Label and configuration of each point, before the repeats over seeds.
 
-        A label is such as ``kl=0.6``, ``search#001`` for a slot, or the arm's name when nothing is searched. A slot has
-        the configuration that its draw will change. InputError when a value does not fit its path.
+        A label is, for example, ``kl=0.6``; ``search#001`` for a slot; the arm's name when nothing is searched. A slot
+        has the configuration that its draw will change. InputError when a value does not fit its path.
         """
         if self.slots is not None:
             self.probes(base)

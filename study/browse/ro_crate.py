@@ -28,7 +28,7 @@ LICENSE = "No license was stated: ask whoever publishes this crate."
 
 
 def export_ro_crate(folder: Store, target: Path) -> str:
-    """Write study.json, the trials' records and, where there is one, the report into a zip file with its metadata.
+    """Write study.json, the trials' records and, if there is one, the report into a zip file with metadata.
 
     Each trial that ended is one ``CreateAction``: its instrument is the version of this software that ran it, its
     object is study.json, and its result is the trial's record (Process Run Crate 0.5, on RO-Crate 1.1). Models,

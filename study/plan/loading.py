@@ -27,10 +27,10 @@ def load_study(reference: str, bundled: bool = False) -> StudyConfig:
 
     Args:
         reference: Name in the catalog, or ``FILE.py:FUNCTION``.
-        bundled: Use the bundled model, data and protocol, if the study's function takes that argument.
+        bundled: Use the bundled model, data and protocol; the study's function must take that argument.
 
     Raises:
-        InputError: There is no such study, or its function fails or does not return a study.
+        InputError: There is no such study, or its function fails, lacks the argument, or does not return a study.
     """
     file, colon, name = reference.rpartition(":")
     if not colon and reference.endswith(".py"):

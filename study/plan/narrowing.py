@@ -111,7 +111,7 @@ def _with_parts_set(arm: Arm, base: TrialConfig, of_arms: Mapping[str, str], val
 
 
 def _second_stages_of(study: StudyConfig, values: Mapping[str, str]) -> dict[str, str]:
-    """With other languages, second stages stay in those of theirs that are still there; if none is, all get one."""
+    """If ``data.languages`` changes, keep the second-stage languages that are still in it; if none is, use them all."""
     staged = study.base.data.stage2_languages
     if staged is None or "data.languages" not in values:
         return {}

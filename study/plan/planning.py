@@ -26,7 +26,7 @@ class PlannedTrial:
         trial_id: Hash of what determines the trial's numbers; empty until the model and the data have been read.
         label: Arm and value, such as ``kl=0.6``; the same for all seeds.
         config: The configuration, with the trial's seed; for a slot, the one that its draw will change.
-        slot: Counted from 1 in an arm whose configurations are drawn one after another; else None.
+        slot: Number, from 1, in an arm whose configurations are drawn one after another; else None.
     """
 
     trial_id: str

@@ -58,7 +58,7 @@ class Typed:
 
 
 def finish(folder: Store, console: Console, interruption: Interruption, typed: Typed, done: bool) -> int:
-    """Say what came out of a sweep and what to do next; write the report unless it was interrupted.
+    """Print the outcome of a sweep and what to do next; write the report unless the sweep was interrupted.
 
     Args:
         typed: The options of this command, so that the next one can be given them too.
@@ -162,7 +162,7 @@ def print_power(study: StudyConfig, console: Console) -> None:
     from analysis.statistics.power import planned_power
     from analysis.verdicts.declared import HYPOTHESES
 
-    # Slots are left out as in the headline: an adaptive search picks them by their outcome, so they are no sample.
+    # Slots are left out, as in the headline: an adaptive search picks them by their outcomes, so they are not a sample.
     arms = {row.label: row.arm for row in draft(study) if row.slot is None}
     groups = [count for count in Counter(arms.values()).values() if count > 1]
     if not groups:

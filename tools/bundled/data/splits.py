@@ -1,4 +1,4 @@
-"""The train, dev and test rows of the two tasks, and the files that hold them."""
+"""The train, dev and test rows of the two tasks, and their files."""
 
 from __future__ import annotations
 
