@@ -92,8 +92,8 @@ def intervene(bundled: bool = False) -> StudyConfig:
 
     Hypothesis: if flatness causes generalisation, each intervention moves ln Tr(F) and English accuracy in opposite
     directions: a penalty of negative weight sharpens and must lose accuracy; a penalty of positive weight, an average
-    of weights, SAM and TRAM flatten and must gain accuracy. A correlation within flattening families alone cannot tell
-    causation from a common cause (H1).
+    of weights, SAM and TRAM must gain accuracy as they flatten. A correlation within flattening families alone cannot
+    tell causation from a common cause (H1).
 
     Protocol: the base of ``xnli``; baseline; fpen with six weights; sharpen, the same penalty at weight -10, its
     gradient limited to a share of the rest's, at six shares from 0.05 to 0.8; average, the mean of the weights at the
