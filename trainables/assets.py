@@ -15,12 +15,12 @@ from trainables.views.view import ViewConfig
 
 
 def model_key(config: ModelConfig) -> str:
-    """Name and revision of a model, which name its files."""
+    """The name and revision of a model, which identify its files."""
     return f"{config.name}@{config.revision or 'default'}"
 
 
 def data_key(config: DataConfig) -> str:
-    """A data set and its draw: the configuration, without what does not change the rows."""
+    """A key for a data set and its draw: the configuration without what does not change the rows."""
     return config.model_dump_json(exclude={"max_length"})
 
 
@@ -34,15 +34,15 @@ def _files_key(view: ViewConfig, data: DataConfig) -> tuple[str, str, str]:
 
 @dataclass(frozen=True)
 class Assets:
-    """Models and data by the part of the configuration that names them.
+    """Models and data, keyed by the part of the configuration that names them.
 
     Weights are NumPy arrays, so that one node's workers share one copy of them in Ray's object store.
 
     Attributes:
         models: By :func:`model_key`.
         data: By :func:`data_key`.
-        notes: Lines that a person should know, as ``check`` found them.
-        view_files: What the files of views hold, by kind, ``view.files`` and, where it matters, the data configuration.
+        notes: Lines that a person should read, as found by ``check``.
+        view_files: Contents of the views' files, by kind, ``view.files`` and, where it matters, the data configuration.
     """
 
     models: dict[str, ModelFiles] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class Assets:
 
     @classmethod
     def resolve(cls, configs: Iterable[TrialConfig]) -> Assets:
-        """Read what some trials need, each thing once.
+        """Read what the given trials need, each item once.
 
         Raises:
             InputError: A model or data set does not exist or is malformed.
@@ -77,7 +77,7 @@ class Assets:
         return self.data[data_key(config.data)]
 
     def files(self, config: TrialConfig) -> dict[tuple[str | None, str | None], ViewFiles]:
-        """What the files of a trial's views hold, by kind and ``view.files``."""
+        """The contents of the files of a trial's views, by kind and ``view.files``."""
         views = _views_with_files(config)
         return {(view.kind, view.files): self.view_files[_files_key(view, config.data)] for view in views}
 

@@ -42,12 +42,12 @@ class CheckpointTrace:
     """A measurement and what to say about it.
 
     Attributes:
-        columns: What the columns of the file were taken for.
-        lines: Number of each example's line in the file, from 1.
-        read: What the file was taken for, in words.
-        warnings: Lines that belong beside the number.
-        merged: The same over all weights after a LoRA adapter was merged into them; None where there is no adapter.
-            ``estimate`` is then over the adapter's own parameters.
+        columns: How the columns of the file were interpreted.
+        lines: Line number of each example in the file, from 1.
+        read: How the file was interpreted, in words.
+        warnings: Lines to show beside the number.
+        merged: The same over all weights, with a LoRA adapter merged into them; None where there is no adapter. Where
+            there is one, ``estimate`` is over the adapter's own parameters.
     """
 
     estimate: TraceEstimate
@@ -63,7 +63,7 @@ class CheckpointTrace:
         return TITLES[self.estimate.estimator]
 
     def to_json(self, per_layer: bool) -> str:
-        """The measurement as JSON; the empirical Fisher stands under its own name."""
+        """The measurement as JSON; the empirical Fisher appears under its own name."""
         found = self.estimate
         value = "empirical_fisher_trace" if found.estimator is Estimator.EMPIRICAL else "fisher_trace"
         data: dict[str, Any] = {
@@ -117,18 +117,18 @@ def trace_checkpoint(
     Args:
         checkpoint: Folder or hub id of any sequence classifier, or of a LoRA adapter, whose base is read as well.
         data: TSV without header: sentence [, sentence] [, label].
-        columns: Which column is which, as ``first=1,second=none,label=2``; None finds out, or refuses the file.
-        labels: How ``empirical`` reads them: ``names`` of the classifier or class ``numbers``; None takes what fits.
-        tokenizer: Folder or hub id of the tokenizer; None is the checkpoint's.
+        columns: Which column is which, as ``first=1,second=none,label=2``; None infers them, or refuses the file.
+        labels: How ``empirical`` reads labels: ``names`` of the classifier or class ``numbers``; None takes what fits.
+        tokenizer: Folder or hub id of the tokenizer; None takes the checkpoint's.
         estimator: ``auto``, ``exact``, ``signs``, ``monte-carlo`` or ``empirical``.
-        samples: Draws an example for ``signs`` and ``monte-carlo``.
+        samples: Draws per example for ``signs`` and ``monte-carlo``.
         seed: Seed of those draws.
-        max_examples: Only the first so many lines.
-        max_length: Pieces of an example at the most.
+        max_examples: Number of lines to read, from the first; None reads all.
+        max_length: Largest number of pieces in an example.
         progress: Called with (examples done, examples).
 
     Raises:
-        InputError: The checkpoint, the file or an option is not as it must be.
+        InputError: The checkpoint, the file or an option is invalid.
     """
     if estimator not in tuple(Estimator):
         raise InputError(f"unknown estimator {estimator!r}; known: {', '.join(Estimator)}")

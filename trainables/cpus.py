@@ -1,4 +1,4 @@
-"""The processors that this process may use: in a container or a batch job fewer than the machine has."""
+"""The processors that this process may use: in a container or a batch job, fewer than the machine has."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ CONTROLLERS = Path("/sys/fs/cgroup")
 def usable_cpus() -> int:
     """How many processors this process may keep busy, at least one.
 
-    The smaller of those that its affinity mask allows (``taskset``, a batch system) and the whole ones in the quota of
-    its control groups (``docker --cpus``, Kubernetes).
+    This is the smaller of the number that its affinity mask allows (``taskset``, a batch system) and the whole
+    processors in the quota of its control groups (``docker --cpus``, Kubernetes).
     """
-    # Not everywhere is there a mask to ask for: then all processors are allowed.
+    # Not every system has an affinity mask; without one, all processors are allowed.
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, int(min([allowed, *_quotas()])))
 
 
 def limit_torch() -> None:
-    """Let torch compute in this process with no more threads than it may keep busy: torch knows of no quota."""
+    """Limit torch to the number of threads that this process may keep busy: torch does not know about quotas."""
     import torch
 
     torch.set_num_threads(min(torch.get_num_threads(), usable_cpus()))
 
 
 def _quotas() -> Iterator[float]:
-    """The processors that each control group of this process, and each group above it, grants."""
+    """The processors granted by each control group of this process and by each group above it."""
     try:
         lines = MEMBERSHIP.read_text(encoding="utf-8").splitlines()
-    except OSError:  # no Linux, or nothing to see
+    except OSError:  # not Linux, or nothing is visible
         return
     for line in lines:
         _, names, path = line.split(":", 2)
         if names and "cpu" not in names.split(","):
             continue
-        # Version 2 has one tree, which a mixed set-up mounts aside; version 1 one for each set of controllers.
+        # Version 2 has one tree, which a mixed set-up mounts elsewhere; version 1 has one for each set of controllers.
         for tree in (CONTROLLERS / names, CONTROLLERS / "cpu") if names else (CONTROLLERS, CONTROLLERS / "unified"):
-            group = tree / path.strip("/")  # in a container it may name what the container does not see
+            group = tree / path.strip("/")  # may be invisible inside a container
             for folder in (group, *group.parents):
                 yield from _quota(folder)
                 if folder == tree:

@@ -1,7 +1,7 @@
 """TrialConfig: everything that determines the numbers of one trial, addressed by public dotted paths.
 
-Owns the schema and its defaults (the protocol that MVR and XTREME share); ``dotted_paths`` reads and sets them. Knows
-nothing of studies, arms or search spaces.
+It defines the schema and its defaults (the protocol shared by MVR and XTREME); ``dotted_paths`` reads and sets values.
+It does not depend on studies, arms or search spaces.
 """
 
 from __future__ import annotations

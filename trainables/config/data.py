@@ -15,7 +15,7 @@ _PATTERN = re.compile(r"(?=.*\{split\})(?=.*\{language\})(?!/)([^{}]|\{split\}|\
 
 
 class DataConfig(Frozen):
-    """Which examples a trial sees. Drawn by ``seed``, which all trials of a study share."""
+    """Which examples a trial sees. They are drawn with ``seed``, which all trials of a study share."""
 
     name: Annotated[str, AfterValidator(check_name)] = Field(
         "xnli",
@@ -106,7 +106,7 @@ class DataConfig(Frozen):
             raise ValueError(f"data.files takes a pattern with {{language}} and {{split}}, got {self.files!r}")
 
     def _check_labels(self) -> None:
-        """Those of a known task are fixed; what may be said is in which order a file numbers them."""
+        """Check the labels: a known task's are fixed, and only the order in which a file numbers them may be given."""
         if not self.labels:
             return
         if self.name == "custom":
@@ -114,7 +114,7 @@ class DataConfig(Frozen):
                 raise ValueError(f"data.labels takes two or more distinct labels, got {','.join(self.labels)}")
             return
         own = find_set(self.name).labels if self.name in NAMES else self.labels
-        numbers = any(label.isdecimal() for label in own)  # a file that has them names its labels
+        numbers = any(label.isdecimal() for label in own)  # numbers in a file are then labels' names
         if self.source == "hub" or numbers or sorted(self.labels) != sorted(own):
             order = "" if numbers else f"; for a folder whose files number them it gives their order: {', '.join(own)}"
             raise ValueError(f"data.labels is for data.name=custom; {self.name} has its own labels{order}")

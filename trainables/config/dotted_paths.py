@@ -1,4 +1,4 @@
-"""Dotted paths into a TrialConfig: listing, reading and setting them, and configurations from plain data.
+"""Dotted paths into a TrialConfig: listing, reading and setting them, and parsing configurations from plain data.
 
 The paths are public: ``--set``, search spaces, the columns ``config.PATH`` and the report use them.
 """
@@ -60,7 +60,7 @@ def flatten(config: TrialConfig) -> dict[str, Any]:
 
 @functools.cache
 def _keys() -> Mapping[str, tuple[str | int, ...]]:
-    """The keys on the way to every dotted path; tables flatten thousands of configurations."""
+    """The keys along every dotted path, cached because tables flatten thousands of configurations."""
     return {path: tuple(int(key) if key.isdigit() else key for key in path.split(".")) for path in paths()}
 
 
@@ -73,7 +73,7 @@ def _get(data: Any, keys: tuple[str | int, ...]) -> Any:
 
 
 def absent_part(config: TrialConfig, path: str) -> str | None:
-    """The outermost part that a path leads through and that a configuration lacks; None where it has them all.
+    """The outermost part on a path that a configuration lacks; None where it has them all.
 
     Example:
         >>> absent_part(TrialConfig(), "stages.0.consistency.view.kind")
@@ -88,7 +88,7 @@ def absent_part(config: TrialConfig, path: str) -> str | None:
 
 
 def check_path(path: str) -> None:
-    """Refuse a path that no TrialConfig has, by an InputError that suggests the nearest."""
+    """Refuse a path that no TrialConfig has with an InputError that suggests the nearest one."""
     known = paths()
     if path in known:
         return
@@ -98,7 +98,7 @@ def check_path(path: str) -> None:
 
 
 def with_values(config: TrialConfig, values: Mapping[str, Any]) -> TrialConfig:
-    """A validated copy with other values at some dotted paths; absent parts on the way are created.
+    """A validated copy with other values at some dotted paths; absent parts along them are created.
 
     Args:
         values: Dotted path to value. Text is converted to the field's type, as from the command line; a list may be
@@ -123,7 +123,7 @@ def with_values(config: TrialConfig, values: Mapping[str, Any]) -> TrialConfig:
                 continue
             kind = _part_class(kind, key)
             if part[key] is None:
-                # Its defaults; a required field has to be among the given values.
+                # Fill in its defaults; a required field must be among the given values.
                 part[key] = kind.model_construct().model_dump(mode="json")
             part = part[key]
         if isinstance(value, str):
@@ -135,7 +135,7 @@ def with_values(config: TrialConfig, values: Mapping[str, Any]) -> TrialConfig:
 
 
 def _is_list(annotation: Any) -> bool:
-    """Whether a field takes a list, or a list or nothing."""
+    """Whether a field takes a list, or a list or None."""
     return any(typing.get_origin(part) is tuple for part in (annotation, *typing.get_args(annotation)))
 
 
@@ -147,10 +147,10 @@ def _part_class(parent: type[BaseModel], key: str) -> type[BaseModel]:
 
 
 def parse(data: Mapping[str, Any]) -> TrialConfig:
-    """A TrialConfig from plain JSON data, as ``TrialConfig.model_dump(mode="json")`` gives it.
+    """A TrialConfig from plain JSON data, as returned by ``TrialConfig.model_dump(mode="json")``.
 
     Raises:
-        InputError: A key is unknown or a value does not fit; names each.
+        InputError: A key is unknown or a value does not fit; the message names each.
     """
     try:
         return TrialConfig.model_validate(data)

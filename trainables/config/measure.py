@@ -25,9 +25,9 @@ RIVALS = (
     "noise_scale",
     "adaptive_sharpness",
 )
-"""The rivals of Tr(F) that are ours; trainables/curvature/rivals defines them."""
+"""The built-in rivals of Tr(F), which trainables/curvature/rivals defines."""
 USUAL_RIVALS = RIVALS[:6]
-"""Those that are measured unless a configuration names others: identities of configurations hold them as they are."""
+"""Those that are measured unless a configuration names others; identities of configurations contain this very list."""
 
 
 def _known(rival: str) -> str:
@@ -107,7 +107,7 @@ class MeasureConfig(Frozen):
     def trace_options(self) -> dict[str, Any]:
         """Arguments of ``fisher_trace`` that are not its defaults.
 
-        It draws the same numbers at every call, so that the points of a curve are comparable.
+        The trace draws the same random numbers at every call, so that the points of a curve are comparable.
         """
         options = self.model_dump(include={"estimator", "estimator_draws"}, exclude_defaults=True)
         return {{"estimator_draws": "samples"}.get(name, name): value for name, value in options.items()}

@@ -45,7 +45,7 @@ class OptimizerConfig(Frozen):
 
 
 class PluginPenaltyConfig(Frozen):
-    """A penalty of a plugin: any function of the step, or of the parameters alone."""
+    """A penalty from a plugin: any function of the step, or of the parameters alone."""
 
     weight: Weight = Field(description="weight of a plugin's penalty")
     form: Form = Field(
@@ -68,10 +68,10 @@ class PenaltiesConfig(Frozen):
     def on_parameters(self, form: Form) -> list[tuple[str, float, Callable[[Passes], torch.Tensor]]]:
         """The penalties of one form with a weight above 0: L2, L2-SP and those of plugins.
 
-        Not the Fisher penalty, which the objective adds itself, since it has ``every`` and ``share``.
+        The Fisher penalty is not among them: the objective adds it itself, since it has ``every`` and ``share``.
 
         Returns:
-            Name, weight and unweighted penalty of each; none of weight 0.
+            Name, weight and unweighted penalty of each; none has weight 0.
         """
         found: list[tuple[str, float, Callable[[Passes], torch.Tensor]]] = []
         if self.l2 is not None and self.l2.form == form:
@@ -86,7 +86,7 @@ class PenaltiesConfig(Frozen):
         return [entry for entry in found if entry[1] > 0]
 
 
-if not TYPE_CHECKING:  # a penalty of a plugin is a field like ours
+if not TYPE_CHECKING:  # a plugin's penalty is a field like the built-in ones
     _OURS = list(PenaltiesConfig.model_fields)
     PenaltiesConfig = create_model(
         "PenaltiesConfig",
@@ -102,7 +102,7 @@ if not TYPE_CHECKING:  # a penalty of a plugin is a field like ours
 class UntilConfig(Frozen):
     """A stage that ends at a training loss, so that models of equal fit are compared, whatever their regulariser.
 
-    The learning rate is constant after a warm-up as long as that of ``epochs``: a decay would end with the stage.
+    After a warm-up as long as with ``epochs``, the learning rate is constant: a decay would need a known end.
     """
 
     train_nll: float = Field(
@@ -137,7 +137,7 @@ class StageConfig(Frozen):
 
     @property
     def terms(self) -> Terms:
-        """What a step has to know of this stage, presets and defaults filled in."""
+        """What a step needs to know about this stage, with presets and defaults filled in."""
         return Terms(
             batch_size=self.batch_size,
             noise=None if self.noise is None else self.noise.resolved(),
@@ -173,10 +173,10 @@ class StageConfig(Frozen):
         return self.runs * self.epochs if self.until is None else self.until.max_epochs
 
     def views(self) -> list[tuple[ViewConfig, bool]]:
-        """The stage's views, explicit: the noise, then that of the consistency loss.
+        """The stage's views, with all fields filled in: the noise, then that of the consistency loss.
 
         Returns:
-            Each with whether its divergence compares hidden states.
+            Each view, and whether its divergence compares hidden states.
         """
         found = [] if self.noise is None else [(self.noise.resolved(), False)]
         if self.consistency is not None:

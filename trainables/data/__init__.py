@@ -1,1 +1,1 @@
-"""Data sets: one file each over one contract, from the hub, a folder in XTREME's form, or the package itself."""
+"""Data sets under one contract, one file each: from the hub, a folder in XTREME's format, or the package itself."""

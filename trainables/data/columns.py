@@ -1,4 +1,4 @@
-"""Which column of a tab-separated file is which: as the user says, or as far as the file leaves no doubt."""
+"""Which column of a tab-separated file is which: as the user says, or as inferred where the file leaves no doubt."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 from trainables.errors import InputError
 
 Lines = Sequence[tuple[int, Sequence[str]]]
-"""Number in the file, from 1, and fields of each line."""
+"""Line number in the file, from 1, and fields of each line."""
 Fits = Callable[[Sequence[str]], bool]
 
 LABEL_LENGTH = 40  # characters; what is longer is a sentence
-FEW = 10  # lines, of which no repetition of labels is expected
+FEW = 10  # lines; among fewer, labels need not repeat
 _NAME = re.compile(
     r"(sentence|sent|text|premise|hypothesis|question|query|passage|context|title|body|review|comment|tweet|document|"
     r"utterance|content|input|label|labels|gold|gold[_ ]?label|class|category|target|topic|intent|sentiment|rating|"
@@ -28,7 +28,7 @@ FORM = "first=N,second=N|none,label=N|none, with columns counted from 1"
 
 @dataclass(frozen=True)
 class Columns:
-    """Places of the sentences and of the label, from 0; None where there is no second sentence or no label."""
+    """Column indices of the sentences and of the label, from 0; None where there is no second sentence or no label."""
 
     first: int
     second: int | None = None
@@ -45,7 +45,7 @@ class Columns:
         return {role: None if column is None else column + 1 for role, column in roles.items()}
 
     def describe(self, count: int) -> str:
-        """What a file of so many examples was taken for, as ``600 pairs, labels in column 3``."""
+        """How a file with ``count`` examples was interpreted, such as ``600 pairs, labels in column 3``."""
         places = [str(column + 1) for column in (self.first, self.second) if column is not None]
         said = f"{count:,} {'sentence' if self.second is None else 'pair'}{'' if count == 1 else 's'}"
         if places not in (["1"], ["1", "2"]):
@@ -81,18 +81,18 @@ def parse_columns(text: str) -> Columns:
 def find_columns(path: Path, lines: Lines, fits: Fits, given: Columns | None = None) -> Columns:
     """The columns of a file of sentences or pairs, with or without labels; a header or a blank line is refused.
 
-    One column is a sentence. Of two, the second is the label where ``fits`` says so, and else a second sentence; three
-    are a pair and its label. A column that looks like something else than it would be taken for is refused.
+    One column is a sentence. Of two, the second is the label where ``fits`` says so, and otherwise a second sentence;
+    three are a pair and its label. A column that does not look like what it would be taken for is refused.
 
     Args:
-        fits: Whether values are all labels of the classifier.
-        given: What the user says of the columns.
+        fits: Whether all values are labels of the classifier.
+        given: What the user says about the columns.
 
     Returns:
-        The columns, of which every line has as many.
+        The columns; every line has the same number of them.
 
     Raises:
-        InputError: The columns are in doubt, or lines are not as they must be.
+        InputError: The columns are ambiguous, or a line is malformed.
     """
     start, first = lines[0]
     for number, fields in lines:
@@ -116,7 +116,7 @@ def find_columns(path: Path, lines: Lines, fits: Fits, given: Columns | None = N
 
 
 def _names_a_column(column: Sequence[str], fits: Fits) -> bool:
-    """Whether the first value is none of the labels below it, which are all the classifier's or several, repeated."""
+    """Whether the first value is no label, unlike those below it: all are the classifier's, or several that repeat."""
     if fits(column):
         return False
     counts = Counter(column)

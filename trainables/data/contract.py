@@ -15,13 +15,13 @@ FLORES = re.compile("[a-z]{3}_[A-Z][a-z]{3}")
 """A language and its script, such as deu_Latn."""
 
 UNLABELLED = ("", "-", "-1")
-"""What published files write in the place of a label that is missing or that annotators did not agree on."""
+"""What published files write instead of a label that is missing or on which annotators did not agree."""
 NO_LABEL = -1
-"""Stands for such a label among rows, until they are dropped."""
+"""Represents such a label in rows until they are dropped."""
 
 
 def listed(names: Sequence[str], most: int = 20) -> str:
-    """The first names with commas and how many more there are, for a message of one line."""
+    """The first names, separated by commas, and how many more there are, for a one-line message."""
     return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
@@ -51,7 +51,7 @@ class Rows:
 
     @classmethod
     def joined(cls, parts: Sequence[Rows]) -> Rows:
-        """Rows of one task one after another."""
+        """Rows of one task, concatenated."""
         second = [text for part in parts for text in part.second or ()]
         return cls(
             [text for part in parts for text in part.first],
@@ -66,13 +66,13 @@ class Rows:
 
 @dataclass(frozen=True)
 class HubFiles:
-    """Where the hub keeps a data set, and so how a copy of that repository in a folder is read.
+    """Where the hub keeps a data set, and thus how a copy of that repository in a folder is read.
 
     Attributes:
         name: Id of the repository.
-        pattern: Its files, by ``{language}`` and ``{split}``: parquet, JSON lines, CSV or TSV.
-        columns: Their names: the sentence or both sentences, then the label; empty: TSV files as in a folder.
-        splits: Its names of ``train``, ``dev`` and ``test``, in this order; empty: it has none.
+        pattern: Pattern of its files, with ``{language}`` and ``{split}``: parquet, JSON lines, CSV or TSV.
+        columns: Names of the columns: the sentence or both sentences, then the label; empty: TSV files as in a folder.
+        splits: Its names for ``train``, ``dev`` and ``test``, in this order; empty where it has no such split.
     """
 
     name: str
@@ -105,18 +105,18 @@ class Task:
     Attributes:
         name: Name in ``data.name``.
         labels: Label names; their order gives the label indices. Empty: those of the English training file.
-        sentences: Sentences of an example, one or two.
+        sentences: Sentences per example, one or two.
         numbered: The labels in the order in which a file without their names numbers them, from 0; empty: no such file.
         aliases: Other spellings of labels in published files.
         hub: Its files on the hub, or None when it is not there.
         bundled: Folder inside the package, or None when it is not bundled.
-        languages: The languages that it has on the hub, whose names are their codes.
-        codes: Other names of languages to the codes in file names; a code is taken as it is.
+        languages: The languages that it has on the hub under names that are also their codes.
+        codes: Other language names to the codes in file names; a code is used as it is.
         form: What codes look like, where there are too many to list.
-        pooled: Whether all rows that do not train in English validate: those left of the training split, and the
-            splits dev and test; for small sets whose training split is parallel, too.
-        parallel: Whether the rows of a split are the same in every language; else they are drawn in each by itself.
-        english: The set whose English rows on the hub go with it, where it has none of its own.
+        pooled: Whether all rows that do not train in English are used for validation: the rest of the training split,
+            and the splits dev and test; for small sets whose training split is parallel, too.
+        parallel: Whether the rows of a split are the same in every language; else each language is drawn separately.
+        english: The set that provides English rows on the hub, where this one has none.
     """
 
     name: str
@@ -134,10 +134,10 @@ class Task:
     english: Task | None = None
 
     def code(self, language: str) -> str:
-        """The name of a language in the names of the files; the given name where the set does not say which it has.
+        """The name of a language in file names; the given name where the set does not list its languages.
 
         Raises:
-            InputError: The set says so, and has no language of that name.
+            InputError: The set lists its languages, and none has that name.
         """
         known = [*self.codes, *self.languages, *self.codes.values()]
         if not known or language in known or (self.form is not None and self.form.fullmatch(language)):

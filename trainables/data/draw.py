@@ -1,4 +1,4 @@
-"""Which rows a trial uses: drawn once by data.seed, the same row numbers in every language."""
+"""Which rows a trial uses: drawn once with data.seed, with the same row numbers in every language of parallel files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _generator(seed: int, purpose: str) -> np.random.Generator:
 
 
 def _groups(first: list[str]) -> list[list[int]]:
-    """Numbers of the rows that share a first sentence, group by group as they appear."""
+    """Row numbers grouped by shared first sentence, in order of appearance."""
     groups: dict[str, list[int]] = {}
     for row, sentence in enumerate(first):
         groups.setdefault(sentence, []).append(row)
@@ -40,11 +40,11 @@ def draw_train(available: int, wanted: int | None, seed: int) -> list[int]:
 
 
 def draw_second_stage(available: int, twins: set[int], config: DataConfig, language: str) -> list[int]:
-    """Row numbers of a second stage's examples in a training file; the same for files that are parallel.
+    """Row numbers of a second stage's examples in a training file; the same in all files that are parallel.
 
     Args:
         available: Rows of the file.
-        twins: Those that must not be drawn, since their translations trained the English stage.
+        twins: Row numbers that must not be drawn, since their translations trained the English stage.
 
     Returns:
         Distinct row numbers in drawn order.
@@ -64,14 +64,14 @@ def draw_second_stage(available: int, twins: set[int], config: DataConfig, langu
 
 
 def draw_validation(first: list[str], config: DataConfig, language: str = ENGLISH) -> tuple[list[int], list[int]]:
-    """Row numbers of the second stage's training examples and of the validation examples, without a common group.
+    """Row numbers of the second stage's training examples and of the validation examples, which share no group.
 
-    Rows with the same first sentence form a group (XNLI's premises come three times), and a group is never
-    divided between the two. ``split="file_order"`` is the paper's half and half, and divides as the file falls: its
+    Rows with the same first sentence form a group (each XNLI premise occurs three times), and a random draw never
+    divides a group between the two. ``split="file_order"`` is the paper's half and half, and ignores groups: the file's
     first rows train.
 
     Args:
-        first: First sentence of each row of the validation file; of parallel files, the English one.
+        first: First sentence of each row of the validation file; for parallel files, the English one.
 
     Raises:
         InputError: More rows are wanted than there are.
@@ -89,7 +89,7 @@ def draw_validation(first: list[str], config: DataConfig, language: str = ENGLIS
             used += 1
         train = train[:stage2]
         rest = [row for group in order[used:] for row in group]
-        # Rows of a group are alike, so the first rows of validation, on which Tr(F) is measured, must not be groups.
+        # Rows of a group are alike, so the first validation rows, on which Tr(F) is measured, must not be whole groups.
         rest = [rest[i] for i in generator.permutation(len(rest))]
     if len(train) < stage2:
         raise InputError(f"data.stage2_examples={stage2}, but the {language} validation file has {total} rows")
@@ -103,14 +103,14 @@ def draw_validation(first: list[str], config: DataConfig, language: str = ENGLIS
 
 
 def draw_halves(first: list[str], seed: int) -> Halves:
-    """Two halves of the validation examples, without a common group, for numbers that must not share their rows.
+    """Two halves of the validation examples that share no group, for numbers that must not be based on the same rows.
 
     Args:
-        first: First sentence of each validation example, of parallel files the English one; equal ones form a group.
+        first: First sentence of each validation example, in English for parallel files; equal ones form a group.
 
     Returns:
-        Row numbers of both, rising; the sizes differ by no more than the largest group, and one is empty where there
-        is but one group.
+        Row numbers of both, ascending; the sizes differ by no more than the largest group, and one is empty where there
+        is only one group.
 
     Example:
         >>> sorted(map(len, draw_halves(["a", "b", "b", "c"], seed=0)))
@@ -118,7 +118,7 @@ def draw_halves(first: list[str], seed: int) -> Halves:
     """
     groups = _groups(first)
     halves: Halves = ([], [])
-    # Large groups first, so that the small ones can even out the halves; among equals as they were drawn.
+    # Large groups first, so that the small ones can even out the halves; equally large ones as drawn.
     order = _generator(seed, "halves").permutation(len(groups)).tolist()
     for i in sorted(order, key=lambda i: -len(groups[i])):
         min(halves, key=len).extend(groups[i])

@@ -14,7 +14,7 @@ from trainables.errors import InputError
 
 @dataclass(frozen=True)
 class Split:
-    """The rows of a split that are left.
+    """The remaining rows of a split.
 
     Attributes:
         numbers: Language to their row numbers in the files.
@@ -27,13 +27,13 @@ class Split:
 
 
 def drop(source: Source, not_translated: bool) -> tuple[Split, Split, Split, tuple[Dropped, Dropped]]:
-    """Leave out the rows of every split that cannot or must not be used.
+    """Leave out of every split the rows that cannot or must not be used.
 
     Args:
-        not_translated: Whether to leave out those with a sentence that was not translated, too.
+        not_translated: Whether to leave out rows with an untranslated sentence, too.
 
     Returns:
-        Training, validation and test; and what was dropped since it was not translated, and since it has no label.
+        The training, validation and test splits; and what was dropped as untranslated, and as unlabelled.
 
     Raises:
         InputError: No row of a split is left in some language.
@@ -56,10 +56,10 @@ def _whole(rows: dict[str, Rows], declared: bool) -> Split:
 
 
 def parallel(english: Rows, rows: Rows, declared: bool) -> bool:
-    """Whether the rows of a whole file are those of the English one, as far as their number and labels tell.
+    """Whether the rows of a whole file match those of the English one, judging by their number and labels.
 
     Args:
-        declared: Whether the data set says that its files are; else labels have to be equal where both have one.
+        declared: Whether the data set declares this; else labels must be equal where both rows have one.
     """
     if len(rows) != len(english):
         return False
@@ -68,7 +68,7 @@ def parallel(english: Rows, rows: Rows, declared: bool) -> bool:
 
 
 def _drop(splits: list[Split], unusable: Callable[[Rows], list[int]]) -> Dropped:
-    """Leave the rows out of every split in place, and count them."""
+    """Leave unusable rows out of every split, in place, and count them."""
     counts, languages, total = [], {}, len(splits[1].rows[ENGLISH]) if splits[1].parallel else None
     for place, split in enumerate(splits):
         found = {language: set(unusable(rows)) for language, rows in split.rows.items()}

@@ -1,4 +1,4 @@
-"""Class numbers of labels as a file writes them: by the classifier's own names, or by number where these do not fit."""
+"""Class numbers of labels as a file writes them: by the classifier's names, or by number where names do not fit."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _DEFAULT = re.compile(r"LABEL_\d+$")  # what transformers calls a class without 
 class ClassNames:
     """The classes of a classifier, and how a file may write them.
 
-    A file is read in one way throughout: every label is a name, or every label is a class number. A name counts in any
-    case where no two names differ by case alone, and in the other spelling that published files have of it.
+    A file is read in one way throughout: every label is a name, or every label is a class number. A name matches in
+    upper or lower case unless two names differ by case alone, and also in its other spelling in published files.
     """
 
     names: Mapping[str, int]
@@ -30,7 +30,7 @@ class ClassNames:
 
     @cached_property
     def _folded(self) -> dict[str, int | None]:
-        """Names without case to class numbers; None where that leaves two classes."""
+        """Case-folded names to class numbers; None where a name then means two classes."""
         folded: dict[str, int | None] = {}
         for name, number in self.names.items():
             key = name.strip().casefold()
@@ -45,28 +45,28 @@ class ClassNames:
         return {str(number): number for number in range(self.classes)}
 
     def by_name(self, label: str) -> int | None:
-        """The class that a label without outer blanks names, or None."""
+        """The class that a label, stripped of outer blanks, names, or None."""
         return self.names.get(label, self._folded.get(label.casefold()))
 
     def by_number(self, label: str) -> int | None:
-        """The class whose number a label without outer blanks is, or None."""
+        """The class whose number a label, stripped of outer blanks, gives, or None."""
         return self._digits.get(label)
 
     def fit(self, labels: Sequence[str]) -> bool:
-        """Whether labels without outer blanks are all names, or all class numbers."""
+        """Whether labels, stripped of outer blanks, are all names, or all class numbers."""
         return any(all(read(label) is not None for label in set(labels)) for read in (self.by_name, self.by_number))
 
     def numbers(
         self, path: Path, labels: Sequence[tuple[int, str]], reading: str | None = None
     ) -> tuple[list[int], str]:
-        """The class numbers of a file's labels, and the way they were read.
+        """The class numbers of a file's labels, and how they were read.
 
         Args:
-            labels: Number of the line, and the label without outer blanks.
+            labels: Line number, and the label stripped of outer blanks.
             reading: ``names`` or ``numbers``; None takes the one that fits.
 
         Raises:
-            InputError: Neither way fits, or both do and differ, or not the one asked for.
+            InputError: Neither reading fits, or both do and differ, or the one asked for does not fit.
         """
         found = {
             NAMES: [self.by_name(label) for _, label in labels],
@@ -91,7 +91,7 @@ class ClassNames:
         found: Mapping[str, Sequence[int | None]],
         reading: str | None,
     ) -> str:
-        """Names the first label that does not fit the way that fits the most."""
+        """A message about the first label that does not fit, under the reading that fits the most labels."""
         closest = reading or min(found, key=lambda way: found[way].count(None))
         row = found[closest].index(None)
         names = listed(list(self.names))

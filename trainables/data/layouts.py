@@ -1,7 +1,7 @@
 """Where published data sets keep their files, and what the header lines of those files say.
 
-``SPLIT-LANG.tsv`` without a header is XTREME's form and this package's own. PAWS-X (``x-final``), XNLI-1.0, XNLI-MT-1.0
-and SIB-200 are read as they are unpacked, from their own folder or the one around it.
+``SPLIT-LANG.tsv`` without a header is XTREME's format and this package's own. PAWS-X (``x-final``), XNLI-1.0,
+XNLI-MT-1.0 and SIB-200 are read as unpacked, from their own folder or its parent.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ PLACES: dict[str, tuple[str, ...]] = {
     },
 }
 NAMES = {"en": "eng_Latn"}
-"""Names of a language by which files of any task are looked up, too."""
+"""Other names of a language under which files of any task are looked up, too."""
 
 FIRST = ("sentence1", "premise", "text", "sentence")
 SECOND = ("sentence2", "hypo", "hypothesis")
 LABEL = ("gold_label", "label", "category")
 UNREAD = ("question", "question1", "query", "context", "passage", "paragraph", "text_pair")
-"""Columns of pairs in other published files; without them what is left would be another task."""
+"""Columns of pairs in other published files; ignoring them would turn the data into another task."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What the columns of a file with a header line are, by places from 0; None where there is no such column.
+    """What the columns of a file with a header line are, by index from 0; None where there is no such column.
 
-    ``unread`` names columns of sentences that are none of these.
+    ``unread`` names sentence columns that are none of these.
     """
 
     width: int
@@ -60,7 +60,7 @@ class Header:
 
 
 def find_header(fields: Sequence[str]) -> Header | None:
-    """What the first line of a file says, if it names three or more columns as published files do; None: an example."""
+    """The header, if the first line of a file names three or more columns as published files do; None: an example."""
     names = [field.strip().lower() for field in fields]
 
     def place(known: Sequence[str]) -> int | None:
@@ -74,15 +74,15 @@ def find_header(fields: Sequence[str]) -> Header | None:
 
 
 def find_file(folder: Path, source: str, split: str, language: str, code: str | None = None) -> tuple[Path, bool]:
-    """The file of a split in a language, the first of ``PLACES`` that exists, and whether it holds all languages.
+    """The file of a split in a language, the first of ``PLACES`` that exists, and whether it contains all languages.
 
     Args:
-        source: What people call the folder.
+        source: The folder as the user gave it, for messages.
         split: ``train``, ``dev`` or ``test``.
-        code: The task's own name of the language.
+        code: The task's own name for the language.
 
     Raises:
-        InputError: None does; the message names the expected file and those that are there.
+        InputError: None exists; the message names the expected file and those that are there.
     """
     for name in dict.fromkeys((language, code or language, NAMES.get(language, language))):
         for place in PLACES[split]:

@@ -19,14 +19,14 @@ from trainables.errors import InputError, one_line
 
 KINDS = (".parquet", ".json", ".jsonl", ".csv", ".tsv")
 Fields = dict[str, list[Any]]
-"""Column name to the value of each row; None, NaN and "" where a row has none."""
+"""Column name to the value of each row; None, NaN or "" where a row has none."""
 
 
 def read_named(files: Sequence[Path], columns: Sequence[str]) -> Table:
-    """The examples of the files of a split, one after another, with labels as the files name them.
+    """The examples in the files of a split, concatenated, with labels as the files name them.
 
     Args:
-        files: The files, in order, all of one kind; several go by the name of the first.
+        files: The files, in order, all of one kind; messages about several name the first.
         columns: Names of the sentence or both sentences, and of the label.
 
     Raises:
@@ -73,7 +73,7 @@ def _read(file: Path, columns: Sequence[str]) -> tuple[list[list[str]], tuple[st
 
 
 def _parquet(file: Path, label: str) -> tuple[Fields, tuple[str, ...]]:
-    """A parquet file's columns, and the names of its labels where its schema has them."""
+    """A parquet file's columns, and the names of its labels where its schema contains them."""
     from datasets import Features
 
     with pq.ParquetFile(file) as parquet:
@@ -83,7 +83,7 @@ def _parquet(file: Path, label: str) -> tuple[Fields, tuple[str, ...]]:
 
 
 def _json(file: Path) -> Fields:
-    """An object a line, or one array of objects. Values keep the types that they have in the file."""
+    """The columns of a file with one object per line, or one array of objects; values keep their types in the file."""
     with fsspec.open(str(file), "rt", encoding="utf-8-sig", compression="infer") as stream:
         text = stream.read()
     if text.lstrip().startswith("["):
@@ -103,7 +103,7 @@ def _object(line: str, number: int) -> Any:
 
 
 def _delimited(file: Path, kind: str) -> Fields:
-    """CSV with its quoting, or TSV as in a folder, whose quotes are text; every field is text as it stands."""
+    """CSV with its quoting, or TSV as in a folder, where quotes are text; every field is kept as text."""
     options: dict[str, Any] = {"dtype": str, "na_filter": False, "encoding": "utf-8-sig"}
     if kind == ".tsv":
         options |= {"sep": "\t", "quoting": csv.QUOTE_NONE, "lineterminator": "\n"}
@@ -112,7 +112,7 @@ def _delimited(file: Path, kind: str) -> Fields:
         raise ValueError("its rows have more fields than its header")
     if kind == ".csv":
         return {str(name): list(table[name]) for name in table}
-    # The last column of a file whose lines end at CRLF.
+    # Where lines end in CRLF, the last column keeps the CR.
     return {
         str(name).removesuffix("\r"): [unquote(field.removesuffix("\r")) for field in table[name].fillna("")]
         for name in table
@@ -120,14 +120,14 @@ def _delimited(file: Path, kind: str) -> Fields:
 
 
 def _text(value: Any, column: str, file: Path) -> str:
-    """A value as text, empty where there is none; InputError for a list, an object or bytes, which no task means."""
+    """A value as text, empty where there is none; InputError for a list, an object or bytes, which no task uses."""
     if isinstance(value, (dict, list, bytes)):
         raise InputError(f"{file}: column {column!r} holds a {type(value).__name__} in some row, and not text")
     return "" if value is None or value != value else str(value)
 
 
 def _named(label: str, names: tuple[str, ...], file: Path) -> str:
-    """The name of a numbered label; what stands for no label stays."""
+    """The name of a numbered label; a placeholder for a missing label is kept."""
     if label in ("", str(NO_LABEL)):
         return label
     if not (label.isdecimal() and int(label) < len(names)):

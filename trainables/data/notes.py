@@ -1,4 +1,4 @@
-"""What a researcher should know of the drawn rows: untranslated sentences, repeats, and rows that two sets share."""
+"""What a researcher should know about the drawn rows: untranslated sentences, repeats, and rows that two sets share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import MappingProxyType
 from trainables.data.contract import Rows
 
 UNTRANSLATED = "NS"
-"""Stands in PAWS-X for a sentence that was not translated; such rows have label 0 in every published file."""
+"""PAWS-X's placeholder for a sentence that was not translated; such rows have label 0 in every published file."""
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,9 @@ class Dropped:
 
     Attributes:
         train: Dropped rows of the training file.
-        validation: Dropped rows of the validation files: the same rows in every language, or of all together.
-        validation_total: Rows of a validation file; None where those of languages differ.
-        languages: Language to how many of the dropped rows are such rows there.
+        validation: Dropped rows of the validation files: the same rows in every language, or the total over languages.
+        validation_total: Rows of a validation file; None where they differ between languages.
+        languages: Language to how many of its rows are themselves unusable for this reason.
         test: Dropped rows of the test files, likewise.
     """
 
@@ -48,12 +48,12 @@ def describe(
     unlabelled: Dropped = NOTHING,
     test: Mapping[str, Rows] = MappingProxyType({}),
 ) -> tuple[str, ...]:
-    """Plain sentences on the drawn rows; what does not occur is not mentioned.
+    """Plain sentences about the drawn rows; what does not occur is not mentioned.
 
     Args:
         validation: Language to validation rows, English first.
-        dropped: What was left out before the draw since a sentence was not translated.
-        unlabelled: What was left out since it has no label.
+        dropped: What was left out before the draw because a sentence was not translated.
+        unlabelled: What was left out because it has no label.
         test: Language to test rows, English first; may be empty.
     """
     english = next(iter(validation))
@@ -73,7 +73,7 @@ def describe(
     if count := _shared_sentences(train, validation[english]):
         notes.append(f"{count:,} of the {among} share a sentence with a training example")
     notes += _shared("validation", validation, stage2, "second-stage examples", "a second-stage example")
-    if test:  # on what was seen before a test score tells nothing new
+    if test:  # a test score says nothing new about examples seen before
         others = {"a training": {english: train}, "a second-stage": stage2, "a validation": validation}
         for seen, rows in others.items():
             notes += _shared("test", test, rows, f"{seen} example", f"{seen} example")
@@ -81,7 +81,7 @@ def describe(
 
 
 def _shared(split: str, rows: Mapping[str, Rows], others: Mapping[str, Rows], are: str, share_with: str) -> list[str]:
-    """Examples of a split that are among other rows of their language, and those of which a sentence is."""
+    """Notes on examples of a split that recur among other rows of their language, and on those with such a sentence."""
     sizes = sorted(map(len, rows.values()))
     among = f"(of {' to '.join(f'{size:,}' for size in dict.fromkeys((sizes[0], sizes[-1])))} a language)"
     examples = {language: _shared_examples(found, rows[language]) for language, found in others.items()}
@@ -93,7 +93,7 @@ def _shared(split: str, rows: Mapping[str, Rows], others: Mapping[str, Rows], ar
 
 
 def _counted(what: str, counts: Mapping[str, int], more: str = "") -> list[str]:
-    """A note with the counts above 0, where there is one."""
+    """A note with the counts above 0, if there are any."""
     said = _listed(counts)
     return [f"{what}: {said}{more}"] if said else []
 
@@ -121,7 +121,7 @@ def _dropped(dropped: Dropped, reason: str) -> list[str]:
 def _parts(
     train: Rows, stage2: Mapping[str, Rows], validation: Mapping[str, Rows], test: Mapping[str, Rows]
 ) -> dict[str, Rows]:
-    """All rows by what they are for."""
+    """All rows by their purpose."""
     parts = {}
     for language, rows in validation.items():
         parts[f"validation {language}"] = rows
@@ -131,7 +131,7 @@ def _parts(
 
 
 def _odd_sentences(parts: Mapping[str, Rows]) -> list[str]:
-    """Rows that say little: an empty sentence, or twice the same."""
+    """Notes on rows that say little: an empty sentence, or the same sentence twice."""
     empty = {part: sum(not all(s.strip() for s in e) for e in rows.examples()) for part, rows in parts.items()}
     same = {
         part: sum(len(e) == 2 and e[0].strip() == e[1].strip() for e in rows.examples()) for part, rows in parts.items()
@@ -155,19 +155,19 @@ def _repeats(train: Rows) -> list[str]:
 
 
 def _translated(rows: Rows) -> Sequence[tuple[str, ...]]:
-    """The examples without those that hold the placeholder, which are alike without saying the same."""
+    """The examples without those that contain the placeholder, which are equal without meaning the same."""
     left_out = set(untranslated(rows))
     return [example for i, example in enumerate(rows.examples()) if i not in left_out]
 
 
 def _shared_examples(rows: Rows, validation: Rows) -> int:
-    """Validation examples that are among some rows, word for word."""
+    """Number of validation examples that occur among some rows, word for word."""
     known = set(_translated(rows))
     return sum(example in known for example in _translated(validation))
 
 
 def _shared_sentences(rows: Rows, validation: Rows) -> int:
-    """Validation pairs of which a sentence is among some rows, in either place; 0 where an example is one sentence."""
+    """Number of validation pairs with a sentence that occurs among some rows, in either place; 0 without pairs."""
     if validation.second is None:
         return 0
     known = {text for example in _translated(rows) for text in example}

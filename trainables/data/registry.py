@@ -1,4 +1,4 @@
-"""Data sets by name: a module of ``trainables/data/sets`` each, and ``FILE.py:NAME`` for one outside of the package."""
+"""Data sets by name: each a module of ``trainables/data/sets``, or ``FILE.py:NAME`` for one outside the package."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAMES = tuple(sorted(module.name for module in pkgutil.iter_modules(sets.__path_
 
 
 def check_name(name: str) -> str:
-    """Return a name that a data set can have, else ValueError; the user's own file is looked for when it is read."""
+    """Return a valid data set name, or raise ValueError; the user's own file is only looked for when it is read."""
     file, _, member = name.rpartition(":")
     if name in NAMES or (file.endswith(".py") and member.isidentifier()):
         return name

@@ -17,7 +17,7 @@ from trainables.errors import InputError
 from trainables.hub.repository_files import Repository, fetch
 
 Wanted = Mapping[str, tuple[str, ...]]
-"""Split to the languages that are wanted of it."""
+"""Split to the languages that are wanted from it."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Source:
 
 
 def read_rows(config: DataConfig) -> Source:
-    """All rows that a data configuration draws from; with ``data.unlabelled="drop"`` those without a label too."""
+    """All rows that a data configuration draws from; ``data.unlabelled="drop"`` includes those without a label."""
     task = find_set(config.name)
     if config.repository is not None:
         task = replace(task, hub=HubFiles(config.repository, str(config.files), config.columns))
@@ -76,7 +76,7 @@ def _from_training_file(task: Task, table: Table, labels: tuple[str, ...]) -> Ta
     Args:
         table: The training file; its header or first line gives the number of columns.
         labels: The labels in the order of the classes; empty takes those that the file declares, else those that it
-            has, sorted.
+            contains, sorted.
 
     Raises:
         InputError: The file has neither 2 nor 3 columns, or its last column holds no labels.
@@ -106,7 +106,7 @@ def _from_training_file(task: Task, table: Table, labels: tuple[str, ...]) -> Ta
 
 
 def _is_class(label: str, counts: Counter[str]) -> bool:
-    """Whether a label found in a file is a class: -1 is one on a scale such as -1, 0, 1, and none beside 0, 1, 2."""
+    """Whether a label found in a file is a class: -1 is one on a scale such as -1, 0, 1, but not beside 0, 1, 2."""
     if label != "-1":
         return label not in UNLABELLED
     others = {other for other in counts if other not in UNLABELLED}
@@ -114,7 +114,7 @@ def _is_class(label: str, counts: Counter[str]) -> bool:
 
 
 def _refuse_twice(task: Task, languages: Sequence[str]) -> None:
-    """Two names of one language would count it twice, and another name of English would make it a target."""
+    """Refuse two names of one language, which would count it twice, and of English, which would make it a target."""
     names: dict[str, str] = {}
     for language in languages:
         code = task.code(language) if task.codes else language
@@ -127,7 +127,7 @@ def _folder_tables(config: DataConfig, task: Task, wanted: Wanted) -> dict[str, 
     folder = _folder(config, task)
 
     def read(split: str, language: str) -> Table:
-        code = task.code(language) if task.codes else language  # else the folder may have languages that the hub lacks
+        code = task.code(language) if task.codes else language  # the folder may have languages that the hub lacks
         if task.hub is not None and (files := _glob(folder, task.hub.place(code, split))):
             return _read(files, task.hub, language)
         path, holds_all = find_file(folder, config.source, split, language, code)
@@ -154,7 +154,7 @@ def _folder(config: DataConfig, task: Task) -> Path:
 
 
 def _hub_tables(task: Task, wanted: Wanted) -> dict[str, dict[str, Table]]:
-    """What the hub holds; a set without English rows has those of the set that goes with it."""
+    """The tables on the hub; a set without English rows takes those of the set that goes with it."""
     if task.english is None:
         return _fetch_tables(task, wanted)
     targets = {split: tuple(name for name in named if name != ENGLISH) for split, named in wanted.items()}

@@ -24,7 +24,7 @@ class TaskData:
         validation: Language to validation rows, English first; the same row numbers in every language of parallel
             files.
         fingerprint: Hash of all of it.
-        notes: What a researcher should know of the rows, a sentence each; not part of the fingerprint.
+        notes: What a researcher should know about the rows, one sentence each; not part of the fingerprint.
         train_rows: Row numbers of ``train`` in the English training file, for files that are parallel to it.
         train_total: Rows of that file.
         validation_rows: Language to row numbers of ``validation`` in its file.
@@ -50,9 +50,9 @@ class TaskData:
 def load_task_data(config: DataConfig) -> TaskData:
     """Read, check and draw the rows of a data configuration.
 
-    ``data.unlabelled="drop"`` and ``data.drop_untranslated`` take effect before the draw: the files are then as if they
-    had never held such a row in any language of the configuration, for ``data.split="file_order"`` too, whose first
-    ``stage2_examples`` are counted among the rows that are left. So another set of languages may leave other rows.
+    ``data.unlabelled="drop"`` and ``data.drop_untranslated`` take effect before the draw, as if the files had never
+    contained such rows in any language of the configuration. This includes ``data.split="file_order"``, whose first
+    ``stage2_examples`` are counted among the remaining rows. Another set of languages may thus leave other rows.
 
     Raises:
         InputError: A file is missing or malformed, or more rows are wanted than there are.
@@ -111,13 +111,13 @@ def load_task_data(config: DataConfig) -> TaskData:
 def _from_training_files(
     train: Split, english: Rows, source: Source, config: DataConfig
 ) -> tuple[dict[str, Rows], tuple[str, ...]]:
-    """Rows of the second stages out of the languages' own training files, and a note on twins that are among them.
+    """Rows of the second stages from the languages' own training files, and a note on twins among them.
 
-    A row's twin is the English row of the same number in its file. One whose twin, or a copy of it, trains in English
-    is left out unless ``data.stage2_twins``.
+    A row's twin is the English row with the same number in its file. A row whose twin, or a copy of the twin, trains in
+    English is left out unless ``data.stage2_twins`` is set.
 
     Raises:
-        InputError: Not enough rows are left, or which are twins is not known.
+        InputError: Not enough rows are left, or it is not known which rows are twins.
     """
     trained = set(english.examples())
     originals = source.train[ENGLISH]
@@ -142,7 +142,7 @@ def _from_training_files(
 
 
 def _unparallel(name: str, *splits: Split) -> tuple[str, ...]:
-    """That files are not parallel, which is allowed where nothing compares an example with its translation."""
+    """A note that files are not parallel, which is allowed where nothing compares an example with its translation."""
     sizes = [", ".join(f"{lang} {len(rows):,}" for lang, rows in s.rows.items()) for s in splits if not s.parallel]
     return tuple(
         f"data {name}: files are not parallel ({said} rows), so rows are drawn and dropped in each language by itself"
@@ -151,7 +151,7 @@ def _unparallel(name: str, *splits: Split) -> tuple[str, ...]:
 
 
 def _pooled(source: Source, config: DataConfig) -> Source:
-    """Of a task that pools its splits: everything but the English training rows validates, in every language."""
+    """The source; if its task pools its splits, all rows but the English training rows validate, in every language."""
     if not source.task.pooled:
         return source
     for name, split in (("training", source.train), ("validation", source.validation), ("test", source.test)):

@@ -16,8 +16,8 @@ DROP = "data.unlabelled=drop leaves such rows out"
 
 def unquote(field: str) -> str:
     """Undo CSV quoting."""
-    # XTREME wraps a field in quotes only when it holds a quote itself, and doubles the inner ones. A plain file may
-    # hold a sentence that merely begins and ends with a quote; it has no doubled quote inside and stays as it is.
+    # XTREME wraps a field in quotes only when it contains a quote itself, and doubles the inner ones. A plain file may
+    # contain a sentence that merely begins and ends with a quote; it has no doubled quote inside and stays as it is.
     if len(field) < 2 or field[0] != '"' or field[-1] != '"':
         return field
     inner = field[1:-1]
@@ -29,8 +29,8 @@ def unquote(field: str) -> str:
 def read_fields(path: Path) -> list[list[str]]:
     """The fields of every line of a file, CSV quoting undone.
 
-    Lines end at LF or CRLF only: published rows hold control characters at which ``str.splitlines`` would break. Blank
-    lines at the end do not count.
+    Lines end at LF or CRLF only: published rows contain control characters at which ``str.splitlines`` would break
+    lines. Blank lines at the end do not count.
 
     Raises:
         InputError: The file does not exist, is empty, or is not UTF-8 text.
@@ -57,7 +57,7 @@ class Table:
         header: What its header line says; None where it has none.
         lines: Number in the file, from 1, and fields of each example.
         labels: Names of the labels in the order of the classes, where the file declares them.
-        unit: What is numbered.
+        unit: What the numbers count: ``line`` or ``row``.
     """
 
     path: Path
@@ -92,11 +92,11 @@ def read_table(path: Path, language: str | None = None, code: str | None = None)
     """The examples of a file, with or without the header line of a published one.
 
     Args:
-        language: The language wanted of a file that holds many and says so in a column.
-        code: The task's own name of it.
+        language: The language to read from a file that contains many and names each row's in a column.
+        code: The task's own name for it.
 
     Raises:
-        InputError: The file cannot be read, has a header only, or no line in that language.
+        InputError: The file cannot be read, has only a header, or has no line in that language.
     """
     lines = list(enumerate(read_fields(path), start=1))
     header = find_header(lines[0][1])
@@ -126,7 +126,7 @@ def rows_of(table: Table, task: Task, keep_unlabelled: bool = False) -> Rows:
         keep_unlabelled: Whether rows without a usable label (``-``, ``-1``, empty) are kept, with ``NO_LABEL``.
 
     Raises:
-        InputError: A line has another number of columns, no label or an unknown one.
+        InputError: A line has the wrong number of columns, no label or an unknown one.
     """
     if (header := table.header) is not None and (header.second is None) != (task.sentences == 1):
         raise InputError(
@@ -158,7 +158,7 @@ def _check_widths(table: Table, task: Task) -> None:
 
 
 def _numbers(table: Table, labels: Sequence[str], task: Task, keep_unlabelled: bool) -> list[int]:
-    """Class number of every label: by name, or, where the file has none, by the order in ``task.numbered``."""
+    """Class number of every label: by name or, where the file has no names, by the order in ``task.numbered``."""
     index = {label: i for i, label in enumerate(task.labels)}
     if unknown := [label for label in table.labels if label not in index and label not in task.aliases]:
         raise InputError(

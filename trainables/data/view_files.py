@@ -1,4 +1,4 @@
-"""What the files of a view hold: read by the driver, and handed to the workers with the other assets."""
+"""The contents of a view's files, read by the driver and handed to the workers with the other assets."""
 
 from __future__ import annotations
 

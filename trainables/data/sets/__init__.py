@@ -1,1 +1,1 @@
-"""The data sets of the package, a module each, found by its name; ``trainables/data/registry`` reads them."""
+"""The package's data sets, one module each, found by name; ``trainables/data/registry`` reads them."""

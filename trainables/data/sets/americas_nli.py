@@ -1,7 +1,7 @@
-"""AmericasNLI (Ebrahimi et al. 2022): XNLI in ten languages of the Americas, with validation and test files alone.
+"""AmericasNLI (Ebrahimi et al. 2022): XNLI in ten languages of the Americas, with only validation and test files.
 
-English rows, those that train among them, are XNLI's. The files of two languages have different rows. Row counts are
-those of the hub's data card; the names of the files, usual for its format, were not checked.
+English rows, including the training rows, are XNLI's. The files of different languages have different rows. Row counts
+are those of the hub's data card; the file names, which are usual for its format, were not checked.
 """
 
 from trainables.data.contract import HubFiles, Task

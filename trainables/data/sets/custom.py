@@ -1,4 +1,4 @@
-"""A task of the user's own: its label set and its number of sentences are those of its English training file."""
+"""A user's own task: its label set and number of sentences are those of its English training file."""
 
 from trainables.data.contract import Task
 

@@ -1,7 +1,7 @@
-"""MASSIVE (FitzGerald et al. 2022): one of 60 intents of an utterance, parallel in 51 locales, training files too.
+"""MASSIVE (FitzGerald et al. 2022): one of 60 intents per utterance, parallel in 51 locales, training files included.
 
-Files, columns and codes are those that other programs read of the hub. Not checked: that the rows of all languages are
-in one order (the column ``id`` is not read), and that the English training file has every label.
+Files, columns and codes are those that other programs read from the hub. It was not checked that the rows of all
+languages are in the same order (the column ``id`` is not read), or that the English training file contains every label.
 """
 
 from trainables.data.contract import HubFiles, Task

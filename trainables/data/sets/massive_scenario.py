@@ -1,4 +1,4 @@
-"""MASSIVE's other label: one of 18 scenarios of an utterance."""
+"""MASSIVE's other label: one of 18 scenarios per utterance."""
 
 from dataclasses import replace
 

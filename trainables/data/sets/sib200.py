@@ -1,4 +1,4 @@
-"""SIB-200 (Adelani et al. 2024): the topic of a sentence of FLORES-200, in 205 languages, row by row parallel."""
+"""SIB-200 (Adelani et al. 2024): the topic of a sentence of FLORES-200, in 205 languages, parallel row by row."""
 
 from trainables.data.contract import FLORES, HubFiles, Task
 
