@@ -1,4 +1,4 @@
-"""Divergences between two predictions, or between the hidden states behind them. Unweighted, all with a gradient."""
+"""Divergences between two predictions, or between the hidden states behind them: unweighted and differentiable."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
     """KL(p || q) of each row, in nats ``[rows]``, from log probabilities ``[rows, classes]``; differentiable in both.
 
     Since p and q both sum to 1, ``KL = sum p (exp(d) - 1 - d)`` with ``d = log q - log p``. No term of this sum is
-    negative. Rounding in float32 would drown ``sum p d`` for p near q, as noise of 1e-5 makes them.
+    negative. In float32, rounding would swamp ``sum p d`` for p as close to q as noise of 1e-5 makes them.
 
     Example:
         >>> logits = torch.tensor([[0.0, 1e-8]], dtype=torch.float64)
@@ -56,7 +56,7 @@ def symmetric_kl(clean: Tensor, view: Tensor, temperature: float = 1.0, stop_tar
     """KL(p_clean || p_view) + KL(p_view || p_clean), nats, mean over examples.
 
     Args:
-        clean: Logits ``[batch, num_classes]``, and so are those of the view.
+        clean: Logits of the clean input ``[batch, num_classes]``; ``view`` has the same shape.
         temperature: Divides the logits of each term's target, its first argument.
         stop_target: Whether each term's target is a constant.
     """
@@ -78,12 +78,12 @@ def hidden_squared_error(
     """Sum over layers of the mean squared change of a hidden state, a scalar in squared state units.
 
     The mean is over hidden units, over an example's tokens without padding, and over examples, in that order: each
-    example counts alike, whatever its length.
+    example counts equally, whatever its length.
 
     Args:
-        clean: For each part of the batch each layer's states ``[examples, tokens, hidden]``.
-        view: The same of the view, whose tokens are in the same places.
-        masks: For each part 1 at tokens and 0 at padding, ``[examples, tokens]``.
+        clean: For each part of the batch, each layer's states ``[examples, tokens, hidden]``.
+        view: The same for the view, whose tokens are in the same places.
+        masks: For each part, 1 at tokens and 0 at padding, ``[examples, tokens]``.
     """
     examples = sum(len(mask) for mask in masks)
     total = at_least_float32(clean[0][0]).new_zeros(())

@@ -2,7 +2,7 @@
 
 
 def one_line(error: BaseException, otherwise: str = "") -> str:
-    """The first line with text of what an exception says; ``otherwise``, or its type, where it says nothing."""
+    """The first non-blank line of an exception's message; ``otherwise``, or its type, where there is none."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), otherwise or type(error).__name__)
 
 
@@ -11,7 +11,7 @@ class InputError(ValueError):
 
 
 class PluginError(Exception):
-    """A plugin that is broken or takes another's name: no record is wrong, whatever names it. Exits with 2 as well."""
+    """A plugin that is broken or takes another's name; a record that names it is not wrong. Also exits with 2."""
 
 
 class Diverged(ArithmeticError):

@@ -16,7 +16,7 @@ class Examples:
     """The rows of one split in one language, encoded.
 
     Args:
-        files: What the files of views hold that these rows may be asked for, by kind and ``view.files``.
+        files: Contents of the files of the views that these rows may be asked for, by kind and ``view.files``.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Examples:
         return len(self.encoded)
 
     def token_views(self, view: ViewConfig) -> TokenViews:
-        """What draws those views of these rows that change tokens; the same object for equal views."""
+        """The object that draws a token-changing view of these rows; the same one for equal views."""
         if view not in self._token_views:
             files = self._files.get((view.kind, view.files))
             self._token_views[view] = TokenViews(view, self.encoder, self.rows, files)
@@ -44,7 +44,7 @@ class Examples:
         return to_device(self.encoder.batch([self.encoded[i] for i in indices]), device)
 
     def by_length(self, batch_size: int, limit: int | None = None) -> Iterator[list[int]]:
-        """Batches of row numbers, for evaluation, with rows of like length together; ``limit`` takes the first rows."""
+        """Batches of row numbers for evaluation, rows of similar length together; ``limit`` takes the first rows."""
         count = len(self) if limit is None else min(limit, len(self))
         order = sorted(range(count), key=lambda i: len(self.encoded[i]))
         for start in range(0, count, batch_size):

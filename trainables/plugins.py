@@ -1,7 +1,7 @@
-"""Plugins: what a file or package of one's own adds, by entry points ``NAME = MODULE:OBJECT`` of a group of ours.
+"""Plugins: what a user's file or package adds, by entry points ``NAME = MODULE:OBJECT`` in one of our groups.
 
-Names are known at once. A module is imported when something of it is looked up, so that nobody waits for a plugin that
-is not used, or fails by it.
+Names are known at once. A module is imported only when something in it is looked up, so that an unused plugin neither
+costs time nor causes a failure.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def entries(kind: str) -> dict[str, EntryPoint]:
     """What plugins add, by name, not yet imported; ``kind`` is one of ``KINDS``.
 
     Raises:
-        PluginError: Two have one name, or a name cannot be part of a dotted path.
+        PluginError: Two have the same name, or a name cannot be part of a dotted path.
     """
     found: dict[str, EntryPoint] = {}
     for entry in entry_points(group=f"fisher_study.{kind}"):
@@ -42,7 +42,7 @@ def load(kind: str, name: str) -> Any:
     entry = entries(kind)[name]
     try:
         return entry.load()
-    except PluginError:  # of another that it uses
+    except PluginError:  # from another plugin that it uses
         raise
     except Exception as error:
         why = one_line(error, "no message")
@@ -57,7 +57,7 @@ def load_all() -> None:
 
 
 def known(kind: str, ours: Iterable[str]) -> list[str]:
-    """Every name, our own first; PluginError where a plugin has a name of ours."""
+    """Every name, the built-in ones first; PluginError where a plugin has a built-in name."""
     names = list(ours)
     if taken := [entry for name, entry in entries(kind).items() if name in names]:
         raise PluginError(f"plugins: {kind} has {taken[0].name} already; {taken[0].value} needs another name")
@@ -65,7 +65,7 @@ def known(kind: str, ours: Iterable[str]) -> list[str]:
 
 
 def check_name(what: str, name: str, names: Iterable[str]) -> str:
-    """Return a name that is among ``names``; else a ValueError says what it should name and suggests the nearest."""
+    """Return a name that is among ``names``; else raise a ValueError that lists them and suggests the nearest."""
     choice = list(names)
     if name in choice:
         return name
@@ -75,11 +75,11 @@ def check_name(what: str, name: str, names: Iterable[str]) -> str:
 
 
 class Registry(dict[str, T]):
-    """Our own objects by name. Those of plugins are found when they are looked up; iterating passes over them.
+    """Built-in objects by name. Those of plugins are found when they are looked up; iteration skips them.
 
     Args:
         kind: One of ``KINDS``.
-        type_: What an entry has to be.
+        type_: The type that every entry must have.
     """
 
     def __init__(self, kind: str, type_: Any, ours: dict[str, T]) -> None:

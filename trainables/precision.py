@@ -1,22 +1,23 @@
-"""The number format of training and evaluation passes: bfloat16 autocast where the device gains by it, else float32.
+"""The number format of training and evaluation passes: bfloat16 autocast where the device gains from it, else float32.
 
-Owns that one decision and the context that acts on it. Weights, gradients, optimiser, losses and their softmax,
-penalties and every curvature number are float32 or better whatever is decided here: only the passes of
+This module makes that one decision and defines the context that acts on it. Weights, gradients, optimiser, losses and
+their softmax, penalties and every curvature number are float32 or better whatever is decided here: only the passes of
 ``step.Step`` and of ``evaluation.predict`` enter the context, and they return float32 logits.
 
 Three kinds of step make all their passes in float32:
 
-- where the Fisher penalty acts. Its main pass is what the penalty differentiates, so it is part of a curvature number,
-  and a view beside it must not differ from it by rounding, which a consistency loss would count;
-- where a consistency loss has a continuous view. Its divergence falls with the square of the perturbation, and the
-  rounding of bfloat16 alone makes some 1e-6 nats (measured on the bundled model: 16 times the divergence of an
-  adversarial embedding at its default radius, 11 times that of embedding noise of 1e-3; 0.2 % off for subword views);
-- with TRAM, whose ascent is as long as such a divergence.
+- one on which the Fisher penalty acts. The penalty differentiates its main pass, so that pass is part of a curvature
+  number, and a view must not differ from it by rounding, which a consistency loss would count;
+- one where a consistency loss has a continuous view. Its divergence falls with the square of the perturbation, and
+  bfloat16's rounding alone amounts to some 1e-6 nats (measured on the bundled model: 16 times the divergence of an
+  adversarial embedding at its default radius, 11 times that of embedding noise of 1e-3; it changes that of subword
+  views by 0.2 %);
+- one with TRAM, whose ascent is as long as such a divergence.
 
-The rule is by step, not by trial or study, so a penalty of weight 0 still equals the baseline bit for bit, and the
-second stage is alike in all arms. What follows for comparisons: in bfloat16 the trials of ``fpen`` lack a
-rounding noise (relative size 2^-9 an activation) that the other arms have. It is the same for all weights of the arm,
-so correlations within families do not see it; a comparison between families does. Where that matters,
+The rule applies per step, not per trial or study, so a penalty of weight 0 still equals the baseline bit for bit, and
+the second stage is the same in all arms. For comparisons, this means that in bfloat16 the trials of ``fpen`` lack
+rounding noise (relative size 2^-9 per activation) that the other arms have. This holds for all weights of the arm, so
+correlations within families are unaffected; comparisons between families are not. Where that matters,
 ``model.precision=float32`` gives every arm the same passes, at the cost of the faster format.
 """
 
@@ -30,14 +31,14 @@ import torch
 from trainables.errors import InputError
 
 NARROWEST = 128
-"""Hidden size from which a CPU's bfloat16 is worth it: at 96 a step gains a third at best, at 256 and above a half."""
+"""Hidden size from which bfloat16 on a CPU is worth it: at 96 a step gains a third at best, at 256 and above a half."""
 
 
 def training_dtype(device: torch.device, precision: str, hidden_size: int) -> torch.dtype:
     """The format of a trial's training and evaluation passes.
 
-    ``torch.bfloat16`` where the configuration asks for it, and under ``auto`` on a GPU that computes in it and on a CPU
-    that does, for encoders wide enough to gain; else ``torch.float32``.
+    ``torch.bfloat16`` where the configuration asks for it, and, under ``auto``, on a GPU that computes in it, or on a
+    CPU that does for encoders wide enough to gain; else ``torch.float32``.
 
     Raises:
         InputError: The configuration asks for bfloat16, and the device does not compute in it.
@@ -58,7 +59,7 @@ def training_dtype(device: torch.device, precision: str, hidden_size: int) -> to
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether a device has instructions for it: emulation is slower than float32 and no more exact."""
+    """Whether a device has bfloat16 instructions: emulation is slower than float32 and no more exact."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     found = torch.cpu.get_capabilities()
@@ -71,7 +72,7 @@ def _onednn_has_bfloat16() -> bool:
 
 
 COARSE = frozenset({"subword", "code_switch", "translation", "second_dropout", "token_substitution"})
-"""Views whose perturbation cannot be small; that of a plugin may be."""
+"""Views whose perturbation cannot be small; a plugin's may be."""
 
 
 def step_dtype(dtype: torch.dtype, exact: bool, consistency_view: str | None) -> torch.dtype:
@@ -88,7 +89,7 @@ def step_dtype(dtype: torch.dtype, exact: bool, consistency_view: str | None) ->
 
 @contextmanager
 def passes_in(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
-    """Within the context a forward pass computes in a format; parameters keep theirs.
+    """Within the context, a forward pass computes in a format; parameters keep theirs.
 
     float32 changes nothing, so float64 models stay as they are.
     """
@@ -100,5 +101,5 @@ def passes_in(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
 
 
 def at_least_float32(logits: torch.Tensor) -> torch.Tensor:
-    """Logits as losses take them: in float32, or in float64 where they were."""
+    """Logits as losses take them: in float32, or in float64 where they already are."""
     return logits.to(torch.promote_types(logits.dtype, torch.float32))

@@ -14,7 +14,7 @@ from trainables.software import plugin_versions, software
 
 
 def provenance(config: TrialConfig, assets: Assets) -> dict[str, Any]:
-    """What a trial that runs in this process will say of itself.
+    """The provenance of a trial that runs in this process.
 
     Returns:
         ``device``, ``precision``, ``host``, fingerprints and revision, versions of the software and of its plugins.

@@ -107,7 +107,7 @@ class ClassNames:
 
 
 def class_names(config: Any, model: str) -> ClassNames:
-    """The classes of a classifier's configuration; ``id2label`` or ``label2id`` may lack, or hold text for numbers."""
+    """A configuration's classes; ``id2label`` or ``label2id`` may be absent, or hold numbers as text."""
     id2label, label2id = config.id2label or {}, config.label2id or {}
     names: dict[str, int] = {}
     for name, number in [(name, number) for number, name in id2label.items()] + list(label2id.items()):

@@ -1,4 +1,4 @@
-"""Fetching a repository's files; an interrupted download goes on where it stopped, in the next command too."""
+"""Fetching a repository's files; an interrupted download resumes where it stopped, even in a later command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from huggingface_hub import DryRunFileInfo
 
 TRIES, PAUSE_SECONDS = 5, 1.0
-"""How often a file is asked for without anything arriving, and the time between."""
+"""How often a file is requested without anything arriving, and the pause between requests."""
 
 
 def download(repository: Repository, local_files_only: bool) -> Path:
@@ -29,13 +29,13 @@ def download(repository: Repository, local_files_only: bool) -> Path:
         "allow_patterns": list(repository.patterns),
     }
     verbosity = logging.get_verbosity()
-    logging.set_verbosity(logging.CRITICAL)  # what goes wrong is said here
+    logging.set_verbosity(logging.CRITICAL)  # errors are reported here
     try:
         with disable_progress_bars():
             if not local_files_only:
                 try:
                     files = huggingface_hub.snapshot_download(repository.name, dry_run=True, **options)
-                except errors.DryRunError:  # the hub has an error: perhaps the cache holds all
+                except errors.DryRunError:  # the hub failed, but the cache may be complete
                     files = []
                 if needed := [file for file in files if file.will_download]:
                     size = sum(file.file_size or 0 for file in needed) / 1e6
@@ -50,17 +50,17 @@ def download(repository: Repository, local_files_only: bool) -> Path:
 
 
 def _fetch_file(repository: Repository, file: DryRunFileInfo) -> None:
-    """Put a file where the hub's library finds it; that library itself throws away partial downloads."""
+    """Put a file where the hub's library finds it; that library itself discards partial downloads."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
     from huggingface_hub.utils import WeakFileLock, build_hf_headers
 
     url = hf_hub_url(repository.name, file.filename, repo_type=repository.kind, revision=file.commit_hash)
     found = get_hf_file_metadata(url, retry_on_errors=True)
     if found.etag is None or found.size is None:
-        return  # the hub's library says what is wrong with that
+        return  # the hub's library reports what is wrong
     headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
     if urllib.parse.urlsplit(found.location).netloc != urllib.parse.urlsplit(url).netloc:
-        headers.pop("authorization", None)  # the token is the hub's, not its carrier's
+        headers.pop("authorization", None)  # the token is for the hub, not for the file server
     blob = repository.cached() / "blobs" / found.etag
     part = blob.with_name(f"{found.etag}.part")
     blob.parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ def _fetch_file(repository: Repository, file: DryRunFileInfo) -> None:
 
 
 def _go_on(url: str, headers: dict[str, str], stream: BinaryIO, size: int) -> None:
-    """Read the rest of a file, again from where it broke off as long as anything arrives."""
+    """Read the rest of a file, resuming where it broke off as long as anything arrives."""
     from huggingface_hub import constants, errors, get_session
     from huggingface_hub.utils import hf_raise_for_status
 
@@ -90,7 +90,7 @@ def _go_on(url: str, headers: dict[str, str], stream: BinaryIO, size: int) -> No
                 for chunk in response.iter_bytes():
                     stream.write(chunk)
         except errors.HTTPError as error:
-            if isinstance(error, errors.HfHubHTTPError):  # an answer
+            if isinstance(error, errors.HfHubHTTPError):  # the hub answered
                 raise
             broken = error
         tries = TRIES if done < stream.tell() <= size else tries - 1

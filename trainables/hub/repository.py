@@ -10,7 +10,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository on the hub, and the files of it that are needed.
+    """A repository on the hub, and those of its files that are needed.
 
     Attributes:
         name: Its id, ``owner/name``.

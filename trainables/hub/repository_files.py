@@ -1,8 +1,8 @@
-"""The Hugging Face hub: a repository's files in the local cache, and an answer at once where there is no network.
+"""The Hugging Face hub: a repository's files in the local cache, and an immediate answer where there is no network.
 
-The hub's own libraries retry silently for 23 seconds when nothing answers. So it is first tested whether anything
-does; if not, only the local cache is read, and a message names the command that fetches what it lacks. Whatever the
-hub refuses or breaks off is one line.
+The hub's own libraries retry silently for 23 seconds when nothing answers. So this module first tests whether anything
+does; if not, it reads only the local cache, and a message names the command that fetches what is missing. A refusal or
+a broken connection is reported in one line.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ def fetch(repository: Repository, lacking: Callable[[Path], Sequence[str]]) -> P
     """The folder of one commit in the local cache, named by its full hash; fetched first where the hub can be reached.
 
     Args:
-        lacking: Gives the files that a folder should have and does not; asked without a network only, since then the
-            cache may hold a part of the repository.
+        lacking: Returns the files that a folder should have but does not; only called without a network, when the cache
+            may contain only part of the repository.
 
     Raises:
-        InputError: The hub has no such thing, or it cannot be reached and the cache does not hold all of it.
+        InputError: The hub has no such repository, or it cannot be reached and the cache is incomplete.
     """
     from huggingface_hub import constants
     from huggingface_hub import errors as hub
@@ -45,7 +45,7 @@ def fetch(repository: Repository, lacking: Callable[[Path], Sequence[str]]) -> P
     try:
         folder = download(repository, local_files_only=unreachable is not None)
         missing = lacking(folder) if unreachable else ()
-    except Exception as error:  # those of the hub's library, of HTTP, of JSON that is none, of the disk
+    except Exception as error:  # from the hub's library, HTTP, invalid JSON or the disk
         if not unreachable:
             raise InputError(_refusal(repository, error)) from None
         missing = ("some of its files" if isinstance(error, hub.IncompleteSnapshotError) else "this revision",)
@@ -66,7 +66,7 @@ def _unreachable(endpoint: str, offline: bool) -> str | None:
 
 @functools.cache
 def _reachable(endpoint: str) -> bool:
-    """Whether something answers where requests to the hub go: the hub itself, or the proxy; asked once in a process."""
+    """Whether something answers where requests to the hub go: the hub itself, or the proxy; asked once per process."""
     url = urllib.parse.urlsplit(endpoint)
     host, port = url.hostname or "", url.port or (80 if url.scheme == "http" else 443)
     proxies = urllib.request.getproxies()
@@ -83,7 +83,7 @@ def _reachable(endpoint: str) -> bool:
             return
         answered.set()
 
-    # The timeout of a connection bounds neither the look-up of the name nor several addresses together.
+    # A connection's timeout bounds neither the name look-up nor the total over several addresses.
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
     asking.join(CONNECT_SECONDS)
@@ -114,7 +114,7 @@ def _refusal(repository: Repository, error: BaseException) -> str:
     response = next((r for cause in chain if (r := getattr(cause, "response", None)) is not None), None)
     if response is not None:
         return _answered(repository, response.status_code, error)
-    # A broken connection is an error of HTTP, or one of the operating system without a file.
+    # A broken connection is an HTTP error, or an operating-system error without a file.
     if (broken := caused(errors.HTTPError, ConnectionError, TimeoutError)) is not None:
         return f"{repository}: the connection to the hub broke off ({one_line(broken)}); type the command again: {KEPT}"
     full = next((cause for cause in chain if isinstance(cause, OSError) and cause.errno), None)

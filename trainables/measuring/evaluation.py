@@ -22,9 +22,9 @@ class Evaluation:
     """Quality of the predictions on a split.
 
     Attributes:
-        accuracy: Share of right predictions.
+        accuracy: Share of correct predictions.
         f1: Macro F1, the mean over the classes that occur among labels or predictions (fraction).
-        nll: Mean negative log-likelihood (nats an example).
+        nll: Mean negative log-likelihood (nats per example).
         ece: Expected calibration error, 15 equal-width bins of the predicted class's probability (fraction).
     """
 
@@ -40,7 +40,7 @@ def predict(
     """Logits in evaluation mode.
 
     Args:
-        limit: Only the first so many rows; None takes all.
+        limit: Number of rows to use, from the first; None takes all.
         dtype: Format of the passes, as ``precision.training_dtype`` decides.
 
     Returns:
@@ -55,7 +55,7 @@ def predict(
 
 
 def first_rows(model: PreTrainedModel, examples: Examples, limit: int) -> Iterator[dict[str, torch.Tensor]]:
-    """The first rows of a split, whose order is one fixed draw, as batches for a measurement of curvature.
+    """The first rows of a split, in its fixed drawn order, as batches for a measurement of curvature.
 
     Yields:
         Model inputs ``[batch, longest]`` and ``labels`` ``[batch]``, on the model's device.
@@ -113,7 +113,7 @@ def halves_right(
         halves: Row numbers of both.
 
     Returns:
-        ``half1`` and ``half2`` to the share of right predictions (fraction); none where a half is empty.
+        ``half1`` and ``half2`` to the share of correct predictions (fraction); empty where a half is empty.
     """
     if not all(halves):
         return {}

@@ -1,4 +1,4 @@
-"""How flat the end of stage 0 is: Tr(F), its rivals, and how both move on rescaled twins of the model."""
+"""How flat the end of stage 0 is: Tr(F), its rivals, and how both change on rescaled twins of the model."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def traces(
 
 
 def spread(values: torch.Tensor) -> dict[str, float]:
-    """Quantiles of non-negative values and the share of their sum that the largest hold.
+    """Quantiles of non-negative values, and the share of their sum that is due to the largest.
 
     Args:
         values: float64 ``[examples]``.
@@ -80,10 +80,10 @@ def twins(trained: FineTuned, english: Examples, config: TrialConfig, dtype: tor
 
     Args:
         trained: The fine-tuned model; its parameters are afterwards what they were.
-        dtype: What the logits were predicted in.
+        dtype: Format in which the logits were predicted.
 
     Returns:
-        Columns ``twin.K.*``, for queries times two to the K.
+        Columns ``twin.K.*``, for queries multiplied by two to the power of K.
     """
     values: dict[str, float] = {}
     for exponent in config.measure.twins:
@@ -101,5 +101,5 @@ def twins(trained: FineTuned, english: Examples, config: TrialConfig, dtype: tor
 
 def _english(trained: FineTuned, config: TrialConfig) -> TraceEstimate:
     if "normalized_trace" in config.measure.rivals:
-        return trained.trace  # whose parts by matrix that rival takes
+        return trained.trace  # that rival uses its per-matrix parts
     return fisher_trace(trained.model, trained.traced, **config.measure.trace_options())

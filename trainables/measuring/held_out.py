@@ -1,6 +1,6 @@
 """Scores on the test files, and the predictions that are kept, once at the end of each stage.
 
-No choice looks at anything here: which epoch is kept, what a search draws next, what the report answers.
+No choice depends on anything here: not which epoch is kept, what a search draws next, or what the report answers.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class HeldOut:
         self._test = {language: Examples(rows, self.encoder) for language, rows in self.data.test.items()}
 
     def after_first_stage(self, model: PreTrainedModel) -> dict[str, float]:
-        """After stage 0 keep the predictions and score the test files: ``test.*.LANG``, empty without test files."""
+        """After stage 0, keep the predictions and score the test files: ``test.*.LANG``, empty without test files."""
         values: dict[str, float] = {}
         for language in self.validation:
             if (found := self._score(model, language, 0)) is not None:
@@ -52,7 +52,7 @@ class HeldOut:
         return values
 
     def after_second_stage(self, model: PreTrainedModel, language: str) -> dict[str, float]:
-        """After stage 1 keep the language's predictions and score it and English on test: ``stage2.LANG.test_*``."""
+        """After stage 1, keep the language's predictions and score it and English on test: ``stage2.LANG.test_*``."""
         values: dict[str, float] = {}
         if (found := self._score(model, language, 1)) is not None:
             english = self._test[ENGLISH]

@@ -124,7 +124,7 @@ _PATTERNS = {
 
 @cache
 def defined_as(column: str) -> str | None:
-    """The name in :data:`DEFINITIONS` that stands for a column of measurements; None for any other column.
+    """The name in :data:`DEFINITIONS` that covers a column of measurements; None for any other column.
 
     Example:
         >>> defined_as("stage2.de.gain"), defined_as("twin.-2.fisher_trace"), defined_as("nothing")
@@ -157,14 +157,14 @@ class CurvePoint:
         step: Optimiser steps done in the stage.
         epoch: Epochs done in the stage (may be fractional).
         name: What is measured: ``train_loss``, ``accuracy.en``, ``penalty.NAME``; ``trust_region``, the mean
-            distance of TRAM (nats); ``train_nll``, where a stage ends by it, on the examples that it looks at;
-            ``fisher_trace``; ``kl_ratio``, the mean over directions of KL / (sigma^2 eps^T F eps / 2), equation 1, at
-            x = sigma; ``path_kl_en``, at x = L2 norm of the change of all parameters since the second stage began,
-            which divided by that of the last point is the share of the path. The last point of the latter three is of
-            the weights that the stage keeps.
+            distance of TRAM (nats); ``train_nll``, where it ends a stage, on the examples checked for that;
+            ``fisher_trace``; ``kl_ratio``, the mean over directions of KL / (sigma^2 eps^T F eps / 2), equation 1, at x
+            = sigma; ``path_kl_en``, at x = L2 norm of the change of all parameters since the second stage began, whose
+            ratio to the last point's x is the share of the path. The last point of each of the last three is for the
+            weights that the stage keeps.
         value: Its unit is that of the measurement of the same name.
         x: A second coordinate where there is one, else None.
-        standard_error: Of the value where there is one, else None.
+        standard_error: Standard error of the value where there is one, else None.
     """
 
     stage: int

@@ -1,4 +1,4 @@
-"""The predictions of one trial as one parquet file, a row for each example, language and stage."""
+"""The predictions of one trial as one parquet file, with one row per example, language and stage."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class PredictionFile:
         """What went wrong, else None."""
 
     def go_on(self, finished: Collection[str]) -> None:
-        """Take over what was written before an interruption: of stage 1, that of the languages that finished it."""
+        """Take over what was written before an interruption; from stage 1, only the languages that finished it."""
         try:
             table = pq.read_table(io.BytesIO(self._folder.read(self._name)), schema=SCHEMA)
         except (OSError, pa.ArrowException) as error:
@@ -64,7 +64,7 @@ class PredictionFile:
     def save(self, labels: Sequence[str]) -> None:
         """Write all that was added so far, with the names of the classes in the file's metadata.
 
-        Where that fails, ``note`` says so: the measurements do not need it.
+        If that fails, ``note`` says so; the measurements do not depend on the file.
         """
         table = pa.concat_tables(self._tables).replace_schema_metadata({"labels": json.dumps(list(labels))})
         stream = io.BytesIO()

@@ -1,4 +1,4 @@
-"""The way of a second stage through parameter space: equation 1 along the displacement, predicted and measured.
+"""The path of a second stage through parameter space: equation 1 along the displacement, predicted and measured.
 
 A measurement leaves weights, gradients and random generators as they were, so that the training, and every number
 measured elsewhere, is the same bit for bit whether or not anything is measured here.
@@ -30,7 +30,7 @@ def points_on_the_way(points: int, steps: int) -> set[int]:
 
 @dataclass
 class StagePath:
-    """Measures one second stage, as ``measure.path`` and ``measure.path_points`` ask for.
+    """Measures one second stage, as requested by ``measure.path`` and ``measure.path_points``.
 
     Attributes:
         before: Parameters before the stage.
@@ -58,7 +58,7 @@ class StagePath:
         self._due = points_on_the_way(self._points, self._steps)
 
     def measure(self, step: int) -> None:
-        """Report a point of the curve where one is due after so many steps; the end is left to :meth:`finish`."""
+        """Report a point of the curve where one is due after ``step`` steps; the end is left to :meth:`finish`."""
         if self.start is not None and step in self._due:
             self._point(step, self._divergence(self.start))
 
@@ -87,7 +87,7 @@ class StagePath:
         return {f"stage2.{self.language}.{name}": value for name, value in values.items()}
 
     def _divergence(self, start: Tensor) -> float:
-        # In float32, whatever the format of training: the rounding of bfloat16 is as large as a short way's KL.
+        # Use float32 whatever the training format: bfloat16's rounding is as large as the KL over a short path.
         now = predict(self.model, self.validation[ENGLISH], self._rows)
         return float(kl_divergence(start.double(), now.double()))
 

@@ -1,4 +1,4 @@
-"""Through the English stage: Tr(F) and equation 1 before the first step, on the way, and at the end, as curves.
+"""Curves along the English stage: Tr(F) and equation 1 before the first step, during the stage, and at its end.
 
 A measurement leaves weights, gradients and random generators as they were, so that the training, and every number
 measured elsewhere, is the same bit for bit whether or not anything is measured here.
@@ -24,12 +24,12 @@ Report = Callable[[CurvePoint], None]
 
 @dataclass
 class Trajectory:
-    """Measures along stage 0, as ``measure.trace_every`` and ``measure.expansion`` ask for.
+    """Measures along stage 0, as requested by ``measure.trace_every`` and ``measure.expansion``.
 
     Attributes:
         english: English validation examples.
         train_examples: Training examples of stage 0.
-        before: Points that were measured before the trial stopped and went on.
+        before: Points that were measured before the trial was interrupted and resumed.
     """
 
     model: PreTrainedModel
@@ -60,7 +60,7 @@ class Trajectory:
             self._expand(step)
 
     def finish(self, steps: int, values: Mapping[str, float]) -> dict[str, float]:
-        """The last points, of the weights that stage 0 keeps, and what the curves come to.
+        """The last points, for the weights that stage 0 keeps, and summaries of the curves.
 
         Args:
             steps: Optimiser steps of stage 0.
@@ -97,7 +97,7 @@ class Trajectory:
         generator = self.streams.generator("directions", f"0.{ENGLISH}", step)
         found = kl_expansion(self.model, rows, settings.sigmas, settings.draws, generator=generator)
         for sigma, mean, error in zip(found.sigmas, found.ratio_mean, found.ratio_standard_error, strict=True):
-            if math.isfinite(mean):  # no ratio to a quadratic form of 0: a prediction that is certain has no curvature
+            if math.isfinite(mean):  # there is no ratio to a quadratic form of 0: certain predictions have no curvature
                 self._point(step, "kl_ratio", mean, sigma, error if settings.draws > 1 else None)
         values = {"expansion.trace": found.trace.value, "expansion.quadratic": found.quadratic_mean}
         if settings.draws > 1:

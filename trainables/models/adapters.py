@@ -1,4 +1,4 @@
-"""Folders in which peft keeps a LoRA adapter alone: written after training, read by ``fisher-study trace``."""
+"""Folders in which peft keeps only a LoRA adapter: written after training, read by ``fisher-study trace``."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ WEIGHTS = "adapter_model.safetensors"
 ROOT = "base_model.model."
 """What peft writes before a parameter's name."""
 CHANGES_THE_BASE = ("corda", "eva", "loftq", "lora_ga", "olora", "pissa")
-"""Beginnings of initialisations after which peft need not have left the base's weights as they were."""
+"""Prefixes of the initialisations under which peft may have changed the base's weights."""
 VARIANTS = (
     "use_dora", "use_qalora", "use_bdlora", "alora_invocation_tokens", "arrow_config", "kasa_config",
     "layer_replication", "megatron_config", "monteclora_config", "target_parameters",
     "trainable_token_indices", "velora_config",
 )  # fmt: skip
-"""Settings of peft's LoRA under which an update is more than ``B A``, or not one of a linear layer."""
+"""Settings of peft's LoRA under which an update is more than ``B A``, or not an update of a linear layer."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Adapter:
 def save_adapter(model: PreTrainedModel, folder: Path) -> None:
     """Write the trained parameters of a model with low-rank updates as peft does.
 
-    Its configuration is written as well, which says how many layers the base keeps.
+    The model's configuration, which says how many layers the base keeps, is written as well.
     """
     from safetensors.torch import save_file
 
@@ -57,7 +57,7 @@ def save_adapter(model: PreTrainedModel, folder: Path) -> None:
     trained = {name: p.detach().cpu().contiguous() for name, p in model.named_parameters() if p.requires_grad}
     whole = [name for name in trained if ".lora_" not in name]
     encoder = f"{model.base_model_prefix}."
-    # The head by its first name, as peft users name it; what is new in the encoder by its module.
+    # Name the head by its first part, as peft users do, and what is new in the encoder by its module.
     modules = [n.rpartition(".")[0] if n.startswith(encoder) else n.partition(".")[0] for n in whole]
     tensors = {f"{ROOT}{name.replace(f'.{ADAPTER_NAME}.', '.')}": tensor for name, tensor in trained.items()}
     save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
@@ -66,13 +66,13 @@ def save_adapter(model: PreTrainedModel, folder: Path) -> None:
 
 
 def find_adapter(name: str) -> Adapter | None:
-    """The adapter that a folder or hub id holds.
+    """The adapter in a folder or under a hub id.
 
     Returns:
-        None where there is none, or weights that were merged lie beside it.
+        None where there is none, or where merged weights lie beside it.
 
     Raises:
-        InputError: There is no such folder, or its adapter is not LoRA's, or not read here.
+        InputError: There is no such folder, or its adapter is not plain LoRA.
     """
     folder, _ = model_folder(ModelConfig(name=name))
     if not (folder / ADAPTER).is_file() or has_weights(folder):
@@ -94,14 +94,14 @@ def find_adapter(name: str) -> Adapter | None:
 
 
 def build_adapted(adapter: Adapter, tokenizer: str | None = None) -> tuple[PreTrainedModel, ModelFiles, bool]:
-    """The base with the adapter on it; those parameters require a gradient that the adapter's file holds.
+    """The base model with the adapter; the parameters in the adapter's file require a gradient.
 
     Args:
-        tokenizer: Folder or hub id of the tokenizer; None is the adapter's, or the base's where it has none.
+        tokenizer: Folder or hub id of the tokenizer; None takes the adapter's, or the base's where it has none.
 
     Returns:
         The classifier in evaluation mode; the base's files, with the adapter's name, configuration and tokenizer; and
-        whether its head had to be newly initialised because the adapter holds none.
+        whether its head had to be newly initialised because the adapter contains none.
 
     Raises:
         InputError: peft is missing, or the base cannot be read, or the adapter does not fit it.
@@ -139,18 +139,18 @@ def build_adapted(adapter: Adapter, tokenizer: str | None = None) -> tuple[PreTr
 
 
 def _config(adapter: Adapter, base: ModelConfig, files: ModelFiles, tensors: dict[str, Tensor]) -> dict[str, Any]:
-    """The classifier's configuration: the adapter's, if it brings one, else the base's with the adapter's classes."""
+    """The classifier's configuration: the adapter's if it has one, else the base's with the adapter's classes."""
     path = adapter.folder / "config.json"
     if path.is_file():
         found: dict[str, Any] = read_config(path, adapter.name)
         return found
-    # Of the head's matrices the last has a row for each class, and none has fewer.
+    # The last of the head's matrices has one row per class, and no other has fewer.
     rows = [len(t) for name, t in tensors.items() if ".lora_" not in name and t.dim() == 2]
     return encoder_settings(files.config, base, min(rows), adapter.name) if rows else files.config
 
 
 def _tensors(adapter: Adapter) -> dict[str, Tensor]:
-    """The tensors of an adapter by the names that they have in the adapted model."""
+    """The tensors of an adapter, by their names in the adapted model."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 

@@ -23,12 +23,12 @@ LISTED = 4  # tensors in a message
 def build_model(files: ModelFiles, config: ModelConfig, num_labels: int, streams: Streams) -> PreTrainedModel:
     """The pretrained encoder in float32 with a newly initialised classification head, in evaluation mode.
 
-    Attention is the eager implementation, whose second derivative exists everywhere: a trial with a Fisher penalty
-    and one without differ in nothing else.
+    Attention uses the eager implementation, whose second derivative exists everywhere, so that trials with and without
+    a Fisher penalty differ in nothing else.
 
     Raises:
-        InputError: The encoder has no sequence classifier, or fewer layers than asked for, or no such dropout, or no
-            such layers to update.
+        InputError: The encoder has no sequence classifier, or fewer layers than asked for, or lacks the dropout or the
+            layers to update.
     """
     settings = encoder_settings(files.config, config, num_labels, files.name)
     with streams.forked("initialization"):
@@ -42,7 +42,7 @@ def build_classifier(files: ModelFiles) -> tuple[PreTrainedModel, bool]:
     """A sequence classifier as it was saved, in float32 with eager attention, in evaluation mode.
 
     Returns:
-        The model, and whether its head had to be newly initialised because the weights hold none.
+        The model, and whether its head had to be newly initialised because the weights contain none.
 
     Raises:
         InputError: It is not a sequence classifier, or weights and configuration do not fit.
@@ -52,10 +52,10 @@ def build_classifier(files: ModelFiles) -> tuple[PreTrainedModel, bool]:
 
 
 def instantiate(files: ModelFiles, settings: dict[str, Any], with_head: bool) -> tuple[PreTrainedModel, list[str]]:
-    """A float32 classifier by a configuration, in evaluation mode.
+    """A float32 classifier built from a configuration, in evaluation mode.
 
     Args:
-        with_head: Whether the head is read from the weights, too, and not the encoder alone.
+        with_head: Whether the head, and not only the encoder, is read from the weights.
 
     Returns:
         The model, and the names of its newly initialised tensors.
@@ -87,7 +87,7 @@ def instantiate(files: ModelFiles, settings: dict[str, Any], with_head: bool) ->
                 attn_implementation="eager",
                 dtype=torch.float32,
                 output_loading_info=True,
-                ignore_mismatched_sizes=True,  # said below, by name
+                ignore_mismatched_sizes=True,  # reported below, by name
             )
     except RuntimeError as error:
         raise InputError(f"model {files.name}: weights do not fit config.json ({first_line(error)})") from None
@@ -108,10 +108,10 @@ def instantiate(files: ModelFiles, settings: dict[str, Any], with_head: bool) ->
 
 
 def positions(model: Any) -> int:
-    """Pieces that a model has positions for, special tokens included.
+    """The number of pieces that a model has positions for, special tokens included.
 
-    RoBERTa's positions begin behind the padding index. 2**31 where there is no limit, which configurations say with
-    null or -1.
+    RoBERTa's positions begin after the padding index. The number is 2**31 where there is no limit, which configurations
+    express as null or -1.
     """
     limit = getattr(model.config, "max_position_embeddings", None)
     if limit is None or limit < 1:
@@ -123,7 +123,7 @@ def positions(model: Any) -> int:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without transformers' progress bar and its warnings, for instance that the head is new, which is intended."""
+    """Silence transformers' progress bar and warnings, for instance that the head is new, which is intended."""
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

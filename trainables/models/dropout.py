@@ -1,4 +1,4 @@
-"""Every family's names for its rates of dropout, by what the rate acts on, and whether a rate acts at all."""
+"""Every family's names for its dropout rates, by what a rate acts on, and whether a rate acts at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trainables.errors import InputError
 if TYPE_CHECKING:
     from trainables.config import DropoutConfig
 
-# ``hidden`` is all of embeddings, feed-forward and residual; a family that has a rate for each gets one value in all.
+# ``hidden`` covers embeddings, feed-forward and residual; a family with a rate for each gets one value for all.
 FIELDS = {
     "hidden": (
         "hidden_dropout_prob", "hidden_dropout", "dropout", "dropout_rate",
@@ -24,9 +24,9 @@ FIELDS = {
         "summary_first_dropout", "summary_last_dropout",
     ),
 }  # fmt: skip
-# Read where it is set, and not among the defaults.
+# Read where it is set, but not among the declared defaults.
 UNDECLARED = {"cls_dropout": ("deberta", "deberta-v2")}
-# Declared, and not read by the sequence classifier.
+# Declared, but not read by the sequence classifier.
 UNREAD = {
     "classifier_dropout": ("gpt_neox",),
     "resid_pdrop": ("mpt",),
@@ -36,7 +36,7 @@ UNREAD = {
 
 
 def acting(settings: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """The rates of dropout that act in an encoder with a classification head.
+    """The dropout rates that act in an encoder with a classification head.
 
     Args:
         settings: Content of config.json, of a model type that transformers knows.
@@ -56,21 +56,21 @@ def _reads(known: Any, field: str, settings: Mapping[str, Any]) -> bool:
     if known.model_type in UNDECLARED.get(field, ()):
         return True
     if known.model_type == "falcon" and field == "attention_dropout":
-        return bool(settings.get("alibi"))  # with rotary positions its attention drops nothing
+        return bool(settings.get("alibi"))  # with rotary positions, its attention drops nothing
     return hasattr(known, field) and known.model_type not in UNREAD.get(field, ())
 
 
 def without_effect(settings: Mapping[str, Any], dropout: DropoutConfig) -> list[str]:
-    """The kinds of dropout that are asked for and that an encoder does not have; every encoder has a rate of 0."""
+    """The requested kinds of dropout that an encoder does not have; a rate of 0 suits every encoder."""
     asked = [kind for kind in FIELDS if getattr(dropout, kind)]
-    if not asked or settings["model_type"] not in CONFIG_MAPPING:  # which is refused, by its type, when it is built
+    if not asked or settings["model_type"] not in CONFIG_MAPPING:  # an unknown type is refused when it is built
         return []
     found = acting(settings)
     return [kind for kind in asked if kind not in found]
 
 
 def can_act(settings: Mapping[str, Any], dropout: DropoutConfig) -> bool:
-    """Whether an encoder has any of the kinds of dropout that are asked for, or no rate above 0 is asked for."""
+    """Whether an encoder has any of the requested kinds of dropout, or no rate above 0 is requested."""
     asked = [kind for kind in FIELDS if getattr(dropout, kind)]
     return not asked or without_effect(settings, dropout) != asked
 
@@ -78,10 +78,10 @@ def can_act(settings: Mapping[str, Any], dropout: DropoutConfig) -> bool:
 def set_dropout(settings: dict[str, Any], dropout: DropoutConfig, name: str) -> None:
     """Set an encoder's rates in its settings; a null rate stays the encoder's own.
 
-    A kind that the encoder does not have is left alone if another that is asked for acts.
+    A kind that the encoder does not have is ignored if another requested kind acts.
 
     Raises:
-        InputError: None of the kinds of dropout that are asked for acts in it.
+        InputError: None of the requested kinds of dropout acts in it.
     """
     rates = {kind: rate for kind in FIELDS if (rate := getattr(dropout, kind)) is not None}
     if not rates:
@@ -97,7 +97,7 @@ def set_dropout(settings: dict[str, Any], dropout: DropoutConfig, name: str) -> 
 
 
 def dropout_notes(settings: Mapping[str, Any], dropout: DropoutConfig, name: str) -> list[str]:
-    """A line for each kind of dropout that is asked for and does nothing, where others act."""
+    """A line for each requested kind of dropout that does nothing, where others act."""
     return [
         f"model {name} has no rate of {kind} dropout of its own, so model.dropout.{kind} changes nothing in it"
         for kind in without_effect(settings, dropout)

@@ -51,10 +51,10 @@ def load_model_files(config: ModelConfig, *, classifier: bool = False, tokenizer
     """Read an encoder, or a saved classifier, from a folder, the hub or the package.
 
     Args:
-        tokenizer: Folder or hub id of its tokenizer; None is the same as the model's.
+        tokenizer: Folder or hub id of its tokenizer; None takes the model's.
 
     Raises:
-        InputError: There is no such model, it is not of that kind, or its weights are more than tensors; or a
+        InputError: There is no such model, it is not of that kind, or its weights contain more than tensors; or a
             classifier's configuration names a single class.
     """
     folder, revision = model_folder(config)
@@ -66,7 +66,7 @@ def load_model_files(config: ModelConfig, *, classifier: bool = False, tokenizer
     settings = read_config(config_file, config.name)
     if not isinstance(settings, dict) or "model_type" not in settings:
         raise InputError(f"model {config.name}: config.json has no model_type, so it is not known which encoder it is")
-    # Said before what a folder with a single class may lack besides.
+    # Refused before anything else that a folder with a single class may lack.
     if classifier and (settings.get("num_labels") == 1 or len(settings.get("id2label") or "two") == 1):
         raise InputError(f"model {config.name} has one class: Tr(F) needs a softmax over two or more")
     from trainables.models.settings import configuration
@@ -87,7 +87,7 @@ def load_model_files(config: ModelConfig, *, classifier: bool = False, tokenizer
 
 
 def read_config(file: Path, name: str) -> Any:
-    """The content of a config.json; InputError where it is no JSON."""
+    """The content of a config.json; InputError where it is not JSON."""
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
@@ -98,20 +98,20 @@ def read_tokenizer(folder: Path, name: str, config: PretrainedConfig | None = No
     """Read a tokenizer.
 
     Args:
-        config: The model's configuration, where the tokenizer's class is to be found by it.
+        config: The model's configuration, where it determines the tokenizer's class.
 
     Raises:
-        InputError: There is none, or it is not fast, or cannot pad.
+        InputError: There is no tokenizer, or it is not fast, or cannot pad.
     """
     from transformers import AutoTokenizer
 
     from trainables.models.settings import first_line
 
     try:
-        # Its own configuration may say what transformers refuses and ours does not.
+        # The tokenizer's own configuration may contain what transformers refuses; the given one does not.
         known = {} if config is None else {"config": config}
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **known)
-    except Exception as error:  # `tokenizers` raises plain ones
+    except Exception as error:  # `tokenizers` raises plain exceptions
         raise InputError(f"model {name}: its tokenizer cannot be read ({first_line(error)})") from None
     if not tokenizer.is_fast:
         raise InputError(
@@ -125,7 +125,7 @@ def read_tokenizer(folder: Path, name: str, config: PretrainedConfig | None = No
             f"tokenizer_config.json, for instance to {end}"
         )
     if len(tokenizer) <= len(tokenizer.all_special_ids):
-        # transformers 5 builds an all-[UNK] tokenizer, without a word, where the vocabulary is missing.
+        # transformers 5 silently builds an all-[UNK] tokenizer where the vocabulary is missing.
         raise InputError(f"model {name}: no tokenizer there (tokenizer.json, or a vocabulary)")
     return TokenizerFiles(
         backend=tokenizer.backend_tokenizer.to_str(),
@@ -159,13 +159,13 @@ def _read_weights(folder: Path, name: str) -> tuple[dict[str, npt.NDArray[Any]],
             small = tensor.itemsize == 1 and tensor.dtype != torch.bool
             if small and key.endswith("weight"):
                 raise InputError(quantised(name, f"{key} is {str(tensor.dtype).removeprefix('torch.')}"))
-            # NumPy has no bfloat16; float32 holds its every value.
+            # NumPy has no bfloat16; float32 represents its every value.
             weights[key] = np.asarray(tensor.float() if tensor.dtype == torch.bfloat16 else tensor)
     return weights, digest.hexdigest()
 
 
 def _weight_files(folder: Path, name: str) -> list[Path]:
-    """The files that hold the weights: safetensors where there are any, else torch's own format."""
+    """The files that contain the weights: safetensors where there are any, else torch's own format."""
     for single, index in (WEIGHTS, PICKLED):
         if (folder / single).is_file():
             return [folder / single]

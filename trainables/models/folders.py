@@ -1,4 +1,4 @@
-"""Where the files of a model or a tokenizer lie: a folder, the hub, or the package."""
+"""Where the files of a model or a tokenizer are: a folder, the hub, or the package."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def model_folder(config: ModelConfig) -> tuple[Path, str | None]:
     try:
         snapshot = fetch(repository, _lacking)
         if not any((snapshot / file).is_file() for file in (*WEIGHTS, ADAPTER)):
-            # Only then: such weights are as large again, and most repositories hold both.
+            # Only then, since such weights are as large again, and most repositories contain both.
             snapshot = fetch(replace(repository, patterns=(*PATTERNS, *PICKLED, "pytorch_model-*.bin")), _lacking)
     except InputError as error:
         parent = folder.parent
@@ -52,7 +52,7 @@ def model_folder(config: ModelConfig) -> tuple[Path, str | None]:
 
 
 def has_weights(folder: Path) -> bool:
-    """Whether a folder holds the weights of a whole model, and not an adapter alone."""
+    """Whether a folder contains the weights of a whole model, and not only an adapter."""
     return any((folder / file).is_file() for file in (*WEIGHTS, *PICKLED))
 
 
@@ -65,7 +65,7 @@ def _refuse_path(name: str) -> None:
 
 
 def tokenizer_folder(name: str) -> Path:
-    """The folder of a tokenizer that is named by itself, by folder or hub id; InputError where there is none."""
+    """The folder of a separately named tokenizer, by folder or hub id; InputError where there is none."""
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder
@@ -82,7 +82,7 @@ def tokenizer_folder(name: str) -> Path:
 
 
 def _lacking(folder: Path) -> list[str]:
-    """Files that every encoder has and a folder does not."""
+    """Files that every encoder has but a folder lacks."""
     lacking = [] if (folder / "config.json").is_file() else ["config.json"]
     if not any(path.is_file() for ending in ("safetensors", "bin") for path in folder.glob(f"*.{ending}")):
         lacking.append(WEIGHTS[0])
@@ -92,7 +92,7 @@ def _lacking(folder: Path) -> list[str]:
 
 
 def refuse_adapter(folder: Path, name: str) -> None:
-    """Refuse a folder that holds only what was added to a model, naming that model."""
+    """Refuse a folder that contains only what was added to a model; the message names that model."""
     if not (folder / ADAPTER).is_file():
         return
     try:

@@ -1,7 +1,7 @@
 """LoRA (Hu et al. 2022, section 4.1): trained low-rank updates of frozen weights, by the library peft.
 
 Tr(F) over the factors and Tr(F) over the merged weights are two numbers, and a minimum that is flat in one need not be
-flat in the other (Li et al. 2025, "Flat-LoRA"). Owns the update and the merging; ``adapters`` has the files.
+flat in the other (Li et al. 2025, "Flat-LoRA"). This module updates and merges; ``adapters`` handles files.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ ADAPTER_NAME = "default"
 
 
 class LoraConfig(Frozen):
-    """``W + (alpha / rank) B A`` in the place of chosen matrices (Hu et al. 2022, equation 3).
+    """``W + (alpha / rank) B A`` instead of chosen matrices (Hu et al. 2022, equation 3).
 
-    A ``[rank, in]`` and B ``[out, rank]`` are trained, and so is all that the checkpoint does not hold: the head, and
-    the pooler where it is new. Everything else is frozen. A is drawn from the trial's seed and B begins at zero.
+    A ``[rank, in]`` and B ``[out, rank]`` are trained, and so is all that the checkpoint does not contain: the head,
+    and the pooler where it is new. Everything else is frozen. A is drawn from the trial's seed and B starts at zero.
     """
 
     rank: Count = Field(8, description="rank of an update")
@@ -40,7 +40,7 @@ class LoraConfig(Frozen):
 
 
 def load_peft() -> Any:
-    """The library peft, loaded where it is needed since that takes seconds; InputError where it is not installed."""
+    """The library peft, loaded only where needed, since loading takes seconds; InputError where it is not installed."""
     try:
         import peft
     except ImportError as error:
@@ -51,7 +51,7 @@ def load_peft() -> Any:
 def add_lora(
     model: PreTrainedModel, config: LoraConfig, new: Collection[str], streams: Streams, base: tuple[str, str | None]
 ) -> None:
-    """Freeze a classifier in place, except for what is new in it, and give it low-rank updates.
+    """Freeze a classifier in place, except for what is new in it, and add low-rank updates.
 
     The outputs stay as they were, since B is zero.
 
@@ -65,7 +65,7 @@ def add_lora(
     peft = load_peft()
     settings = peft.LoraConfig(
         r=config.rank,
-        # peft's own files hold whole numbers where they can.
+        # peft's own files contain whole numbers where possible.
         lora_alpha=int(config.alpha) if config.alpha.is_integer() else config.alpha,
         lora_dropout=config.dropout,
         target_modules=_modules(model, config.targets, new, base[0]),
@@ -81,7 +81,7 @@ def add_lora(
 
 
 def _modules(model: PreTrainedModel, targets: Collection[str], new: Collection[str], base: str) -> list[str]:
-    """Full names of the encoder's pretrained linear layers that the targets mean: peft would also take the head's."""
+    """Full names of the encoder's pretrained linear layers that the targets match: peft would also take the head's."""
     from torch import nn
 
     encoder = f"{model.base_model_prefix}."

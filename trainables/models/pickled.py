@@ -1,6 +1,6 @@
 """Weights that exist only in torch's own format, a pickle: read as tensors or not at all, once, by the driver.
 
-What was read is kept as safetensors in a cache of ours, by the hash of the file, so that a pickle is opened once.
+What was read is kept as safetensors in our cache, by the hash of the file, so that a pickle is opened only once.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ def cache() -> Path:
 def load_pickled(file: Path, digest: str, name: str) -> dict[str, torch.Tensor]:
     """The tensors of a ``pytorch_model.bin`` by parameter name.
 
-    Tensors that share memory in the file get memory of their own.
+    Tensors that share memory in the file get their own memory.
 
     Args:
         digest: Hash of the file's content, under which the conversion is kept.
 
     Raises:
-        InputError: The file holds more than tensors, which only code of its own could make; or it is damaged.
+        InputError: The file contains more than tensors, which only its own code could create; or it is damaged.
     """
     kept = cache() / f"{digest}.safetensors"
     try:
@@ -40,7 +40,7 @@ def load_pickled(file: Path, digest: str, name: str) -> dict[str, torch.Tensor]:
     except (OSError, SafetensorError):
         pass  # not there yet, or damaged
     tensors = _open(file, name)
-    with suppress(OSError, SafetensorError):  # a cache that cannot be written is only slower
+    with suppress(OSError, SafetensorError):  # without a writable cache this is only slower
         files.keep(kept, lambda aside: save_file(tensors, aside))
     return tensors
 
@@ -49,14 +49,14 @@ def _open(file: Path, name: str) -> dict[str, torch.Tensor]:
     found: Any
     try:
         try:
-            # weights_only runs no code of the file.
+            # weights_only runs no code from the file.
             found = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
         except RuntimeError:  # the format from before 2020, which cannot be mapped
             found = torch.load(file, map_location="cpu", weights_only=True)
     except MemoryError:
         raise
     except Exception as error:
-        if "weights only" in str(error).lower():  # whose advice is to run the code
+        if "weights only" in str(error).lower():  # torch would advise running the code
             raise InputError(
                 f"model {name}: {file.name} is damaged or holds more than tensors, which could run code, so it is not "
                 "opened: name a model with model.safetensors"

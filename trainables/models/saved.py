@@ -29,7 +29,7 @@ class Folder(Protocol):
         """The folder of that name inside."""
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file, all of it or nothing."""
+        """Write a file completely or not at all."""
 
 
 @dataclass
@@ -46,7 +46,7 @@ class ModelSaver:
     note: str | None = None
 
     def save(self, name: str, model: PreTrainedModel, tokenizer: TokenizerFiles, labels: Sequence[str]) -> None:
-        """Save a classifier, if it is one of those wanted; with low-rank updates merged, and as ``NAME-adapter`` alone.
+        """Save a classifier if it is wanted: with low-rank updates merged, and the updates alone as ``NAME-adapter``.
 
         Args:
             name: ``stage1``, or ``stage2-LANG``.
@@ -69,15 +69,15 @@ class ModelSaver:
         with TemporaryDirectory() as aside:
             save(Path(aside))
             fast_tokenizer(tokenizer).save_pretrained(aside)
-            # The configuration comes last: a folder without it is no model, and no adapter.
+            # The configuration comes last: a folder without it is neither a model nor an adapter.
             for path in sorted(Path(aside).iterdir(), key=lambda path: path.name in ("config.json", ADAPTER)):
                 folder.write(path.name, path.read_bytes())
 
 
 def fast_tokenizer(files: TokenizerFiles) -> PreTrainedTokenizerFast:
-    """A tokenizer of transformers that encodes as the trial did.
+    """A transformers tokenizer that encodes as the trial did.
 
-    It knows which token is the padding, and that the others are special; their places in an example are part of the
+    It knows which token is the padding and which others are special; their places in an example are part of the
     backend.
     """
     backend = Tokenizer.from_str(files.backend)

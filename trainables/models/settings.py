@@ -11,10 +11,10 @@ from trainables.config import ModelConfig
 from trainables.errors import InputError
 from trainables.models.dropout import set_dropout
 
-# An encoder-decoder says ``num_hidden_layers`` too, and does not read it.
+# An encoder-decoder declares ``num_hidden_layers`` too, but does not read it.
 LAYER_FIELDS = ("encoder_layers", "num_hidden_layers", "n_layers", "num_layers", "n_layer")
 HEAD_FIELDS = ("num_labels", "id2label", "label2id", "problem_type")
-"""What a base says of a head that it had: the new head is ours to describe."""
+"""What a base says about its former head: the new head is described here."""
 OURS = (
     "dtype", "torch_dtype", "attn_implementation", "_attn_implementation", "reference_compile",
     "gradient_checkpointing", "return_dict", "torchscript", "output_attentions", "output_hidden_states",
@@ -24,9 +24,9 @@ LONGEST = 240  # characters of a cause in a message
 
 
 def first_line(error: BaseException) -> str:
-    """The first sentence or so of an error, in one line, for a message of ours; its type where it says nothing."""
+    """The first sentence or so of an error, in one line, for our own messages; its type where it says nothing."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    # What ends in a colon says nothing yet.
+    # A line that ends in a colon says nothing yet.
     count = next((i + 1 for i, line in enumerate(lines) if not line.endswith(":")), len(lines))
     said = " ".join(lines[:count]) or type(error).__name__
     said = f"{type(error).__name__}: {said}" if isinstance(error, KeyError | AttributeError) and lines else said
@@ -45,7 +45,7 @@ def encoder_settings(settings: dict[str, Any], config: ModelConfig, num_labels: 
 
 
 def configuration(settings: dict[str, Any], name: str) -> PretrainedConfig:
-    """The configuration as transformers has it, without what is not for a folder to decide.
+    """The transformers configuration, without what a folder must not decide.
 
     Args:
         settings: Content of config.json, perhaps changed.
@@ -70,7 +70,7 @@ def configuration(settings: dict[str, Any], name: str) -> PretrainedConfig:
 
 
 def quantised(name: str, how: str) -> str:
-    """The message that refuses quantised weights; ``how`` is what shows that they are."""
+    """The message that refuses quantised weights; ``how`` says what shows that they are."""
     return (
         f"model {name}: its weights are quantised ({how}), which cannot be trained nor differentiated twice: name the "
         "checkpoint that they were made from"
@@ -78,7 +78,7 @@ def quantised(name: str, how: str) -> str:
 
 
 def _label_maps(settings: dict[str, Any]) -> dict[str, Any]:
-    """Label maps as transformers wants them: numbers as numbers, names as text; also from a list of names."""
+    """Label maps as transformers expects them: numbers as numbers, names as text; also from a list of names."""
     named = dict(settings)
     try:
         if (names := settings.get("id2label")) is not None:
@@ -92,7 +92,7 @@ def _label_maps(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_languages(config: PretrainedConfig, name: str) -> None:
-    """Refuse an encoder that asks which language a sentence is in: the pieces alone do not say."""
+    """Refuse an encoder that must be told which language a sentence is in: the pieces alone do not say."""
     if config.model_type == "xmod" and config.default_language is None:
         raise InputError(
             f"model {name} has an adapter for each language and no default among them: set "
@@ -114,6 +114,6 @@ def _set_layers(settings: dict[str, Any], config: ModelConfig, name: str) -> Non
     if field is None or not isinstance(count, int) or kept > count:
         raise InputError(f"model.num_hidden_layers={kept}, but {name} has {count or 'an unknown number of'} layers")
     settings[field] = kept
-    for key, value in settings.items():  # such as layer_types, which says of each layer what it is
+    for key, value in settings.items():  # such as layer_types, which gives the type of each layer
         if "layer" in key and isinstance(value, list) and len(value) == count:
             settings[key] = value[:kept]

@@ -15,11 +15,11 @@ from trainables.tokenization.encoding import Encoded, TokenizerFiles
 
 
 def check_inputs(model: Any, tokenizer: TokenizerFiles, encoded: Sequence[Encoded], name: str) -> None:
-    """Say what of some examples a model cannot look up, where torch would say ``index out of range in self``.
+    """Report what a model cannot look up in some examples, where torch would say ``index out of range in self``.
 
     Args:
         tokenizer: What encoded the examples.
-        encoded: One example at least.
+        encoded: At least one example.
 
     Raises:
         InputError: An id is outside the model's tables, or the model takes no token types and the tokenizer gives some.
@@ -55,7 +55,7 @@ def check_inputs(model: Any, tokenizer: TokenizerFiles, encoded: Sequence[Encode
 def fits(model: Any, tokenizer: TokenizerFiles) -> bool:
     """Whether the model's table has a row for every piece of a vocabulary, so that no example need be looked at.
 
-    Also true for a model that looks no pieces up.
+    It is also true for a model that looks up no pieces.
     """
     pieces = _pieces(model)
     largest = max(Tokenizer.from_str(tokenizer.backend).get_vocab().values(), default=0)
@@ -63,7 +63,7 @@ def fits(model: Any, tokenizer: TokenizerFiles) -> bool:
 
 
 def _pieces(model: Any) -> int | None:
-    """Rows of the table of pieces; None where the model has no such table, as one that hashes characters."""
+    """Rows of the table of pieces; None where the model has no such table, such as one that hashes characters."""
     try:
         table = model.get_input_embeddings()
     except (AttributeError, NotImplementedError):

@@ -1,4 +1,4 @@
-"""The mini multilingual BERT that was written for this project: its files.
+"""The files of the mini multilingual BERT that was made for this project.
 
 ``FOLDER`` is an ordinary Hugging Face model folder. MODEL_CARD.md says what the model is and what it is not;
 ``python -m tools.bundled.model --out FOLDER`` in the source tree trains it again.
