@@ -16,9 +16,9 @@ Three kinds of step make all their passes in float32:
 
 The rule applies per step, not per trial or study, so a penalty of weight 0 still equals the baseline bit for bit, and
 the second stage is the same in all arms. For comparisons, this means that in bfloat16 the trials of ``fpen`` lack
-rounding noise (relative size 2^-9 per activation) that the other arms have. This holds for all weights of the arm, so
-correlations within families are unaffected; comparisons between families are not. Where that matters,
-``model.precision=float32`` gives every arm the same passes, at the cost of the faster format.
+rounding noise (relative size 2^-9 per activation) that the other arms have. All weights of the arm lack it, so only
+comparisons between families are affected, not correlations within them. Where that matters, ``model.precision=float32``
+gives every arm the same passes, at the cost of the faster format.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The base of every configuration, the number types that they share, what identifies one, and what is wrong."""
+"""The base of every configuration, the types that they share, what identifies one, and what is wrong with one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Weight = Annotated[float, Field(ge=0.0)]
 Count = Annotated[int, Field(ge=1)]
 Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Language = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[\w-]+$")]
-"""A code such as ``de``, ``zh-CN`` or ``deu_Latn``; part of names of files and columns."""
+"""A code such as ``de``, ``zh-CN`` or ``deu_Latn``; part of file and column names."""
 
 
 _SHORT = reprlib.Repr()
@@ -20,7 +20,7 @@ _SHORT.maxstring = _SHORT.maxother = 200  # whole paths, but not whole files
 
 
 class Frozen(BaseModel):
-    """A configuration that cannot change after it was validated and refuses keys that it does not know."""
+    """A configuration that cannot change after validation and refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -28,15 +28,15 @@ class Frozen(BaseModel):
 def later(default: Any, **options: Any) -> Any:
     """A field, as pydantic's ``Field`` makes it, that was added after studies had been run without it.
 
-    Its default must mean what was done before the field existed: a configuration with it keeps its identity.
+    Its default must mean what was done before the field existed: a configuration with that default keeps its identity.
     """
     return Field(default, json_schema_extra={"later": True}, **options)
 
 
 def identity(config: BaseModel) -> dict[str, Any]:
-    """What tells a configuration from others: its plain JSON data without ``later`` fields at their defaults.
+    """What distinguishes a configuration: its plain JSON data without ``later`` fields at their defaults.
 
-    So it is equal before and after a ``later`` field was added.
+    It is thus the same before and after a ``later`` field is added.
     """
     data = config.model_dump(mode="json")
     _leave_out(config, data)

@@ -1,6 +1,6 @@
-"""The random streams of a trial, one a purpose, without state.
+"""The stateless random streams of a trial, one per purpose.
 
-Before each use a generator is seeded from (trial seed, purpose, stage, step). So switching one term on leaves the
+Before each use, a generator is seeded from (trial seed, purpose, stage, step). So switching one term on leaves the
 others' streams as they are, and a checkpoint need not store a generator.
 """
 
@@ -18,7 +18,7 @@ Purpose = Literal["initialization", "order", "dropout", "view", "labels", "direc
 
 
 def row_seed(seed: int, row: int) -> int:
-    """The seed of one row's draws, below 2**63, so that they do not depend on the rows beside it."""
+    """The seed, below 2**63, of one row's draws, which thus do not depend on the rows beside it."""
     return int.from_bytes(hashlib.blake2b(f"{seed}/{row}".encode(), digest_size=8).digest(), "big") >> 1
 
 

@@ -1,4 +1,4 @@
-"""The software that makes the numbers."""
+"""The software that produces the numbers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 DISTRIBUTIONS = ("fisher-study", "torch", "ray", "transformers", "tokenizers", "peft", "optuna")
 NUMERIC = ("version.code", "version.torch", "version.transformers", "version.tokenizers")
-"""Software that decides what the numbers are: neither a resume nor a checkpoint goes on with another."""
+"""Software that determines the numbers: neither a resume nor a checkpoint continues with another version."""
 PACKAGE = Path(__file__).resolve().parent
 
 
@@ -31,14 +31,14 @@ def threads(cpus: float) -> int:
 
 @functools.cache
 def software() -> dict[str, str | bool | None]:
-    """The software that makes the numbers, looked up once in a process.
+    """The software that produces the numbers, looked up once per process.
 
     Returns:
         ``version.NAME`` of Python and of each distribution that matters, ``version.code`` (a hash of this package's
         sources), and ``commit`` with ``dirty`` when the package lies in a git checkout, else null.
     """
     versions = {f"version.{name}": _version(name) for name in DISTRIBUTIONS}
-    tracked = _git("ls-files", "--error-unmatch", Path(__file__).name) is not None  # else the checkout is another's
+    tracked = _git("ls-files", "--error-unmatch", Path(__file__).name) is not None  # else the checkout is not ours
     commit = _git("rev-parse", "HEAD") if tracked else None
     changes = _git("status", "--porcelain", "--untracked-files=no") if tracked else None
     return {
@@ -54,7 +54,7 @@ def _version(name: str) -> str | None:
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return None  # optuna is not needed by a grid, and the package itself may be used from its folder
+        return None  # a grid does not need optuna, and the package itself may be used from its folder
 
 
 def _git(*arguments: str) -> str | None:
@@ -68,7 +68,7 @@ def _git(*arguments: str) -> str | None:
 
 
 def code_fingerprint() -> str:
-    """Hash of the sources that decide what a trial's numbers are: twelve hexadecimal digits."""
+    """Hash of the sources that determine a trial's numbers: twelve hexadecimal digits."""
     return _fingerprint(PACKAGE)
 
 
@@ -80,7 +80,7 @@ def _fingerprint(root: Path) -> str:
 
 
 def plugin_versions(configs: Iterable[TrialConfig]) -> dict[str, str]:
-    """The plugins that make the numbers of some trials.
+    """The plugins that affect the numbers of some trials.
 
     Returns:
         ``version.MODULE`` of each: a hash of the sources of that module, or of the package that it is in.

@@ -1,4 +1,4 @@
-"""One trial: fine-tune on English, measure, then fine-tune on each target language. Reads like a method section."""
+"""One trial: fine-tune on English, measure, then fine-tune on each target language. It reads like a method section."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def fine_tune(
     """Run one trial, or the rest of it.
 
     Args:
-        report: Receives every curve point as it is measured; first those that a checkpoint holds.
-        checkpoint: Says where the trial stands, and keeps that after epochs and stages; None keeps nothing.
+        report: Receives every curve point as it is measured, after those in a checkpoint.
+        checkpoint: Provides the trial's state, and saves it after epochs and stages; None saves nothing.
         saver: Saves the classifiers; None saves none.
         predictions: Keeps the predictions; None keeps none.
 

@@ -1,4 +1,4 @@
-"""What a trial's process says while the trial runs, so that a failed trial can be understood afterwards."""
+"""What a trial's process prints while the trial runs, so that a failed trial can be understood afterwards."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from typing import Any
 
 LOG_LINES = 40
 LATE = 0.95
-"""Part of its time limit after which a trial that still runs writes down where it stands."""
+"""Share of its time limit after which a trial that is still running logs its stack."""
 
 
 class TrialLog:
-    """Both outputs of this process in one file, those of compiled code and child processes included.
+    """Both output streams of this process in one file, those of compiled code and child processes included.
 
     A trial that raises carries the end of its log in the exception, across machines. When a trial is killed, the driver
     can read the file if it is on the driver's machine.
 
     Args:
-        folder: Where the driver reads logs; None, or a folder that this machine does not have: a temporary file.
+        folder: Where the driver reads logs; None, or a folder that this machine lacks, means a temporary file.
         limit: Seconds after which the driver ends the trial; None: never.
     """
 
@@ -96,5 +96,5 @@ def tail(path: Path) -> str:
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):  # a disk that is full
+        with suppress(OSError):  # such as on a full disk
             stream.flush()

@@ -1,7 +1,7 @@
 """The thin adapter between a trial and Ray Tune: a plain configuration comes in, one last report goes out.
 
 The last report carries the measurements as scalars, for TensorBoard, and the whole outcome as one JSON string under
-``OUTCOME``, from which the driver writes the trial's record. A report without that string means: not finished.
+``OUTCOME``, from which the driver writes the trial's record. A report without that string is not the last.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def run_trial(
         config: ``trial`` is the TrialConfig as plain JSON, ``trial_id`` names its checkpoint.
         checkpoints: Where checkpoints are kept; None keeps none.
         models: Where classifiers are saved, a folder for each trial; None saves none.
-        saved: After which stages.
+        saved: After which stages classifiers are saved.
         logs: Folder of the logs on the driver's machine.
         limit: Seconds after which the driver ends the trial; None: never.
         predictions: Where predictions are saved, a file for each trial; None saves none.
@@ -69,7 +69,7 @@ def run_trial(
         if plugins:
             same.append(plugins)
         if here["device"] == "cpu" and here["precision"] != "float32":
-            same.append(here["precision"])  # a trial may go on where the CPU has another format
+            same.append(here["precision"])  # a trial may resume on a CPU that picks another
         checkpoint = TrialCheckpoint(checkpoints, config["trial_id"], json.dumps(same, sort_keys=True))
         saver = None if models is None else ModelSaver(models.child(config["trial_id"]), saved)
         kept = None if predictions is None else PredictionFile(predictions, config["trial_id"])
@@ -92,7 +92,7 @@ def run_trial(
             state, reason = "diverged", str(error)
         record = {
             "seconds": checkpoint.seconds,
-            **({"steps": found.steps} if state != "diverged" else {}),  # elsewhere unknown
+            **({"steps": found.steps} if state != "diverged" else {}),  # else unknown
             "cpus": cpus,
             "peak_memory_mib": memory.mib(),
             **here,
@@ -111,7 +111,7 @@ def run_trial(
 
 
 class PeakMemory:
-    """The largest memory that this process used since the object was made: of the GPU, else of the process.
+    """The peak memory that this process used since the object was created: of the GPU, else of the process.
 
     Actors run one trial after another, so the mark has to be reset; where it cannot be, the peak is unknown.
     """

@@ -47,7 +47,7 @@ class Trajectory:
         self._traces = {point.step: point.value for point in self.before if point.name == "fisher_trace"}
 
     def measure(self, step: int) -> None:
-        """Measure what is due after some steps; :meth:`finish` does the end, since stage 0 may keep earlier weights."""
+        """Measure what is due after some steps; :meth:`finish` handles the end, as stage 0 may keep earlier weights."""
         if step == self._steps:
             return
         every = self._measure.trace_every

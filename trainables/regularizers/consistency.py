@@ -1,6 +1,6 @@
-"""Consistency losses: a divergence between what the model makes of the clean input and of a view of it.
+"""Consistency losses: a divergence between the model's outputs for the clean input and for a view of it.
 
-One mechanism for all published methods; ``presets.py`` says what each of them fixes, and every part can be set apart.
+One mechanism serves all published methods; ``presets.py`` says what each fixes, and every part can be set separately.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _known(preset: str) -> str:
 
 @dataclass(frozen=True)
 class Consistency:
-    """A consistency loss with nothing left open.
+    """A consistency loss with every choice made.
 
     Attributes:
         dropout: How the two passes of the divergence draw their masks.
@@ -57,15 +57,15 @@ class Consistency:
 
 
 class ConsistencyConfig(Frozen):
-    """A divergence between two passes; what is null is the preset's.
+    """A divergence between two passes; null fields take the preset's choice.
 
     ``dropout`` says how the two passes of the divergence draw their masks: ``independent``, as the public code of most
     methods does (the loss then contains an R-Drop part); ``shared``, the same masks in both; ``off``, both in
     evaluation mode while the cross-entropies keep their dropout. The last two isolate the view.
 
     ``stop_gradient`` says where no gradient flows: ``none``; ``target``, the first argument of each KL is a constant,
-    or of hidden states the clean ones; ``clean``, the clean prediction is a constant in every term; ``embedding``, the
-    view's pass has no gradient into the word embeddings.
+    or, for hidden states, the clean ones; ``clean``, the clean prediction is a constant in every term; ``embedding``,
+    the view's pass has no gradient into the word embeddings.
     """
 
     preset: Annotated[str, AfterValidator(_known)] = Field(
@@ -116,7 +116,7 @@ class ConsistencyConfig(Frozen):
         return Consistency(preset=self.preset, view=self._view(), **chosen)
 
     def _view(self) -> ViewConfig:
-        """The given view; what it leaves open is as the preset publishes it for this kind, else the kind's default."""
+        """The given view; fields left open take the preset's published value for this kind, else the kind's default."""
         given = {} if self.view is None else self.view.model_dump(exclude_none=True)
         published = PRESETS[self.preset].views
         kind = given.get("kind", published[0].kind)
@@ -124,7 +124,7 @@ class ConsistencyConfig(Frozen):
         return ViewConfig(**own.model_dump(exclude_none=True) | given).resolved()
 
     def expanded(self) -> dict[str, Any]:
-        """What this loss is, for people: every choice, dotted below ``view``, with what the preset says of it.
+        """A description of this loss for people: every choice, dotted below ``view``, with the preset's remarks.
 
         Example:
             >>> loss = ConsistencyConfig(preset="r_drop").expanded()
@@ -147,7 +147,7 @@ class ConsistencyConfig(Frozen):
         }
 
     def penalty(self, step: Passes) -> torch.Tensor:
-        """The unweighted divergence: nats, mean over examples; of hidden states, squared state units.
+        """The unweighted divergence: nats, mean over examples; for hidden states, squared state units.
 
         The step remembers its passes, so none is made twice.
         """

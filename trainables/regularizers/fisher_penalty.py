@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 class FisherPenaltyConfig(Frozen):
     """``|| (1/B) sum_i grad log p(yhat_i | x_i) ||^2`` with ``yhat_i`` sampled from the model's own prediction.
 
-    It uses the forward pass of the cross-entropy, with its dropout and its noise, so it costs no second one. Its
+    It uses the forward pass of the cross-entropy, with its dropout and its noise, so it needs no second one. Its
     expectation over sampled labels is Tr(F)/B, so halving the batch doubles it. The labels are held constant, so its
-    gradient lacks one part of that of Tr(F): the one through the distribution of the labels.
+    gradient lacks one part of Tr(F)'s: the one through the distribution of the labels.
 
     Two scalings keep a weight comparable. The penalty of a micro-batch of b rows has expectation Tr(F)/b; it is
     multiplied by b/B, before the mean over micro-batches that all terms share. With ``every=k`` the penalty acts on
@@ -50,7 +50,7 @@ class FisherPenaltyConfig(Frozen):
         return self
 
     def acts_on(self, index: int) -> bool:
-        """True on steps 0, k, 2k and so on of a stage; never with weight 0, so that nothing else changes by a bit."""
+        """True on steps 0, k, 2k and so on of a stage; never with weight 0, so that nothing else changes at all."""
         return self.weight != 0 and index % self.every == 0
 
     def penalty(self, step: Passes) -> torch.Tensor:

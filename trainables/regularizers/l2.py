@@ -1,6 +1,6 @@
 """L2 penalties, to zero and to a starting point.
 
-In the loss, as in the code of L2-SP's authors, so that unlike decoupled weight decay they pass through AdamW's scaling.
+They are in the loss, as in L2-SP's authors' code, so unlike decoupled weight decay they pass through AdamW's scaling.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _FORM = "lazy: on rows that the step has seen; plain: on all, where AdamW takes 
 class L2Config(Frozen):
     """0.5 times the sum of squares of all parameters, by default biases and LayerNorm included.
 
-    Sum over parameters, not divided by their number and not by the batch; unit: squared parameter units. The form
-    ``plain`` has no dose under AdamW, ``lazy`` has one: see :data:`trainables.regularizers.parameters.Form`.
+    It is divided neither by their number nor by the batch; unit: squared parameter units. Under AdamW, the weight sets
+    no dose in the form ``plain`` but does in ``lazy``: see :data:`trainables.regularizers.parameters.Form`.
     """
 
     weight: Weight = Field(1e-4, description="weight of 0.5 * sum theta^2")
@@ -38,11 +38,11 @@ class L2Config(Frozen):
 
 
 class L2SPConfig(Frozen):
-    """``0.5 ||theta - theta_0||^2`` over the encoder and ``0.5 ||head||^2``, each with a weight of its own.
+    """``0.5 ||theta - theta_0||^2`` over the encoder and ``0.5 ||head||^2``, each with its own weight.
 
     (Li, Grandvalet and Davoine 2018, equation 3.) Sums over parameters; unit: squared parameter units. ``theta_0`` is
     what the stage starts from: the pretrained encoder in stage 0, the encoder after stage 0 in stage 1. ``form`` is as
-    for L2. The encoder includes the pooler, also where no pretrained one exists.
+    for L2. The encoder includes the pooler, even where no pretrained one exists.
     """
 
     weight: Weight = Field(0.01, description="weight of 0.5 * sum (theta - theta_0)^2 over the encoder")

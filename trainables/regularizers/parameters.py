@@ -10,14 +10,14 @@ if TYPE_CHECKING:
 
 Form = Literal["lazy", "plain"]
 """``plain``: a term of the loss. AdamW divides a gradient by its own size, so a row without any other gradient, such as
-the embedding of a word that no sentence has, takes a full step however small the weight: the weight sets no dose.
-``lazy``: the same gradient, on the rows that the step has seen only, see :func:`add_lazily`."""
+the embedding of a word that is in no sentence, takes a full step however small the weight: the weight sets no dose.
+``lazy``: the same gradient, but only on rows that the step has seen, see :func:`add_lazily`."""
 
 
 def penalised(model: torch.nn.Module, exempt_biases_and_norms: bool) -> Iterator[tuple[str, torch.nn.Parameter]]:
     """The trainable parameters, with or without biases and LayerNorm's weights.
 
-    Biases and LayerNorm's weights are told by their shape: in every encoder they alone have one dimension.
+    Biases and LayerNorm's weights are recognised by their shape: in every encoder they alone have one dimension.
 
     Yields:
         Name and parameter.
@@ -28,10 +28,10 @@ def penalised(model: torch.nn.Module, exempt_biases_and_norms: bool) -> Iterator
 
 
 def add_lazily(model: torch.nn.Module, penalty: torch.Tensor, weight: float) -> None:
-    """Add the gradient of a penalty to those rows of ``.grad`` that hold a gradient of the rest of the objective.
+    """Add the gradient of a penalty to those rows of ``.grad`` that have a gradient from the rest of the objective.
 
-    A row is a slice of the first dimension: of an embedding matrix one word, of a vector one element. The same is done
-    by optimisers for sparse gradients, whose updates and decay pass over the rows that a step has not looked up.
+    A row is a slice along the first dimension: one word of an embedding matrix, one element of a vector. Optimisers for
+    sparse gradients do the same: their updates and decay skip the rows that a step has not looked up.
 
     Args:
         model: Its parameters carry the gradient of the rest of the objective.
@@ -47,7 +47,7 @@ def add_lazily(model: torch.nn.Module, penalty: torch.Tensor, weight: float) -> 
 
 
 def add_bounded(model: torch.nn.Module, gradients: Mapping[torch.nn.Parameter, torch.Tensor], share: float) -> float:
-    """Add a penalty's gradient to ``.grad``, shortened to at most a share of the gradient that is there.
+    """Add a penalty's gradient to ``.grad``, shortened to at most a share of the gradient already there.
 
         g = r + min(1, share ||r|| / ||q||) q,   r: the gradient of the rest, q: the penalty's
 
@@ -60,7 +60,7 @@ def add_bounded(model: torch.nn.Module, gradients: Mapping[torch.nn.Parameter, t
         share: Largest ||q|| as a share of ||r||, L2 norms over all parameters.
 
     Returns:
-        The factor on q; 1 where it was short enough.
+        The factor on q; 1 where q was short enough.
     """
     import torch
 

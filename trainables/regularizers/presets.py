@@ -1,8 +1,8 @@
-"""The consistency losses of the literature, as data: one entry of ``PRESETS`` a method.
+"""The consistency losses of the literature, as data: one entry of ``PRESETS`` per method.
 
-Every divergence is in nats, summed over classes and averaged over examples, or, of hidden states, a mean square. CE and
-CE' are the cross-entropies of the clean input and of the view. Where public code does otherwise, ``deviation`` says
-what, and ``conversions`` turns its coefficients into weights here.
+Every divergence is in nats, summed over classes and averaged over examples, or, for hidden states, a mean square. CE
+and CE' are the cross-entropies of the clean input and of the view. Where public code differs, ``deviation`` says how,
+and ``conversions`` turns its coefficients into weights here.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ Dropout = Literal["independent", "shared", "off"]
 
 @dataclass(frozen=True)
 class Conversion:
-    """How a coefficient of public code reads as a weight here.
+    """How a coefficient in public code translates into a weight here.
 
     Attributes:
         formula: The weight, in words: ``c`` the coefficient, ``B`` examples of a batch, ``C`` classes.
         weight: The same, from (c, B, C).
-        objective: How many times ours the whole objective of that code is.
+        objective: That code's whole objective as a multiple of ours.
     """
 
     code: str
@@ -42,12 +42,12 @@ class Preset:
 
     Attributes:
         formula: The loss in words.
-        views: Its view, then what it publishes besides; fields not given are the kind's defaults.
+        views: Its view, then the other views it publishes; fields not given are the kind's defaults.
         search: Range of weights to search.
         stop_gradient: Where no gradient flows, see :class:`ConsistencyConfig`.
         temperature: Divides the target's logits.
         view_share: Share of the cross-entropy that the view's own cross-entropy takes.
-        deviation: What the public code does that the formula does not say.
+        deviation: What the public code does that the formula does not show.
         conversions: Coefficients of public code.
     """
 

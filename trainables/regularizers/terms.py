@@ -16,7 +16,7 @@ class Terms:
     Attributes:
         batch_size: Rows of a full optimiser step.
         noise: The view that the cross-entropy sees, explicit; None is the clean input.
-        exact: TRAM acts, so all passes of every step are made in float32 or better.
+        exact: Whether TRAM acts, so that all passes of every step are made in float32 or better.
     """
 
     batch_size: int

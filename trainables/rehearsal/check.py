@@ -1,4 +1,4 @@
-"""Everything that is tried before the first trial, so that what cannot work is one line and not a failed sweep."""
+"""Everything that is tried before the first trial, so that what cannot work costs one line and not a failed sweep."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def check(assets: Assets, configs: Iterable[TrialConfig]) -> list[str]:
     """Build each distinct model and rehearse what its trials do: what cannot work is found before any starts.
 
     Returns:
-        Lines that a person should know, also kept in the assets: what the rows and the dictionaries are like,
-        tokenizers that do not fit them, models whose Tr(F) takes the slow path, rates of dropout that change
-        nothing, and examples that will be cut.
+        Lines that a person should read, also kept in the assets: what the rows and the dictionaries are like,
+        tokenizers that do not fit them, models whose Tr(F) takes the slow path, rates of dropout that change nothing,
+        and examples that will be cut.
 
     Raises:
-        InputError: A model cannot be built, trained or measured, or take a view; or subword views need another
+        InputError: A model cannot be built, trained or measured, or cannot take a view; or subword views need another
             vocabulary.
         PluginError: A plugin cannot be imported.
     """

@@ -1,8 +1,8 @@
 """Everything that trials will ask of a model, done once on two short rows before any trial starts.
 
 What fails here would fail in every trial of its kind, perhaps hours later. Each way of training or measuring is tried
-once, whatever the numbers: six weights of a penalty are one way. Nothing is learned, and the random generators are left
-as they were.
+once, whatever the numbers: six weights of a penalty count as one way. Nothing is learned, and the random generators are
+left as they were.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ from trainables.tokenization.encoding import Encoder
 from trainables.training.gradient import StageGradient
 
 LOOKED_AT = 64
-"""Rows among which the two shortest are found."""
+"""Number of rows among which the two shortest are found."""
 LONGEST = 24
-"""Pieces at which they are cut."""
+"""Number of pieces at which they are cut."""
 RULES = {"sam_rho", "tram_sigma"}
-"""What of an optimiser changes how a step gets its gradient."""
+"""Optimiser settings that change how a step gets its gradient."""
 NOT_TRIED: Any = dict.fromkeys(("epochs", "until", "batch_size", "accumulation", "clip", "runs", "selection"), True) | {
     "optimizer": set(OptimizerConfig.model_fields) - RULES
 }
-"""What of a stage the gradient of a step does not depend on."""
+"""Stage settings that do not affect the gradient of a step."""
 
 
 class Rehearsal:
@@ -59,10 +59,10 @@ class Rehearsal:
         """Try what a trial will do, unless a trial like it was tried.
 
         Args:
-            model: The trial's, which is left in evaluation mode, without gradients, its weights as they were.
+            model: The trial's; it is left in evaluation mode, without gradients, with its weights as they were.
 
         Raises:
-            InputError: Something cannot be done; names the model, the term and the cause.
+            InputError: Something cannot be done; the message names the model, the term and the cause.
         """
         data = self._assets.rows(config)
         dtype = training_dtype(model.device, config.model.precision, self._assets.model(config).hidden_size)
@@ -71,7 +71,7 @@ class Rehearsal:
         if self._first(f"tables {model_and_data}"):
             self._tables(config, model)
         seconds = [(f"1.{language}", rows) for language, rows in data.stage2.items()][:1]
-        # First without any term: where that fails, no term is to blame.
+        # First try without any term: if that fails, no term is to blame.
         stages = [(StageConfig(), f"0.{ENGLISH}", data.train), (config.stages[0], f"0.{ENGLISH}", data.train)]
         stages += [(config.stages[1], where, rows) for where, rows in seconds]
         for stage, where, rows in stages:
@@ -96,7 +96,7 @@ class Rehearsal:
         return Examples(some.take(shortest), encoder, self._assets.files(config))
 
     def _tables(self, config: TrialConfig, model: PreTrainedModel) -> None:
-        """Check that the model can look up the encoded rows; all rows only where the vocabulary is too large."""
+        """Check that the model can look up the encoded rows; one row suffices unless the vocabulary is too large."""
         data, tokenizer = self._assets.rows(config), self._assets.model(config).tokenizer
         encoder = Encoder(tokenizer, min(config.data.max_length, positions(model)))
         whole = not fits(model, tokenizer)
@@ -151,7 +151,7 @@ def _step(
 
 
 def _way(value: Any) -> Any:
-    """A configuration with its numbers replaced, except that 0 switches things off."""
+    """A configuration with its numbers replaced, except 0, which switches things off."""
     if isinstance(value, dict):
         return {key: _way(part) for key, part in value.items()}
     if isinstance(value, list):
@@ -177,7 +177,7 @@ def _said(model: PreTrainedModel, config: TrialConfig, what: str) -> Iterator[No
     name = config.model.name
     try:
         with quiet(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-            warnings.simplefilter("ignore", SlowPathWarning)  # said elsewhere
+            warnings.simplefilter("ignore", SlowPathWarning)  # reported elsewhere
             yield
     except Diverged:
         pass  # an outcome of a trial, which is recorded as such

@@ -1,7 +1,7 @@
 """What each kind of work of a trial costs on this machine: one optimiser step, one batch of predictions, one of Tr(F).
 
-Everything goes through the trial's own code, on rows of every length. What is slow is measured with fewer rows than its
-batch has; costs are by example.
+Everything goes through the trial's own code, on rows of every length. Slow work is measured with fewer rows than its
+batch has; costs are per example.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from trainables.seeding import Streams
 from trainables.tokenization.encoding import Encoder
 
 SAMPLE = 256
-"""Rows of a split from which its lengths are known."""
+"""Number of rows of a split from which its lengths are estimated."""
 PATIENCE = 0.5
-"""A measurement of several rows that took so many seconds is not repeated with more."""
+"""A measurement of several rows that took this many seconds is not repeated with more rows."""
 
 
 class Stopwatch:
-    """Measures each cost of work once, in the language that is asked for first; others differ by their lengths."""
+    """Measures each cost once, in the language asked for first; other languages differ by their lengths."""
 
     def __init__(self, assets: Assets) -> None:
         self._assets = assets
@@ -46,7 +46,7 @@ class Stopwatch:
         self._model: tuple[str, PreTrainedModel] | None = None
 
     def cost(self, config: TrialConfig, kind: str) -> float:
-        """Seconds of one unit of a kind of work, named as ``work`` does, in a trial that does it."""
+        """Seconds per unit of a kind of work, named as in ``work``, in a trial that does it."""
         name, _, where = kind.partition(".")
         stage, _, language = where.rpartition(".")
         of_merged = stage == "merged"
@@ -140,16 +140,16 @@ class Stopwatch:
         return self._by_example(config, rows, settings.examples, run)
 
     def _by_example(self, config: TrialConfig, rows: Rows, most: int, run: Run, mixed: bool = False) -> float:
-        """Seconds an example: more rows each time, which warms up too, until all are in or it takes long.
+        """Seconds per example, from ever more rows (which also warms up) until all are in or it takes long.
 
-        What a whole batch would have taken is then read off the line through the last two times, since a step has a
-        part that no row adds to: the optimiser, penalties on parameters. A training batch is mixed, and padded; few
-        rows are taken evenly through the lengths. Everything else sorts its rows by length, so rows of about the middle
-        length stand for a batch of it.
+        The time of a whole batch is then read off the line through the last two times, since part of a step does not
+        depend on the rows: the optimiser, penalties on parameters. A training batch is mixed and padded, so a few rows
+        are taken evenly across the lengths. All other work sorts its rows by length, so rows of about the middle length
+        represent its batch.
 
         Args:
-            most: Examples of a whole batch.
-            mixed: Whether a batch of it has examples of all lengths.
+            most: Examples in a whole batch.
+            mixed: Whether a batch has examples of all lengths.
         """
         examples = self._examples(config, _first(rows))
         order = sorted(range(len(examples)), key=lambda i: len(examples.encoded[i]))

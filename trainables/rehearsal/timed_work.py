@@ -22,7 +22,7 @@ from trainables.training.stage import train_stage
 STILL = 1e-12
 """Learning rate of a measured step, so that one model serves all arms."""
 Run = Callable[[PreTrainedModel, Examples], float]
-"""Does some work with some examples, and says how long it took."""
+"""Does some work with some examples, and returns the seconds it took."""
 
 
 def _now() -> float:
@@ -32,21 +32,21 @@ def _now() -> float:
 
 
 def timed(run: Callable[[], object]) -> float:
-    """Seconds that some work takes, what the accelerator does in the background included."""
+    """Seconds that some work takes, including what the accelerator does in the background."""
     start = _now()
     run()
     return _now() - start
 
 
 def measured_stage(stage: StageConfig) -> StageConfig:
-    """The stage cut to two steps, with nothing in it that does not change their cost."""
+    """The stage cut to two steps, without anything that does not affect their cost."""
     ascent = {"sam_rho": stage.optimizer.sam_rho, "tram_sigma": stage.optimizer.tram_sigma}
     optimizer = OptimizerConfig(learning_rate=STILL, **ascent)
     return stage.model_copy(update={"epochs": 2, "until": None, "selection": "last", "optimizer": optimizer})
 
 
 def optimizer_step(stage: StageConfig, dtype: torch.dtype) -> Run:
-    """The second of two optimiser steps; the first makes the optimiser's state."""
+    """The second of two optimiser steps; the first creates the optimiser's state."""
 
     def run(model: PreTrainedModel, examples: Examples) -> float:
         whole = len(examples) == stage.batch_size
@@ -77,14 +77,14 @@ def trace(config: TrialConfig, of_merged: bool) -> Run:
         rows = first_rows(model, examples, len(examples))
         subject = merged(model) if of_merged else model
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SlowPathWarning)  # said already, before anything was timed
+            warnings.simplefilter("ignore", SlowPathWarning)  # reported already, before anything was timed
             return timed(lambda: fisher_trace(subject, rows, **config.measure.trace_options()))
 
     return run
 
 
 def displaced(model: PreTrainedModel, examples: Examples) -> float:
-    """The curvature along a displacement; what it costs does not depend on how long it is."""
+    """The curvature along a displacement, whose length does not affect the cost."""
     rows = list(first_rows(model, examples, len(examples)))
     before = {name: parameter.detach() for name, parameter in model.named_parameters()}
     return timed(lambda: displacement(model, before, rows))

@@ -1,10 +1,10 @@
-"""How long trials will take on this machine: the work in each, counted, times what each kind of work costs, measured.
+"""How long trials will take on this machine: the counted work in each, times the measured cost of each kind of work.
 
     seconds of a trial = sum over kinds of work of  amount * cost
 
 Amounts follow from the configuration and the number of rows; they are exact, except that a stage with ``until`` counts
-as if it never reached its training loss. Costs are what ``stopwatch`` measures, once an arm. Not counted: the start of
-Ray and of its workers. ``study.sweep.progress`` estimates the rest of a running study from the trials that ended.
+as if it never reached its training loss. Costs are what ``stopwatch`` measures, once per arm. The start-up of Ray and
+its workers is not counted. ``study.sweep.progress`` estimates the rest of a running study from ended trials.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def work(config: TrialConfig, data: TaskData) -> Counter[str]:
         found[f"evaluate.{language}"] += count
     for language in measure.trace_languages:
         found[f"trace.{language}"] += traced[language]
-    if measure.trace_every is not None:  # step 0 and on; the end is measured anyway
+    if measure.trace_every is not None:  # from step 0 on; the end is measured anyway
         found[f"trace.{ENGLISH}"] += math.ceil(steps / measure.trace_every) * traced[ENGLISH]
     if measure.rivals:
         found["rivals"] += (1 + len(measure.twins)) * min(measure.trace_examples, train)
@@ -83,16 +83,16 @@ def work(config: TrialConfig, data: TaskData) -> Counter[str]:
 
 
 def seconds(amounts: Mapping[str, int], costs: Mapping[str, float]) -> float:
-    """What some work costs: the sum of amount times seconds of one."""
+    """The cost of some work: the sum of amounts times seconds per unit."""
     return sum(amount * costs[kind] for kind, amount in amounts.items())
 
 
 def estimate(
     arms: Mapping[str, Sequence[TrialConfig]], assets: Assets, threads: int, progress: Callable[[str], None]
 ) -> dict[str, list[float]]:
-    """Seconds of each trial, in the order of the trials, one trial alone with so many threads.
+    """Seconds of each trial, in the order of the trials, each running alone with the given number of threads.
 
-    An arm is measured at its last configuration: grids rise, so that there no weight is 0 and every term acts.
+    An arm is measured at its last configuration: grids ascend, so that no weight is 0 there and every term acts.
 
     Args:
         progress: Receives the name of each arm before it is measured.

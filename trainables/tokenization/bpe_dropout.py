@@ -1,4 +1,4 @@
-"""BPE-dropout (Provilkov et al. 2020): a word's merges in the order of their ranks, each left out now and then."""
+"""BPE-dropout (Provilkov et al. 2020): a word's merges in order of rank, each left out now and then."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Any
 
-META = "▁"  # stands for a blank
+META = "▁"  # represents a blank
 _BOUNDARY = re.compile(f"(?<=[^{META}])(?={META})")
 
 _Merge = tuple[int, int, int, int, int]  # rank, place of the left symbol, left id, right id, merged id
@@ -17,14 +17,14 @@ _Merge = tuple[int, int, int, int, int]  # rank, place of the left symbol, left 
 class BPESampler:
     """Draws segmentations of words of a BPE vocabulary, byte-level or with a meta symbol for blanks.
 
-    Algorithm 1 of the paper: of the merges that are possible at the moment each occurrence is left out with probability
-    ``strength``; of those that remain the one with the best rank is applied, the leftmost among equals; until none
-    remains. A merge that was left out may be drawn again after the next one was applied. The beginning of a word is its
-    characters, of which one that the vocabulary lacks becomes its UTF-8 bytes where the vocabulary has all of them
-    (``byte_fallback``), else the unknown piece. Sampling makes no unknown piece that plain encoding does not make.
+    Algorithm 1 of the paper: each occurrence of a currently possible merge is left out with probability ``strength``;
+    of those that remain, the one with the best rank is applied (the leftmost among equals); this repeats until none
+    remains. A merge that was left out may be drawn again after the next one has been applied. A word starts as its
+    characters; one that the vocabulary lacks becomes its UTF-8 bytes where the vocabulary has all of them
+    (``byte_fallback``), else the unknown piece. Sampling creates no unknown piece that plain encoding does not create.
 
     A tokenizer that hands over whole sentences, and in which no merge crosses a meta symbol, is sampled word by word:
-    among the many merges of a sentence one that was left out would be drawn again until it is applied.
+    among the many merges of a sentence, one that was left out would be redrawn until it was applied.
     """
 
     def __init__(self, model: dict[str, Any]) -> None:
@@ -37,7 +37,7 @@ class BPESampler:
         self._fuses_unknown = bool(model.get("fuse_unk"))
         self._takes_whole_words = bool(model.get("ignore_merges"))
         self._merges: dict[tuple[int, int], tuple[int, int]] = {}  # ids of a pair to rank and merged id
-        # Older files write a pair as one text with a blank.
+        # Older files write a pair as one string with a blank.
         pairs = [merge.split(" ") if isinstance(merge, str) else merge for merge in model["merges"]]
         for rank, (left, right) in enumerate(pairs):
             merged = self._vocabulary[left + right[len(self._prefix) :]]
@@ -93,7 +93,7 @@ class BPESampler:
 
     def _merge(self, spelled: list[int], strength: float, draw: Callable[[], float]) -> list[int]:
         size = len(spelled)
-        ids = [*spelled, -1]  # -1 stands for the end, and for a symbol that a merge has taken in
+        ids = [*spelled, -1]  # -1 marks the end, and a symbol that a merge has absorbed
         left, right = list(range(-1, size)), list(range(1, size + 2))
         queue: list[_Merge] = []
 

@@ -34,7 +34,7 @@ class Encoded:
 
 
 def longest_first(lengths: tuple[int, int], room: int) -> tuple[int, int]:
-    """How many pieces of each sentence stay where ``room`` fit, as ``tokenizers``' strategy ``longest_first`` has it.
+    """How many pieces of each sentence are kept if ``room`` fit, as with ``tokenizers``' strategy ``longest_first``.
 
     Example:
         >>> longest_first((10, 4), 9), longest_first((10, 9), 9), longest_first((3, 4), 9)
@@ -50,10 +50,10 @@ def longest_first(lengths: tuple[int, int], room: int) -> tuple[int, int]:
 
 
 Template = list[tuple[int, int]]
-"""Special ids and places of the sentences, as (id, type); id -1 and -2 stand for the sentences."""
+"""Special ids and places of the sentences, as (id, type); ids -1 and -2 represent the sentences."""
 
 
-# A large vocabulary takes a second to read, and whoever tries a model asks for it again for every few rows.
+# A large vocabulary takes a second to read, and trying out a model asks for it again for every few rows.
 @lru_cache(maxsize=2)
 def _read(backend: str, max_length: int) -> tuple[Tokenizer, dict[bool, Template]]:
     """The tokenizer that truncates, and the templates of one sentence and of a pair."""
@@ -80,7 +80,7 @@ class Encoder:
     """Encodes sentences or pairs, and assembles pieces that were segmented elsewhere.
 
     Args:
-        max_length: Pieces of an example at the most, special tokens included.
+        max_length: Largest number of pieces in an example, special tokens included.
     """
 
     def __init__(self, files: TokenizerFiles, max_length: int) -> None:

@@ -1,4 +1,4 @@
-"""Whether a tokenizer goes with its vocabulary and with the data: letters that it loses, and unknown pieces."""
+"""Whether a tokenizer fits its vocabulary and the data: letters that it loses, and unknown pieces."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from trainables.tokenization.encoding import TokenizerFiles
 ROWS = 1_000
 """Rows of each split and language that are looked at."""
 MANY_UNKNOWN = 0.05
-"""Share of unknown pieces that is worth a word; mBERT has at most 0.009 on XNLI and PAWS-X in five languages."""
+"""Share of unknown pieces that is worth a note; mBERT has at most 0.009 on XNLI and PAWS-X in five languages."""
 SOME_PIECES = 0.01
-"""Share of a vocabulary that is no accident; an uncased one holds a few odd capitals."""
+"""Share of a vocabulary that is no accident; an uncased one contains a few odd capitals."""
 
 
 def tokenizer_notes(name: str, files: TokenizerFiles, parts: Mapping[str, Rows]) -> list[str]:
@@ -25,7 +25,7 @@ def tokenizer_notes(name: str, files: TokenizerFiles, parts: Mapping[str, Rows])
 
 
 def _lost_letters(name: str, files: TokenizerFiles) -> list[str]:
-    """Pieces that the tokenizer never gives, since it takes their capitals or accents away beforehand."""
+    """Pieces that the tokenizer never produces, since it removes capitals or accents beforehand."""
     tokenizer = Tokenizer.from_str(files.backend)
     if tokenizer.normalizer is None:
         return []
@@ -74,7 +74,7 @@ def _unknown_pieces(name: str, files: TokenizerFiles, parts: Mapping[str, Rows])
 
 
 def _unknown_id(files: TokenizerFiles) -> int | None:
-    """Id of the unknown piece; None where the vocabulary knows every text."""
+    """Id of the unknown piece; None where the vocabulary covers every text."""
     model = json.loads(files.backend)["model"]
     if model.get("unk_id") is not None:
         return int(model["unk_id"])

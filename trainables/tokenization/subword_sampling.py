@@ -1,6 +1,6 @@
 """Sampled segmentations of a word: MaxMatch-Dropout for WordPiece, the unigram language model, BPE-dropout.
 
-All are built from the tokenizer's own JSON, so their ids are the model's ids whatever the original file's offsets.
+All are built from the tokenizer's own JSON, so their ids are the model's, whatever the offsets in the original file.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ class WordPieceSampler:
     """MaxMatch-Dropout (Hiraoka 2022): longest match first, each match rejected with probability ``strength``.
 
     A single character is never rejected. Where it is not in the vocabulary and all longer matches were rejected, the
-    longest match stands, and where nothing matches at all the word takes its plain segmentation: sampling makes no
-    unknown word that plain encoding does not make.
+    longest match is used, and where nothing matches at all, the word takes its plain segmentation: sampling creates no
+    unknown word that plain encoding does not create.
 
-    With ``drop_single_characters`` the rule is that of MVR's code: single characters are rejected too, and a word in
-    which no match survives at some place becomes unknown as a whole: with mBERT's vocabulary at 0.2, 7.4 % of English
-    words, and of words of one letter exactly 20 %.
+    With ``drop_single_characters``, the rule is that of MVR's code: single characters are rejected too, and a word in
+    which no match survives at some place becomes unknown as a whole; with mBERT's vocabulary at 0.2, these are 7.4 % of
+    English words, and exactly 20 % of one-letter words.
 
     Args:
         model: The ``model`` part of the tokenizer's JSON.
@@ -41,7 +41,7 @@ class WordPieceSampler:
         self._matches: dict[str, list[list[tuple[int, int]]] | None] = {}
 
     def _candidates(self, word: str) -> list[list[tuple[int, int]]] | None:
-        """For each start the vocabulary's matches as (end, id), longest first; None where plain encoding fails."""
+        """For each start, the vocabulary's matches as (end, id), longest first; None where plain encoding fails."""
         if word not in self._matches:
             if (size := len(word)) > self._longest_word:
                 return None
@@ -91,7 +91,7 @@ class WordPieceSampler:
 
 
 class UnigramSampler:
-    """SentencePiece sampling (Kudo 2018) over all segmentations, with probability to the power ``strength``.
+    """SentencePiece sampling (Kudo 2018) over all segmentations, weighted by probability to the power ``strength``.
 
     Args:
         model: The ``model`` part of the tokenizer's JSON.
@@ -124,7 +124,7 @@ class UnigramSampler:
 
         Args:
             words: Each begins with the meta symbol.
-            strength: The exponent alpha above 0; the smaller, the more uniform. 0 is taken as the plain segmentation.
+            strength: The exponent alpha above 0; the smaller, the more uniform. 0 means the plain segmentation.
         """
         if strength == 0:
             return [list(pieces) for pieces in self._processor.encode(words)]
@@ -132,7 +132,7 @@ class UnigramSampler:
         encode = self._processor.encode
         sampled = [list(encode(word, enable_sampling=True, alpha=strength, nbest_size=-1)) for word in words]
         for number, drawn in enumerate(sampled):
-            # Sampling must not make an unknown piece that plain encoding does not make.
+            # Sampling must not create an unknown piece that plain encoding does not create.
             if self._unknown in drawn and self._unknown not in (plain := encode(words[number])):
                 sampled[number] = list(plain)
         return sampled
@@ -146,7 +146,7 @@ def subword_sampler(backend: str, drop_single_characters: bool = False) -> Subwo
     """The sampler for a tokenizer's vocabulary.
 
     Raises:
-        InputError: The vocabulary is of another kind, or not WordPiece where ``drop_single_characters`` is asked.
+        InputError: The vocabulary is of another kind, or not WordPiece where ``drop_single_characters`` is asked for.
     """
     model = json.loads(backend)["model"]
     kind = model["type"]

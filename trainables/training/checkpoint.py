@@ -1,7 +1,7 @@
-"""Where a trial stands between two epochs: one safetensors file, whose header holds as JSON what is not a tensor.
+"""The state of a trial between two epochs: one safetensors file, whose header contains all non-tensors as JSON.
 
 Random streams are stateless, so the weights, the optimiser and the results so far are all there is to keep. A trial
-that goes on from here finds, bit for bit, the numbers that it would have found without stopping.
+that resumes from here finds, bit for bit, the numbers that it would have found without an interruption.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ class Files(Protocol):
 
 @dataclass(frozen=True)
 class StageState:
-    """Where the loop of one stage stands.
+    """The state of one stage's loop.
 
     Attributes:
         epoch: Epochs done.
         steps: Optimiser steps done.
-        means: Name to mean over the last epoch of the loss and of each penalty.
+        means: Names of the loss and of each penalty to their means over the last epoch.
         optimizer: ``PARAMETER.KEY`` to tensor, parameters by their number in the optimiser.
-        kept: What the stage keeps of earlier weights, where it does.
+        kept: What the stage keeps of earlier weights, if anything.
     """
 
     epoch: int
@@ -58,7 +58,7 @@ class StageState:
 
 @dataclass
 class Standing:
-    """Where a trial stands.
+    """The state of a trial.
 
     Attributes:
         values: Measurements so far; none before the end of stage 0.
@@ -76,7 +76,7 @@ class Standing:
     stage: StageState | None = None
 
     def text(self) -> str:
-        """The place in words."""
+        """The state in words."""
         stages = "the start" if self.english is None else " and ".join(["stage 0", *self.finished])
         return stages if self.stage is None else f"{stages} and epoch {self.stage.epoch} of the next stage"
 
@@ -86,7 +86,7 @@ class TrialCheckpoint:
 
     Args:
         files: Where checkpoints are kept, or None to keep none.
-        key: What has to be the same for the numbers to go on: configuration, content, software.
+        key: What must be unchanged for the trial to resume: configuration, content, software.
     """
 
     def __init__(self, files: Files | None, trial_id: str, key: str) -> None:
@@ -99,7 +99,7 @@ class TrialCheckpoint:
         self._notes: dict[str, str] = {}
 
     def load(self, device: torch.device) -> Standing:
-        """Where the trial stands: at its start when there is no checkpoint of it, or none that can be used."""
+        """The state of the trial; its start when it has no checkpoint, or none that can be used."""
         if self._files is None:
             return Standing()
         try:
@@ -113,10 +113,10 @@ class TrialCheckpoint:
         return standing
 
     def save(self, standing: Standing) -> None:
-        """Keep where the trial stands, in place of what was kept before, unless it is too soon after the last time.
+        """Replace the saved state with the trial's current one, unless it is too soon after the last time.
 
-        A large model, or a slow storage, would else spend much of a short epoch on it. What is not kept is computed
-        once more if the trial is stopped.
+        With a large model or slow storage, saving would otherwise take up much of a short epoch. What is not saved is
+        computed again if the trial is interrupted.
         """
         began = time.perf_counter()
         if self._files is None or began < self._next:
@@ -131,12 +131,12 @@ class TrialCheckpoint:
 
     @property
     def seconds(self) -> float:
-        """Time that the trial has taken, that before its checkpoint included."""
+        """Time that the trial has taken, including the time before its checkpoint."""
         return self._before + time.perf_counter() - self._started
 
     @property
     def provenance(self) -> dict[str, str]:
-        """What a record says of it: ``continued_from``, and ``checkpoint`` where something went wrong."""
+        """What a record says about it: ``continued_from``, and ``checkpoint`` where something went wrong."""
         return dict(self._notes)
 
 
@@ -171,7 +171,7 @@ def pack(standing: Standing, key: str, seconds: float) -> bytes:
 
 
 def unpack(content: bytes, key: str, device: torch.device) -> tuple[Standing, float]:
-    """Where the trial stood in the content that ``pack`` made, and the seconds that it had taken.
+    """The state of the trial in content made by ``pack``, and the seconds that the trial had taken.
 
     Raises:
         ValueError: The file is damaged, or of another configuration, content or software.

@@ -38,7 +38,7 @@ class StageGradient:
     starting_point: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
     def of_step(self, indices: list[int], index: int) -> tuple[dict[str, float], torch.Tensor]:
-        """Take the gradient of the objective over a batch, or the one that SAM or TRAM takes in its place.
+        """Take the gradient of the objective over a batch, or the one that SAM or TRAM takes instead.
 
         Args:
             indices: Row numbers of the batch.
@@ -48,7 +48,7 @@ class StageGradient:
             The parts of the loss at the unperturbed weights, and the gradient's L2 norm.
 
         Raises:
-            Diverged: The loss or the gradient is not finite; names the step.
+            Diverged: The loss or the gradient is not finite; the message names the step.
         """
         parts = self.accumulate(indices, index, measure_region=True)
         norm = self._norm(index)
@@ -65,7 +65,7 @@ class StageGradient:
         return parts, self._norm(index)
 
     def accumulate(self, indices: list[int], index: int, measure_region: bool = False) -> dict[str, float]:
-        """Add up the objective's gradients over the micro-batches of a batch, and say what its loss is made of.
+        """Add up the objective's gradients over the micro-batches of a batch, and return the parts of its loss.
 
         Args:
             measure_region: Also measure the trust region that TRAM's ascent needs.
@@ -74,7 +74,7 @@ class StageGradient:
             ``train_loss``, ``penalty.NAME``, ``penalty.fisher_factor`` with a share, and ``trust_region`` for TRAM.
 
         Raises:
-            Diverged: The loss is not finite; names the step.
+            Diverged: The loss is not finite; the message names the step.
         """
         model, config, stage, terms = self.model, self.config, self.stage, self.config.terms
         size = config.batch_size // config.accumulation
@@ -108,7 +108,7 @@ class StageGradient:
         if penalty_gradient and fisher is not None and fisher.share is not None:
             parts["penalty.fisher_factor"] = add_bounded(model, penalty_gradient, fisher.share)
         for name, weight, lazy in config.penalties.on_parameters("lazy"):
-            penalty = lazy(step)  # it reads the parameters alone, so any micro-batch will do
+            penalty = lazy(step)  # it only reads the parameters, so any micro-batch will do
             add_lazily(model, penalty, weight)
             parts[f"penalty.{name}"] = penalty.item()
         return parts

@@ -1,7 +1,7 @@
-"""What a stage keeps of the weights that it passed: those of its best epoch, or a mean of several.
+"""Which weights a stage keeps: those of its best epoch, or a mean of several.
 
 A mean is uniform, over the ends of epochs (Izmailov et al. 2018, equation 2) or of runs from one initialisation
-(Schmidt et al. 2023). It is taken tensor by tensor: with LoRA of the factors, not of their products.
+(Schmidt et al. 2023). It is taken tensor by tensor: with LoRA, over the factors and not their products.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def weights_of(model: torch.nn.Module) -> State:
 
 
 def added(kept: Kept | None, model: torch.nn.Module) -> Kept:
-    """A sum of weights with one more term, the model's; ``kept`` is changed, and None begins a sum."""
+    """A sum of weights with one more term, the model's; ``kept`` is changed, and None starts a sum."""
     state = model.state_dict()
     if kept is None:
         return 1, {name: tensor.to(torch.float64, copy=True) for name, tensor in state.items()}

@@ -1,6 +1,6 @@
-"""Parts of a batch with examples of like length, so that a pass computes less padding.
+"""Parts of a batch with examples of similar length, so that a pass computes less padding.
 
-The parts' logits are put together again before any loss is taken, so the objective is that of the whole batch.
+The parts' logits are joined again before any loss is computed, so the objective is that of the whole batch.
 """
 
 from __future__ import annotations
@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-# What one more pass costs beside its tokens, in tokens of an encoder one unit wide: measured on one CPU thread, 220
-# tokens at a width of 96.
+# The fixed cost of one more pass, in tokens of an encoder one unit wide: measured on one CPU thread, 220 tokens at a
+# width of 96.
 PASS_COST = 2_000_000
 MOST_PARTS = 8
 
 
 def length_chunks(lengths: Sequence[int], width: int) -> list[list[int]]:
-    """Divide a batch into the number of equal parts, by rising length, that costs least.
+    """Divide a batch, by ascending length, into the number of equal parts that costs least.
 
     Args:
         lengths: Pieces of each example.

@@ -31,8 +31,8 @@ class Loss:
 def objective(step: Step, config: StageConfig) -> Loss:
     """Cross-entropy plus the weighted penalties of a stage, except lazy ones, which act on its gradient.
 
-    A consistency loss of weight 0 is still reported, without gradient, so that the run equals bit for bit the same
-    preset without its divergence.
+    A consistency loss of weight 0 is still reported, without gradient, so that the run equals, bit for bit, one with
+    the same preset without its divergence.
     """
     total = cross_entropy(step.logits("main", mask=0), step.labels, label_smoothing=config.label_smoothing)
     penalties: dict[str, torch.Tensor] = {}

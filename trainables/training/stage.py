@@ -31,7 +31,7 @@ class StageResult:
     """What the loop itself saw.
 
     Attributes:
-        penalties: Name to mean unweighted penalty over those steps of the last epoch on which it acted, also where the
+        penalties: Name to mean unweighted penalty over those steps of the last epoch on which it acted, even where the
             epoch was cut short.
         train_nll: The last measured training loss; None where the stage does not end by it.
     """
@@ -58,21 +58,21 @@ def train_stage(
 ) -> StageResult:
     """Train in place with AdamW, linear warm-up and decay, clipping, and the step rule that is set.
 
-    With ``until`` the stage ends when the training loss is low enough, also within an epoch, and nothing decays. With
-    ``runs`` each run after the first goes back to the stage's first weights, a new optimiser and schedule; epochs and
-    steps are counted on, and so are the random streams that they name.
+    With ``until``, the stage ends when the training loss is low enough, even within an epoch, and the learning rate
+    does not decay. With ``runs``, each run after the first starts from the stage's first weights with a new optimiser
+    and schedule; the counts of epochs and steps, which name the random streams, continue.
 
     Args:
         english: English validation examples, evaluated after epochs where the stage is English or selects by them.
         number: 0 or 1.
         on_step: Called after each optimiser step with the steps done, unless the training loss ended the stage with it.
         dtype: Format of training and evaluation passes, as ``precision.training_dtype`` decides; else float32.
-        resume: Where the stage stood; None begins it. The model then holds the weights that the stage began with.
-        on_epoch: Receives where the stage stands after each epoch, unless the training loss ended the stage with it.
-        accuracy_every: Epochs between looks at English accuracy in stage 0; None: only where the stage selects by it.
+        resume: The stage's saved state; None starts it. The model must hold the weights that the stage started with.
+        on_epoch: Receives the stage's state after each epoch, unless the training loss ended the stage with it.
+        accuracy_every: Epochs between English evaluations in stage 0; None: only where the stage selects by accuracy.
 
     Raises:
-        Diverged: The loss or a gradient is not finite; names the step.
+        Diverged: The loss or a gradient is not finite; the message names the step.
     """
     stage = f"{number}.{language}"
     batches = math.ceil(len(examples) / config.batch_size)
@@ -91,7 +91,7 @@ def train_stage(
     done, steps, means, nll, reached = 0, 0, {}, None, False
     if resume is not None:
         model.load_state_dict(resume.model)
-        before = many * batches * config.epochs * ((resume.epoch - 1) // config.epochs)  # steps of the runs that ended
+        before = many * batches * config.epochs * ((resume.epoch - 1) // config.epochs)  # steps of completed runs
         _restore_optimizer(optimizer, schedule, replace(resume, steps=resume.steps - before))
         done, steps, means, kept = resume.epoch, resume.steps, resume.means, resume.kept
     for epoch in range(done + 1, config.longest + 1):
@@ -137,7 +137,7 @@ def train_stage(
             on_epoch(StageState(epoch, steps, means, model.state_dict(), _optimizer_tensors(optimizer), kept))
     if kept is not None:
         model.load_state_dict(kept[1] if selects else mean(kept))
-    if until is not None and nll is None:  # it stopped after its last epoch, and went on from there
+    if until is not None and nll is None:  # it was interrupted after its last epoch
         nll = evaluate(model, examples, until.examples, dtype).nll
     return StageResult(steps, {name: value for name, value in means.items() if name.startswith("penalty.")}, nll)
 
@@ -145,7 +145,7 @@ def train_stage(
 def _optimizer(
     model: PreTrainedModel, config: StageConfig, total_steps: int
 ) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LambdaLR]:
-    """AdamW and its schedule; a stage that ends by its loss warms up as it would with its number of epochs."""
+    """AdamW and its schedule; a stage that ends by its loss warms up as if it ended after its epochs."""
     settings = config.optimizer
     decaying = {name: p for name, p in penalised(model, settings.exempt_biases_and_norms)}
     decayed = list(decaying.values())
@@ -167,7 +167,7 @@ def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> State:
 def _restore_optimizer(
     optimizer: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LambdaLR, state: StageState
 ) -> None:
-    """Put an optimiser and its schedule, both newly made, where they stood."""
+    """Restore the saved state of an optimiser and its schedule, both newly created."""
     kept: dict[int, dict[str, torch.Tensor]] = {}
     for name, tensor in state.optimizer.items():
         index, _, key = name.partition(".")

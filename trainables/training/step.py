@@ -1,7 +1,7 @@
 """One micro-batch of one optimiser step: the forward passes that the terms of the objective share.
 
-Owns which passes there are, what a view changes in them, and their dropout masks. Terms are weighted and
-added up elsewhere.
+This module defines the passes, what a view changes in them, and their dropout masks. Terms are weighted and added up
+elsewhere.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Step:
         Args:
             role: ``main``, what the cross-entropy sees: the stage's noise, or the clean input without one; ``view``,
                 the view of the consistency loss; ``clean``, without the noise, from which some kinds of noise start.
-            mask: Number of the dropout mask, 0 or 1: equal numbers drop alike; None turns dropout off.
+            mask: Number of the dropout mask, 0 or 1: equal numbers give equal masks; None turns dropout off.
         """
         return self.run_once(role, mask).logits
 
@@ -84,19 +84,19 @@ class Step:
         """The hidden states above the noised layer, where the consistency loss compares them.
 
         Returns:
-            For each part of the micro-batch each layer's states ``[examples, longest, width]``.
+            For each part of the micro-batch, each layer's states ``[examples, longest, width]``.
         """
         return self.run_once(role, mask).hidden
 
     def token_masks(self, role: Role, mask: int | None) -> list[torch.Tensor]:
-        """For each part of :meth:`hidden` 1 at tokens and 0 at padding, ``[examples, longest]``."""
+        """For each part of :meth:`hidden`, 1 at tokens and 0 at padding, ``[examples, longest]``."""
         return [part.mask() for part in self.run_once(role, mask).parts]
 
     def run_once(self, role: Role, mask: int | None) -> Pass:
         """The pass of a role under a mask, as for :meth:`logits`, made at the first call and remembered."""
         key = (role, mask)
         if key not in self._passes:
-            # A substitution needs the gradient of this pass, also where the divergence itself needs none.
+            # A substitution needs the gradient of this pass, even where the divergence itself needs none.
             with torch.set_grad_enabled(torch.is_grad_enabled() or self._records_embeddings(role)):
                 if role not in self._perturbations:
                     self._perturbations[role] = self._perturb(role)
@@ -117,7 +117,7 @@ class Step:
         return perturb(self, view, encoded, draws, reference)
 
     def _records_embeddings(self, role: Role | None) -> bool:
-        """Whether a view departs from this role's pass by the gradient of its word embeddings."""
+        """Whether a view is computed from the gradient of this role's pass by its word embeddings."""
         follower = self._views["view"] if role == "main" else self._views["main"] if role == "clean" else None
         return follower is not None and follower.kind == "token_substitution"
 
@@ -129,7 +129,7 @@ class Step:
         return consistency.view.layer or 0
 
     def run(self, perturbation: Perturbation, mask: int | None, role: Role | None = None) -> Pass:
-        """Make one pass; :meth:`run_once` is this and remembers it.
+        """Make one pass; :meth:`run_once` does so and remembers it.
 
         Args:
             perturbation: What a view changes in it.
@@ -158,14 +158,14 @@ class Step:
         return self.examples.encoder.files.special_ids
 
     def part(self, encoded: list[Encoded], positions: list[int]) -> Part:
-        """Some of the micro-batch, by their positions in it, as one pass takes them."""
+        """Some examples of the micro-batch, by their positions in it, as one pass takes them."""
         ids = self.examples.encoder.batch([encoded[i] for i in positions])["input_ids"].to(self.model.device)
         return Part(positions, [len(encoded[i]) for i in positions], ids)
 
     def _logits(
         self, encoded: list[Encoded], hooks: Sequence[Hook], parameters: dict[str, torch.Tensor] | None
     ) -> tuple[torch.Tensor, list[Part]]:
-        """Logits of all examples, computed by parts of like length where that saves time, and those parts."""
+        """Logits of all examples, computed in parts of similar length where that saves time, and those parts."""
         device = self.model.device
         chunks = [list(range(len(encoded)))]
         if device.type == "cpu":  # a GPU takes a whole batch in about the time of a part
@@ -190,6 +190,6 @@ class Step:
         return [self.examples.encoded[i] for i in self.indices]
 
     def _other_tokens(self, view: ViewConfig, number: int) -> list[Encoded]:
-        # The draws are by row number, so one seed does for all micro-batches of the step.
+        # Draws are made by row number, so one seed suffices for all micro-batches of the step.
         seed = self.streams.derive("view", self.stage, self.index, number)
         return self.examples.token_views(view).view(self.indices, seed)

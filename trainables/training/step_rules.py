@@ -18,7 +18,7 @@ SMALLEST_NORM = 1e-12
 
 @contextmanager
 def sam_ascent(parameters: Sequence[torch.nn.Parameter], rho: float, norm: torch.Tensor) -> Iterator[None]:
-    """SAM's ascent (Foret et al. 2021, equation 2): within the context the weights are ``w + rho g / ||g||``.
+    """SAM's ascent (Foret et al. 2021, equation 2): within the context, the weights are ``w + rho g / ||g||``.
 
     ``g`` is the gradient of the whole objective over the full batch, its regularisers included, so all of them are
     climbed. The second gradient, taken inside, is that of the same objective under the same dropout masks, views and
@@ -38,8 +38,8 @@ def sam_ascent(parameters: Sequence[torch.nn.Parameter], rho: float, norm: torch
 def tram_ascent(parameters: Sequence[torch.nn.Parameter], distance: float) -> Iterator[None]:
     """TRAM's ascent (Sherborne et al. 2024, equation 7): within the context the weights are ``w + d w^2 g / ||w g||``.
 
-    That is the ascent of adaptive SAM (Kwon et al. 2021) with the distance ``d`` of :func:`trust_region` in the place
-    of its radius; products are element by element. Otherwise as :func:`sam_ascent`. A step costs three forward and two
+    That is the ascent of adaptive SAM (Kwon et al. 2021) with the distance ``d`` of :func:`trust_region` instead of its
+    radius; products are element by element. Otherwise it is as :func:`sam_ascent`. A step costs three forward and two
     backward passes.
 
     Args:
@@ -57,8 +57,8 @@ def tram_ascent(parameters: Sequence[torch.nn.Parameter], distance: float) -> It
 def trust_region(step: Step, sigma: float) -> torch.Tensor:
     """The distance of TRAM-x (Sherborne et al. 2024, equation 5): KL(p(. | x + z) || p(. | x)), z ~ N(0, sigma^2).
 
-    The noise is on the word embeddings, one draw an example; both passes drop alike, so that the distance is the
-    noise's alone.
+    The noise is on the word embeddings, one draw per example; both passes share a dropout mask, so the distance is due
+    to the noise alone.
 
     Args:
         step: The micro-batch, whose main pass is p(. | x).

@@ -24,9 +24,9 @@ from trainables.views.view import ViewConfig
 def adversarial_embedding(
     step: Passes, view: ViewConfig, encoded: list[Encoded], draws: Draws, reference: Reference
 ) -> Perturbation:
-    """Word embeddings moved by the delta of K steps of ascent, a constant; ``strength`` is the radius.
+    """Word embeddings moved by the delta of K ascent steps, held constant; ``strength`` is the radius.
 
-    Each step costs one forward and the activations' half of a backward pass.
+    Each step costs one forward pass and the activations' half of a backward pass.
     """
     assert view.start is not None
     assert view.steps is not None
@@ -38,7 +38,7 @@ def adversarial_embedding(
     part = step.part(encoded, list(range(len(encoded))))
     delta = draws.padded(part, width, "", lambda length, g: start * torch.randn(length, width, generator=g))
     delta, mask = delta.to(table.weight), part.mask().unsqueeze(-1)
-    # Nothing but this asks for the clean pass under a noise; the main pass is remembered with its graph.
+    # Only this view asks for the clean pass under noise; the main pass is remembered with its graph.
     with torch.set_grad_enabled(torch.is_grad_enabled() and role != "clean"):
         clean = step.logits(role, clean_mask).detach()
 

@@ -1,7 +1,7 @@
 """The view with words replaced by a translation from a bilingual dictionary (Zheng et al. 2021, after Qin et al. 2020).
 
-A dictionary is a text file of MUSE's form: a word and a translation of it on each line, with a blank or a tab between
-them; a word with several translations has several lines.
+A dictionary is a text file in MUSE's format: each line has a word and its translation, separated by a blank or a tab; a
+word with several translations has several lines.
 """
 
 from __future__ import annotations
@@ -58,11 +58,11 @@ def dictionary_notes(dictionaries: Mapping[str, Dictionary]) -> list[str]:
 
 
 def code_switch(rows: Rows, dictionaries: Sequence[Dictionary], strength: float, generator: random.Random) -> Rows:
-    """Rows with words replaced; all other words, and the blanks between, stay.
+    """Rows with words replaced; all other words, and the blanks between them, are kept.
 
-    Words are what blanks separate, so "dog." is no "dog", as in xTune's code. Its rates are 0.3 for XNLI and 0.5 for
-    PAWS-X. A word is looked up in the dictionary of a language that was drawn beforehand, and stays when it is not
-    there: the share of replaced words is below ``strength``.
+    Words are separated by blanks, so "dog." is not "dog", as in xTune's code, whose rates are 0.3 for XNLI and 0.5 for
+    PAWS-X. A word is looked up in the dictionary of a randomly drawn language and is kept if it is not there, so the
+    share of replaced words is below ``strength``.
 
     Args:
         strength: Probability that a word is looked up.

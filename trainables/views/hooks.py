@@ -1,7 +1,7 @@
-"""How a view changes what passes between the modules of a model, which stays as it was.
+"""How a view changes what passes between the modules of a model without changing the model.
 
-Word embeddings are changed at the output of the word-embedding table, so once, before positions and LayerNorm; hidden
-states at the borders of the encoder's layers.
+Word embeddings are changed at the output of the word-embedding table, thus once, before positions and LayerNorm; hidden
+states are changed at the boundaries of the encoder's layers.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Part:
 
     Attributes:
         positions: Their places in the micro-batch.
-        lengths: Their tokens, padding not counted.
+        lengths: Their numbers of tokens, without padding.
         ids: Token ids ``[examples, longest]``.
     """
 
@@ -43,12 +43,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Draws:
-    """The random numbers of one view in one step. Each example has a stream of its own, named by its row number.
+    """The random numbers of one view in one step. Each example has its own stream, named by its row number.
 
-    So a view depends neither on the order of the batch, nor on its padding, nor on how it is divided.
+    A view thus depends neither on the order of the batch, nor on its padding, nor on how it is divided.
 
     Attributes:
-        role: 0 for noise, also that of a trust region; 1 for the view of a consistency loss.
+        role: 0 for noise, including that of a trust region; 1 for the view of a consistency loss.
         rows: Row number of each example of the micro-batch.
     """
 
@@ -59,19 +59,19 @@ class Draws:
     rows: Sequence[int]
 
     def example(self, position: int, name: str = "") -> torch.Generator:
-        """A freshly seeded CPU generator of one example; ``name`` tells several uses in one view apart."""
+        """A freshly seeded CPU generator for one example; ``name`` distinguishes several uses in one view."""
         return self.streams.generator("view", f"{self.stage}/{name}", self.step, 2 * self.rows[position] + self.role)
 
     def shared(self, name: str) -> torch.Generator:
-        """A freshly seeded CPU generator of what all micro-batches of the step share, such as the parameters."""
+        """A freshly seeded CPU generator for what all micro-batches of the step share, such as the parameters."""
         return self.streams.generator("view", f"{self.stage}/{name}", self.step, self.role)
 
     def padded(self, part: Part, width: int, name: str, draw: Callable[[int, torch.Generator], Tensor]) -> Tensor:
         """Numbers for each token of a part, 0 at padding.
 
         Args:
-            width: Numbers of a token.
-            name: Tells several uses in one view apart.
+            width: Numbers per token.
+            name: Distinguishes several uses in one view.
             draw: From an example's number of tokens and its generator to ``[tokens, width]``.
 
         Returns:
@@ -85,11 +85,11 @@ class Draws:
 
 @dataclass(frozen=True)
 class Hook:
-    """One change of what a module gives, or takes.
+    """One change to what a module returns or takes.
 
     Attributes:
-        change: From the tensor ``[examples, longest, width]`` and the part to what stands in its place.
-        before: Whether the module's first input is meant instead of its output.
+        change: From the tensor ``[examples, longest, width]`` and the part to what replaces it.
+        before: Whether the module's first input is changed instead of its output.
     """
 
     module: nn.Module
@@ -104,7 +104,7 @@ class Perturbation:
     Attributes:
         encoded: The examples.
         hooks: Changes between modules.
-        parameters: What stands in the place of some parameters, by name.
+        parameters: What replaces some parameters, by name.
     """
 
     encoded: list[Encoded]
@@ -114,17 +114,17 @@ class Perturbation:
 
 @contextmanager
 def hooked(hooks: Sequence[Hook], part: Part) -> Iterator[None]:
-    """Within the context the changes act on a pass of the part, those of one module in the given order.
+    """Within the context, the changes act on a pass of the part, those of one module in the given order.
 
     Raises:
-        InputError: The pass went past a change, or its states are not one vector for each piece.
+        InputError: The pass bypassed a change, or its states are not one vector for each piece.
     """
     acted: set[int] = set()
     with ExitStack() as stack:
         for number, hook in enumerate(hooks):
             stack.callback(_register(hook, part, number, acted).remove)
         yield
-    if len(acted) < len(hooks):  # some models call a layer's forward, past its hooks
+    if len(acted) < len(hooks):  # some models call a layer's forward, bypassing its hooks
         module = next(hook.module for number, hook in enumerate(hooks) if number not in acted)
         raise InputError(
             f"the model passes over the hook of its {type(module).__name__}, so the view would change nothing; "
@@ -152,7 +152,7 @@ def _register(hook: Hook, part: Part, number: int, acted: set[int]) -> Any:
 
 
 class PassRecorder:
-    """Keeps what passes between modules. Its hooks come after those that change it.
+    """Keeps what passes between modules. Its hooks run after those that change it.
 
     Args:
         model: A transformers model.
@@ -160,7 +160,7 @@ class PassRecorder:
         above: Keep the output of every encoder layer above this one; None keeps none.
 
     Attributes:
-        hooks: To be given to :func:`hooked`.
+        hooks: Hooks for :func:`hooked`.
         embeddings: One tensor for each part.
         hidden: For each part one tensor for each layer.
     """

@@ -13,8 +13,8 @@ LAYER_LISTS = ("layer", "layers", "h", "block")
 
 
 def word_embedding(model: Any) -> nn.Embedding:
-    """The word-embedding table of a model, of an encoder-decoder its encoder's; InputError where none is found."""
-    # A decoder may share the weights through a table of its own, and the model's own table may then never be called.
+    """The word-embedding table of a model, or of an encoder-decoder's encoder; InputError where none is found."""
+    # A decoder may share the weights through its own table, and the model's table may then never be called.
     reader = model.base_model.encoder if getattr(model.config, "is_encoder_decoder", False) else model
     try:
         table = reader.get_input_embeddings()

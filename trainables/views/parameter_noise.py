@@ -16,11 +16,11 @@ from trainables.views.view import ViewConfig
 
 
 def parameter_noise(step: Passes, view: ViewConfig, encoded: list[Encoded], draws: Draws) -> Perturbation:
-    """``theta + eps``, eps ~ N(0, s^2) for every trainable parameter, one draw a step.
+    """``theta + eps``, eps ~ N(0, s^2) for every trainable parameter, one draw per step.
 
-    With ``scale=relative`` eps is times the root mean square of each tensor. The word embeddings get theirs at the
-    table's output, word by word, from a stream for each word: rows of words that are not in the batch have no
-    influence. The row of padding has no noise, as it has no gradient.
+    With ``scale=relative``, eps is multiplied by the root mean square of each tensor. The word embeddings get theirs at
+    the table's output, from one stream per word: rows of words that are not in the batch have no influence. The padding
+    row gets no noise, as it has no gradient.
     """
     assert view.strength is not None
     strength, table = view.strength, word_embedding(step.model)

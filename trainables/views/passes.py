@@ -1,4 +1,4 @@
-"""What a view or a penalty may ask of a step: its passes, made once, and what they were made of."""
+"""What a view or a penalty may ask of a step: its passes, made once, and what they were made from."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 Role = Literal["main", "view", "clean"]
 Reference = tuple[Literal["main", "clean"], int | None, int | None]
-"""What a view departs from: role and dropout mask of the clean pass, and the mask under which it is attacked."""
+"""What a view starts from: role and dropout mask of the clean pass, and the mask under which it is attacked."""
 
 
 @dataclass(frozen=True)
 class Pass:
-    """What one pass gave.
+    """The results of one pass.
 
     Attributes:
         logits: ``[micro-batch, num_classes]``, float32 or better.
-        embeddings: Word embeddings of each part, where a view departs from them.
+        embeddings: Word embeddings of each part, where a view starts from them.
         hidden: Hidden states of each part, layer by layer, where the consistency loss compares them.
     """
 

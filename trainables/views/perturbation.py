@@ -27,14 +27,14 @@ ATTACKS: dict[str | None, Callable[[Passes, ViewConfig, list[Encoded], Draws, Re
     "adversarial_embedding": adversarial_embedding,
     "token_substitution": token_substitution,
 }
-"""Kinds that depart from the gradient of another pass."""
+"""Kinds that start from the gradient of another pass."""
 
 
 def perturb(step: Passes, view: ViewConfig, encoded: list[Encoded], draws: Draws, reference: Reference) -> Perturbation:
     """What a view changes, the same under every dropout mask.
 
     Args:
-        encoded: The examples, already other ones where the view changes the text.
+        encoded: The examples, already replaced where the view changes the text.
     """
     if (attack := ATTACKS.get(view.kind)) is not None:
         return attack(step, view, encoded, draws, reference)
@@ -46,7 +46,7 @@ def check_view(model: PreTrainedModel, view: ViewConfig, compares_states: bool) 
     """Find out before any trial starts whether a model can take a view.
 
     Args:
-        compares_states: Whether the divergence is of the hidden states above the view's layer.
+        compares_states: Whether the divergence compares the hidden states above the view's layer.
 
     Raises:
         InputError: The model has no word embeddings or no layers where the view needs them, or too few layers.

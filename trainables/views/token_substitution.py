@@ -4,7 +4,7 @@
     each position with probability ``strength``:  token <- argmax_v g_i . (e_v - e_i) / ||e_v - e_i||
 
 over the nearest word embeddings v by Euclidean distance. The authors take the ten likeliest tokens of a masked language
-model instead, and the sign of g in its place.
+model instead, and use the sign of g.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ ROWS_AT_A_TIME = 64
 def token_substitution(
     step: Passes, view: ViewConfig, encoded: list[Encoded], draws: Draws, reference: Reference
 ) -> Perturbation:
-    """The examples, equally long, with some tokens replaced; special tokens stay, and none is put in."""
+    """The examples, equally long, with some tokens replaced; special tokens are neither replaced nor inserted."""
     assert view.strength is not None
     assert view.candidates is not None
     clean = step.run_once(*reference[:2])
     with torch.enable_grad():
         divergence = len(clean.logits) * kl_divergence(clean.logits, clean.logits, TEMPERATURE, stop_target=True)
         found = torch.autograd.grad(divergence, clean.embeddings, retain_graph=True)
-    gradients: dict[int, Tensor] = {}  # position to that of each of its tokens, ``[longest, width]``
+    gradients: dict[int, Tensor] = {}  # position to its tokens' gradients, ``[longest, width]``
     for part, rows in zip(clean.parts, found, strict=True):
         gradients |= zip(part.positions, rows, strict=True)
     table = word_embedding(step.model).weight.detach()
@@ -66,7 +66,7 @@ def nearest(table: Tensor, pieces: Tensor, count: int, special_ids: Sequence[int
     Args:
         table: Word embeddings ``[vocabulary, width]``.
         pieces: Token ids ``[n]``.
-        count: Neighbours of each; fewer where the vocabulary holds no more.
+        count: Neighbours of each; fewer where the vocabulary has no more.
 
     Returns:
         Token ids ``[n, count]``.
@@ -75,7 +75,7 @@ def nearest(table: Tensor, pieces: Tensor, count: int, special_ids: Sequence[int
     squares = table.square().sum(1)
     found = []
     for rows in torch.split(pieces, ROWS_AT_A_TIME):
-        # ||e_v||^2 - 2 e_v.e_i: the distance's square but for ||e_i||^2, which all v share.
+        # ||e_v||^2 - 2 e_v.e_i: the squared distance up to ||e_i||^2, which all v share.
         distance = squares - 2 * table[rows] @ table.T
         distance[:, list(special_ids)] = torch.inf
         distance[torch.arange(len(rows)), rows] = torch.inf

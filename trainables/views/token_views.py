@@ -17,10 +17,10 @@ from trainables.views.view import ViewConfig
 
 @dataclass(frozen=True)
 class ViewFiles:
-    """What the files of a view hold, by language.
+    """The contents of a view's files, by language.
 
     Attributes:
-        translations: Of a translated view: the translations of the drawn training rows.
+        translations: For a translated view, the translations of the drawn training rows.
         fingerprint: Hash of what is used, in the given order of languages, whose names do not count.
     """
 
@@ -30,7 +30,7 @@ class ViewFiles:
 
 
 class TokenViews:
-    """The views of a data set's rows under one configuration, with special tokens and truncation as without it."""
+    """The views of a data set's rows under one configuration, with special tokens and truncation as without a view."""
 
     def __init__(self, view: ViewConfig, encoder: Encoder, rows: Rows, files: ViewFiles | None = None) -> None:
         self._view = view.resolved()

@@ -1,7 +1,7 @@
 """The view with an example's translation, from files that are parallel to the English training file.
 
 A file has a line for each example of the English training file as it is published, before any draw: line i translates
-example i. A line is a sentence, or for sentence pairs two sentences with a tab between them.
+example i. A line is a sentence or, for sentence pairs, two sentences separated by a tab.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ def read_parallel(path: Path, examples: int, sentences: int) -> Rows:
     """Read the translations of all English training examples.
 
     Args:
-        sentences: Sentences of an example, 1 or 2.
+        sentences: Sentences per example, 1 or 2.
 
     Returns:
         Their translations in file order; all labels are 0, since a view keeps the example's own.
 
     Raises:
-        InputError: The file cannot be read, a line has another number of sentences or an empty one, or there are not
+        InputError: The file cannot be read, a line has the wrong number of sentences or an empty one, or there are not
             as many lines as examples.
     """
     form = "sentence" if sentences == 1 else "sentence TAB sentence"
@@ -56,6 +56,6 @@ def read_parallel(path: Path, examples: int, sentences: int) -> Rows:
 
 
 def translate(rows: Rows, index: int, translations: Sequence[Rows], strength: float, generator: random.Random) -> Rows:
-    """One row, with probability ``strength`` in a language that is drawn for it, else as it is."""
+    """One row, with probability ``strength`` in a language that is drawn for it, else unchanged."""
     translated = generator.random() < strength
     return (generator.choice(translations) if translated else rows).take([index])

@@ -25,12 +25,12 @@ def add_noise(vectors: Tensor, noise: Tensor, strength: float, scale: str | None
 
     Args:
         vectors: ``[..., width]``.
-        strength: Its standard deviation, or half its width where it is uniform.
+        strength: The noise's standard deviation, or half its range where it is uniform.
         scale: ``absolute``, in the vectors' units; ``relative``, times each vector's own root mean square, so that
             Gaussian noise has on average ``strength`` times the vector's norm.
 
     Returns:
-        The same shape; the scale is a constant under differentiation.
+        Vectors of the same shape; the scale is a constant under differentiation.
     """
     factor: float | Tensor = strength
     if scale == "relative":
@@ -59,7 +59,7 @@ def embedding_noise(step: Passes, view: ViewConfig, encoded: list[Encoded], draw
 def hidden_noise(step: Passes, view: ViewConfig, encoded: list[Encoded], draws: Draws) -> Perturbation:
     """Gaussian noise on the states at one layer, or at it and all above.
 
-    Layer k is the output of the k-th encoder layer, layer 0 what the first one takes: the embedding's output, after
+    Layer k is the output of the k-th encoder layer, and layer 0 what the first one takes: the embedding's output, after
     positions, LayerNorm and dropout.
     """
     assert view.layer is not None

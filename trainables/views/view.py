@@ -1,7 +1,7 @@
 """What a view is: other inputs for the same examples, or the same inputs with a perturbed model.
 
-Owns the table of kinds: which fields of a :class:`ViewConfig` each uses, in which unit, with which default. What a kind
-does is in a file of its own.
+It contains the table of kinds: which fields of a :class:`ViewConfig` each uses, in which unit, with which default. What
+a kind does is in its own file.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class ViewKind:
         fields: Every field that the kind uses, with its default; None where it has none and must be given.
         keeps_tokens: Whether each token stays in its place, so that both passes can have the same dropout masks.
         highest: Largest strength.
-        alone: Whether it is noise without a consistency loss, too.
-        perturb: Of a plugin: from the passes, the explicit view, the clean examples and the random numbers to what
-            changes; ours are in ``perturbation.py`` and ``token_views.py``.
+        alone: Whether it can also be noise without a consistency loss.
+        perturb: For a plugin: from the passes, the explicit view, the clean examples and the random numbers to what
+            changes; the built-in ones are in ``perturbation.py`` and ``token_views.py``.
     """
 
     summary: str
@@ -105,10 +105,10 @@ EXPECTED_FILES = {
 
 
 def language_files(text: str) -> dict[str, str]:
-    """The files of a view, language to path as it was given; empty for ``bundled``.
+    """The files of a view, language to path as given; empty for ``bundled``.
 
     Args:
-        text: ``LANG=FILE`` with commas, or ``bundled``.
+        text: ``LANG=FILE`` separated by commas, or ``bundled``.
 
     Raises:
         ValueError: The text has another form, or names a language twice.
@@ -191,10 +191,10 @@ class ViewConfig(Frozen):
 
 
 def noise(view: ViewConfig) -> ViewConfig:
-    """Check a view that stands alone, without a consistency loss.
+    """Check a view that is used alone, without a consistency loss.
 
     Raises:
-        ValueError: It is no noise, or lacks its kind or a field without a default.
+        ValueError: It cannot be noise, or lacks its kind or a field without a default.
     """
     explicit = view.resolved()
     if explicit.kind is not None and not VIEWS[explicit.kind].alone:
