@@ -10,8 +10,7 @@ Three kinds of step make all their passes in float32:
   number, and a view must not differ from it by rounding, which a consistency loss would count;
 - one where a consistency loss has a continuous view. Its divergence falls with the square of the perturbation, and
   bfloat16's rounding alone amounts to some 1e-6 nats (measured on the bundled model: 16 times the divergence of an
-  adversarial embedding at its default radius, 11 times that of embedding noise of 1e-3; it changes that of subword
-  views by 0.2 %);
+  adversarial embedding at its default radius, 11 times that of embedding noise of 1e-3; 0.2 % off with subword views);
 - one with TRAM, whose ascent is as long as such a divergence.
 
 The rule applies per step, not per trial or study, so a penalty of weight 0 still equals the baseline bit for bit, and

@@ -113,7 +113,7 @@ def run_trial(
 class PeakMemory:
     """The peak memory that this process used since the object was created: of the GPU, else of the process.
 
-    Actors run one trial after another, so the mark has to be reset; where it cannot be, the peak is unknown.
+    Actors run one trial after another, so the high-water mark must be reset; where it cannot be, the peak is unknown.
     """
 
     def __init__(self) -> None:

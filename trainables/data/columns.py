@@ -116,7 +116,7 @@ def find_columns(path: Path, lines: Lines, fits: Fits, given: Columns | None = N
 
 
 def _names_a_column(column: Sequence[str], fits: Fits) -> bool:
-    """Whether the first value is no label, unlike those below it: all are the classifier's, or several that repeat."""
+    """Whether the first value is no label, but those below it are: all are the classifier's, or several repeat."""
     if fits(column):
         return False
     counts = Counter(column)

@@ -64,11 +64,11 @@ def draw_second_stage(available: int, twins: set[int], config: DataConfig, langu
 
 
 def draw_validation(first: list[str], config: DataConfig, language: str = ENGLISH) -> tuple[list[int], list[int]]:
-    """Row numbers of the second stage's training examples and of the validation examples, which share no group.
+    """Row numbers of the second stage's training examples and of the validation examples.
 
     Rows with the same first sentence form a group (each XNLI premise occurs three times), and a random draw never
-    divides a group between the two. ``split="file_order"`` is the paper's half and half, and ignores groups: the file's
-    first rows train.
+    divides one between the two. ``split="file_order"`` is the paper's half and half, and ignores groups: the first rows
+    train.
 
     Args:
         first: First sentence of each row of the validation file; for parallel files, the English one.

@@ -21,8 +21,8 @@ _DEFAULT = re.compile(r"LABEL_\d+$")  # what transformers calls a class without 
 class ClassNames:
     """The classes of a classifier, and how a file may write them.
 
-    A file is read in one way throughout: every label is a name, or every label is a class number. A name matches in
-    upper or lower case unless two names differ by case alone, and also in its other spelling in published files.
+    A file is read in one way throughout: every label is a name, or every label is a class number. Names match in any
+    case unless two differ by case alone, and also in the other spelling of published files.
     """
 
     names: Mapping[str, int]
@@ -45,11 +45,11 @@ class ClassNames:
         return {str(number): number for number in range(self.classes)}
 
     def by_name(self, label: str) -> int | None:
-        """The class that a label, stripped of outer blanks, names, or None."""
+        """The class named by a label (stripped of outer blanks), or None."""
         return self.names.get(label, self._folded.get(label.casefold()))
 
     def by_number(self, label: str) -> int | None:
-        """The class whose number a label, stripped of outer blanks, gives, or None."""
+        """The class numbered by a label (stripped of outer blanks), or None."""
         return self._digits.get(label)
 
     def fit(self, labels: Sequence[str]) -> bool:

@@ -38,7 +38,7 @@ class Source:
 
 
 def read_rows(config: DataConfig) -> Source:
-    """All rows that a data configuration draws from; ``data.unlabelled="drop"`` includes those without a label."""
+    """All rows that a data configuration draws from, including unlabelled ones under ``data.unlabelled="drop"``."""
     task = find_set(config.name)
     if config.repository is not None:
         task = replace(task, hub=HubFiles(config.repository, str(config.files), config.columns))

@@ -24,7 +24,7 @@ class Conversion:
     """How a coefficient in public code translates into a weight here.
 
     Attributes:
-        formula: The weight, in words: ``c`` the coefficient, ``B`` examples of a batch, ``C`` classes.
+        formula: The weight, in words: ``c`` is the coefficient, ``B`` the batch size, ``C`` the number of classes.
         weight: The same, from (c, B, C).
         objective: That code's whole objective as a multiple of ours.
     """

@@ -11,7 +11,7 @@ from trainables.views.view import ViewConfig
 
 @dataclass(frozen=True)
 class Terms:
-    """What the steps of a stage need to know of its objective.
+    """What the steps of a stage need to know about its objective.
 
     Attributes:
         batch_size: Rows of a full optimiser step.
