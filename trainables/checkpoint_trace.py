@@ -115,7 +115,7 @@ def trace_checkpoint(
     """Measure a saved classifier.
 
     Args:
-        checkpoint: Folder or hub id of any sequence classifier, or of a LoRA adapter, whose base is read as well.
+        checkpoint: Folder or hub id of any sequence classifier, or of a LoRA adapter (its base is read as well).
         data: TSV without header: sentence [, sentence] [, label].
         columns: Which column is which, as ``first=1,second=none,label=2``; None infers them, or refuses the file.
         labels: How ``empirical`` reads labels: ``names`` of the classifier or class ``numbers``; None takes what fits.
@@ -125,7 +125,7 @@ def trace_checkpoint(
         seed: Seed of those draws.
         max_examples: Number of lines to read, from the first; None reads all.
         max_length: Largest number of pieces in an example.
-        progress: Called with (examples done, examples).
+        progress: Called with (examples done, all examples).
 
     Raises:
         InputError: The checkpoint, the file or an option is invalid.

@@ -25,7 +25,7 @@ PACKAGE = Path(__file__).resolve().parent
 
 
 def threads(cpus: float) -> int:
-    """Threads that a trial computes with: as many as the whole CPUs that it was given, at least one."""
+    """Number of threads that a trial computes with: the whole CPUs that it was given, but at least one."""
     return max(1, int(cpus))
 
 
@@ -34,7 +34,7 @@ def software() -> dict[str, str | bool | None]:
     """The software that produces the numbers, looked up once per process.
 
     Returns:
-        ``version.NAME`` of Python and of each distribution that matters, ``version.code`` (a hash of this package's
+        ``version.NAME`` of Python and of each relevant distribution, ``version.code`` (a hash of this package's
         sources), and ``commit`` with ``dirty`` when the package lies in a git checkout, else null.
     """
     versions = {f"version.{name}": _version(name) for name in DISTRIBUTIONS}

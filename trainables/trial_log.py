@@ -20,7 +20,7 @@ LATE = 0.95
 class TrialLog:
     """Both output streams of this process in one file, those of compiled code and child processes included.
 
-    A trial that raises carries the end of its log in the exception, across machines. When a trial is killed, the driver
+    A trial that fails carries the end of its log in the exception, even across machines. If it is killed, the driver
     can read the file if it is on the driver's machine.
 
     Args:
@@ -79,7 +79,7 @@ class TrialLog:
 
 
 def log_file(folder: str, trial_id: str) -> Path:
-    """The log of a trial in the folder of logs."""
+    """The log file of a trial in the folder of logs."""
     return Path(folder) / f"{trial_id}.log"
 
 

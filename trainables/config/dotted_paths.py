@@ -102,7 +102,7 @@ def with_values(config: TrialConfig, values: Mapping[str, Any]) -> TrialConfig:
 
     Args:
         values: Dotted path to value. Text is converted to the field's type, as from the command line; a list may be
-            given as text with commas; "null" removes a value.
+            given as comma-separated text; "null" removes a value.
 
     Raises:
         InputError: A path is unknown or a value does not fit.

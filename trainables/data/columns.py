@@ -54,7 +54,7 @@ class Columns:
 
 
 def parse_columns(text: str) -> Columns:
-    """Columns as an option gives them: ``first=1,second=none,label=2``; what is not named is none.
+    """Columns from an option such as ``first=1,second=none,label=2``; what is not named is none.
 
     Raises:
         InputError: The option has another form, names no first sentence, or gives a column two roles.

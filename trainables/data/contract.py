@@ -1,4 +1,4 @@
-"""What every data set offers: rows of one or two sentences with a label, parallel across languages."""
+"""What every data set offers: rows of one or two sentences with a label, usually parallel across languages."""
 
 from __future__ import annotations
 
@@ -104,9 +104,9 @@ class Task:
 
     Attributes:
         name: Name in ``data.name``.
-        labels: Label names; their order gives the label indices. Empty: those of the English training file.
+        labels: Label names; their order gives the label indices. If empty, those of the English training file.
         sentences: Sentences per example, one or two.
-        numbered: The labels in the order in which a file without their names numbers them, from 0; empty: no such file.
+        numbered: The labels in the order in which a file without their names numbers them, from 0; if empty, none.
         aliases: Other spellings of labels in published files.
         hub: Its files on the hub, or None when it is not there.
         bundled: Folder inside the package, or None when it is not bundled.

@@ -27,7 +27,7 @@ def _groups(first: list[str]) -> list[list[int]]:
 def draw_train(available: int, wanted: int | None, seed: int) -> list[int]:
     """Row numbers of the English training examples, distinct, in drawn order; all of them where ``wanted`` is None.
 
-    A larger draw begins with the smaller one of the same seed.
+    A larger draw begins with any smaller one of the same seed.
 
     Raises:
         InputError: More are wanted than there are.

@@ -36,7 +36,7 @@ def drop(source: Source, not_translated: bool) -> tuple[Split, Split, Split, tup
         The training, validation and test splits; and what was dropped as untranslated, and as unlabelled.
 
     Raises:
-        InputError: No row of a split is left in some language.
+        InputError: A split has no rows left in some language.
     """
     splits = [_whole(rows, source.task.parallel) for rows in (source.train, source.validation, source.test)]
     unlabelled = _drop(splits, lambda rows: [row for row, label in enumerate(rows.labels) if label == NO_LABEL])

@@ -79,7 +79,7 @@ def _from_training_file(task: Task, table: Table, labels: tuple[str, ...]) -> Ta
             contains, sorted.
 
     Raises:
-        InputError: The file has neither 2 nor 3 columns, or its last column holds no labels.
+        InputError: The file has neither 2 nor 3 columns, or its last column contains no labels.
     """
     header, columns = table.header, table.width
     if header is None and columns not in (2, 3):

@@ -55,7 +55,7 @@ class Table:
 
     Attributes:
         header: What its header line says; None where it has none.
-        lines: Number in the file, from 1, and fields of each example.
+        lines: Number in the file, from 1, and fields of every example.
         labels: Names of the labels in the order of the classes, where the file declares them.
         unit: What the numbers count: ``line`` or ``row``.
     """

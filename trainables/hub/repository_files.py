@@ -58,7 +58,7 @@ def fetch(repository: Repository, lacking: Callable[[Path], Sequence[str]]) -> P
 
 
 def _unreachable(endpoint: str, offline: bool) -> str | None:
-    """Why the hub cannot be asked; None when it can."""
+    """Why the hub cannot be reached; None when it can."""
     if offline:
         return "HF_HUB_OFFLINE is set"
     return None if _reachable(endpoint) else "the hub cannot be reached"

@@ -79,7 +79,7 @@ def twins(trained: FineTuned, english: Examples, config: TrialConfig, dtype: tor
     """Tr(F) and the same rivals on each rescaled twin of the model, on the same rows, and how far its logits moved.
 
     Args:
-        trained: The fine-tuned model; its parameters are afterwards what they were.
+        trained: The fine-tuned model; its parameters are unchanged afterwards.
         dtype: Format in which the logits were predicted.
 
     Returns:

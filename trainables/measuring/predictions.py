@@ -62,7 +62,7 @@ class PredictionFile:
         self._tables.append(pa.table(arrays, schema=SCHEMA))
 
     def save(self, labels: Sequence[str]) -> None:
-        """Write all that was added so far, with the names of the classes in the file's metadata.
+        """Write everything added so far, with the names of the classes in the file's metadata.
 
         If that fails, ``note`` says so; the measurements do not depend on the file.
         """

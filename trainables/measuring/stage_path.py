@@ -24,7 +24,7 @@ from trainables.training.kept_weights import State
 
 
 def points_on_the_way(points: int, steps: int) -> set[int]:
-    """The optimiser steps of a second stage after which a point of its curve is measured, its end excluded."""
+    """The optimiser steps of a second stage after which a point of its curve is measured, excluding its end."""
     return {round(k * steps / points) for k in range(1, points)} - {0, steps}
 
 
@@ -63,14 +63,14 @@ class StagePath:
             self._point(step, self._divergence(self.start))
 
     def finish(self, trace: float) -> dict[str, float]:
-        """The measurements of the stage, and the last point of the curve, both of the weights that the stage keeps.
+        """The measurements of the stage, and the last point of the curve, both for the weights that the stage keeps.
 
         Args:
             trace: Tr(F) before the stage on the first ``measure.trace_examples`` English validation rows.
 
         Returns:
             ``path_curvature``, ``path_kl_en``, ``direction`` and ``path_curvature_target`` of the language; nothing
-            where ``measure.path`` is off. ``direction`` is absent where the stage did not move or nothing is curved.
+            where ``measure.path`` is off. ``direction`` is absent where nothing moved or ``trace`` is 0.
         """
         if self.start is None:
             return {}

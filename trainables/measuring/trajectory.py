@@ -81,8 +81,8 @@ class Trajectory:
     def _peak(self) -> dict[str, float]:
         """The largest Tr(F) of the early phase, and where it is."""
         # Jastrzebski et al. (2021) take Tr(F) early in training, where the loss crosses a threshold that depends on the
-        # task; the early phase here is the first half of the steps. Step 0 is left out: it says how the head was drawn,
-        # is the same in most arms, and would hide every peak below it.
+        # task; the early phase here is the first half of the steps. Step 0 is left out: it reflects how the head was
+        # drawn, is the same in most arms, and would hide every peak below it.
         early = {step: value for step, value in self._traces.items() if 0 < step <= self._steps / 2}
         if not early:
             return {}

@@ -42,7 +42,7 @@ def acting(settings: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
         settings: Content of config.json, of a model type that transformers knows.
 
     Returns:
-        ``hidden``, ``attention`` and ``classifier``, each to the fields of the configuration that set it; one that
+        ``hidden``, ``attention`` and ``classifier``, each mapped to the configuration fields that set it; one that
         nothing sets is left out.
     """
     known = AutoConfig.for_model(settings["model_type"])

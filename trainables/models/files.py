@@ -1,4 +1,4 @@
-"""What the driver reads of a pretrained encoder, so that a trial needs neither network nor disk."""
+"""What the driver reads from a pretrained encoder, so that a trial needs neither network nor disk."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""LoRA (Hu et al. 2022, section 4.1): trained low-rank updates of frozen weights, by the library peft.
+"""LoRA (Hu et al. 2022, section 4.1): trained low-rank updates of frozen weights, from the library peft.
 
-Tr(F) over the factors and Tr(F) over the merged weights are two numbers, and a minimum that is flat in one need not be
-flat in the other (Li et al. 2025, "Flat-LoRA"). Update and merging are here; ``adapters`` has the files.
+Tr(F) over the factors and Tr(F) over the merged weights are different numbers, and a minimum that is flat in one need
+not be flat in the other (Li et al. 2025, "Flat-LoRA"). Update and merging are here; ``adapters`` has the files.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def _open(file: Path, name: str) -> dict[str, torch.Tensor]:
         try:
             # weights_only runs no code from the file.
             found = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
-        except RuntimeError:  # the format from before 2020, which cannot be mapped
+        except RuntimeError:  # the pre-2020 format, which cannot be memory-mapped
             found = torch.load(file, map_location="cpu", weights_only=True)
     except MemoryError:
         raise

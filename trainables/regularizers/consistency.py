@@ -61,7 +61,7 @@ class ConsistencyConfig(Frozen):
 
     ``dropout`` says how the two passes of the divergence draw their masks: ``independent``, as the public code of most
     methods does (the loss then contains an R-Drop part); ``shared``, the same masks in both; ``off``, both in
-    evaluation mode while the cross-entropies keep their dropout. The last two isolate the view.
+    evaluation mode while the cross-entropies keep their dropout. The last two isolate the view's effect.
 
     ``stop_gradient`` says where no gradient flows: ``none``; ``target``, the first argument of each KL is a constant,
     or, for hidden states, the clean ones; ``clean``, the clean prediction is a constant in every term; ``embedding``,
@@ -104,7 +104,7 @@ class ConsistencyConfig(Frozen):
         return self
 
     def resolved(self) -> Consistency:
-        """The loss with the preset's choice wherever this configuration has null.
+        """The loss with the preset's choice wherever this configuration is null.
 
         Raises:
             ValueError: The view lacks a field that has no default, or has one that its kind does not use.

@@ -1,4 +1,4 @@
-"""Everything that trials will ask of a model, done once on two short rows before any trial starts.
+"""Everything that trials will require of a model, done once on two short rows before any trial starts.
 
 What fails here would fail in every trial of its kind, perhaps hours later. Each way of training or measuring is tried
 once, whatever the numbers: six weights of a penalty count as one way. Nothing is learned, and the random generators are

@@ -77,7 +77,7 @@ class Stopwatch:
         return seconds * self._pieces(config, rows) / pieces
 
     def _pieces(self, config: TrialConfig, rows: Rows) -> float:
-        """Mean length of an example, in which the cost is nearly linear."""
+        """Mean length of an example; the cost is nearly linear in it."""
         key = id(rows), config.model.name, config.data.max_length
         if key not in self._lengths:
             encoded = self._examples(config, _first(rows)).encoded

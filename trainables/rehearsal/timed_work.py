@@ -71,7 +71,7 @@ def predictions(dtype: torch.dtype) -> Run:
 
 
 def trace(config: TrialConfig, of_merged: bool) -> Run:
-    """Tr(F) on all examples, of the model or of what its adapters are merged into."""
+    """Tr(F) on all examples, of the model or of the model with its adapters merged."""
 
     def run(model: PreTrainedModel, examples: Examples) -> float:
         rows = first_rows(model, examples, len(examples))

@@ -23,7 +23,7 @@ class BPESampler:
     characters; one that the vocabulary lacks becomes its UTF-8 bytes where the vocabulary has all of them
     (``byte_fallback``), else the unknown piece. Sampling creates no unknown piece that plain encoding does not create.
 
-    A tokenizer that hands over whole sentences, and in which no merge crosses a meta symbol, is sampled word by word:
+    A tokenizer that passes on whole sentences, and in which no merge crosses a meta symbol, is sampled word by word:
     among the many merges of a sentence, one that was left out would be redrawn until it was applied.
     """
 

@@ -14,7 +14,7 @@ from trainables.data.contract import Rows
 
 @dataclass(frozen=True)
 class TokenizerFiles:
-    """What encoding needs of a tokenizer; ``backend`` is its JSON (``tokenizer.json``)."""
+    """What encoding needs from a tokenizer; ``backend`` is its JSON (``tokenizer.json``)."""
 
     backend: str
     pad_id: int

@@ -33,7 +33,7 @@ class Files(Protocol):
         """The content of a file; FileNotFoundError when there is none."""
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file, all of it or nothing."""
+        """Write a file completely or not at all."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ def unpack(content: bytes, key: str, device: torch.device) -> tuple[Standing, fl
     """The state of the trial in content made by ``pack``, and the seconds that the trial had taken.
 
     Raises:
-        ValueError: The file is damaged, or of another configuration, content or software.
+        ValueError: The file is damaged, or belongs to another configuration, content or software.
     """
     try:
         tensors = load(content)

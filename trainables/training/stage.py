@@ -159,7 +159,7 @@ def _optimizer(
 
 
 def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> State:
-    """The state of an optimiser, which holds tensors only, as AdamW's does: ``PARAMETER.KEY`` to tensor."""
+    """The state of an optimiser that holds only tensors, as AdamW's does: ``PARAMETER.KEY`` to tensor."""
     state: Mapping[int, Mapping[str, torch.Tensor]] = optimizer.state_dict()["state"]
     return {f"{index}.{name}": tensor for index, kept in state.items() for name, tensor in kept.items()}
 

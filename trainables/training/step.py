@@ -40,7 +40,7 @@ class Step:
         index: Optimiser steps done in the stage.
         micro_batch: Number of the micro-batch within the step.
         dtype: Format of the passes; some steps make theirs in float32 all the same (see ``precision.step_dtype``).
-        starting_point: Parameters at the stage's start, by name, where a penalty asks for them.
+        starting_point: Parameters at the stage's start, by name, where a penalty needs them.
         batch_size: Rows of a full optimiser step.
         wrt: What the Fisher penalty differentiates with respect to; set by the main pass with dropout mask 0 on steps
             where the penalty acts, else empty.
@@ -134,7 +134,7 @@ class Step:
         Args:
             perturbation: What a view changes in it.
             mask: As for :meth:`logits`.
-            role: As for :meth:`logits`; None is a pass that only helps to find a view.
+            role: As for :meth:`logits`; None is a pass that only helps to construct a view.
         """
         encoded, hooks = perturbation.encoded, perturbation.hooks
         record = PassRecorder(self.model, self._records_embeddings(role), self._records_above(role))

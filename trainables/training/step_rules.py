@@ -44,7 +44,7 @@ def tram_ascent(parameters: Sequence[torch.nn.Parameter], distance: float) -> It
 
     Args:
         parameters: As for :func:`sam_ascent`.
-        distance: d, in nats; it takes the place of a length relative to the weights.
+        distance: d, in nats; it replaces a length relative to the weights.
     """
     with torch.no_grad():
         scaled = [p * p.grad for p in parameters if p.grad is not None]

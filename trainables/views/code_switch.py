@@ -69,7 +69,7 @@ def code_switch(rows: Rows, dictionaries: Sequence[Dictionary], strength: float,
     """
 
     def switch(text: str) -> str:
-        parts = re.split(r"(\s+)", text)  # words at even places, what lies between them at odd ones
+        parts = re.split(r"(\s+)", text)  # words at even places, the blanks between them at odd ones
         for place in range(0, len(parts), 2):
             if generator.random() < strength:
                 translations = generator.choice(dictionaries).get(parts[place].lower())

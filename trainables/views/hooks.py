@@ -135,7 +135,7 @@ def hooked(hooks: Sequence[Hook], part: Part) -> Iterator[None]:
 def _register(hook: Hook, part: Part, number: int, acted: set[int]) -> Any:
     def change(states: Tensor) -> Tensor:
         acted.add(number)
-        if states.shape[:2] != part.ids.shape:  # such as pieces before examples
+        if states.shape[:2] != part.ids.shape:  # for instance with pieces before examples
             raise InputError(
                 f"states of {type(hook.module).__name__} are {list(states.shape)}, not one of each of the "
                 f"{list(part.ids.shape)} pieces, which the view needs; choose another view or another model"
@@ -162,7 +162,7 @@ class PassRecorder:
     Attributes:
         hooks: Hooks for :func:`hooked`.
         embeddings: One tensor for each part.
-        hidden: For each part one tensor for each layer.
+        hidden: For each part, one tensor per layer.
     """
 
     def __init__(self, model: Any, embeddings: bool, above: int | None) -> None:

@@ -8,7 +8,7 @@ from torch import nn
 
 from trainables.errors import InputError
 
-# What transformers' encoders call the list of their layers.
+# Names that transformers' encoders give to the list of their layers.
 LAYER_LISTS = ("layer", "layers", "h", "block")
 
 

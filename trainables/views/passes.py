@@ -36,7 +36,7 @@ class Pass:
 
 
 class Passes(Protocol):
-    """What terms and views may ask of a micro-batch; ``training.step.Step`` makes it and explains every name."""
+    """What terms and views may ask of a micro-batch; ``training.step.Step`` implements it and explains every name."""
 
     model: PreTrainedModel
     labels: torch.Tensor

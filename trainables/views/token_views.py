@@ -40,7 +40,7 @@ class TokenViews:
         self._kept: dict[int, Encoded] = {}
         if self._view.kind == "subword":
             self._sampler = subword_sampler(encoder.files.backend, bool(self._view.drop_single_characters))
-            # Every epoch draws from the words again.
+            # Every epoch draws again from the words.
             self._words = [[encoder.words(text) for text in example] for example in rows.examples()]
 
     def view(self, indices: Sequence[int], seed: int) -> list[Encoded]:
@@ -71,7 +71,7 @@ class TokenViews:
         return self._encoder.assemble(pieces[0], pieces[1] if second else None)
 
     def _reworded(self, index: int, generator: random.Random) -> Rows:
-        """A row in other words; ``strength`` is a probability, of a word or of the row."""
+        """A row in other words; ``strength`` is the probability of looking up a word, or of translating the row."""
         assert self._files is not None
         assert self._view.strength is not None
         if self._view.kind == "translation":

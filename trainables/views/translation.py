@@ -1,7 +1,7 @@
 """The view with an example's translation, from files that are parallel to the English training file.
 
-A file has a line for each example of the English training file as it is published, before any draw: line i translates
-example i. A line is a sentence or, for sentence pairs, two sentences separated by a tab.
+A file has one line per example of the English training file as published, before any draw: line i translates example i.
+A line is a sentence or, for sentence pairs, two sentences separated by a tab.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The views with noise on vectors: word embeddings (R3F's place), or hidden states (Hua et al. 2021)."""
+"""The views with noise on vectors: word embeddings (as in R3F), or hidden states (Hua et al. 2021)."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def language_files(text: str) -> dict[str, str]:
         text: ``LANG=FILE`` separated by commas, or ``bundled``.
 
     Raises:
-        ValueError: The text has another form, or names a language twice.
+        ValueError: The text is malformed, or names a language twice.
 
     Example:
         >>> language_files("de=muse/en-de.txt,es=muse/en-es.txt")
