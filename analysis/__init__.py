@@ -1,1 +1,1 @@
-"""What the trial records say: the statistics, figures and sentences of the report. Needs neither Ray nor torch."""
+"""What the trial records mean: the statistics, figures and sentences of the report. Needs neither Ray nor torch."""

@@ -1,10 +1,10 @@
 """From the trials table to the units of the statistics: usable models, and configurations as means over seeds.
 
-A *model* is a trial with measurements: complete, or ended without reaching the training loss it was to reach. A
-*configuration* is what the models that differ only in their seed share; it is the unit of every headline. A *family* is
-an arm. A complete model is *fitted* when its training accuracy is at least 95 % (study.json: ``answer.fit``) of that of
-the study's reference; correlations run over fitted models, the others are drawn hollow. The worst of them have
-*collapsed*: their training accuracy is below the majority share plus five points.
+A *model* is a trial with measurements: one that is complete, or that ended short of its target training loss. A
+*configuration* is the settings shared by models that differ only in their seed; it is the unit of every headline. A
+*family* is an arm. A complete model is *fitted* if its training accuracy is at least 95 % (study.json: ``answer.fit``)
+of the reference accuracy of the study. Correlations are over fitted models; the others are drawn hollow. The worst of
+these have *collapsed*: their training accuracy is less than five points above the share of the most frequent label.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ class StudyTables:
     Attributes:
         study: study.json as data.
         account: Counts of trials by state; they sum to the plan.
-        unreadable: (file, reason) of records that could not be read.
+        unreadable: (file, reason) of each record that could not be read.
         trials: Every planned trial, in plan order.
-        models: Complete trials and those that did not reach their training loss, with the derived columns.
+        models: Complete trials and those that did not reach their target training loss, with the derived columns.
         families: Arms in plan order.
         languages: Target languages with a measured accuracy, in the configuration's order.
-        searched: Family to the configuration paths that it searches; paths that only follow another are left out.
+        searched: Family to the configuration paths that it searches, without paths that merely follow another.
         reference: The training accuracy that decides which models are fitted.
-        fit: The share of it that a fitted model has.
-        adaptive: Families whose configurations were drawn one after another, each in view of the outcomes before.
+        fit: The share of the reference accuracy that a fitted model must reach.
+        adaptive: Families whose configurations were drawn one by one, each in view of the earlier outcomes.
     """
 
     name: str
@@ -62,12 +62,12 @@ class StudyTables:
 
     @cached_property
     def figure_rows(self) -> Rows:
-        """The models as figures draw them; made once, so that all figures share one table."""
+        """The models as rows for the figures, built once so that all figures share one table."""
         return model_rows(self.models, self.searched)
 
     @cached_property
     def unfitted(self) -> str:
-        """Why no family has two configurations or more among the fitted models."""
+        """Why no family has two or more configurations with fitted models."""
         fitted, models = int(self.models["fitted"].sum()), len(self.models)
         if fitted == models:
             return NO_FAMILY
@@ -82,10 +82,10 @@ class StudyTables:
         return f"all {models} models collapsed" if models > 1 else "the only model collapsed"
 
     def means(self, *columns: str, fit: float | None = None, adaptive: bool = False) -> pd.DataFrame:
-        """Configurations: means over seeds of the :meth:`usable` models, which explains ``fit`` and ``adaptive``.
+        """Configurations, as means over seeds of the usable models; for ``fit`` and ``adaptive`` see :meth:`usable`.
 
         Returns:
-            One row each: configuration, family, label, seeds and the columns; no row when a column is absent.
+            One row per configuration: its number, family, label, seeds and the columns; no rows if a column is absent.
         """
         rows = self._rows(columns, fit, adaptive)
         codes, first, inverse = np.unique(
@@ -100,15 +100,15 @@ class StudyTables:
         return pd.DataFrame(found)
 
     def usable(self, *columns: str, fit: float | None = None, adaptive: bool = False) -> pd.DataFrame:
-        """The identity and some columns of the models that have a finite value in all of those columns.
+        """The models that have a finite value in each of the given columns: their identity and those columns.
 
-        An adaptive search picks its configurations by accuracy and Tr(F), so they are no independent sample of either:
-        every correlation leaves them out.
+        An adaptive search picks its configurations by accuracy and Tr(F), so they are not an independent sample of
+        either; every correlation leaves them out.
 
         Args:
-            columns: Columns of ``models``; where one does not exist no model is usable.
-            fit: Share of the reference's training accuracy; None takes the declared one, 0 every model.
-            adaptive: Also the models of an adaptive search.
+            columns: Columns of ``models``; if one does not exist, no model is usable.
+            fit: Required share of the reference accuracy; None means the declared share, and 0 admits every model.
+            adaptive: Whether to include the models of adaptive searches.
         """
         shown = dict.fromkeys([*_IDENTITY, *(column for column in columns if column in self.models)])
         return self.models.iloc[self._rows(columns, fit, adaptive)][list(shown)]
@@ -124,22 +124,22 @@ class StudyTables:
         return np.flatnonzero(keep)
 
     def known(self, among: Sequence[str], columns: Iterable[str]) -> list[str]:
-        """Which columns have a finite value in every model that is usable for ``among``; none where no model is."""
+        """The columns that are finite in every model that is usable for ``among``; none if no model is usable."""
         rows = self._rows(among, None, False)
         return [name for name in columns if len(rows) and np.isfinite(floats(self.models, name)[rows]).all()]
 
     def with_columns(self, columns: Mapping[str, ArrayLike]) -> StudyTables:
-        """The study with further columns of its models [models]."""
+        """A copy of the study whose models have further columns [models]."""
         more = pd.DataFrame(columns, index=self.models.index)
         return replace(self, models=pd.concat([self.models, more], axis=1))
 
     def has(self, *columns: str) -> bool:
-        """Whether any model, fitted or not, has a finite value in all of some columns."""
+        """Whether any model, fitted or not, has a finite value in all of the given columns."""
         values = [np.isfinite(floats(self.models, column)) for column in columns]
         return bool(np.logical_and.reduce(values).any())
 
     def dose(self, family: str) -> str | None:
-        """The column of the one path that a family searches; None for no or several paths, or values not numeric."""
+        """The column of the one path that a family searches; None if it searches none or several, or text."""
         paths = self.searched.get(family, [])
         if len(paths) != 1:
             return None
@@ -149,7 +149,7 @@ class StudyTables:
 
 
 def tables(results: StudyResults) -> StudyTables:
-    """The tables of a study for the sections."""
+    """The tables of a study, as the sections use them."""
     trials = results.trials
     families = list(dict.fromkeys(trials["arm"].tolist())) if len(trials) else []
     languages = [name.removeprefix("accuracy.") for name in trials.columns if name.startswith("accuracy.")]
@@ -179,6 +179,6 @@ def tables(results: StudyResults) -> StudyTables:
 
 
 def _searched(study: dict[str, Any], families: Sequence[str]) -> dict[str, list[str]]:
-    """What each family searches, as study.json says."""
+    """The paths that each family searches, according to study.json."""
     declared = {arm["name"]: list(arm.get("search") or {}) for arm in study.get("config", {}).get("arms", [])}
     return {family: declared.get(family, []) for family in families}

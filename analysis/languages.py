@@ -1,8 +1,8 @@
-"""What languages are: family and script, for the question whether a language close to English behaves otherwise.
+"""The family and script of each language, to ask whether languages close to English behave differently.
 
-Families are the top level of Glottolog (Hammarstroem et al., glottolog.org; compared with the languoid table of 4.0),
-scripts the codes of ISO 15924, as in the codes of FLORES-200 where it has the language. Typological databases know more
-and would be a dependency.
+Families are the top level of Glottolog (Hammarstroem et al., glottolog.org; compared with the languoid table of 4.0).
+Scripts are codes of ISO 15924, as used in FLORES-200 where it includes the language. Typological databases contain
+more, but would be a dependency.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _KNOWN = {code: Language(family, script) for family, script, codes in _TABLE for
 
 
 def known(code: str) -> Language | None:
-    """A language in the script that its code names, else in its usual one; None where it is not in the table.
+    """The language of a code, in the script that the code names or else its usual one; None if it is not in the table.
 
     Args:
         code: ISO 639-1 or 639-3, with or without a script or region: ``de``, ``deu_Latn``.
@@ -60,6 +60,6 @@ def known(code: str) -> Language | None:
 
 
 def like_english(code: str, what: str) -> bool | None:
-    """Whether a language shares its "family" or "script" with English; None where it is not in the table."""
+    """Whether a language shares its "family" or "script" with English; None if it is not in the table."""
     found = known(code)
     return None if found is None else bool(getattr(found, what) == getattr(_ENGLISH, what))

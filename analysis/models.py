@@ -1,4 +1,4 @@
-"""The models of a study: trials with measurements, and the columns that are derived from what was measured."""
+"""The models of a study: trials with measurements, and the columns derived from these."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from numpy.typing import NDArray
 from analysis.population import COLLAPSE_MARGIN
 
 ENGLISH = "en"
-NOT_REACHED = "not_reached"  # the state of a trial that ended above the training loss it was to reach
+NOT_REACHED = "not_reached"  # the state of a trial that ended above its target training loss
 PLACES = {"config.model.name": "model_fingerprint", "config.data.source": "data_fingerprint"}
-"""Settings that may say where a machine has a file, and the column that says what the file is."""
+"""Settings that may be a path on one machine, and the column that identifies the file itself."""
 _SAME = (
     "gain", "accuracy_before", "half1.gain", "half2.gain", "half1.accuracy_before", "half2.accuracy_before", "distance",
     "path_curvature", "path_kl_en", "path_curvature_target",
 )  # fmt: skip
-SECOND_STAGE = {  # derived column -> what of each language's second stage, stage2.LANGUAGE.WHAT, it is the mean of
+SECOND_STAGE = {  # derived column -> WHAT, where the column is the mean of stage2.LANGUAGE.WHAT over languages
     **{name: name for name in _SAME},
     "path_direction": "direction",
-    "english_kept": "accuracy_en_after",  # minus the English accuracy before the second stage
+    "english_kept": "accuracy_en_after",  # the English accuracy before the second stage is subtracted
 }
 
 
 def models_table(trials: pd.DataFrame, searched: Mapping[str, list[str]], languages: Sequence[str]) -> pd.DataFrame:
-    """The trials that have measurements, with all derived columns but ``fitted``."""
+    """The trials that have measurements, with all derived columns except ``fitted``."""
     models = trials.loc[trials["state"].isin(["complete", NOT_REACHED])].copy() if len(trials) else trials.copy()
     for name in ("accuracy.en", "fisher_trace", "train_accuracy", "train_majority_share"):
         if name not in models:
@@ -49,7 +49,7 @@ def models_table(trials: pd.DataFrame, searched: Mapping[str, list[str]], langua
                 derived[f"ln_{name}.{language}"] = logarithm(floats(models, f"stage2.{language}.{name}"))
     for name, what in SECOND_STAGE.items():
         parts = [column for language in languages if (column := f"stage2.{language}.{what}") in models]
-        # A model without one of the languages has no mean: means over different languages do not compare.
+        # A model that lacks a language has no mean, since means over different languages are not comparable.
         derived[name] = np.mean([floats(models, part) for part in parts], axis=0) if parts else math.nan
     derived["english_kept"] -= english
     targets = [floats(models, f"accuracy.{language}") for language in languages if f"accuracy.{language}" in models]
@@ -60,7 +60,7 @@ def models_table(trials: pd.DataFrame, searched: Mapping[str, list[str]], langua
 
 
 def floats(table: pd.DataFrame, column: str) -> NDArray[np.float64]:
-    """A column as numbers: NaN where a value is absent or no number, and everywhere when there is no such column."""
+    """A column as numbers: NaN where a value is absent or not a number, and throughout if there is no such column."""
     if column not in table:
         return np.full(len(table), math.nan)
     values = table[column]
@@ -70,7 +70,7 @@ def floats(table: pd.DataFrame, column: str) -> NDArray[np.float64]:
 
 
 def logarithm(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The logarithm of what is finite and positive, else NaN."""
+    """The logarithm of finite positive values; NaN elsewhere."""
     positive = np.isfinite(values) & (values > 0)
     return np.log(values, out=np.full(values.shape, math.nan), where=positive)
 
@@ -80,7 +80,7 @@ def _one(values: pd.Series[Any]) -> bool:
 
 
 def _configuration(models: pd.DataFrame) -> pd.Series[int]:
-    """A number for each set of models that differ in nothing but their seed, and in where their files lay."""
+    """A number for each set of models that differ only in their seed and in where their files were."""
     moved = [path for path, what in PLACES.items() if what in models and _one(models[what])]
     paths = [c for c in models.columns if c.startswith("config.") and c != "config.seed" and c not in moved]
     varying = [c for c in paths if models[c].astype(str).nunique() > 1]
@@ -88,7 +88,7 @@ def _configuration(models: pd.DataFrame) -> pd.Series[int]:
 
 
 def _dose_rank(models: pd.DataFrame, searched: Mapping[str, list[str]]) -> pd.Series[float]:
-    """Position of a model's dose among those of its family, 0 to 1; missing where a family has no single dose."""
+    """Position of a model's dose among those of its family, from 0 to 1; missing if a family has no single dose."""
     out = pd.Series(math.nan, index=models.index)
     for family, rows in models.groupby("arm", sort=False):
         paths = searched.get(str(family), [])

@@ -1,4 +1,4 @@
-"""The numbers that the report quotes: each with its n, interval, unit and method, and the one way to put it into text.
+"""The numbers that the report quotes, each with its n, interval, unit and method, and the one way to quote them.
 
 ``numbers.json`` is this table. Text names a number as ``{id}`` or ``{id:field}``; only :class:`Numbers` writes digits.
 """
@@ -29,20 +29,20 @@ _REFERENCE = re.compile(r"\{\{|\{([A-Za-z][\w.=-]*)(?::([a-z_]+))?\}")
 
 @dataclass(frozen=True)
 class Number:
-    """One number with what a referee asks about it.
+    """One number, with what a referee would ask about it.
 
     Attributes:
-        value: The estimate; None where it is not defined.
-        level: Of the interval from ``low`` to ``high``.
+        value: The estimate; None if it is not defined.
+        level: Confidence level of the interval from ``low`` to ``high``.
         p: Two-sided, unadjusted.
-        p_adjusted: p after Holm: of a hypothesis over H1 to H4, of a difference over the measures of its outcome.
-        n: Units that it rests on.
-        unit: What one unit is; the unit that is permuted or resampled.
-        method: How estimate, interval and p were made.
+        p_adjusted: p after Holm, for a hypothesis over H1 to H4 and for a difference over the measures of its outcome.
+        n: Number of units that it rests on.
+        unit: What one unit is, which is also what is permuted or resampled.
+        method: How estimate, interval and p are computed.
         reason: Why there is no value.
-        needed: Units that would decide, where the verdict is "undecided".
-        status: For a control: tested; constant within families; missing in the records; exhausted: given it nothing
-            is left to correlate.
+        needed: Number of units that would decide, where the verdict is "undecided".
+        status: Of a control: tested; constant within families; missing from the records; or exhausted, that is,
+            leaving nothing to correlate.
     """
 
     value: float | None
@@ -65,7 +65,7 @@ class Number:
 
 
 def from_association(found: Association, unit: str = CONFIGURATION) -> Number:
-    """A correlation as a number of the report."""
+    """A correlation, as a number of the report."""
     return Number(
         found.r, "correlation", found.low, found.high, found.p, None, found.n, found.families, unit, found.method,
         found.reason,
@@ -78,7 +78,7 @@ def count(value: int) -> Number:
 
 
 class Numbers(dict[str, Number]):
-    """All numbers of a report by their id."""
+    """All numbers of a report, by id."""
 
     def quote(self, key: str, field: str | None = None) -> str:
         """Value and interval as text, or one field: value, interval, p, p_adjusted, n, families, needed or reason."""
@@ -99,11 +99,11 @@ class Numbers(dict[str, Number]):
         return f"{found:,}" if isinstance(found, int) else found or "none"
 
     def text(self, template: str, mark: Callable[[str, str], str] | None = None) -> str:
-        """A text with its numbers filled in.
+        """The text of a template, with its numbers filled in.
 
         Args:
             template: Text with references ``{id}`` or ``{id:field}``.
-            mark: Called with id and digits to wrap them, for a page that shows where a number comes from.
+            mark: Wraps the digits, given id and digits, for a page that shows where each number comes from.
 
         Example:
             >>> Numbers({"account.planned": count(24)}).text("{account.planned} trials")
@@ -130,7 +130,7 @@ class Numbers(dict[str, Number]):
         return Numbers(self | {key: replace(self[key], p_adjusted=p) for key, p in p_values.items()})
 
     def as_json(self) -> dict[str, dict[str, Any]]:
-        """Plain data, id to fields; what is absent is left out."""
+        """Plain data, from id to fields, without those that are absent."""
         return {
             key: {name: value for name, value in asdict(number).items() if value is not None}
             for key, number in self.items()
@@ -138,7 +138,7 @@ class Numbers(dict[str, Number]):
 
 
 def write_value(value: float, style: Style) -> str:
-    """A finite value in the way of its style ("points" are percentage points), without a minus before zero.
+    """A finite value as its style prescribes ("points" are percentage points); zero has no minus sign.
 
     Example:
         >>> write_value(-0.001, "correlation"), write_value(0.0123, "points")
@@ -149,7 +149,7 @@ def write_value(value: float, style: Style) -> str:
 
 
 def write_p(p: float) -> str:
-    """A p-value in words, with as many digits as show on which side of .05 it is.
+    """A p-value as text, with enough digits to show on which side of .05 it lies.
 
     Example:
         >>> write_p(0.00004), write_p(0.0312), write_p(0.0498), write_p(0.4)
@@ -163,7 +163,7 @@ def write_p(p: float) -> str:
 
 
 def plain(text: str) -> str:
-    """Any text, from a record or a user, as a template that says just that.
+    """Any text, from a record or a user, as a template that yields exactly that text.
 
     Example:
         >>> Numbers({}).text(plain("KeyError: {x}"))
@@ -173,7 +173,7 @@ def plain(text: str) -> str:
 
 
 def listed(names: Sequence[str], last: str = "and") -> str:
-    """One or more names as a sentence lists them.
+    """One or more names, listed as in a sentence.
 
     Example:
         >>> listed(["a", "b", "c"])

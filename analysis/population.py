@@ -1,4 +1,4 @@
-"""Which models count: those that fitted their training data, as measured against the study's own reference."""
+"""Which models count: those that fitted their training data, judged against a reference from the same study."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-FIT = 0.95  # of the reference's training accuracy; study.json's config.answer.fit where it has one
-SENSITIVITY = {"90": 0.9, "98": 0.98}  # part of an id, which is the share in per cent -> another share for FIT
+FIT = 0.95  # of the reference accuracy, unless study.json has config.answer.fit
+SENSITIVITY = {"90": 0.9, "98": 0.98}  # part of an id, the share in per cent -> alternative to FIT
 BASELINE = "baseline"
 COLLAPSE_MARGIN = 0.05  # above the majority share
 
 
 @dataclass(frozen=True)
 class Reference:
-    """The training accuracy that models are measured against: whose it is, over n models; NaN if not measured."""
+    """The training accuracy that models are judged against, NaN if unknown; its origin; and over how many models."""
 
     value: float
     what: str
@@ -25,14 +25,14 @@ class Reference:
 
 
 def declared_fit(study: dict[str, Any]) -> float:
-    """The share of the reference in study.json (``config.answer.fit``); 0.95 for a study from before there was one."""
+    """The share of the reference accuracy in study.json (``config.answer.fit``); 0.95 for older studies without one."""
     return float((study.get("config", {}).get("answer") or {}).get("fit", FIT))
 
 
 def reference(models: pd.DataFrame) -> Reference:
-    """Over complete trials: the baseline's mean over seeds; without a baseline the median over configurations.
+    """The baseline's mean over the seeds of its complete trials or, without a baseline, the median over configurations.
 
-    A seed of the baseline that collapsed says nothing of what can be fitted, and would let models in that did not fit.
+    A baseline seed that collapsed is left out: it does not show what can be fitted, and would admit unfitted models.
     """
     measured = models.loc[np.isfinite(models["train_accuracy"].to_numpy(dtype=np.float64, na_value=np.nan))]
     own = measured.loc[measured["family"] == BASELINE]
@@ -48,10 +48,10 @@ def reference(models: pd.DataFrame) -> Reference:
 
 
 def fitted(models: pd.DataFrame, measured: Reference, fit: float) -> NDArray[np.bool_]:
-    """Which models reach a share of the reference's training accuracy [models]; every model reaches 0.
+    """Which models reach a share of the reference accuracy [models]; a share of 0 admits every model.
 
-    False where the training accuracy is unknown, and for a model that has collapsed or ended above the training loss
-    that it was to reach.
+    Otherwise False for a model whose training accuracy is unknown, and for one that collapsed or ended above its target
+    training loss.
     """
     if not fit:
         return np.full(len(models), True)

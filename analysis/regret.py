@@ -1,4 +1,4 @@
-"""What a choice of configuration costs in target languages, with intervals from resampled seeds and languages."""
+"""What a rule's choice of configuration costs in target languages, with intervals by resampling seeds and languages."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class Measured:
-    """The models of a study by configuration and seed; NaN where a configuration has no model with a seed.
+    """The models of a study by configuration and seed; NaN where a configuration has no model with that seed.
 
     Attributes:
         accuracy: Zero-shot accuracy by target language [languages, configurations, seeds].
-        columns: What rules look at: column to values [configurations, seeds].
-        target_trace: ln Tr(F) on the text of each language, as ``accuracy``; None where some language has none.
+        columns: What rules may use: column to values [configurations, seeds].
+        target_trace: ln Tr(F) on the text of each language, shaped like ``accuracy``; None if a language has none.
         fitted: Configurations that fitted their training data with every seed that ended [configurations].
     """
 
@@ -31,11 +31,11 @@ class Measured:
 
     @property
     def seeds(self) -> int:
-        """The most models that a configuration has."""
+        """The largest number of models that any configuration has."""
         return int(np.isfinite(self.accuracy[0]).sum(axis=1).max())
 
     def candidates(self, rule: Rule, language: int, weights: NDArray[np.float64]) -> Candidates:
-        """The columns that a rule looks at [resamples, configurations], means under weights [resamples, seeds]."""
+        """The columns that a rule uses [resamples, configurations], as means weighted by weights [resamples, seeds]."""
         columns = dict(self.columns)
         if self.target_trace is not None:
             columns[TARGET_TRACE] = self.target_trace[language]
@@ -44,7 +44,7 @@ class Measured:
         return {name: seed_means(columns[name], weights) + allowed for name in looked_at}
 
     def allowed(self, rule: Rule) -> NDArray[np.bool_]:
-        """Which configurations have all that a rule needs, for every language, and may be chosen [configurations]."""
+        """Which configurations a rule may choose: those with all that it needs for every language [configurations]."""
         once = np.ones((1, self.accuracy.shape[2]))
         allowed = np.full(len(self.fitted), True)
         for language in range(len(self.accuracy)):
@@ -56,10 +56,10 @@ class Measured:
 
 
 def seed_means(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Means over seeds [resamples, configurations] of values [configurations, seeds], NaN where there is no model.
+    """Means over seeds [resamples, configurations] of values [configurations, seeds], which are NaN for absent models.
 
-    A configuration with none of the seeds that count keeps its plain mean, so that every resample chooses among the
-    same configurations; NaN where it has no value at all.
+    A configuration with none of the drawn seeds keeps its plain mean, so that every resample chooses among the same
+    configurations; the mean is NaN if it has no value at all.
 
     Args:
         weights: How often each seed counts [resamples, seeds].
@@ -83,15 +83,15 @@ def chosen(measured: Measured, rule: Rule, weights: NDArray[np.float64]) -> NDAr
 
 
 def regrets(measured: Measured, rule: Rule | None, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The oracle's accuracy minus that of the choice, at least 0 [languages, resamples].
+    """The oracle's accuracy minus that of the chosen configuration, at least 0 [languages, resamples].
 
-    Choice and oracle are made anew under every weighting.
+    The choice and the oracle are determined anew for each resample.
 
     Args:
-        rule: One that applies; None for a random fitted configuration, as its expectation.
+        rule: A rule that can choose; None gives the expected regret of a random fitted configuration.
         weights: How often each seed counts [resamples, seeds].
     """
-    # A few seeds can be drawn in a few ways only: each is worked out once.
+    # A few seeds can be drawn in only a few ways; each is computed once.
     weights, place_of = np.unique(weights, axis=0, return_inverse=True)
     choices = None if rule is None else chosen(measured, rule, weights)
     out = []
@@ -108,12 +108,12 @@ def regrets(measured: Measured, rule: Rule | None, weights: NDArray[np.float64])
 def resample(
     measured: Measured, resamples: int = RESAMPLES, seed: int = 0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Draw seeds and languages with replacement; all rules share the draws, so that their differences are paired.
+    """Draw seeds and languages with replacement, once for all rules, so that differences between rules are paired.
 
-    Seeds are drawn for all configurations at once, as models of one seed share their rows and first weights.
+    A draw of seeds applies to all configurations, as models with the same seed share their rows and initial weights.
 
     Returns:
-        Weights of seeds [resamples, seeds], a single row of ones where no configuration has two; and weights of
+        Weights of seeds [resamples, seeds], a single row of ones if no configuration has two seeds; and weights of
         languages [languages, resamples], which sum to 1.
     """
     rng = np.random.default_rng(seed)
@@ -128,7 +128,7 @@ def interval(by_language: NDArray[np.float64], of_languages: NDArray[np.float64]
     """The 95 % percentile interval of a mean over languages with weights [languages, resamples].
 
     Args:
-        by_language: Values [languages, resamples], or [languages, 1] where seeds were not resampled.
+        by_language: Values [languages, resamples], or [languages, 1] if seeds were not resampled.
     """
     low, high = np.quantile((by_language * of_languages).sum(axis=0), (0.025, 0.975))
     return float(low), float(high)

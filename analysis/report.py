@@ -1,4 +1,4 @@
-"""A study folder -> the report: numbers first, then verdicts, then figures, page and files, written as a whole."""
+"""From a study's folder to its report: numbers first, then verdicts, figures, page and files, all published at once."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ READING = (
 
 @dataclass(frozen=True)
 class Report:
-    """What a report says and where it is.
+    """What a report says, and where it is.
 
     Attributes:
-        sentences: One for each hypothesis, as far as measured; the first is the answer; then advice, where models
-            collapsed; the last says what choosing by flatness would have cost or gained, where it could choose.
+        sentences: One for each hypothesis that was measured, of which the first is the answer; then advice if models
+            collapsed; last, what choosing by flatness would have cost or gained, if that rule could choose.
         account: The account of trials in one line.
         page: Path or URI of report.html.
     """
@@ -48,14 +48,14 @@ class Report:
 
 @dataclass(frozen=True)
 class Findings:
-    """Everything computed, before anything is drawn: the result of each section, or what it lacks; adjusted numbers."""
+    """All that is computed before anything is drawn: each section's result or why it has none, numbers, verdicts."""
 
     results: dict[str, Any]
     numbers: Numbers
     verdicts: list[Verdict]
 
     def sentences(self) -> list[str]:
-        """One sentence for each hypothesis, as far as measured; H1 always."""
+        """One sentence for each hypothesis that was measured, and for H1 in any case."""
         told = [v for v in self.verdicts if v.word != "not measured" or v.hypothesis == "H1"]
         return [statements.sentence(verdict, self.numbers) for verdict in told]
 
@@ -79,7 +79,7 @@ def compute(study: StudyTables) -> Findings:
 def write_report(folder: str, out: str | None = None) -> Report:
     """Write the report of a study: page, Markdown, numbers, tables and figures.
 
-    Folders are local paths or URIs; ``out`` None writes to ``report`` inside the study's folder.
+    Folders are local paths or URIs; if ``out`` is None, the report goes to ``report`` inside the study's folder.
     """
     target = inside(folder, "report") if out is None else out.rstrip("/")
     study = tables(load(folder))
@@ -101,7 +101,7 @@ def write_report(folder: str, out: str | None = None) -> Report:
 
 
 def compose(study: StudyTables, found: Findings) -> render.Document:
-    """What the report says, section by section; sections without data become one line each at the end."""
+    """What the report says, section by section; each section without data becomes one line at the end."""
     sections: list[tuple[str, str, list[Block]]] = []
     absent: list[Block] = []
     for key, result in found.results.items():
@@ -126,7 +126,7 @@ def compose(study: StudyTables, found: Findings) -> render.Document:
 
 
 def numbers_json(study: StudyTables, found: Findings, figures: list[str]) -> bytes:
-    """The content of numbers.json: verdicts, and every number that the report quotes."""
+    """The content of numbers.json: the verdicts and every number that the report quotes."""
     data = {
         "schema_version": SCHEMA_VERSION,
         "study": study.name,

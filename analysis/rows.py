@@ -1,4 +1,4 @@
-"""The rows that figures and the page's table draw from: one for each model, short field names, rounded numbers."""
+"""The rows behind figures and the page's table: one per model, with short field names and rounded numbers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 SIGNIFICANT = 5
-MOST_MARKS = 2_000  # with more, marks hide each other, and a browser takes seconds for each figure
+MOST_MARKS = 2_000  # with more, marks hide each other and a browser takes seconds per figure
 _IDENTITY = ("id", "label", "family", "configuration", "seed", "unfit", "dose", "dose_label", "settings")
 _DRAWN = re.compile(
     r"accuracy\..+|fisher_trace|fisher_trace_se|fisher_trace\..+|gap\..+|transfer_gap|gain|distance|english_kept"
@@ -25,9 +25,9 @@ class Rows:
     """A table for a figure.
 
     Attributes:
-        columns: Field names; letters, digits and underscores only, as Vega reads a dot as a path.
-        values: One list for each row; None where absent.
-        note: What a caption says of the rows that were left out; empty where there are none.
+        columns: Field names: letters, digits and underscores only, since Vega reads a dot as a path.
+        values: One list per row, with None for an absent value.
+        note: What a caption says about rows that were left out; empty if there are none.
     """
 
     columns: list[str]
@@ -35,19 +35,19 @@ class Rows:
     note: str = ""
 
     def records(self, fields: Iterable[str] | None = None) -> list[dict[str, Any]]:
-        """The rows as one mapping each, of some fields or of all."""
+        """The rows as mappings, with some of the fields or all."""
         wanted = set(self.columns if fields is None else fields)
         kept = [(index, name) for index, name in enumerate(self.columns) if name in wanted]
         return [{name: row[index] for index, name in kept} for row in self.values]
 
     def column(self, name: str) -> list[Any]:
-        """The present values of one field."""
+        """The values of one field that are present."""
         index = self.columns.index(name)
         return [row[index] for row in self.values if row[index] is not None]
 
 
 def field_name(column: str) -> str:
-    """A column of a table as a field of a figure.
+    """The field name, in a figure, of a column of a table.
 
     Example:
         >>> field_name("stage2.de.gain")
@@ -57,9 +57,9 @@ def field_name(column: str) -> str:
 
 
 def rows(table: pd.DataFrame, columns: Sequence[str]) -> Rows:
-    """Those of some columns that a table has, as rows for a figure.
+    """The given columns of a table, as far as it has them, as rows for a figure.
 
-    Numbers have five significant digits; non-finite ones are absent.
+    Numbers have five significant digits; those that are not finite count as absent.
     """
     present = [column for column in columns if column in table]
     cells = [_cells(table[column]) for column in present]
@@ -67,7 +67,7 @@ def rows(table: pd.DataFrame, columns: Sequence[str]) -> Rows:
 
 
 def thinned(table: pd.DataFrame, what: str, most: int) -> tuple[pd.DataFrame, str]:
-    """At most so many rows of a table, evenly spaced, and what a caption says of that (nothing, where all are few).
+    """At most ``most`` evenly spaced rows of a table, and what a caption says about it (nothing if all are kept).
 
     Example:
         >>> thinned(pd.DataFrame({"x": range(5)}), "models", most=2)[1]
@@ -92,7 +92,7 @@ def _rounded(value: float) -> float | None:
 
 
 def model_rows(models: pd.DataFrame, searched: Mapping[str, Sequence[str]]) -> Rows:
-    """One row for each model with everything that a figure draws; of very many models some."""
+    """One row per model with all that figures draw; if there are very many models, only some."""
     models, note = thinned(models, "models", MOST_MARKS)
     identity = pd.DataFrame({
         "id": models["trial_id"], "label": models["label"], "family": models["family"],
@@ -105,7 +105,7 @@ def model_rows(models: pd.DataFrame, searched: Mapping[str, Sequence[str]]) -> R
 
 
 def settings(models: pd.DataFrame, searched: Mapping[str, Sequence[str]]) -> list[str]:
-    """The searched values of each model, as its mark tells them."""
+    """The searched values of each model, as its tooltip shows them."""
     columns = {family: [f"config.{path}" for path in paths] for family, paths in searched.items()}
     needed = sorted({column for paths in columns.values() for column in paths if column in models})
     out = []
@@ -116,12 +116,12 @@ def settings(models: pd.DataFrame, searched: Mapping[str, Sequence[str]]) -> lis
 
 
 def value_text(value: object) -> str:
-    """A setting or measurement as tables show it."""
+    """A setting or measurement, as tables show it."""
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def short_path(column: str) -> str:
-    """A configuration path, with or without ``config.``, as a label: without the parts that every path shares.
+    """A label for a configuration path (with or without ``config.``): the path without the parts that all paths share.
 
     Example:
         >>> short_path("config.stages.0.penalties.fisher.weight")

@@ -1,7 +1,7 @@
-"""The sign error of a predictor over a study: pairs of configurations that differ in one hyperparameter.
+"""The sign error of a predictor in a study, over pairs of configurations that differ in one hyperparameter.
 
-Jiang et al. (2020) and Dziugaite et al. (2020) compare models that one change of the training separates; here these are
-two configurations of a family.
+Jiang et al. (2020) and Dziugaite et al. (2020) compare models that differ in one aspect of their training; here these
+are two configurations of the same family.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from analysis.configurations import StudyTables
 from analysis.numbers import Number
 from analysis.statistics.comparison import sign_error
 
-LARGEST_FAMILY = 1_000  # more configurations than this are thinned evenly
+LARGEST_FAMILY = 1_000  # with more configurations, an evenly spaced subset is used
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class Pairs:
     """Pairs of configurations of one family that differ in exactly one searched hyperparameter.
 
     Attributes:
-        left: One configuration of each pair [m].
-        right: The other [m].
-        configurations: A number that no configuration reaches.
+        left: The number of one configuration of each pair [m].
+        right: The number of the other [m].
+        configurations: An upper bound, which no configuration's number reaches.
     """
 
     left: NDArray[np.intp]
@@ -35,7 +35,7 @@ class Pairs:
 
     @classmethod
     def of(cls, tables: StudyTables) -> Pairs:
-        """The pairs of a study, whether their models fitted or not."""
+        """All pairs of a study, whether or not their models fitted."""
         first = tables.models.drop_duplicates("configuration")
         left, right = [np.zeros(0, np.intp)], [np.zeros(0, np.intp)]
         for family, rows in first.groupby("family"):
@@ -52,10 +52,10 @@ class Pairs:
         return cls(np.concatenate(left), np.concatenate(right), len(tables.models))
 
     def sign_error(self, means: pd.DataFrame, x: ArrayLike, y: ArrayLike) -> Number:
-        """The share of the pairs that a predictor x [n] ranks against y [n] and the declared, negative sign.
+        """The share of pairs in which a predictor x [n] ranks y [n] against the declared, negative sign.
 
         Args:
-            means: The configurations that count, one row for each value [n].
+            means: The configurations that count, one row per value [n].
         """
         place = np.full(self.configurations, -1)
         place[means["configuration"].to_numpy()] = np.arange(len(means))

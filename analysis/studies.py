@@ -1,4 +1,4 @@
-"""Several studies beside each other: their hypotheses, and what they say of each together."""
+"""Several studies side by side: the hypotheses in each, and a summary of each hypothesis over all."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from study.store.results import load
 from trainables.errors import InputError
 
 COMPARED = ("H1", "H2", "H3", "H4")
-DIFFERENCE = "H3"  # the only one that is a difference of accuracies and no correlation
-LITTLE, MODERATE, HIGH = 0.25, 0.5, 0.75  # I^2, Higgins, Thompson, Deeks and Altman (2003)
-FEW = 5  # studies below which tau and I^2 are themselves hardly known
+DIFFERENCE = "H3"  # the only one that is a difference of accuracies, not a correlation
+LITTLE, MODERATE, HIGH = 0.25, 0.5, 0.75  # bounds of I^2 (Higgins, Thompson, Deeks and Altman 2003)
+FEW = 5  # with fewer studies, tau and I^2 are very uncertain
 METHOD = "random effects over studies: tau by Paule and Mandel, interval by Hartung and Knapp"
 
 
 @dataclass(frozen=True)
 class Compared:
-    """Everything computed, before anything is drawn.
+    """All that is computed before anything is drawn.
 
     Attributes:
-        names: Of the studies, all different.
-        found: What the report of each finds.
-        numbers: ``H1.in.NAME`` of each study; ``H1``, ``H1.tau``, ``H1.i2`` and ``H1.prediction`` of the summary, and
-            ``H1.given.CONTROL``, the summary given a control.
-        verdicts: The summaries, H1 to H4.
-        words: Hypothesis and study to the study's own word.
-        notes: What makes studies less than independent, one sentence each.
+        names: The studies' names, all different.
+        found: The findings of each study's own report.
+        numbers: ``H1.in.NAME`` for each study; ``H1``, ``H1.tau``, ``H1.i2`` and ``H1.prediction`` for the summary;
+            ``H1.given.CONTROL`` for the summary given a control.
+        verdicts: The verdicts on the summaries, H1 to H4.
+        words: From hypothesis and study to that study's own verdict.
+        notes: Reasons why studies are not independent, one sentence each.
     """
 
     names: list[str]
@@ -56,7 +56,7 @@ def compare(folders: Sequence[str]) -> Compared:
     """Read studies from local paths or URIs and summarise their hypotheses.
 
     Raises:
-        InputError: One cannot be read, or two are the same study.
+        InputError: A study cannot be read, or two are the same study.
     """
     studies = [tables(load(folder)) for folder in folders]
     _refuse_twice(folders, studies)
@@ -82,12 +82,12 @@ def compare(folders: Sequence[str]) -> Compared:
 
 
 def study_id(key: str, name: str) -> str:
-    """The id of a hypothesis' number in one study."""
+    """The id of a hypothesis's number in one study."""
     return f"{key}.in.{name}"
 
 
 def _refuse_twice(folders: Sequence[str], studies: Sequence[StudyTables]) -> None:
-    """Two folders with one plan are one study, or a repetition of it, which a summary would count as two."""
+    """Refuse two folders with the same plan: a study and its repetition, say, would be counted as two in a summary."""
     plans = [frozenset(study.trials["trial_id"]) for study in studies]
     for one, other in combinations(range(len(folders)), 2):
         if plans[one] == plans[other]:
@@ -98,7 +98,7 @@ def _refuse_twice(folders: Sequence[str], studies: Sequence[StudyTables]) -> Non
 
 
 def _names(studies: Sequence[StudyTables]) -> list[str]:
-    """The studies' names; one that several have is numbered, past any number that is a study's own name."""
+    """The studies' names; a name that several share gets a number, chosen so as not to equal another study's name."""
     times = Counter(study.name for study in studies)
     taken = {name for name, number in times.items() if number == 1}
     names = []
@@ -112,7 +112,7 @@ def _names(studies: Sequence[StudyTables]) -> list[str]:
 
 
 def _shared(names: Sequence[str], studies: Sequence[StudyTables]) -> list[str]:
-    """A summary takes studies for independent; the same rows under another model, or the same trials, are not."""
+    """Notes on pairs that share trials or rows of data, as a summary assumes that studies are independent."""
     notes = []
     for (name, one), (other, two) in combinations(zip(names, studies, strict=True), 2):
         pair = plain(f"{name} and {other}")
@@ -125,10 +125,10 @@ def _shared(names: Sequence[str], studies: Sequence[StudyTables]) -> list[str]:
 
 
 def error_of(key: str, number: Number) -> float | None:
-    """The standard error of a study's estimate, from its 95 % interval; None without an interval, or one without width.
+    """The standard error of a study's estimate, from its 95 % interval; None if it has no interval, or one of width 0.
 
-    The interval of a correlation is 1.96 errors of Fisher's z, and the error is that of z. H3 is a mean difference, in
-    accuracy, whose interval is that of t over its n seeds.
+    For a correlation the error is that of Fisher's z, with an interval of 1.96 errors on either side. For H3, a mean
+    difference in accuracy, the interval is a t interval over its n seeds.
     """
     if number.value is None or number.low is None or number.high is None or number.low >= number.high:
         return None
@@ -166,9 +166,9 @@ def _summary(key: str, estimates: Sequence[Number]) -> dict[str, Number]:
 
 
 def _given(key: str, control: str, studies: Sequence[Numbers]) -> Number:
-    """The summary of a hypothesis given one control, over the studies that could ask it.
+    """The summary of a hypothesis given one control, over the studies that have it.
 
-    Where the control is constant within families it explains nothing, so that study's headline stands for it.
+    Where the control is constant within families it explains nothing, so the study's headline is used instead.
     """
     asked = [
         numbers[key] if numbers[control].status == "constant" else numbers[control]
@@ -188,14 +188,14 @@ def _back(key: str, value: float) -> float:
 
 
 def _p(key: str, found: Summary) -> float:
-    """Two-sided p of no correlation; for H3 that of the margin, by two one-sided tests as in the report."""
+    """Two-sided p of no correlation; for H3, p against the margin by two one-sided tests, as in the report."""
     if key == DIFFERENCE:
         return found.p(EQUIVALENCE_MARGIN - abs(found.mean))
     return 2 * found.p(found.mean)
 
 
 def _verdict(key: str, numbers: Numbers, own: Sequence[str]) -> Verdict:
-    """The word by the report's rules: a significant summary also has to hold given every control."""
+    """The verdict by the report's rules: a significant summary must also hold given every control."""
     number, declared = numbers[key], HYPOTHESES[key].text
     counts = Counter(own)
     each = f"In the studies: {', '.join(f'{word} {times}' for word, times in counts.items())}."
@@ -225,7 +225,7 @@ def _verdict(key: str, numbers: Numbers, own: Sequence[str]) -> Verdict:
 
 
 def heterogeneity(key: str, numbers: Numbers) -> str:
-    """How far the studies differ on a hypothesis that has a summary, as a template."""
+    """A template that says how much the studies differ on a hypothesis that has a summary."""
     i2, studies = numbers[f"{key}.i2"].value or 0.0, numbers[key].n or 0
     words = ((LITTLE, "hardly"), (MODERATE, "a little"), (HIGH, "clearly"), (math.inf, "much"))
     how = next(word for bound, word in words if i2 < bound)

@@ -30,7 +30,7 @@ SETTINGS = (
     "data.languages", "data.stage2_examples", "data.split", "stages.0.epochs", "stages.0.batch_size",
     "stages.0.optimizer.learning_rate", "stages.1.epochs", "measure.estimator",
 )  # fmt: skip
-ROWS = {  # as measured, else as asked for
+ROWS = {  # as measured, or else as requested
     "training rows": ("train_examples", "config.data.train_examples"),
     "English validation rows": ("validation_examples", "config.data.validation_examples"),
     "rows of Tr(F)": ("fisher_trace_examples", "config.measure.trace_examples"),
@@ -55,11 +55,11 @@ READING = (
 
 @uncollected()
 def write_comparison(folders: Sequence[str], out: str | None = None) -> Report:
-    """Write the page of several studies: page, Markdown, numbers and figures.
+    """Write the comparison of several studies: page, Markdown, numbers and figures.
 
     Args:
         folders: Local paths or URIs.
-        out: Where to write; None writes to ``comparison`` in the working directory.
+        out: Where to write; None means ``comparison`` in the working directory.
 
     Raises:
         InputError: No study is named, one cannot be read, or two are the same.
@@ -98,7 +98,7 @@ def compose(found: Compared) -> render.Document:
 
 
 def _protocols(found: Compared) -> list[Block]:
-    """Two tables, so that what differs does not drown in what does not."""
+    """Two tables, so that differences are not lost among settings that all studies share."""
     columns = [_protocol(study) for study in found.studies]
     different: list[list[str]] = []
     same: list[list[str]] = []
@@ -195,7 +195,7 @@ def _figure(key: str, rows: Rows) -> Figure:
 
 
 def numbers_json(found: Compared, names: list[str]) -> bytes:
-    """The content of numbers.json: the summaries' verdicts, the studies' words, and every number of the page."""
+    """The content of numbers.json: the summaries' verdicts, each study's own verdicts, and every number on the page."""
     data = {
         "schema_version": SCHEMA_VERSION,
         "studies": [
