@@ -1,4 +1,4 @@
-"""Charts put together as plain Vega-Lite, in the report's style.
+"""Composing charts as plain Vega-Lite, in the report's style.
 
 Altair's own composition copies every part many times.
 """
@@ -23,7 +23,7 @@ _STYLE: Spec = {
 }  # fmt: skip
 LOOKS = ("fill", "stroke", "shape")  # the channels that name the family
 # Selections that the views of a page share: families picked in the legend, a region of the first view, a trial.
-# Without the filter, Vega-Lite takes a click on any mark for one more click on the family that was picked last.
+# Without the filter, Vega-Lite would treat a click on any mark as another click on the family picked last.
 _ON_LEGEND = {"type": "click", "filter": "!event.item || indexof(event.item.mark.role, 'legend') >= 0"}
 _PICKED: Spec = {
     "name": "picked",
@@ -35,15 +35,15 @@ _TRIAL = {"name": "trial", "select": {"type": "point", "fields": ["id"], "on": "
 
 
 def row(charts: Sequence[Spec], columns: int = 3) -> Spec:
-    """Charts side by side with one legend, a few in each line."""
+    """Charts side by side, ``columns`` to a line, with one legend."""
     shared = {"scale": dict.fromkeys(LOOKS, "shared")}
     return {"concat": list(charts), "columns": columns, "spacing": 16, "resolve": shared}
 
 
 def linked(first: Spec, rest: Sequence[Spec], views: Sequence[str]) -> Spec:
-    """Charts one below the other whose selections act on all of them; legend and region belong to the first.
+    """Charts one below the other, with selections that act on all; the legend and the region belong to the first.
 
-    All are charts of :func:`models` or made of such; ``views`` are the fields on their vertical axes.
+    All are charts from :func:`figures.models`, or rows of them; ``views`` are the fields on their vertical axes.
     """
     names = [f"marks of {field}" for field in views]
     params = [_PICKED | {"views": names[:1]}, _REGION | {"views": names[:1]}, _TRIAL | {"views": names}]
@@ -57,9 +57,9 @@ def finish(spec: Spec) -> Spec:
 
 
 def picked(chart: Spec, name: str, options: Sequence[str], prefix: str) -> Spec:
-    """A chart of :func:`models` whose vertical field ``chosen`` is the field that a reader picks from a list.
+    """A chart from :func:`figures.models` whose vertical field, ``chosen``, the reader picks from a list.
 
-    The list is labelled ``name`` and shows the first option first; a field is called ``prefix`` and the option.
+    The list is labelled ``name`` and starts at the first option; the field of an option is ``prefix`` + option.
     """
     choose = [
         {"calculate": f"datum[{quoted(prefix)} + replace({name}, /[^A-Za-z0-9]/g, '_')]", "as": "chosen"},
@@ -71,5 +71,5 @@ def picked(chart: Spec, name: str, options: Sequence[str], prefix: str) -> Spec:
 
 
 def quoted(text: str) -> str:
-    """A text as a literal of a Vega expression."""
+    """A text as a string literal in a Vega expression."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

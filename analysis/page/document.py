@@ -1,4 +1,4 @@
-"""What a section hands to the page: paragraphs, tables and figures, with numbers by reference. Knows no HTML."""
+"""What a section hands to the page: paragraphs, tables and figures that refer to numbers by id. No HTML here."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from analysis.rows import Rows
 
 @dataclass(frozen=True)
 class Paragraph:
-    """Text with references to numbers: a template."""
+    """A template: text with references to numbers."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Table:
-    """A small table of templates; where it is ``sortable``, by a click on a heading.
+    """A small table of templates; if ``sortable``, a click on a heading sorts it.
 
-    ``rows_of`` is name and rows of a table with one row for each trial, which the page builds itself; ``rows`` is then
+    For a table with one row per trial, which the page builds itself, ``rows_of`` is its name and rows, and ``rows`` is
     empty.
     """
 
@@ -35,15 +35,15 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure, as a Vega-Lite specification without style and rows; caption and alternative text are templates.
+    """A figure: a Vega-Lite specification without style and rows. Caption and alternative text are templates.
 
     Attributes:
-        name: File name without ending, and id on the page.
+        name: File name without its ending, and id on the page.
         spec: The specification of the pictures.
-        rows: Data name to rows.
-        alternative: What a reader who does not see it needs.
-        page: The specification on the page where it differs: a figure with selections. None draws ``spec``; a figure
-            that another one's ``page`` includes has an empty one.
+        rows: From data name to rows.
+        alternative: What a reader who cannot see the figure needs to know.
+        page: The specification on the page, if it differs, as with selections. None means ``spec``; empty means that
+            the ``page`` of another figure includes this one.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Figure:
 
     @property
     def full_caption(self) -> str:
-        """The caption, and what was left out of the rows."""
+        """The caption, followed by notes on rows that were left out."""
         return " ".join([self.caption, *dict.fromkeys(rows.note for rows in self.rows.values() if rows.note)])
 
 
@@ -64,7 +64,7 @@ Block = Paragraph | Table | Figure
 
 @dataclass(frozen=True)
 class Missing:
-    """A section that the study has no data for: why, as a sentence, and numbers that could be made nevertheless."""
+    """A section for which the study has no data: the reason, as a sentence, and any numbers it still has."""
 
     reason: str
     numbers: dict[str, Number] = field(default_factory=dict)
@@ -79,16 +79,16 @@ class Found:
 
 
 class Result(Protocol):
-    """What ``compute`` returns, such as Found: at least numbers."""
+    """What ``compute`` returns, such as Found; it has at least numbers."""
 
     @property
     def numbers(self) -> dict[str, Number]:
-        """Id to number."""
+        """From id to number."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """A section: ``compute`` gives numbers or Missing; ``draw`` makes blocks of that and all numbers of the report."""
+    """A section: ``compute`` returns a result or Missing; ``draw`` turns it and all numbers into blocks."""
 
     title: str
     compute: Callable[[StudyTables], Result]

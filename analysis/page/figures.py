@@ -1,7 +1,7 @@
-"""The kinds of chart that the report has. The only module that imports altair.
+"""The report's kinds of chart. The only module that imports altair.
 
-Altair makes each single view; ``composition`` puts views together. A chart refers to its rows by a data name, so that a
-page holds each table once.
+Altair makes each single view; ``composition`` combines views. A chart refers to its rows by the name of their data, so
+that a page contains each table only once.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import altair as alt
 from analysis.page.composition import LOOKS, Spec, quoted
 from analysis.page.style import GREY, INK, POINTS, Axis, Families, Tip
 
-alt.utils.schemapi.disable_debug_mode()  # validating every part takes longer than making it; the tests validate
+alt.utils.schemapi.disable_debug_mode()  # validating a part takes longer than making it; tests do it
 
 _HOLLOW = {"condition": {"test": "datum.unfit == 1", "value": 0}, "value": 0.65}
 _DOSE = {"field": "dose", "type": "quantitative", "scale": {"domain": [0, 1], "range": [35, 190]}, "legend": None}
 
 
 def _unit(chart: Any, **more: Any) -> Spec:
-    """A single view as plain Vega-Lite, with further encodings."""
+    """A single view as plain Vega-Lite, with additional encodings."""
     spec: Spec = chart.to_dict(validate=False)
     encoding = spec.get("encoding", {}) | more
     return {key: value for key, value in spec.items() if key in ("data", "mark", "transform")} | {"encoding": encoding}
@@ -32,7 +32,7 @@ def _channel(axis: Axis, channel: type[Any]) -> Any:
     label: dict[str, str] = {}
     if axis.number == POINTS:
         label = {"labelExpr": "format(100 * datum.value, '~g')"}
-    elif axis.number or axis.log:  # else Vega finds the precision that its ticks need
+    elif axis.number or axis.log:  # otherwise Vega chooses the precision that its ticks need
         label = {"format": axis.number or "~g"}
     if axis.log:
         scale, marks = alt.Scale(type="log", domain=domain, nice=False), alt.Axis(values=axis.ticks(), **label)
@@ -53,7 +53,7 @@ def _tooltip(tips: Sequence[Tip]) -> list[Any]:
 
 
 def _family_channels(families: Families, legend: bool) -> dict[str, Any]:
-    """Channels that name the family, with one merged legend whose labels list the weights."""
+    """Channels that identify the family, with one merged legend whose labels list the weights."""
     key = None
     if legend:
         texts = zip(families.names, families.legend, strict=True)
@@ -89,13 +89,13 @@ def models(
     title: str = "", legend: bool = True, joined: bool = True, linked: bool = False, zero: bool = False,
     front: str | None = None,
 ) -> Spec:  # fmt: skip
-    """One mark for each model: colour and shape by family, size by dose, hollow for a model that did not fit.
+    """One mark per model: colour and shape show the family, size the dose; a hollow mark is a model that did not fit.
 
     Args:
-        data: Name of the rows, which have id, family, configuration, unfit (0 or 1), dose (0 to 1).
+        data: Name of the rows, whose fields include id, family, configuration, unfit (0 or 1) and dose (0 to 1).
         size: Width and height in pixels.
-        joined: Join the seeds of a configuration by a thin line.
-        linked: Take part in the selections of :func:`linked`.
+        joined: Join the seeds of each configuration by a thin line.
+        linked: Take part in the selections of :func:`composition.linked`.
         zero: Draw a line at y = 0.
         front: Name of rows to join by a stepped line.
     """
@@ -126,11 +126,11 @@ def models(
 def doses(
     data: str, order: Sequence[str], y: Axis, families: Families, tips: Sequence[Tip], *, where: str, title: str, x: str
 ) -> Spec:
-    """One mark for each model over its dose, and a line through the geometric means of y; doses are evenly spaced.
+    """One mark per model at its dose, with doses evenly spaced, and a line through the geometric means of y.
 
     Args:
-        data: Name of the rows, which also have dose_label.
-        order: Dose labels, smallest dose first.
+        data: Name of the rows, as for :func:`models`, with the field dose_label as well.
+        order: Dose labels, from the smallest dose to the largest.
         where: A Vega expression that picks the rows.
         x: Title of the horizontal axis.
     """
@@ -151,11 +151,11 @@ def doses(
 
 
 def forest(data: str, x: Axis, *, bands: Sequence[float] = (0.0,), title: str = "", width: int = 420) -> Spec:
-    """One estimate in each line: a mark with its interval; open marks are for comparison only.
+    """One estimate per line, as a mark with its interval; open marks are for comparison only.
 
     Args:
-        data: Name of the rows: label, order, value, low, high, open (0 or 1), text.
-        bands: Values to mark by a vertical line.
+        data: Name of the rows, with the fields label, order, value, low, high, open (0 or 1) and text.
+        bands: Values to mark with a vertical line.
     """
     y = alt.Y("label:N", sort=alt.EncodingSortField("order"), title=None, axis=alt.Axis(labelLimit=420, grid=True))
     interval = _chart(data).mark_rule(strokeWidth=1.6, color=INK, clip=True)
@@ -175,12 +175,12 @@ def lines(
     data: str, x: Axis, y: Axis, families: Families, *, where: str, at: float | None = None,
     size: tuple[int, int] = (290, 190),
 ) -> Spec:  # fmt: skip
-    """One line for each series in its family's colour, its last point marked by the family's shape.
+    """One line per series in its family's colour, whose last point has the family's shape.
 
     Args:
-        data: Name of the rows, which have family, series, label, last (0 or 1).
+        data: Name of the rows, whose fields include family, series, label and last (0 or 1).
         where: A Vega expression that picks the rows.
-        at: A value of y to mark by a line.
+        at: A value of y to mark with a line.
     """
     looks = _family_channels(families, True)
     tips = _tooltip([Tip("label", "model"), Tip(x.field, x.title, ".4g"), Tip(y.field, y.title, ".4g")])
@@ -194,9 +194,9 @@ def lines(
 
 
 def heat(data: str, rows: Sequence[str], columns: Sequence[str], title: str) -> Spec:
-    """Shares as a table whose cells are the darker the larger they are, with their value.
+    """A table of shares; the larger a share, the darker its cell, which also shows the value.
 
-    The rows of ``data`` are row, column, value (a share); ``rows`` and ``columns`` are their labels in order.
+    The fields of ``data`` are row, column and value (a share); ``rows`` and ``columns`` are the labels in order.
     """
     place = {
         "x": alt.X("column:N", sort=list(columns), title=None, axis=alt.Axis(labelAngle=-35, labelLimit=140)),

@@ -1,8 +1,7 @@
-"""Specifications to pictures, and the script that draws them on a page; offline, by vl-convert.
+"""From specifications to pictures, and the script that draws them on a page; works offline, with vl-convert.
 
-Pictures are drawn by processes of their own (``python -m analysis.page.pictures``), since drawing takes most of a
-report's time and does not release the interpreter. This module imports nothing large, so that such a process starts at
-once.
+Pictures are drawn in separate processes (``python -m analysis.page.pictures``), since drawing takes most of a report's
+time and does not release Python's global lock. This module imports nothing large, so these processes start quickly.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from trainables.cache import cache, keep
 from trainables.cpus import usable_cpus
 
 VEGA_LITE = "6.4"
-PNG_SCALE = 2.0  # 192 dots an inch at the size of the page
+PNG_SCALE = 2.0  # 192 dots per inch at the size on the page
 LIBRARY = "library.js"
 _DATUM = re.compile(r"datum\.(\w+)|datum\['(\w+)'\]")
 
@@ -39,14 +38,14 @@ class Drawing:
         self._processes: list[subprocess.Popen[str]] = []
 
     def library(self) -> None:
-        """Write Vega, Vega-Lite and vega-embed as one script to the file LIBRARY; making it takes seconds, once."""
+        """Write Vega, Vega-Lite and vega-embed as one script to the file LIBRARY; this takes seconds, but only once."""
         try:
             shutil.copyfile(kept_library(), self._folder / LIBRARY)
         except OSError:
             self._start([LIBRARY])
 
     def pictures(self, specs: Mapping[str, Mapping[str, Any]]) -> None:
-        """Draw specifications with their rows to NAME.svg, NAME.pdf and NAME.png."""
+        """Draw specifications, which include their rows, as NAME.svg, NAME.pdf and NAME.png."""
         sizes = {}
         for name, spec in specs.items():
             text = json.dumps(spec, separators=(",", ":"))
@@ -58,13 +57,13 @@ class Drawing:
             self._start([f"{name}.json" for name in order[worker::workers]])
 
     def wait(self) -> None:
-        """Wait for all files; RuntimeError where a process failed."""
+        """Wait for all files; raises RuntimeError if a process failed."""
         ends = [process.communicate()[1] for process in self._processes]
         if any(process.returncode for process in self._processes):
             raise RuntimeError("drawing failed: " + " ".join(filter(None, ends)))
 
     def stop(self) -> None:
-        """End processes that still run."""
+        """Kill processes that are still running."""
         for process in self._processes:
             process.kill()
             process.wait()
@@ -77,15 +76,15 @@ class Drawing:
 
 
 def kept_library() -> Path:
-    """Where the script of every page is kept."""
+    """Where the script that every page includes is cached."""
     return cache() / f"vega-lite-{VEGA_LITE}-{version('vl-convert-python')}.js"
 
 
 def static(spec: Mapping[str, Any], rows: Mapping[str, Any], title: str) -> dict[str, Any]:
-    """A specification for pictures: without what only a page needs, with the columns that it reads.
+    """A specification for pictures, without what only a page needs and with the columns that it reads.
 
     Args:
-        rows: Data name to rows, which have ``records(fields)``.
+        rows: From data name to rows with a method ``records(fields)``.
         title: The alternative text.
     """
     bare: dict[str, Any] = _without_tooltips(spec)
@@ -101,7 +100,7 @@ def _without_tooltips(spec: Any) -> Any:
 
 
 def _fields(spec: Any) -> Iterator[str]:
-    """Every field that a specification reads, so that only those columns are handed to the renderer."""
+    """Every field that a specification reads, so that the renderer gets only those columns."""
     if isinstance(spec, dict):
         for key, value in spec.items():
             if key in ("field", "groupby", "fields") and isinstance(value, (str, list)):
@@ -116,7 +115,7 @@ def _fields(spec: Any) -> Iterator[str]:
 
 
 def draw(spec: dict[str, Any]) -> dict[str, bytes]:
-    """A specification from :func:`static` as pictures: "svg", "pdf" and "png" to content."""
+    """The pictures of a specification from :func:`static`: from "svg", "pdf" and "png" to content."""
     vega = vl_convert.vegalite_to_vega(spec, vl_version=VEGA_LITE)
     svg = vl_convert.vega_to_svg(vega)
     start, rest = svg.split(">", 1)
@@ -126,10 +125,10 @@ def draw(spec: dict[str, Any]) -> dict[str, bytes]:
 
 
 def main(paths: Iterable[str]) -> None:
-    """Make files in the folders that they are named in: LIBRARY, or the pictures of a specification NAME.json."""
+    """Make the file of each path: LIBRARY itself or, for a specification NAME.json, the pictures beside it."""
     for path in map(Path, paths):
         if path.name == LIBRARY:
-            script = vl_convert.javascript_bundle(None, VEGA_LITE)  # type: ignore[arg-type]  # None: the usual entry
+            script = vl_convert.javascript_bundle(None, VEGA_LITE)  # type: ignore[arg-type]  # None: the default entry
             path.write_text(script, encoding="utf-8")
             with suppress(OSError):
                 keep(kept_library(), partial(shutil.copyfile, path))

@@ -1,4 +1,4 @@
-"""From a document to its files in place: all of them or none, and nothing of anybody else is touched."""
+"""From a document to its files in their place: all of them or none, touching no file that is not the report's."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ Others = Callable[[list[str]], Mapping[str, bytes]]
 
 @contextmanager
 def publication(target: str, name: str) -> Iterator[Callable[[render.Document, Others], str]]:
-    """Publish one document; what takes longest starts when the block is entered.
+    """Publish one document; the slowest part starts as soon as the block is entered.
 
     Args:
         target: Local folder or URI to write to.
-        name: Of the page and the Markdown, without ending.
+        name: File name of the page and the Markdown, without the ending.
 
     Yields:
-        What draws the pictures of a document, puts all files into place and gives the page's path or URI. Its second
-        argument makes further files by relative path from the figures' names, while the pictures are drawn.
+        A function that draws a document's pictures, puts all files in place, and returns the page's path or URI. Its
+        second argument maps the figures' names to further files by relative path, while the pictures are being drawn.
     """
     check_writable(target)
     with tempfile.TemporaryDirectory() as folder:
@@ -62,7 +62,7 @@ def _write(target: str, name: str, aside: Path, drawing: Drawing, document: rend
 
 
 def check_writable(target: str) -> None:
-    """Find out before the work whether a report can be written to a local folder or URI."""
+    """Check, before any work is done, that a report can be written to a local folder or URI."""
     with _told(target):
         if "://" in target:
             open_store(target)
@@ -74,7 +74,7 @@ def check_writable(target: str) -> None:
 
 
 def publish(target: str, files: Mapping[str, bytes]) -> None:
-    """Write all files, by relative path, aside, then move them into place in a local folder or URI.
+    """Write files, named by relative path, to a local folder, where they are moved into place at the end, or to a URI.
 
     Figures that only an earlier report had are deleted.
     """
@@ -100,12 +100,12 @@ def publish(target: str, files: Mapping[str, bytes]) -> None:
 
 
 def _earlier_figures(read: Callable[[], bytes]) -> set[str]:
-    """Pictures that an earlier report lists as its own, in the numbers that ``read`` gives."""
+    """Pictures that an earlier report lists as its own in numbers.json, which ``read`` returns."""
     try:
         names = json.loads(read())["figures"]
         return {f"figures/{Path(name).name}.{ending}" for name in names for ending in ENDINGS}
     except (OSError, ValueError, KeyError, TypeError):
-        return set()  # no report of ours: nothing to delete
+        return set()  # not a report of this package: nothing to delete
 
 
 def _fill(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -1,4 +1,4 @@
-"""Blocks to HTML and to Markdown. Digits come from the numbers; on the page each carries what it rests on."""
+"""From blocks to HTML and Markdown. All digits come from the numbers; on the page, each shows what it rests on."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Document:
-    """Everything that a report says; answer, closing and reading are templates, the account is one line of text.
+    """Everything that a report says; answer, closing and reading are templates, and the account is one line of text.
 
-    ``closing`` is the summary's last sentence, if there is one; sections are (key, title, blocks) in page order.
+    ``closing`` is the summary's last sentence, if it has one; sections are (key, title, blocks) in page order.
     """
 
     study: str
@@ -42,7 +42,7 @@ class Document:
 
 
 def page(document: Document, library: str) -> str:
-    """The report as one HTML file; the library is Vega, Vega-Lite and vega-embed as one script."""
+    """The report as one HTML file; ``library`` is Vega, Vega-Lite and vega-embed as one script."""
 
     def fill(template: str) -> Markup:
         return Markup(document.numbers.text(html.escape(template, quote=False), _marker(document.numbers)))
@@ -109,7 +109,7 @@ def _packed(table: Rows) -> dict[str, Any]:
 
 
 def markdown(document: Document, pictures: Mapping[str, str]) -> str:
-    """The report as Markdown beside its pictures, whose paths are relative to the file."""
+    """The report as Markdown, with pictures at paths relative to the file."""
     fill = document.numbers.text
     lines = [f"# {document.study}", ""]
     if document.running:

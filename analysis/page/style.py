@@ -1,7 +1,7 @@
-"""How a figure looks: the families' colours and shapes, and axes with ticks that can be read. No drawing here.
+"""How a figure looks: the families' colours and shapes, and axes with readable ticks. Nothing is drawn here.
 
-Colour and shape both name the family, so that a figure survives greyscale and colour blindness (Okabe and Ito 2008);
-size names the dose; a hollow mark is a model that did not fit its training data.
+Colour and shape both show the family, so that figures work in greyscale and for colour-blind readers (Okabe and Ito
+2008). Size shows the dose; a hollow mark is a model that did not fit its training data.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7
 SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "triangle-right", "triangle-left")
 STAR = "M0,-1L0.24,-0.32L0.95,-0.31L0.38,0.12L0.59,0.81L0,0.4L-0.59,0.81L-0.38,0.12L-0.95,-0.31L-0.24,-0.32Z"
 BASELINE = "baseline"
-_STEPS: tuple[tuple[float, tuple[float, ...]], ...] = (  # ticks within a decade of axes that span fewer decades
+_STEPS: tuple[tuple[float, tuple[float, ...]], ...] = (  # ticks within a decade, for axes that span fewer decades
     (0.6, (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)), (1.1, (1, 2, 3, 5, 7)), (2.5, (1, 2, 5)), (4, (1, 3)),
     (math.inf, (1,)),
 )  # fmt: skip
-POINTS = "points"  # axis labels that are a hundred times the value
+POINTS = "points"  # axis labels are a hundred times the value
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Families:
     legend: tuple[str, ...]
 
     def colours(self) -> list[str]:
-        """A colour for each family; black for the baseline. Eight colours and seven shapes repeat out of step."""
+        """A colour for each family; black for the baseline. The eight colours and seven shapes repeat out of step."""
         return self._each(COLOURS, INK)
 
     def shapes(self) -> list[str]:
@@ -44,7 +44,7 @@ class Families:
 
 @dataclass(frozen=True)
 class Tip:
-    """One line of what a mark says when pointed at: column, label, d3 format (empty for text)."""
+    """One line of a mark's tooltip: column, label and d3 format (empty for text)."""
 
     field: str
     title: str
@@ -57,7 +57,7 @@ class Axis:
 
     Attributes:
         field: Column of the rows.
-        title: With the unit.
+        title: Title, with the unit.
         number: d3 format of the labels, or POINTS; empty for plain numbers.
     """
 
@@ -70,7 +70,7 @@ class Axis:
 
     @classmethod
     def over(cls, field: str, title: str, values: Sequence[float], *, log: bool = False, number: str = "") -> Axis:
-        """An axis that shows all of some values with a margin: finite ones, or none; positive ones on a log axis."""
+        """An axis that shows all of some finite values, if any, with a margin; on a log axis they must be positive."""
         low, high = (min(values), max(values)) if len(values) else (1.0, 10.0)
         if log:
             margin = max(1.15, (high / low) ** 0.05)
@@ -79,11 +79,11 @@ class Axis:
         return cls(field, title, low - margin, high + margin, False, number)
 
     def of(self, field: str, title: str | None = None) -> Axis:
-        """The same axis for another column, so that panels compare."""
+        """The same axis for another column, so that panels are comparable."""
         return replace(self, field=field, title=self.title if title is None else title)
 
     def ticks(self) -> list[float]:
-        """Tick values of a logarithmic axis, ascending: decades, with values between them when there are few.
+        """Tick values of a logarithmic axis, ascending: decades, and values between them if there are few decades.
 
         Example:
             >>> Axis("x", "x", 0.8, 60.0, log=True).ticks()

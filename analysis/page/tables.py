@@ -55,7 +55,7 @@ CURVES = {
 
 
 def meaning(column: str) -> str:
-    """What a column of the trials table means, with its unit; empty for a column that is unknown here.
+    """What a column of the trials table means, with its unit; empty for an unknown column.
 
     Example:
         >>> meaning("stage2.de.gain")
@@ -69,7 +69,7 @@ def meaning(column: str) -> str:
 
 
 def table_files(trials: pd.DataFrame, curves: pd.DataFrame) -> dict[str, bytes]:
-    """The exported files by name; the fields of a Parquet file carry their meaning, which columns.csv lists."""
+    """The exported files by name. Fields of a Parquet file carry their meanings, which columns.csv lists as well."""
     of_trials = {column: meaning(column) for column in trials.columns}
     of_curves = {column: CURVES.get(column, "") for column in curves.columns}
     dictionary = pd.DataFrame(
@@ -86,7 +86,7 @@ def table_files(trials: pd.DataFrame, curves: pd.DataFrame) -> dict[str, bytes]:
 
 
 def _csv(table: pd.DataFrame) -> bytes:
-    """Comma-separated values; absent is empty. Arrow writes numbers as short as they can be read back, and fast."""
+    """Comma-separated values, empty where absent. Arrow is fast, and writes the shortest digits that restore a number."""
     stream = io.BytesIO()
     options = csv.WriteOptions(quoting_style="needed")
     csv.write_csv(pa.Table.from_pandas(table, preserve_index=False), stream, options)

@@ -1,4 +1,4 @@
-"""Named rules to choose a configuration without target labels. A new rule is one entry here."""
+"""Named rules for choosing a configuration without target labels. A new rule is one entry here."""
 
 from analysis.selection_rules.average_rank import AVERAGE_RANK
 from analysis.selection_rules.rule import (

@@ -1,4 +1,4 @@
-"""What a rule of selection is: from what is known of each configuration to the one chosen, without target labels."""
+"""What a selection rule is: it maps what is known of each configuration to the one chosen, without target labels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TARGET_TRACE = "ln_trace.target"
 MARGIN = "measure.margin"
 IS_BASELINE = "is_baseline"
 
-# Column -> values [..., configurations]; NaN marks a configuration that cannot be chosen.
+# From column to values [..., configurations]; NaN marks a configuration that cannot be chosen.
 Candidates = Mapping[str, NDArray[np.float64]]
 
 
@@ -23,10 +23,10 @@ class Rule:
     """One way to choose a configuration.
 
     Attributes:
-        needs: Columns without which it cannot choose.
-        fitted_only: It chooses among fitted configurations, as nothing it looks at tells it that a model did not learn.
-        choose: From a table of configurations to the index chosen in each of its rows.
-        uses: Columns that it looks at where they were measured.
+        needs: Columns without which the rule cannot choose.
+        fitted_only: Whether it chooses among fitted configurations only, as it cannot tell that a model did not learn.
+        choose: Maps a table of configurations to the index chosen in each of its rows.
+        uses: Columns that it also uses if they were measured.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Rule:
 
 
 def by_column(name: str, description: str, column: str, sign: float, *, fitted_only: bool) -> Rule:
-    """The rule that takes the configuration with the smallest value of one column (sign 1), or with the largest (-1).
+    """A rule that takes the configuration with the smallest value of one column (sign 1) or the largest (sign -1).
 
     Example:
         >>> rule = by_column("margin", "largest margin", MARGIN, -1.0, fitted_only=True)
@@ -49,7 +49,7 @@ def by_column(name: str, description: str, column: str, sign: float, *, fitted_o
 
 
 def smallest(values: NDArray[np.float64]) -> NDArray[np.intp]:
-    """The index [...] of the smallest value [..., configurations], the first of equal ones; NaN is passed over.
+    """The index [...] of the smallest value [..., configurations], the first if there are ties; NaN is skipped.
 
     Example:
         >>> int(smallest(np.array([np.nan, 2.0, 1.0])))

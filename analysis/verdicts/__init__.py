@@ -1,1 +1,1 @@
-"""The declared hypotheses: population, controls, headlines, and words."""
+"""The declared hypotheses: populations, controls, headlines, and verdicts in words."""

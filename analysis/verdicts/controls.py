@@ -1,9 +1,9 @@
-"""Does a headline survive its controls? Partial correlations given each control, and given all of them at once.
+"""Does a headline survive its controls? Partial correlations given each control alone and given all of them at once.
 
-The accuracy before the second stage is no exact control. It is a binomial share, so holding it fixed leaves a part of
-what it stands for; and it is measured on the rows of the gain, into which its error enters with a minus sign. So a
-headline on the gain has to survive three readings of it: on the other half of the rows, on the same rows, and on the
-same rows with the error taken out. Any one of them can be fooled alone (docs/statistics.md).
+The accuracy before the second stage is not an exact control. It is a binomial share, so holding it fixed does not fully
+hold fixed what it measures; and it is measured on the same rows as the gain, which its error enters with a minus sign.
+So a headline on the gain must survive three versions of this control: on the other half of the rows, on the same rows,
+and on the same rows with the error removed. Each of the three alone can mislead (docs/statistics.md).
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from analysis.statistics.permutation import headline, permuted
 from analysis.verdicts.declared import BEFORE, CORRECTED, HYPOTHESES, SAME_ROWS, TOGETHER, TOGETHER_CORRECTED, Control
 
 HALVES = tuple(f"{half}.{what}" for half in ("half1", "half2") for what in ("accuracy_before", "gain"))
-UNEVEN = 0.05  # halves keep rows of one sentence together, so each holds this much more or less than half of them
-STEEPEST = 1.0  # a model that starts a point lower has at most a point more to gain
+UNEVEN = 0.05  # halves keep rows of one sentence together, so their sizes may differ from half by this much
+STEEPEST = 1.0  # a model that starts one point lower can gain at most one point more
 _REASONS = {"missing": "it was not measured in every fitted model", "constant": "it does not vary within families"}
 
 
 def survive(tables: StudyTables, key: str) -> dict[str, Number]:
-    """Every control of a hypothesis as ``KEY.given.CONTROL``, with the status that decides how the verdict reads it."""
+    """Every control of a hypothesis as ``KEY.given.CONTROL``, with the status that tells the verdict how to use it."""
     hypothesis = HYPOTHESES[key]
     base = (hypothesis.outcome, "ln_trace")
     known = tables.known(base, [control.column for control in hypothesis.controls])
@@ -67,12 +67,12 @@ def _varies(means: pd.DataFrame, control: Control) -> bool:
 
 
 def _number(found: Association) -> Number:
-    # Without an interval no degree of freedom is left, and a p says nothing.
+    # Without an interval no degree of freedom is left, so that p is meaningless.
     return replace(from_association(found), status="exhausted" if found.low is None else "tested")
 
 
 def _without_error(means: pd.DataFrame, exact: list[pd.Series[float]], errors: list[ErrorMoments]) -> Number:
-    """The corrected partial correlation; the one that says least for the headline where two errors are possible."""
+    """The corrected partial correlation; if two errors are possible, the one that supports the headline less."""
     x, y, before, groups = (means[column] for column in ("ln_trace", "gain", BEFORE, "family"))
     sign = partial_correlation(x, y, groups).r or 0.0
 
@@ -85,9 +85,9 @@ def _without_error(means: pd.DataFrame, exact: list[pd.Series[float]], errors: l
 
 
 def halves_of(tables: StudyTables) -> pd.DataFrame | None:
-    """Configurations with the halves of the second stage's validation rows: ln_trace, gain, its controls, both halves.
+    """Configurations with ln_trace, gain, its controls, and both halves of the second stage's validation rows.
 
-    None where a model lacks halves, or where they do not add up to the whole, as in a record that was changed by hand.
+    None if a model lacks halves, or if they do not average to the whole, as in a record that was edited by hand.
     """
     base = ("gain", "ln_trace")
     wanted = [BEFORE, *HALVES]
@@ -103,9 +103,9 @@ def halves_of(tables: StudyTables) -> pd.DataFrame | None:
 
 
 def other_half(halves: pd.DataFrame) -> Association:
-    """The gain on one half of the rows, given the accuracy before on the other; both ways, averaged.
+    """The gain on one half of the rows, given the accuracy before on the other half, averaged over both ways.
 
-    The interval is from the mean of both z, p from arranging both together; ``halves`` is from :func:`halves_of`.
+    The interval is from the mean of the two z, and p from permuting both together. ``halves``: see :func:`halves_of`.
     """
     parts = [
         within(halves["ln_trace"], halves[f"{gain}.gain"], halves["family"], [halves[f"{before}.accuracy_before"]])
@@ -125,11 +125,11 @@ def other_half(halves: pd.DataFrame) -> Association:
 
 
 def error_of_before(tables: StudyTables, means: pd.DataFrame, halves: pd.DataFrame | None) -> list[ErrorMoments]:
-    """What is known of the error of the accuracy before: one or two possible errors; none without a number of rows.
+    """The possible errors of the accuracy before: one or two; none if the number of rows is unknown.
 
-    With halves both moments are measured: what the halves do not share. Without them the variance is binomial, with
-    the rows of all languages counted as independent, and its covariance with the error of the gain lies between 0 (the
-    errors before and after are as one) and minus the variance (they are independent): both ends are returned.
+    With halves, both moments are measured, as what the halves do not share. Without halves, the variance is binomial,
+    counting the rows of all languages as independent, and the covariance with the error of the gain lies between 0 (the
+    errors before and after are identical) and minus the variance (they are independent); both ends are returned.
 
     Args:
         means: Configurations with gain, accuracy_before and seeds.
@@ -153,9 +153,9 @@ def error_of_before(tables: StudyTables, means: pd.DataFrame, halves: pd.DataFra
 
 
 def rows_of_validation(tables: StudyTables) -> float | None:
-    """Rows that validation accuracies are over: as recorded, else as asked for, else at least those of Tr(F).
+    """Rows behind a validation accuracy: as recorded, or else as requested, or else at least those of Tr(F).
 
-    The median over models; None where nothing is known.
+    The median over models; None if nothing is known.
     """
     for column in ("validation_examples", "config.data.validation_examples", "fisher_trace_examples"):
         if column in tables.models and len(known := pd.to_numeric(tables.models[column], errors="coerce").dropna()):

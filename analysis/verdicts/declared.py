@@ -1,6 +1,6 @@
-"""The declared set: what each hypothesis says, over which models it is tested, and what its verdict must survive.
+"""What is declared: what each hypothesis says, over which models it is tested, and which controls it must survive.
 
-One table, fixed before looking and printed by the report; nothing else in the package names a control.
+One table, fixed before looking at the data and printed in the report; nothing else in the package names a control.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ class Control:
     """A variable that must not explain a headline.
 
     Attributes:
-        key: Its part of the id ``H1.given.KEY``.
-        column: Its column of the models.
-        name: In a sentence: "at equal NAME".
-        setting: It is a setting of the study and no measurement, so one that never varies is not worth a word.
+        key: KEY in the id ``H1.given.KEY``.
+        column: The column of the models that contains it.
+        name: NAME in a sentence that says "at equal NAME".
+        setting: Whether it is a setting, not a measurement; a setting that never varies is not mentioned.
     """
 
     key: str
@@ -36,12 +36,12 @@ class Control:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A hypothesis as declared before looking.
+    """A hypothesis as declared before looking at the data.
 
     Attributes:
         population: The models that it is tested over.
-        outcome: The column that is declared to fall with ln Tr(F), for those with controls.
-        controls: What a significant headline must survive, each alone and all together.
+        outcome: The column that is declared to fall with ln Tr(F); only for hypotheses with controls.
+        controls: The controls that a significant headline must survive, each alone and all together.
     """
 
     text: str
@@ -77,7 +77,7 @@ HYPOTHESES = {
 
 
 def control_name(hypothesis: str, control: str) -> str:
-    """A control, what follows ``given.`` in its id, in a sentence: "at equal NAME".
+    """The NAME of a control (what follows ``given.`` in its id) in a sentence that says "at equal NAME".
 
     Example:
         >>> control_name("H1", "train_nll"), control_name("H4", "accuracy_before.corrected")

@@ -16,9 +16,9 @@ EVERYTHING = "with_all"
 
 
 def headline_numbers(tables: StudyTables, key: str) -> dict[str, Number]:
-    """The correlation of H1's or H4's outcome with ln Tr(F) over configurations, given family.
+    """The correlation of the outcome of H1 or H4 with ln Tr(F) over configurations, given family.
 
-    KEY, KEY.with_all, KEY.at.90 and KEY.at.98, and KEY.given.CONTROL.
+    The numbers are KEY, KEY.with_all, KEY.at.90, KEY.at.98 and KEY.given.CONTROL.
     """
     outcome = HYPOTHESES[key].outcome
     numbers = {key: over(tables, outcome), f"{key}.{EVERYTHING}": over(tables, outcome, 0.0)}
@@ -32,7 +32,7 @@ def headline_numbers(tables: StudyTables, key: str) -> dict[str, Number]:
 def over(tables: StudyTables, outcome: str, fit: float | None = None) -> Number:
     """The correlation of an outcome with ln Tr(F) over one population (``fit`` as in :meth:`StudyTables.usable`).
 
-    Where there is none its reason says what the population lacks.
+    If there is none, its reason says what the population lacks.
     """
     means = tables.means(outcome, "ln_trace", fit=fit)
     number = from_association(headline(means["ln_trace"], means[outcome], means["family"]))

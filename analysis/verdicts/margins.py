@@ -11,12 +11,12 @@ from analysis.verdicts.declared import HYPOTHESES
 
 Word = Literal["supported", "contradicted", "explained", "no association", "undecided", "not measured"]
 EQUIVALENCE_MARGIN = 0.01  # H3: one point of accuracy
-RATIO_MARGIN = 0.1  # H5: the KL ratio counts as 1 within a tenth; the margin is ours
+RATIO_MARGIN = 0.1  # H5: the KL ratio counts as 1 within a tenth; this package's choice
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the data say of one hypothesis (H1 to H5), and its sentence as a template."""
+    """What the data say about one hypothesis (H1 to H5), with the sentence as a template."""
 
     hypothesis: str
     word: Word
@@ -24,7 +24,7 @@ class Verdict:
 
     @property
     def declared(self) -> str:
-        """The hypothesis as declared before looking."""
+        """The hypothesis as declared before looking at the data."""
         return HYPOTHESES[self.hypothesis].text
 
 
@@ -32,7 +32,7 @@ _OPEN = "whether the best Fisher penalty does as well as the best consistency we
 
 
 def equivalence(number: Number) -> Verdict:
-    """H3: the mean difference of accuracy, Fisher penalty minus consistency, against a margin of one point."""
+    """H3: the mean difference in accuracy, Fisher penalty minus consistency, against a margin of one point."""
     if number.value is None:
         return Verdict("H3", "undecided", f"{_OPEN}: {{H3:reason}}.")
     facts = "({H3} points of English accuracy, {H3:p_adjusted} after Holm, {H3:n} seeds)"
@@ -43,7 +43,7 @@ def equivalence(number: Number) -> Verdict:
 
 
 def equivalence_word(number: Number) -> tuple[Word, str]:
-    """The word on a difference with a value and an adjusted p of its margin, and what it says in plain English."""
+    """The verdict on a difference, from its value and its adjusted p against the margin, and its plain English."""
     assert number.value is not None
     decided = number.p_adjusted is not None and number.p_adjusted < ALPHA
     if decided and abs(number.value) < EQUIVALENCE_MARGIN:

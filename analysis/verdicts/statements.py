@@ -1,7 +1,7 @@
 """The words of the report: from the numbers of a hypothesis to its verdict and its sentence, by fixed rules.
 
-The rules, declared before looking, are in ``WORDS`` of ``analysis/sections/methods.py``. Everything here is a function
-of numbers.json.
+The rules, declared before looking at the data, are ``WORDS`` in ``analysis/sections/methods.py``. Everything here is a
+function of numbers.json.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from analysis.verdicts.declared import HYPOTHESES, TOGETHER
 from analysis.verdicts.margins import Verdict, Word, equivalence, ratio
 from analysis.verdicts.wording import FALLS, also_at_equal, capital, name_of, plainly, untested
 
-LARGEST = 1 - 1e-12  # an end of an interval that was rounded to 1
+LARGEST = 1 - 1e-12  # used for an end of an interval that was rounded to 1
 
 
 def adjust(numbers: Numbers) -> Numbers:
-    """Holm over H1 to H4, as far as they were measured (``p_adjusted``), and the units that would decide (``needed``).
+    """Add Holm's adjustment over those of H1 to H4 that were measured, and the units that would decide (``needed``).
 
-    A control's p is adjusted as the headline's would be if it had that p.
+    A control's p is adjusted as the headline's would be if the headline had that p.
     """
     found = {key: numbers[key].p for key in ("H1", "H2", "H3", "H4") if key in numbers}
     adjusted = holm(found)
@@ -41,16 +41,16 @@ def adjust(numbers: Numbers) -> Numbers:
 
 
 def controls(key: str, numbers: Numbers) -> list[str]:
-    """The ids ``KEY.given.CONTROL`` of a headline's controls."""
+    """The ids of a headline's controls, ``KEY.given.CONTROL``."""
     return [name for name in numbers if name.startswith(f"{key}.given.")]
 
 
 def _needed(number: Number, tests: int) -> int | None:
-    """Configurations that would decide if r and the spread of the families stayed.
+    """Configurations that would decide if r and the families' spreads stayed the same.
 
-    None without an interval, and for a summary over studies, whose unit is another. The degrees are those of the
-    interval, which are fewer than the textbook's where few rows hold most of the spread; they and 2 more grow with the
-    number of configurations.
+    None without an interval, and for a summary over studies, whose unit is a study. The degrees of freedom are those of
+    the interval, fewer than in the textbook where few rows account for most of the spread; the degrees plus 2 are taken
+    as proportional to the number of configurations.
     """
     if number.value is None or number.low is None or number.high is None or number.low >= number.high:
         return None
@@ -64,7 +64,7 @@ def _needed(number: Number, tests: int) -> int | None:
 
 
 def correlation_word(number: Number) -> Word:
-    """The verdict on a correlation whose declared sign is negative, before its controls are asked.
+    """The verdict on a correlation whose declared sign is negative, before its controls are applied.
 
     Example:
         >>> correlation_word(Number(-0.6, "correlation", -0.8, -0.3, p_adjusted=0.01))
@@ -82,9 +82,9 @@ def correlation_word(number: Number) -> Word:
 
 
 def survives(number: Number, control: Number) -> bool:
-    """Whether a significant headline stands given one control: same sign, adjusted p below .05.
+    """Whether a significant headline survives one control: given it, r has the same sign and an adjusted p below .05.
 
-    A control that is constant within families explains nothing, so the headline stands.
+    A control that is constant within families explains nothing, so the headline survives it.
     """
     if control.status == "constant":
         return True
@@ -94,7 +94,7 @@ def survives(number: Number, control: Number) -> bool:
 
 
 def failing(key: str, names: Sequence[str], numbers: Numbers) -> list[str]:
-    """The controls that a headline does not survive: those that take it away, the strongest first, then the unasked."""
+    """The controls that a headline does not survive: those that remove it, strongest first, then those not tested."""
     failed = [name for name in names if not survives(numbers[key], numbers[name])]
     asked = [name for name in failed if numbers[name].status == "tested"]
     asked.sort(key=lambda name: -_doubt(numbers[key], numbers[name]))
@@ -137,13 +137,13 @@ def _correlation(key: str, numbers: Numbers) -> Verdict:
 
 
 def _doubt(number: Number, control: Number) -> float:
-    """How far a control takes a headline away: its p, beyond 1 where the sign is turned."""
+    """How far a control removes a headline: the p given it, or 2 - p if the sign is reversed."""
     p = 1.0 if control.p is None else control.p
     return p if (control.value or 0.0) * (number.value or 0.0) > 0 else 2.0 - p
 
 
 def verdicts(numbers: Numbers) -> list[Verdict]:
-    """One verdict for each declared hypothesis, H1 first; "not measured" where the study has no such data."""
+    """One verdict for each declared hypothesis, H1 first; "not measured" if the study lacks the data."""
     out = []
     for key, hypothesis in HYPOTHESES.items():
         if key not in numbers:
@@ -158,5 +158,5 @@ def verdicts(numbers: Numbers) -> list[Verdict]:
 
 
 def sentence(verdict: Verdict, numbers: Numbers) -> str:
-    """The sentence of a verdict with its numbers, as the terminal prints it: "H1 supported: Flatter models ..."."""
+    """The sentence of a verdict with its numbers, as in the terminal: "H1 supported: Flatter models ..."."""
     return f"{verdict.hypothesis} {verdict.word}: {capital(numbers.text(verdict.template))}"

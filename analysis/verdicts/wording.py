@@ -6,7 +6,7 @@ from analysis.numbers import Number, listed
 from analysis.verdicts.declared import HYPOTHESES, TOGETHER, control_name
 from analysis.verdicts.margins import Word
 
-FALLS = {  # what a correlation says in plain English: below 0, above 0, neither, open
+FALLS = {  # in plain English, a correlation below 0, above 0, neither, undecided
     "H1": (
         "flatter models were more accurate in English",
         "flatter models were less accurate in English",
@@ -29,7 +29,7 @@ FALLS = {  # what a correlation says in plain English: below 0, above 0, neither
 
 
 def plainly(key: str, word: Word) -> str:
-    """What a word on a correlation, before any control was asked, says in plain English, without its numbers.
+    """What a verdict on a correlation, before any control is applied, says in plain English, without numbers.
 
     Example:
         >>> plainly("H1", "supported")
@@ -45,7 +45,7 @@ def name_of(key: str, control: str) -> str:
 
 
 def untested(key: str, control: str, number: Number) -> str:
-    """Why a control could not be asked, in plain English."""
+    """Why a control could not be tested, in plain English."""
     if number.status == "missing":
         return f"the control {name_of(key, control)} was not measured in every fitted model"
     if control.startswith(f"{key}.given.{TOGETHER}"):
@@ -54,7 +54,7 @@ def untested(key: str, control: str, number: Number) -> str:
 
 
 def also_at_equal(key: str, held: list[str]) -> str:
-    """What a headline survived, in plain English."""
+    """The controls that a headline survived, in plain English."""
     found = {name.removeprefix(f"{key}.given.").partition(".")[0] for name in held} - {TOGETHER}
     parts = []
     for control in HYPOTHESES[key].controls:
@@ -67,5 +67,5 @@ def also_at_equal(key: str, held: list[str]) -> str:
 
 
 def capital(text: str) -> str:
-    """A text with a large first letter."""
+    """A text with its first letter in upper case."""
     return text[:1].upper() + text[1:]
