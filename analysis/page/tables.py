@@ -86,7 +86,7 @@ def table_files(trials: pd.DataFrame, curves: pd.DataFrame) -> dict[str, bytes]:
 
 
 def _csv(table: pd.DataFrame) -> bytes:
-    """Comma-separated values, empty where absent. Arrow is fast, and writes the shortest digits that restore a number."""
+    """Comma-separated values, empty where absent. Arrow is fast, and writes the fewest digits that restore a number."""
     stream = io.BytesIO()
     options = csv.WriteOptions(quoting_style="needed")
     csv.write_csv(pa.Table.from_pandas(table, preserve_index=False), stream, options)

@@ -1,1 +1,1 @@
-"""Correlations, permutation tests, power, and measurement error; knows no hypothesis."""
+"""Correlations, permutation tests, power, and measurement error; independent of any hypothesis."""

@@ -1,15 +1,14 @@
 """How one variable correlates with another within families: correlations, their intervals and their p-values.
 
-Owns the arithmetic of the declared statistics on plain arrays. Knows nothing of trials, columns or words.
-The unit is one row of the arrays, usually a configuration: means over its seeds. A group (family) of one row carries
-no information on what happens within families and is not counted.
+The arithmetic of the declared statistics, on plain arrays, independent of trials, columns and wording. The unit is one
+row of the arrays, usually a configuration, as means over its seeds. A group (family) of one row carries no information
+about what happens within families and is not counted.
 
-One deviation from the usual degrees, forced by ``benchmarks/statistics.py``: Fisher's z with n - (families - 1) - 3
-degrees holds its level only when all families spread alike; when families differ in spread by a factor of two (one
-standard deviation of the logarithm 0.7) it covered .81 to .83 instead of .95. Here the variance of r is that of its own
-permutation distribution within families, which for families that spread alike is the same on average, and never below
-that of the textbook: where x and y spread in different families, a small variance says that the rows hold little
-information on r, not much of it.
+The degrees of freedom deviate from the usual ones, because of ``benchmarks/statistics.py``: Fisher's z with
+n - (families - 1) - 3 degrees keeps its level only if all families have the same spread. When spreads differ by a
+factor of two (one standard deviation, 0.7, of the logarithm), it covered .81 to .83 instead of .95. Here the variance
+of r is that of its permutation distribution within families, which is the same on average for families of equal spread,
+but never less than the textbook's: if x and y vary in different families, a small variance means little information.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
 Array = NDArray[np.float64]
-CRITICAL = float(ndtri(0.975))  # of the 95 % intervals
+CRITICAL = float(ndtri(0.975))  # for 95 % intervals
 RANK_VARIANCE = 1.06  # of Fisher's z of a rank correlation (Fieller, Hartley and Pearson 1957)
 NO_FAMILY = "no family has two configurations or more"
 TOO_FEW = "so few points always give r = 1 or -1"
@@ -36,11 +35,11 @@ class Association:
     """A correlation within families.
 
     Attributes:
-        r: None where it is not defined, for the ``reason`` given.
-        low: Lower end of the 95 % interval; None where there are too few rows.
+        r: The correlation; None if it is not defined, for the ``reason`` given.
+        low: Lower end of the 95 % interval; None if there are too few rows.
         p: Two-sided p of "no association within families".
-        n: Rows counted, in ``families`` of two or more.
-        method: How interval and p were made.
+        n: Rows that count, in ``families`` of two or more.
+        method: How interval and p are computed.
     """
 
     r: float | None
@@ -55,14 +54,14 @@ class Association:
 
 @dataclass(frozen=True)
 class Within:
-    """Rows in use, sorted by family, as deviations from the family's mean and free of covariates.
+    """The rows in use, sorted by family, as deviations from the family's mean with covariates regressed out.
 
     Attributes:
         x: First variable [n].
         y: Second variable [n].
-        sizes: Rows of each family.
+        sizes: Number of rows in each family.
         held: An orthonormal basis of the covariates' deviations [n, covariates that vary within families].
-        reason: Why a correlation is not defined, else None.
+        reason: Why the correlation is not defined; None if it is.
     """
 
     x: Array
@@ -73,7 +72,7 @@ class Within:
 
     @property
     def covariates(self) -> int:
-        """Covariates that vary within families."""
+        """Number of covariates that vary within families."""
         return int(self.held.shape[1])
 
     @property
@@ -90,11 +89,11 @@ class Within:
 
     @property
     def degrees(self) -> float:
-        """Degrees of Fisher's z: 1 / Var(r) - 2 - covariates, Var over permutations within families, or the textbook's.
+        """Degrees of Fisher's z: 1 / Var(r) - 2 - covariates, but at most the textbook's.
 
-        Var(r) = sum_f Sxx_f Syy_f / (n_f - 1) / (Sxx Syy) with sums of squares S in family f and over all. One family
-        gives n - 3; families that spread alike give n - (families - 1) - 3 on average; a family that holds most of the
-        spread of both variables gives fewer, as few rows then decide. The textbook's are the most that are counted.
+        Over permutations within families, Var(r) = sum_f Sxx_f Syy_f / (n_f - 1) / (Sxx Syy), with sums of squares S in
+        family f and over all. One family gives n - 3 degrees; families of equal spread give n - (families - 1) - 3 on
+        average; a family that has most of the spread of both variables gives fewer, as few rows then decide.
         """
         found = float((self.x @ self.x) * (self.y @ self.y)) / self.permuted - 2
         return min(found, len(self.x) - len(self.sizes) - 2) - self.covariates
@@ -106,12 +105,12 @@ class Within:
 
         Args:
             variance: Factor on the variance of z.
-            r: The correlation, where it is not that of x and y.
+            r: The correlation, if it is not that of x and y.
 
         Returns:
-            The ends of the 95 % interval and p, which is below .05 where 0 is outside; None with less than one degree.
+            The ends of the 95 % interval, and p, below .05 if 0 is outside; None with less than one degree.
         """
-        r, degrees = self.r if r is None else r, self.degrees + 1e-9  # whole numbers of degrees survive rounding
+        r, degrees = self.r if r is None else r, self.degrees + 1e-9  # so that rounding keeps whole degrees
         if degrees < 1:
             return None, None, None
         if abs(r) >= 1.0:
@@ -136,7 +135,7 @@ def centred(values: ArrayLike, groups: ArrayLike) -> Array:
 
 
 def counted(variables: Sequence[ArrayLike], groups: ArrayLike) -> tuple[Array, NDArray[np.intp]]:
-    """Rows [n, variables] of families of two or more that miss no value, and a number for the family of each [n]."""
+    """Complete rows [n, variables] of families that have two or more, and the number of each row's family [n]."""
     columns, labels = np.column_stack([np.asarray(v, dtype=np.float64) for v in variables]), np.asarray(groups)
     known = np.isfinite(columns).all(axis=1)
     columns, codes = columns[known], np.unique(labels[known], return_inverse=True)[1]
@@ -147,13 +146,13 @@ def counted(variables: Sequence[ArrayLike], groups: ArrayLike) -> tuple[Array, N
 def within(
     x: ArrayLike, y: ArrayLike, groups: ArrayLike, covariates: Sequence[ArrayLike] = (), *, ranks: bool = False
 ) -> Within:
-    """Rows that count, as deviations from their family's mean, with a reason where no correlation is defined.
+    """The rows that count, as deviations from their family's mean, with a reason if no correlation is defined.
 
     Args:
-        x: Numbers [n]; rows with a missing value anywhere are left out.
+        x: Numbers [n]; a row with a missing value in any variable is left out.
         y: Numbers [n].
         groups: Family of each row [n].
-        covariates: Variables [n] to remove by regression; one that does not vary within families is ignored.
+        covariates: Variables [n] to regress out; one that does not vary within families is ignored.
         ranks: Replace the deviations of x and y by their ranks.
     """
     columns, codes = counted([x, y, *covariates], groups)
@@ -172,7 +171,7 @@ def within(
         if _flat(deviations[:, i], scale[i]):
             return Within(deviations[:, 0], deviations[:, 1], sizes, held, f"{name} is constant within families")
     varying = [i for i in range(2, deviations.shape[1]) if not _flat(deviations[:, i], scale[i])]
-    free = len(codes) - len(sizes)  # dimensions of the deviations
+    free = len(codes) - len(sizes)  # dimension of the space of deviations
     if not varying:
         return Within(deviations[:, 0], deviations[:, 1], sizes, held, TOO_FEW if free < 2 else None)
     scaled = deviations[:, varying] / np.abs(deviations[:, varying]).max(axis=0)
@@ -190,7 +189,7 @@ def _flat(values: Array, scale: float) -> bool:
 
 
 def _ranks(values: Array, scale: float) -> Array:
-    """Average ranks; values that differ by rounding only are ties (centring makes such differences)."""
+    """Average ranks; values that differ only by rounding, as centring causes, are ties."""
     order = np.argsort(values, kind="stable")
     starts = np.concatenate([[True], np.diff(values[order]) > max(scale, 1e-300) * 1e-12])
     block = np.cumsum(starts) - 1
@@ -203,11 +202,11 @@ def _ranks(values: Array, scale: float) -> Array:
 def partial_correlation(
     x: ArrayLike, y: ArrayLike, groups: ArrayLike, covariates: Sequence[ArrayLike] = (), *, ranks: bool = False
 ) -> Association:
-    """Partial correlation of x and y given family and covariates, interval and p by Fisher's z.
+    """Partial correlation of x and y given family and covariates, with interval and p by Fisher's z.
 
     r is the Pearson correlation of the residuals of x and of y after regression on family dummies and covariates. With
-    ``ranks`` x and y are first replaced by the ranks of their deviations from the family's mean (Spearman). The arrays
-    are those of :func:`within`.
+    ``ranks``, x and y are first replaced by the ranks of their deviations from the family's mean (Spearman). For the
+    arguments see :func:`within`.
 
     Example:
         >>> partial_correlation([1, 2, 3, 8, 9, 7], [1, 2, 3, -8, -7, -9], list("aaabbb")).r
@@ -224,7 +223,7 @@ def partial_correlation(
 
 
 def leave_one_family_out(x: ArrayLike, y: ArrayLike, groups: ArrayLike) -> dict[Any, Association]:
-    """The partial correlation of x and y [n] without each family in turn, by the family left out."""
+    """The partial correlation of x and y [n] with each family left out in turn, by that family."""
     first, second, labels = np.asarray(x), np.asarray(y), np.asarray(groups)
     return {
         family: partial_correlation(first[labels != family], second[labels != family], labels[labels != family])

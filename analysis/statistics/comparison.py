@@ -1,4 +1,4 @@
-"""Which of two variables correlates more closely with an outcome, and how often a variable ranks a pair wrongly."""
+"""Which of two variables correlates more closely with an outcome, and how often a variable ranks pairs wrongly."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from scipy.special import ndtr
 from analysis.statistics.association import CRITICAL, Array, counted, within
 
 _GRID = np.linspace(-1.0, 1.0, 4001)
-_ROUNDING = 1e-9  # so that whole numbers of degrees of freedom survive
-_DEVIATES = np.linspace(0.0, 8.0, 1601)  # half-widths of an interval, in standard deviations, that p is found among
+_ROUNDING = 1e-9  # so that rounding keeps whole degrees of freedom
+_DEVIATES = np.linspace(0.0, 8.0, 1601)  # half-widths of intervals, in standard deviations, that p is sought among
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number, None where it is not defined, with its 95 % interval and the n units that it rests on.
+    """A number, None if it is not defined, with its 95 % interval and the n units that it rests on.
 
-    ``p`` is the two-sided p of 0: one minus the level at which the interval reaches it, rounded up; None without one.
+    ``p`` is the two-sided p of 0: one minus the level at which the interval reaches 0, rounded up; None if unknown.
     """
 
     value: float | None
@@ -31,11 +31,11 @@ class Estimate:
 
 
 def difference(first: ArrayLike, second: ArrayLike, y: ArrayLike, groups: ArrayLike) -> Estimate:
-    """Difference of two partial correlations with one outcome: r(first, y) - r(second, y), given family.
+    """Difference between two partial correlations with the same outcome, given family: r(first, y) - r(second, y).
 
-    The interval is Zou's (2007, MOVER), made from the Fisher-z intervals of both and the correlation between the two
-    correlations, so it allows for the two being measured on the same configurations. All arrays are [n]; rows with a
-    missing value anywhere are left out.
+    The interval is Zou's (2007, MOVER), from the Fisher-z intervals of both and the correlation between the two
+    correlations, so that it accounts for both being measured on the same configurations. All arrays are [n]; a row with
+    a missing value in any array is left out.
 
     Example:
         >>> round(difference([1, 2, 3, 4, 5], [1, 3, 2, 5, 4], [1, 2, 3, 4, 6], list("aaaaa")).value, 2)
@@ -56,7 +56,7 @@ def difference(first: ArrayLike, second: ArrayLike, y: ArrayLike, groups: ArrayL
     s1, s2 = (1 / math.sqrt(part.degrees + _ROUNDING) for part in (one, two))
 
     def reach(deviates: float | Array, side: float) -> Array:
-        """From the estimate to the end below (side -1) or above (1) of the interval of so many standard deviations."""
+        """Distance from the estimate to the lower (side -1) or upper (1) end of an interval of so many deviations."""
         first_moves = np.tanh(z1 + side * deviates * s1) - r1
         second_moves = r2 - np.tanh(z2 - side * deviates * s2)
         return np.sqrt(np.maximum(first_moves**2 + second_moves**2 - 2 * c * first_moves * second_moves, 0.0))
@@ -71,9 +71,9 @@ def difference(first: ArrayLike, second: ArrayLike, y: ArrayLike, groups: ArrayL
 def sign_error(x: ArrayLike, y: ArrayLike, left: NDArray[np.intp], right: NDArray[np.intp]) -> Estimate:
     """Share of pairs in which the row with the smaller x does not have the larger y (Dziugaite et al. 2020).
 
-    0 is a perfect predictor of the declared (negative) sign, 1/2 a coin, 1 a perfect predictor of the other sign; a tie
-    counts 1/2. The interval inverts the score test with Esscher's (1924) variance of Kendall's tau at each candidate
-    value, which allows for pairs that share a row. x and y are [n]; left and right [m] hold the rows of each pair.
+    0 is a perfect predictor of the declared (negative) sign, 1/2 a coin toss, 1 a perfect predictor of the other sign;
+    ties count 1/2. The interval inverts the score test with Esscher's (1924) variance of Kendall's tau at each possible
+    value, which accounts for pairs that share a row. x and y are [n]; left and right [m] give the rows of each pair.
 
     Example:
         >>> sign_error([1, 2, 3], [3, 2, 1], np.array([0, 0, 1]), np.array([1, 2, 2])).value
@@ -92,6 +92,6 @@ def sign_error(x: ArrayLike, y: ArrayLike, left: NDArray[np.intp], right: NDArra
 
 
 def _tau_variance(tau: Array, pairs: int, adjacent: float) -> Array:
-    """Variance of a mean of sign products over pairs, of which ``adjacent`` pairs of pairs share a row."""
+    """Variance of the mean sign product over pairs of rows; ``adjacent`` counts the pairs of pairs that share a row."""
     covariance = 1 / 9 - (2 / math.pi * np.arcsin(np.sin(math.pi * tau / 2) / 2)) ** 2
     return np.maximum(pairs * (1 - tau**2) + 2 * adjacent * covariance, 0.0) / pairs**2

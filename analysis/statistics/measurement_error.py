@@ -1,6 +1,6 @@
-"""What error of measurement does to a correlation: a control measured with error, reliability, and disattenuation.
+"""What measurement error does to a correlation: controls measured with error, reliability, and disattenuation.
 
-Plain arrays, in deviations from the family's mean. Knows nothing of trials or columns.
+Works on plain arrays, as deviations from the family's mean, independent of trials and columns.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from numpy.typing import ArrayLike
 from analysis.statistics.association import Association, Within, centred, counted, within
 from analysis.statistics.permutation import permuted
 
-LEAST_TRUE = 0.25  # a control is corrected as if at least this share of its variance were true
+LEAST_TRUE = 0.25  # a control is corrected as if at least this share of its variance were not error
 
 
 @dataclass(frozen=True)
 class ErrorMoments:
-    """The error of a control as mean products within families: its variance, and its covariance with the outcome's."""
+    """The error of a control within families: its variance, and its covariance with the error of the outcome."""
 
     variance: float
     covariance: float
@@ -28,10 +28,10 @@ class ErrorMoments:
 
 @dataclass(frozen=True)
 class Reliability:
-    """How much of a variable's variance within families is no error of measurement.
+    """How much of a variable's variance within families is not measurement error.
 
     Attributes:
-        value: 1 - mean error variance / variance, not below 0; None where it is not defined, for the ``reason`` given.
+        value: 1 - mean error variance / variance, at least 0; None if it is not defined, for the ``reason`` given.
         variance: Variance within families.
         error: Mean error variance.
     """
@@ -53,22 +53,22 @@ def corrected(
     error: ErrorMoments,
     steepest: float = math.inf,
 ) -> Association:
-    """Partial correlation given a control that is measured with error (Fuller 1987, section 2.2), and exact ones.
+    """Partial correlation given one control that is measured with error (Fuller 1987, section 2.2) and exact controls.
 
-    With b the control, all variables free of family and exact controls, S mean products, v and c the moments of the
-    error: the slopes on what b measures are l = S_xb / (S_bb - v) and k = (S_yb - c) / (S_bb - v), and
-    r = (S_xy - k S_xb) / sqrt(mean (x - l b)^2 mean (y - k b)^2). The denominator keeps the error of b, so that the
-    variance of r is that of a correlation. S_bb - v is taken as at least a quarter of S_bb; where k is cut at the
-    steepest slope that makes sense it is a constant, and l is 0.
+    Let b be the noisy control, with family and the exact controls removed from all variables, S mean products, and v
+    and c the variance and covariance of the error. The slopes on what b measures are l = S_xb / (S_bb - v) and
+    k = (S_yb - c) / (S_bb - v), and r = (S_xy - k S_xb) / sqrt(mean (x - l b)^2 mean (y - k b)^2). The denominator
+    keeps the error of b, so that the variance of r is that of a correlation. S_bb - v is taken to be at least a quarter
+    of S_bb. If k would exceed ``steepest``, it is fixed at that, and l is 0.
 
     Args:
-        x: Numbers [n]; rows with a missing value anywhere are left out.
+        x: Numbers [n]; a row with a missing value in any variable is left out.
         y: Numbers [n].
         groups: Family of each row [n].
-        noisy: The control with error [n].
-        exact: Controls without error [n].
-        error: Moments of the error, per degree of freedom within families.
-        steepest: Largest size of k.
+        noisy: The control measured with error [n].
+        exact: Controls measured without error [n].
+        error: Variance and covariance of the error, per degree of freedom within families.
+        steepest: Largest absolute value of k.
     """
     method = "partial correlation given family and controls, the error of the accuracy before taken out; Fisher z"
     one, two = within(x, noisy, groups, exact), within(y, noisy, groups, exact)
@@ -99,7 +99,7 @@ def corrected(
 
 
 def reliability(values: ArrayLike, error_variances: ArrayLike, groups: ArrayLike) -> Reliability:
-    """Reliability within families of values [n]; rows with a missing value, and families of one row, are not counted.
+    """Reliability within families of values [n]; rows with a missing value and families of one row do not count.
 
     Example:
         >>> reliability([1.0, 3.0, 5.0], [1.0, 1.0, 1.0], ["a", "a", "a"]).value
@@ -117,12 +117,12 @@ def reliability(values: ArrayLike, error_variances: ArrayLike, groups: ArrayLike
 
 
 def examples_needed(found: Reliability, examples: float, target: float = 0.9) -> int | None:
-    """Examples of Tr(F) with which ln Tr(F) would reach a reliability; its error variance falls as their inverse.
+    """Examples per Tr(F) at which ln Tr(F) would reach a reliability, its error variance being inverse to their number.
 
-    None where the error is as large as the variance, so that no number can be told.
+    None if the error variance is as large as the whole variance, so that no number can be given.
 
     Args:
-        examples: Today's examples, which ``found`` rests on.
+        examples: The number of examples behind ``found``.
 
     Example:
         >>> examples_needed(Reliability(0.75, 4.0, 1.0, 3, 1), 200)
@@ -135,10 +135,10 @@ def examples_needed(found: Reliability, examples: float, target: float = 0.9) ->
 
 
 def disattenuated(found: Association, *reliabilities: Reliability) -> Association:
-    """The correlation of what two variables measure: r and its interval over the root of their reliabilities, cut at 1.
+    """The correlation of what two variables measure: r and its interval over the root of the reliabilities, at most 1.
 
-    The reliabilities are taken as known, so the interval is too narrow when they are poor. It is undefined where one is
-    unknown or 0.
+    The reliabilities are treated as known, so the interval is too narrow when they are poor. The result is
+    undefined if one is unknown or 0.
     """
     values = [one.value for one in reliabilities]
     method = "r over the root of both reliabilities, taken as known"

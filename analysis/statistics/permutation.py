@@ -1,4 +1,4 @@
-"""The headline test: permuting configurations within families; and Holm's adjustment over the hypotheses."""
+"""The headline test, which permutes configurations within families, and Holm's adjustment over the hypotheses."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from analysis.statistics.association import Association, Within, partial_correla
 Places = NDArray[np.integer[Any]]
 EXACT_ARRANGEMENTS = 10_000
 DRAWS = 9_999
-_BLOCK = 1_000  # arrangements drawn at once where all have more entries than _WHOLE
+_BLOCK = 1_000  # arrangements per draw if all together have more entries than _WHOLE
 _WHOLE = 40_000_000
-_KEPT = 100_000_000  # more entries than this (200 MB) are not kept
-_AT_ONCE = 50_000  # entries handled at once: what is gathered for them stays in the processor's cache
+_KEPT = 100_000_000  # arrangements with more entries in all (200 MB) are not kept
+_AT_ONCE = 50_000  # entries per step, so that the gathered values fit in the processor's cache
 
 
 def headline(
     x: ArrayLike, y: ArrayLike, groups: ArrayLike, covariates: Sequence[ArrayLike] = (), *, seed: int = 0
 ) -> Association:
-    """Partial Pearson correlation given family, its Fisher-z interval, and p by permuting rows within their family.
+    """Partial Pearson correlation given family, with Fisher-z interval and p by permuting rows within families.
 
-    Under "no association within families" every arrangement of y within the families is as likely as the one seen, so
-    p is the share of arrangements whose |r| reaches the observed one: all of them when there are at most 10,000, else
-    (b + 1) / (m + 1) over m = 9,999 random ones. Resampled unit: the row. With covariates what is arranged are the
-    residuals of y, from which the covariates are removed anew in each arrangement (Freedman and Lane 1983).
+    Under "no association within families", every arrangement of y within the families is as likely as the observed one.
+    So p is the share of arrangements whose |r| is at least the observed |r|: over all arrangements if there are at most
+    10,000, or else (b + 1) / (m + 1) if b of m = 9,999 random ones are. The unit is the row. With covariates, the
+    residuals of y are permuted, and the covariates regressed out anew each time (Freedman and Lane 1983).
 
     Args:
-        x: Numbers [n]; rows with a missing value are left out.
+        x: Numbers [n]; a row with a missing value in any variable is left out.
         y: Numbers [n].
         groups: Family of each row [n].
-        covariates: Variables [n] held fixed.
+        covariates: Variables [n] to hold fixed.
 
     Example:
         >>> found = headline([1, 2, 3, 4], [2, 1, 4, 3], list("aaaa"))
@@ -55,28 +55,28 @@ def headline(
 
 
 def permuted(parts: Sequence[Within], *, seed: int = 0, r: float | None = None) -> tuple[float, str]:
-    """Two-sided p of the mean of some correlations over the same rows, which are arranged together.
+    """Two-sided p of the mean of several correlations over the same rows, which are permuted together.
 
     Args:
-        parts: Rows as deviations, the same families in each.
-        r: The correlation observed, where it is not that of x and y.
+        parts: The rows of each correlation as deviations, with the same families.
+        r: The observed correlation, if it is not that of x and y.
 
     Returns:
-        p, and in words how many arrangements it rests on.
+        p, and how many arrangements it rests on, in words.
     """
     sizes = parts[0].sizes
     exact = math.prod(math.factorial(size) for size in sizes) <= EXACT_ARRANGEMENTS
     scales = [math.sqrt((part.x @ part.x) * (part.y @ part.y)) for part in parts]
     observed = sum(float(part.x @ part.y) / scale for part, scale in zip(parts, scales, strict=True))
     observed = abs(observed if r is None else r)
-    reached = observed - 1e-12 * len(parts)  # equal but for rounding counts
+    reached = observed - 1e-12 * len(parts)  # so that values equal up to rounding count
     hits = total = 0
     for arrangement in _arrangements(sizes, seed):
         statistic = np.zeros(len(arrangement))
         for part, scale in zip(parts, scales, strict=True):
-            arranged = part.y.take(arrangement, mode="clip")  # which checks no index, and takes half the time
+            arranged = part.y.take(arrangement, mode="clip")  # skips index checks, in half the time
             found = arranged @ part.x / scale
-            if part.covariates:  # what the covariates take of the arranged residuals makes their norm smaller
+            if part.covariates:  # what the covariates explain of the permuted residuals reduces their norm
                 taken = ((arranged @ part.held) ** 2).sum(axis=1) / float(part.y @ part.y)
                 found /= np.sqrt(np.maximum(1.0 - taken, 1e-12))
             statistic += found
@@ -87,8 +87,8 @@ def permuted(parts: Sequence[Within], *, seed: int = 0, r: float | None = None) 
 
 
 def _arrangements(sizes: tuple[int, ...], seed: int) -> Iterator[Places]:
-    """Row numbers [m, n] of arrangements within consecutive families: all, or DRAWS random ones, in blocks."""
-    kept = sum(sizes) * DRAWS <= _KEPT  # a report asks for the same families again and again
+    """Row numbers [m, n] of arrangements within consecutive families, in blocks: all, or DRAWS random ones."""
+    kept = sum(sizes) * DRAWS <= _KEPT  # as a report uses the same families many times
     blocks = _kept_arrangements(sizes, seed) if kept else _random_blocks(sizes, seed)
     rows = max(1, _AT_ONCE // sum(sizes))
     yield from (block[start : start + rows] for block in blocks for start in range(0, len(block), rows))
@@ -120,7 +120,7 @@ def _random_arrangements(sizes: tuple[int, ...], draws: int, rng: np.random.Gene
 
 
 def holm(p_values: Mapping[str, float | None]) -> dict[str, float]:
-    """Holm's step-down adjustment over the hypotheses that have a p: name to adjusted p, at most 1.
+    """Holm's step-down adjustment over the hypotheses that have a p: from name to adjusted p, at most 1.
 
     Example:
         >>> holm({"H1": 0.01, "H2": 0.04, "H3": None})

@@ -1,4 +1,4 @@
-"""What a planned design can find, before anything runs. Standard library only: ``run --dry-run`` prints it."""
+"""What a planned design can detect, before anything runs, as ``run --dry-run`` prints it. Standard library only."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from statistics import NormalDist
 
 EFFECTS = (0.4, 0.6, 0.8)
 ALPHA = 0.05
-NO_ASSOCIATION = 0.3  # an interval inside -+ this is called "no association"
+NO_ASSOCIATION = 0.3  # an interval within +- this is called "no association"
 
 
 def degrees_of_freedom(groups: Iterable[int]) -> int:
     """Degrees of the Fisher-z interval given family: n - (families - 1) - 3 over families of two or more.
 
-    Below 1 there is no interval. A group is the number of configurations of a family.
+    Below 1 there is no interval. ``groups`` are the numbers of configurations of the families.
 
     Example:
         >>> degrees_of_freedom([4, 4, 4, 4, 4, 4, 1])
@@ -25,9 +25,9 @@ def degrees_of_freedom(groups: Iterable[int]) -> int:
 
 
 def power_at(r: float, degrees: int) -> float:
-    """Power of the two-sided test at level .05 of a correlation within families, by Fisher's z.
+    """Power of the two-sided test of a correlation within families at level .05, by Fisher's z.
 
-    r is the true correlation of configuration means; 0 without a degree of freedom.
+    r is the true correlation of configuration means. The power is 0 with no degree of freedom.
 
     Example:
         >>> round(power_at(0.6, 16), 2)
@@ -40,12 +40,12 @@ def power_at(r: float, degrees: int) -> float:
 
 
 def planned_power(groups: list[int], controls: int = 0) -> dict[float, float]:
-    """Power of the headline test of a plan at within-family correlations of .4, .6 and .8, before adjustment.
+    """Power of a plan's headline test at within-family correlations of .4, .6 and .8, before adjustment.
 
     Args:
         groups: Number of configurations of each family (seeds do not count).
-        controls: Controls that a verdict must survive, each alone and all together; they cost a degree each, and two
-            for being asked several times (matched to simulated studies whose controls do not go with Tr(F)).
+        controls: Number of controls that a verdict must survive, each alone and all together. Each costs a degree, and
+            several tests cost two more (matched to simulated studies with controls unrelated to Tr(F)).
 
     Example:
         >>> {r: round(power, 2) for r, power in planned_power([6] * 6).items()}
@@ -56,10 +56,10 @@ def planned_power(groups: list[int], controls: int = 0) -> dict[float, float]:
 
 
 def degrees_to_decide(r: float, tests: int = 1) -> float:
-    """Degrees of Fisher's z with which the same estimate would no longer be "undecided".
+    """Degrees of Fisher's z at which the same estimate would no longer be "undecided".
 
-    The smaller of two numbers: that with which the test rejects 0 at .05 / tests (Holm's first step), and that with
-    which the 95 % interval lies inside -+.3.
+    The smaller of two numbers: the degrees at which the test rejects 0 at .05 / tests (Holm's first step), and those at
+    which the 95 % interval lies within +-.3.
 
     Example:
         >>> round(degrees_to_decide(-0.4), 1), round(degrees_to_decide(0.05), 1)

@@ -1,9 +1,9 @@
 """How much outcomes in many languages fall with ln Tr(F): a mixed model in closed form, on plain arrays.
 
-Configurations are crossed with languages, and each configuration has an error that all languages share, so languages
-are no independent repetitions. On a complete table the restricted-likelihood estimates of such a model are the mean
-squares of an analysis of variance, where those leave no variance negative. Hence no iteration, which with few
-configurations ends at a border or not at all, and no second of loading a library.
+Configurations are crossed with languages, and each configuration has an error that is common to all languages, so
+languages are not independent replicates. On a complete table, the restricted-likelihood estimates of such a model are
+the mean squares of an analysis of variance, unless these make a variance negative. So it needs neither iteration, which
+with few configurations ends at a boundary or not at all, nor a library that takes a second to load.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LEAST_DEGREES = 3  # configurations minus families minus the slope
 class Estimate:
     """An estimate with its standard error and the degrees of its t.
 
-    Its unit is that of the outcome, per unit of x where it is a slope.
+    Its unit is that of the outcome or, for a slope, that of the outcome per unit of x.
     """
 
     value: float
@@ -49,13 +49,13 @@ class RandomSlopes:
     """Slopes over languages.
 
     Attributes:
-        mean: The slope in the mean language; its error holds those of configurations and of the choice of languages.
-        spread: Standard deviation of the true slopes between languages (outcome per unit of x).
-        p_spread: p of equal slopes in all languages.
+        mean: The slope in the mean language; its error reflects both configurations and the choice of languages.
+        spread: Standard deviation of the true slopes over languages (outcome per unit of x).
+        p_spread: p of the hypothesis that slopes are equal in all languages.
         slopes: Each language's own slope [languages].
-        errors: Their standard errors [languages], each from its own residuals.
-        degrees: Of each slope's t [languages]: at most configurations - families - 1.
-        configurations: Counted, in families of two or more.
+        errors: Their standard errors [languages], each from that language's residuals.
+        degrees: Degrees of each slope's t [languages], at most configurations - families - 1.
+        configurations: Number of configurations that count, those in families of two or more.
     """
 
     mean: Estimate
@@ -69,7 +69,7 @@ class RandomSlopes:
 
 
 def random_slopes(x: ArrayLike, y: ArrayLike, groups: ArrayLike) -> RandomSlopes | str:
-    """The mixed model of outcomes in many languages on x, within families; or in words why there is none.
+    """The mixed model of outcomes in many languages on x, within families, or a sentence on why there is none.
 
     y_cl = a_{f(c) l} + (b + b_l) x_c + u_c + e_cl for configuration c of family f in language l, b_l ~ N(0, t^2),
     u_c ~ N(0, s_u^2), e_cl ~ N(0, s_e^2). With x and y centred within families, S = sum x_c^2, n configurations,
@@ -81,17 +81,17 @@ def random_slopes(x: ArrayLike, y: ArrayLike, groups: ArrayLike) -> RandomSlopes
     b^ = mean b^_l, Var(b^) = V(r) + t^2 / L,
     V(r) = (n - F) / nu sum_f [sum_{c in f} x_c^2 sum_{c in f} r_c^2 / (n_f - 1)] / S^2,
 
-    with Satterthwaite's (1946) degrees for the three parts of Var(b^). Where families spread alike V(r) is the mean
-    square sum r_c^2 / (nu S) of restricted likelihood. Where they do not, that mean square would reject a true null in
-    a fifth of the studies, so V(r) is the variance over permutations within families, as for every correlation of the
-    report, with the degrees of :attr:`analysis.statistics.association.Within.degrees` plus one, at most nu. The error
-    of a language's own slope is the root of V(r_l). p of equal slopes is that of F = M S / s_e^2 with L - 1 and
-    nu (L - 1) degrees.
+    with Satterthwaite's (1946) degrees for the three parts of Var(b^). For families of equal spread, V(r) is the mean
+    square sum r_c^2 / (nu S) of restricted likelihood. For others, that mean square would reject a true null in a fifth
+    of the studies, so V(r) is the variance over permutations within families, as for every correlation in the report,
+    with one degree more than :attr:`analysis.statistics.association.Within.degrees`, at most nu. The error of a
+    language's own slope is the root of V(r_l). The p of equal slopes is from F = M S / s_e^2 with L - 1 and nu (L - 1)
+    degrees.
 
     Args:
         x: Numbers [n].
         y: Outcomes [n, L], all finite.
-        groups: Family of each row [n]; a family of one row is not counted.
+        groups: Family of each row [n]; a family of one row does not count.
     """
     labels, outcomes = np.asarray(groups), np.asarray(y, dtype=np.float64)
     languages = outcomes.shape[1]
@@ -131,22 +131,22 @@ def random_slopes(x: ArrayLike, y: ArrayLike, groups: ArrayLike) -> RandomSlopes
 
 
 def _error(data: Within, residuals: Array) -> tuple[float, float]:
-    """Variance over permutations within families of a slope on x with these residuals [n], and the degrees of its t."""
+    """Variance of a slope on x, by permuting its residuals [n] within families, and the degrees of its t."""
     rest, free = replace(data, y=residuals), len(data.x) - len(data.sizes)
     variance = rest.permuted / float(data.x @ data.x) ** 2 * free / (free - 1)
     return variance, max(1.0, rest.degrees + 1) if variance else float(free - 1)
 
 
 def between_languages(values: ArrayLike, flags: ArrayLike) -> Estimate | str:
-    """Mean over the flagged languages minus that over the others, with the pooled variance of languages.
+    """Mean over the flagged languages minus that over the others, with a pooled variance over languages.
 
-    For slopes of a complete table this is the covariate's interaction with x in the mixed model: what a configuration
-    adds to all languages is the same on both sides and drops out. The difference has L - 2 degrees; where there is none
-    the answer says why.
+    For slopes from a complete table, this is the interaction of the flag with x in the mixed model, as what a
+    configuration adds to all languages is the same on both sides and cancels. The difference has L - 2 degrees; if it
+    is not defined, the result is a sentence that says why.
 
     Args:
-        values: One for each language [L].
-        flags: Which are of the one kind [L].
+        values: One value per language [L].
+        flags: Which languages are of the first kind [L].
     """
     data, one = np.asarray(values, dtype=np.float64), np.asarray(flags, dtype=bool)
     sides = data[one], data[~one]
