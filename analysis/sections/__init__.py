@@ -1,6 +1,6 @@
-"""The sections of the report, one file each, in the order of the page. A new section is one file and one line here.
+"""The sections of the report, one file each, in page order. A new section is one file and one line here.
 
-Those of plugins follow.
+Sections of plugins come after these.
 """
 
 from analysis.page.document import Section

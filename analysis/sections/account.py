@@ -1,4 +1,4 @@
-"""Account of trials: how many are in each state, and why; and which models fitted their training data."""
+"""The account of trials: how many are in each state and why, and which models fitted their training data."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from analysis.page.document import Block, Found, Paragraph, Section, Table
 from analysis.population import BASELINE, SENSITIVITY
 
 STATES = ("complete", NOT_REACHED, "diverged", "failed", "unfinished", "unreadable")
-RARE = (NOT_REACHED, "unreadable")  # states without a column where no trial is in them
-SHIFT_GRID = 2  # more than two collapsed weights of a family ask for another grid
+RARE = (NOT_REACHED, "unreadable")  # states that get a column only if a trial is in them
+SHIFT_GRID = 2  # if more of a family's weights collapsed, its grid should change
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Account(Found):
 
     Attributes:
         states: The states that have a column.
-        fit: Which models count as fitted, and how many do.
-        excluded: What models lack for Figure 1, and in what number formats they were computed, one sentence each.
+        fit: Which models count as fitted and how many do, in a sentence or two.
+        excluded: What some models lack for Figure 1, and the number formats used, one sentence each.
     """
 
     states: list[str]
@@ -46,7 +46,7 @@ def compute(tables: StudyTables) -> Account:
 
 
 def _fit(tables: StudyTables, numbers: dict[str, Number]) -> str:
-    """The declared population as a sentence, its counts among the numbers."""
+    """The declared population in words; adds its counts to the numbers."""
     known = np.isfinite(floats(tables.models, "train_accuracy"))
     fitted = tables.models["fitted"].to_numpy(dtype=bool)
     numbers["account.fitted"] = count(int(fitted.sum()))
@@ -75,7 +75,7 @@ def _fit(tables: StudyTables, numbers: dict[str, Number]) -> str:
 
 
 def _excluded(tables: StudyTables, numbers: dict[str, Number]) -> list[str]:
-    """Complete trials that no headline can use, by what they lack."""
+    """Sentences on models that lack what a headline needs; adds their counts to the numbers."""
     out = []
     for column, what in (("accuracy.en", "English validation accuracy"), ("ln_trace", "a positive Tr(F)")):
         if lacking := int((~np.isfinite(floats(tables.models, column))).sum()):
@@ -86,7 +86,7 @@ def _excluded(tables: StudyTables, numbers: dict[str, Number]) -> list[str]:
 
 
 def _formats(tables: StudyTables, numbers: dict[str, Number]) -> list[str]:
-    """That models were computed in several number formats, and the baseline's."""
+    """A sentence on number formats, if models were computed in several."""
     models = tables.models
     found = Counter(models["precision"].dropna().tolist()) if "precision" in models else Counter[str]()
     if len(found) < 2:
@@ -106,7 +106,7 @@ def _said(state: str) -> str:
 
 
 def line(numbers: Numbers, running: bool) -> str:
-    """The account in one line."""
+    """The account of trials in one line."""
     counted = [state for state in STATES if state == "complete" or numbers[f"account.{state}"].value]
     states = ", ".join(f"{{account.{state}}} {_said(state)}" for state in counted)
     end = "; the study is still running" if running else ""
@@ -115,7 +115,7 @@ def line(numbers: Numbers, running: bool) -> str:
 
 
 def advice(result: Account, numbers: Numbers) -> str | None:
-    """What to change when models collapsed; None where too few did to ask for another study."""
+    """What to change if models collapsed; None if too few did to justify another study."""
     fallen, complete = (numbers[f"account.{what}"].value for what in ("collapsed", "complete"))
     if fallen and fallen == complete:
         return (
@@ -145,7 +145,7 @@ def _by_family(result: Account) -> Table:
 
 
 def _reasons(tables: StudyTables) -> list[tuple[str, str, str]]:
-    """Trial or file, state and reason of what is neither complete nor unfinished."""
+    """Trial or file, state, and reason, for all that is neither complete nor unfinished."""
     trials = tables.trials
     ended = trials.loc[trials["state"].isin(["diverged", "failed", NOT_REACHED])] if len(trials) else trials
     reasons = [

@@ -1,4 +1,4 @@
-"""The association table: the headlines beside what a referee asks for next."""
+"""The association table: the headlines, beside what a referee would ask for next."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from analysis.verdicts.statements import controls
 from analysis.verdicts.wording import name_of
 
 OUTCOMES = {"accuracy": ("accuracy.en", "H1", "English accuracy"), "gain": ("gain", "H4", "the gain")}
-UNTRACED = "accuracy_untraced"  # English validation accuracy on the rows that fisher_trace was not measured on
+UNTRACED = "accuracy_untraced"  # English validation accuracy on the rows that fisher_trace did not use
 TRIAL = "trial (seed within a configuration)"
 
 
 @dataclass(frozen=True)
 class Associations(Found):
-    """The table's numbers OUTCOME.WHAT, and its lines by outcome: (label, id, for comparison only)."""
+    """The table's numbers, OUTCOME.WHAT, and its lines by outcome: (label, id, whether for comparison only)."""
 
     lines: dict[str, list[tuple[str, str, bool]]]
 
 
 def compute(tables: StudyTables) -> Associations | Missing:
-    """Every declared secondary analysis for accuracy and for the gain."""
+    """Every declared secondary analysis, for accuracy and for the gain."""
     numbers: dict[str, Number] = {}
     lines = {}
     pairs = Pairs.of(tables)
@@ -49,7 +49,7 @@ def compute(tables: StudyTables) -> Associations | Missing:
 def _lines(
     tables: StudyTables, outcome: str, column: str, head: str, pairs: Pairs, numbers: dict[str, Number]
 ) -> list[tuple[str, str, bool]]:
-    """Fill in the numbers of one outcome; gives the lines of its table in order."""
+    """Add the numbers of one outcome, and return the lines of its table in order."""
     lines = [("headline: partial Pearson given family", head, False)]
     lines.append(("headline with all models", f"{head}.{EVERYTHING}", False))
     for percent in SENSITIVITY:
@@ -92,7 +92,7 @@ def _lines(
 
 
 def _deviations(tables: StudyTables) -> Rows:
-    """What the headline sees: configurations of families of two or more, each variable minus its family's mean."""
+    """The headline's data: configurations of families of two or more, each variable minus its family's mean."""
     means = tables.means("accuracy.en", "ln_trace")
     means = means.loc[means.groupby("family")["family"].transform("size") > 1]
     if means.empty:
@@ -112,7 +112,7 @@ def _deviations(tables: StudyTables) -> Rows:
 
 
 def draw(result: Associations, numbers: Numbers) -> list[Block]:
-    """The scatter that the headline sees, and for each outcome a forest plot with its table."""
+    """A scatter plot of the headline's data and, for each outcome, a forest plot with a table."""
     blocks: list[Block] = []
     deviations = _deviations(result.tables)
     if deviations.values and "accuracy" in result.lines:

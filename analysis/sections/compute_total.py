@@ -1,4 +1,4 @@
-"""Two paragraphs to paste into a paper: the methods in brief, and what the trials cost on which hardware."""
+"""Two paragraphs to paste into a paper: the methods in brief, and what the trials cost and on which hardware."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def compute(tables: StudyTables) -> Found | Missing:
 
 
 def _methods(tables: StudyTables) -> str:
-    """The settings are those of all planned trials."""
+    """The methods paragraph, with the settings of all planned trials."""
     trials = tables.trials
 
     def of(path: str) -> str:
@@ -86,7 +86,7 @@ def _compute(trials: pd.DataFrame, memory: bool) -> str:
 
 
 def _values(trials: pd.DataFrame, column: str, many: str) -> str:
-    """The distinct values of a column, the most frequent first; more than three are ``many`` where that is given."""
+    """The distinct values of a column, the most frequent first; ``many``, if given, instead of more than three."""
     if column not in trials:
         return ""
     found = trials[column].dropna().map(lambda v: f"{v:,.6g}" if isinstance(v, int | float) else str(v)).value_counts()

@@ -1,6 +1,6 @@
 """Through training: Tr(F), loss and penalties by step, and the early peak of Tr(F) against generalisation.
 
-Jastrzebski et al. (2021): a large Tr(F) early in training goes with poor final generalisation.
+According to Jastrzebski et al. (2021), a large Tr(F) early in training goes with poor final generalisation.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from analysis.rows import Rows, rows
 from analysis.sections import shared
 from analysis.statistics.association import partial_correlation
 
-MOST_LINES = 60  # with more configurations a line is a family's mean
-MODEL = ["trial_id", "configuration", "family", "label"]  # what a point takes over from its model
+MOST_LINES = 60  # with more configurations, each line is the mean of a family
+MODEL = ["trial_id", "configuration", "family", "label"]  # columns that a point gets from its model
 LOGARITHMIC = ("fisher_trace", "train_loss")
 PEAK = "fisher_trace_peak"  # its definition says which steps are early
 OUTCOMES = {"accuracy": ("accuracy.en", "English accuracy"), "gap": ("generalization_gap", "the generalization gap")}
@@ -35,10 +35,10 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Curves(Found):
-    """Lines to draw: points of family, label, series, name, step, value, last.
+    """Lines to draw, as points with the fields family, label, series, name, step, value and last.
 
-    Numbers curves.PREDICTOR.OUTCOME correlate the early peak of ln Tr(F), and the final one, with each outcome over the
-    same configurations, given family; none where no peak was measured. ``by_family``: a line is a family's mean.
+    The numbers curves.PREDICTOR.OUTCOME correlate the early peak of ln Tr(F), and its final value, with each outcome
+    over the same configurations, given family, if a peak was measured. ``by_family``: each line is a family's mean.
     """
 
     rows: Rows
@@ -47,7 +47,7 @@ class Curves(Found):
 
 
 def compute(tables: StudyTables) -> Curves | Missing:
-    """Mean over seeds of each curve of stage 0 at each step."""
+    """The mean over seeds of each curve of stage 0 at each step."""
     points = tables.curves
     points = points.loc[(points["stage"] == 0) & points["x"].isna()] if len(points) else points
     joined = points.merge(tables.models[MODEL], on="trial_id") if len(points) else points
@@ -66,7 +66,7 @@ def compute(tables: StudyTables) -> Curves | Missing:
 
 
 def by_line(points: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
-    """Points with the configuration and label of their line, and whether a line is a whole family."""
+    """Points with the configuration and label of their line, and whether each line is a whole family."""
     by_family = points["configuration"].nunique() > MOST_LINES
     if by_family:
         points = points.assign(configuration=points["family"], label=points["family"] + ", mean of all models")
@@ -74,7 +74,7 @@ def by_line(points: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
 
 
 def line_means(points: pd.DataFrame, line: list[str], panel: str, x: str) -> pd.DataFrame:
-    """The mean over models at each x of each line of each panel; ``last`` marks where a line ends."""
+    """The mean over models for each panel, line and x; ``last`` marks the end of a line."""
     means = pd.DataFrame(points.groupby([*line, panel, x], as_index=False)["value"].mean())
     means["series"] = means["configuration"].astype(str)
     means["last"] = means[x] == means.groupby(["series", panel])[x].transform("max")
@@ -98,7 +98,7 @@ def _peaks(tables: StudyTables) -> dict[str, Number]:
 
 
 def _early(outcomes: Sequence[str], numbers: Numbers) -> list[Block]:
-    """What the early peak says of each outcome, by its interval, beside the final Tr(F)."""
+    """What the early peak says about each outcome, judged by its interval, beside the final Tr(F)."""
     words = []
     for outcome in outcomes:
         n = numbers[f"curves.peak.{outcome}"]
@@ -121,7 +121,7 @@ def _early(outcomes: Sequence[str], numbers: Numbers) -> list[Block]:
 
 
 def draw(result: Curves, numbers: Numbers) -> list[Block]:
-    """The early peak, where it was measured, and a panel for each curve."""
+    """The early peak, if it was measured, and a panel for each curve."""
     points, looks = result.rows.records(["name", "value"]), shared.families(result.tables)
     steps = result.rows.column("step")
     x = Axis("step", "step", min(steps), max(steps))

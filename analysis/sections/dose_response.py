@@ -1,4 +1,4 @@
-"""Dose-response, H2 and H3: each family's weights against Tr(F), and the two best weights against each other."""
+"""Dose-response, H2 and H3: each family's weights against Tr(F), and the best weights of two kinds compared."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from analysis.verdicts.margins import EQUIVALENCE_MARGIN
 CONSISTENCY = "config.stages.0.consistency.weight"
 FISHER = "config.stages.0.penalties.fisher.weight"
 TRACE_WEIGHT = "weight_in_trace_units"
-MOST_LISTED = 500  # configurations in the table, and weights in a panel: Vega nests as many conditions to sort them
+MOST_LISTED = 500  # configurations in the table, and weights in a panel: to sort them, Vega nests a condition for each
 
 
 def _doses(tables: StudyTables) -> dict[str, str]:
-    """The families with models and one numeric dose, and the column of the dose."""
+    """The families that have models and a single numeric dose, with the dose's column."""
     there = set(tables.models["family"])
     return {f: column for f in tables.families if f in there and (column := tables.dose(f)) is not None}
 
 
 def compute(tables: StudyTables) -> Found | Missing:
-    """H2, H3 and trends: the rank of each family's weight with ln Tr(F) and accuracy; the best of two families."""
+    """H2, H3 and trends: each weight's rank against ln Tr(F) and accuracy, and the best weights of two kinds."""
     doses = _doses(tables)
     numbers = {
         f"trend.{family}.{name}": _trend(tables, column, measured, family)
@@ -51,23 +51,23 @@ def compute(tables: StudyTables) -> Found | Missing:
 
 
 def _trend(tables: StudyTables, dose: str, measured: str, family: str | None = None) -> Number:
-    """Correlation of a dose's rank within its family with a measurement, given family, p by permutation."""
+    """Correlation of a dose's rank within its family with a measurement, given family, with p by permutation."""
     means = tables.means(dose, measured)
     if family is not None:
         means = means.loc[means["family"] == family]
-    # A family whose weight is the same throughout says nothing of the weight.
+    # A family with only one weight says nothing about the effect of the weight.
     means = means.loc[means.groupby("family")[dose].transform("nunique") > 1]
     ranks = means.groupby("family")[dose].rank()
     return from_association(headline(ranks, means[measured], means["family"]))
 
 
 def _equivalence(tables: StudyTables) -> Number | None:
-    """English accuracy, best Fisher penalty minus best consistency weight, the weight chosen on the other seeds.
+    """English accuracy with the best Fisher penalty minus that with the best consistency weight, chosen on other seeds.
 
-    For each seed both weights are those with the best mean over all other seeds; the difference at the seed itself is
-    one unit. Equivalence by two one-sided t tests against a margin of one point; the p of a difference beyond the
-    margin is reported where that is smaller. Seeds share weights that were chosen on overlapping data: with few seeds
-    this is a rough answer, and says so by its interval. None when the study has not both kinds.
+    For each seed, both weights are those with the best mean over all other seeds; the difference at the seed itself is
+    one unit. Equivalence is tested by two one-sided t tests against a margin of one point; outside the margin, p is
+    that of the test for a difference beyond it. As the weights of the seeds are chosen on overlapping data, few seeds
+    give a rough answer, which the interval shows. None if the study lacks one of the kinds.
     """
     models = tables.usable("accuracy.en", fit=0.0)
     weights = tables.models.loc[models.index].reindex(columns=[CONSISTENCY, FISHER]).apply(pd.to_numeric).fillna(0.0)
@@ -95,25 +95,25 @@ def _equivalence(tables: StudyTables) -> Number | None:
 
 
 def _chosen(pivot: pd.DataFrame, seeds: list[int], seed: int) -> float:
-    """Accuracy at one seed of the configuration that is best on the others."""
+    """Accuracy at one seed of the configuration that is best on the other seeds."""
     others = pivot[[s for s in seeds if s != seed]].dropna()
     return math.nan if others.empty else float(pivot.loc[others.index, seed].to_numpy()[others.mean(axis=1).argmax()])
 
 
 def _margin_p(mean: float, error: float, n: int) -> float:
-    """P of "differs by the margin or more" inside the margin, of "differs by at most the margin" outside it."""
+    """P-value of "differs by the margin or more" inside the margin, of "differs by at most the margin" outside it."""
     distance = abs(EQUIVALENCE_MARGIN - abs(mean))
     return float(stdtr(n - 1, -distance / error))
 
 
 def _seeds_needed(mean: float, deviation: float, n: int) -> int | None:
-    """Seeds with which the same mean and spread would decide at Holm's first step; None above a thousand."""
+    """Seeds at which the same mean and spread would decide at Holm's first step; None if over a thousand."""
     enough = (seeds for seeds in range(n + 1, 1001) if _margin_p(mean, deviation / math.sqrt(seeds), seeds) < ALPHA / 4)
     return next(enough, None)
 
 
 def _table(tables: StudyTables, doses: Iterable[str]) -> Table:
-    """Configurations of families that have doses."""
+    """A table of the configurations of families with doses."""
     out = []
     means = tables.means("accuracy.en", "ln_trace", fit=0.0)
     means = means.loc[means["family"].isin(list(doses))]
@@ -136,7 +136,7 @@ def _table(tables: StudyTables, doses: Iterable[str]) -> Table:
 
 
 def _drawn(rows: Rows, family: str, order: list[str]) -> tuple[list[str], str]:
-    """The dose labels of a panel in order, of very many some, and the Vega expression that picks their models."""
+    """The dose labels of a panel in order (some of very many), and a Vega expression that picks their models."""
     there = {row["dose_label"] for row in rows.records(["family", "dose_label"]) if row["family"] == family}
     present, where = [label for label in order if label in there], f"datum.family == '{family}'"
     if len(present) <= MOST_LISTED:
@@ -146,7 +146,7 @@ def _drawn(rows: Rows, family: str, order: list[str]) -> tuple[list[str], str]:
 
 
 def draw(result: Found, numbers: Numbers) -> list[Block]:
-    """A panel for each family, the trends, and the configurations."""
+    """A panel for each family, the trends, and a table of the configurations."""
     tables, rows = result.tables, result.tables.figure_rows
     doses, looks = _doses(tables), shared.families(tables)
     y, tips = shared.axis(rows, ["fisher_trace"], "Tr(F) (log scale)", log=True), shared.tips(shared.TRACE)

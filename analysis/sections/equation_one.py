@@ -1,4 +1,4 @@
-"""Equation 1 and H5: KL divergence under parameter noise over half its variance times Tr(F), by noise and by moment."""
+"""Equation 1 and H5: the ratio of the KL divergence under parameter noise to half its variance times Tr(F)."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ BEFORE, END = "before training", "end of training"
 
 @dataclass(frozen=True)
 class EquationOne(Found):
-    """Ratios over the noise, before, during and after training.
+    """Ratios by noise level, before training, during it and at its end.
 
     Attributes:
-        numbers: H5 (at the smallest noise, at the end of training), kl_ratio.SIGMA at the end, kl_ratio.step-N.SIGMA
-            before it, SIGMA the place of the noise level in ``sigmas``; hutchinson.
-        rows: Points: family, label, series, moment, x, value, last.
+        numbers: H5 (at the smallest noise, at the end of training); kl_ratio.SIGMA at the end and kl_ratio.step-N.SIGMA
+            before it, where SIGMA is the index of the noise level in ``sigmas``; and hutchinson.
+        rows: Points with the fields family, label, series, moment, x, value and last.
         sigmas: Noise levels, ascending.
-        moments: Id before SIGMA to moment, in the order of training.
+        moments: From the part of the id before SIGMA to the moment, in the order of training.
         drawn: Moments that have a panel.
-        by_family: A line is a family's mean, not a configuration's.
+        by_family: Whether each line is the mean of a family, not of a configuration.
     """
 
     rows: Rows
@@ -44,13 +44,13 @@ class EquationOne(Found):
 
 
 def compute(tables: StudyTables) -> EquationOne | Missing:
-    """Mean ratio over configurations at each noise level and moment, and Hutchinson's mean over the exact trace."""
+    """Mean ratio over configurations at each noise level and moment, and Hutchinson's estimate over the exact trace."""
     points = tables.curves.loc[tables.curves["name"] == "kl_ratio"].dropna(subset=["x", "value"])
     points = points.merge(tables.models[curves.MODEL], on="trial_id")
     hutchinson = _hutchinson(tables)
     if points.empty:
         return Missing("no complete trial has a KL ratio (curve kl_ratio).", hutchinson)
-    # The end is that of the stage: a trial whose last ratio is not defined has none there.
+    # The end is that of the stage, so a trial whose last ratio is undefined has no ratio at the end.
     stage = tables.curves.loc[tables.curves["stage"] == 0]
     ended = points["step"] == points["trial_id"].map(stage.groupby("trial_id")["step"].max())
     points["key"] = "kl_ratio.step-" + points["step"].astype(str)
@@ -79,7 +79,7 @@ def compute(tables: StudyTables) -> EquationOne | Missing:
 
 
 def _mean(points: pd.DataFrame) -> Number:
-    """Mean over configurations with Student's interval; for one configuration, from its own standard error."""
+    """Mean over configurations, with Student's interval or, for a single one, that from its standard errors."""
     means = points.groupby("configuration")["value"].mean().to_numpy(dtype=np.float64)
     n, reason = len(means), "one configuration without a standard error"
     if n > 1:
@@ -93,7 +93,7 @@ def _mean(points: pd.DataFrame) -> Number:
 
 
 def _ratio(value: float, half: float, n: int, method: str, reason: str) -> Number:
-    """A mean with its interval, or the reason why its half-width is not finite."""
+    """A mean with its interval or, if the half-width is not finite, the reason."""
     found = Number(value, "ratio", n=n, unit=CONFIGURATION, method=method)
     if not math.isfinite(half):
         return replace(found, reason=reason)
@@ -101,7 +101,7 @@ def _ratio(value: float, half: float, n: int, method: str, reason: str) -> Numbe
 
 
 def _hutchinson(tables: StudyTables) -> dict[str, Number]:
-    """The mean of eps^T F eps over the exact Tr(F) on the same examples, whose expectation is 1."""
+    """The ratio of the mean of eps^T F eps to the exact Tr(F) on the same examples, whose expectation is 1."""
     if not tables.has("expansion.quadratic", "expansion.trace"):
         return {}
     models = tables.models.reindex(columns=["configuration", "expansion.quadratic", "expansion.trace",
@@ -114,14 +114,14 @@ def _hutchinson(tables: StudyTables) -> dict[str, Number]:
     groups = models.groupby("configuration")
     counts = groups.size()
     value, n = float(groups["value"].mean().mean()), len(counts)
-    # Configurations share their directions, so their errors are taken as one and the same: means of standard errors.
+    # Configurations share their directions, so their errors count as identical, and standard errors are averaged.
     half = CRITICAL * float((np.sqrt(groups["variance"].sum(min_count=1)) / counts).mean())
     method = "mean over configurations; interval from the standard error over directions, which configurations share"
     return {"hutchinson": _ratio(value, half, n, method, "one direction has no standard error")}
 
 
 def draw(result: EquationOne, numbers: Numbers) -> list[Block]:
-    """A panel for each moment with lines over the noise, and a table of moments by noise."""
+    """A panel for each moment with lines over the noise level, and a table of moments by noise level."""
     x = Axis.over("x", "sigma (standard deviation of the noise, log scale)", result.sigmas, log=True, number="~e")
     y = Axis.over("value", "", [*result.rows.column("value"), 1.0])
     size = (290, 190) if len(result.drawn) > 1 else (420, 260)

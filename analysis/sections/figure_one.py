@@ -17,7 +17,7 @@ TRACE_ERROR = Tip("fisher_trace_se", "its standard error", ".2g")
 
 
 def compute(tables: StudyTables) -> Found | Missing:
-    """The headline of H1, over other populations and given each control."""
+    """The headline of H1, also over other populations and given each control."""
     if not tables.has("accuracy.en", "ln_trace"):
         return Missing("no complete trial has both an English validation accuracy and a positive Tr(F).")
     return Found(headline_numbers(tables, "H1"), tables)
@@ -29,7 +29,7 @@ def _chart(tables: StudyTables, linked: bool = False) -> Any:
 
 
 def draw(result: Found, numbers: Numbers) -> list[Block]:
-    """The figure and its headline; on the page Figure 2 hangs below it and shares its selections."""
+    """The figure and its headline; on the page, Figure 2 is attached below and shares its selections."""
     tables = result.tables
     gains = figure_two.languages_with_gain(tables)
     below = [figure_two.chart(tables, gains, linked=True)] if gains else []

@@ -1,4 +1,4 @@
-"""Figure 2 and H4: the gain of the second stage against Tr(F), a panel for each language."""
+"""Figure 2 and H4: the gain of the second stage against Tr(F), with a panel for each language."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from analysis.verdicts.headlines import headline_numbers, over
 
 
 def languages_with_gain(tables: StudyTables) -> list[str]:
-    """Target languages in which some model has both a gain and Tr(F), in the order of their panels."""
+    """Target languages in which at least one model has both a gain and Tr(F), in panel order."""
     found = [language for language in tables.languages if tables.has(gain_column(language), "ln_trace")]
     return shared.by_mean(tables, found, gain_column)
 
 
 def gain_column(language: str) -> str:
-    """The column of a language's gain."""
+    """The column with the gain in a language."""
     return f"stage2.{language}.gain"
 
 
 def compute(tables: StudyTables) -> Found | Missing:
-    """The headline of H4 (the mean over languages), over other populations, given each control, and by language."""
+    """The headline of H4 (mean over languages), also over other populations, given each control, and by language."""
     languages = languages_with_gain(tables)
     if not languages:
         return Missing("no complete trial has a second stage (data.stage2_examples is 0) and a positive Tr(F).")
@@ -32,14 +32,14 @@ def compute(tables: StudyTables) -> Found | Missing:
 
 
 def chart(tables: StudyTables, languages: list[str], linked: bool = False) -> Any:
-    """The panels of Figure 2; linked they share the legend and the selections of Figure 1."""
+    """The panels of Figure 2; if ``linked``, they share the legend and the selections of Figure 1."""
     panels = [(gain_column(language), "fisher_trace", language) for language in languages]
     first = "Figure 2: " if linked else ""
     return shared.against_trace(tables, panels, "gain in accuracy (points)", linked=linked, first=first)
 
 
 def draw(result: Found, numbers: Numbers) -> list[Block]:
-    """The figure; on the page Figure 1, where there is one, draws it, so that their selections are linked."""
+    """The figure; if there is a Figure 1, that draws it on the page, so that their selections are linked."""
     tables = result.tables
     languages = languages_with_gain(tables)
     each = ", ".join(f"{language} {{H4.{language}}}" for language in languages)

@@ -1,4 +1,4 @@
-"""Importance of hyperparameters: how much of an outcome's spread within a family each searched value explains."""
+"""Importance of hyperparameters: how much of an outcome's spread within a family each searched value accounts for."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OUTCOMES = {  # part of an id -> (column of the models, name)
 
 @dataclass(frozen=True)
 class Importance:
-    """Numbers importance.OUTCOME.FAMILY.PATH, lines (family, path) in order, and the outcomes that are there."""
+    """Numbers importance.OUTCOME.FAMILY.PATH, lines (family, path) in order, and the outcomes that were measured."""
 
     numbers: dict[str, Number]
     lines: list[tuple[str, str]]
@@ -33,7 +33,7 @@ class Importance:
 
 
 def compute(tables: StudyTables) -> Importance | Missing:
-    """Loss of R^2 when a hyperparameter's rank is left out of a linear model of the outcome's rank, by family."""
+    """The loss of R^2 when a hyperparameter's rank is left out of a linear model of the outcome's rank, by family."""
     numbers: dict[str, Number] = {}
     lines: list[tuple[str, str]] = []
     outcomes = [name for name, (column, _) in OUTCOMES.items() if tables.has(column)]
@@ -59,12 +59,12 @@ def compute(tables: StudyTables) -> Importance | Missing:
 def drop_in_r2(values: pd.DataFrame, outcome: pd.Series[float]) -> dict[str, Number]:
     """Semi-partial R^2 of each column's rank in a least-squares fit of the outcome's rank, with its F test.
 
-    With one column this is the square of Spearman's correlation, with its p by permutation. With more, and a fit
-    without residuals, there is no p. It sees monotone effects only; after an adaptive search the points are not an
-    independent sample, so p is a rough guide there.
+    With one column this is the square of Spearman's correlation, with p by permutation. With more columns there is no p
+    if the fit leaves no residuals. Only monotone effects are seen; after an adaptive search the points are not an
+    independent sample, so that p is only a rough guide.
 
     Args:
-        values: A column for each hyperparameter, a row for each configuration.
+        values: One column per hyperparameter, one row per configuration.
         outcome: The outcome of each configuration.
     """
     ranks = values.rank().to_numpy(dtype=np.float64)
@@ -72,7 +72,7 @@ def drop_in_r2(values: pd.DataFrame, outcome: pd.Series[float]) -> dict[str, Num
     full = _r2(ranks, y)
     n, k = ranks.shape
     if k == 1:
-        # Ranks in perfect order leave the F test no residual, whatever their number; arrangements are counted.
+        # With ranks in perfect order, however many, the F test has no residual; so arrangements are counted instead.
         p = headline(ranks[:, 0], y, np.zeros(n)).p
         method = "square of the correlation of ranks; p over arrangements of the configurations"
         return {str(values.columns[0]): Number(full, "percent", p=p, n=n, unit=CONFIGURATION, method=method)}

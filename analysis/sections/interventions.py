@@ -1,4 +1,4 @@
-"""Each arm against the baseline at equal fit, seed by seed: do ln Tr(F) and accuracy move in opposite directions?"""
+"""Each arm against the baseline at equal fit and seed by seed: do ln Tr(F) and accuracy move in opposite directions?"""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def _arms(tables: StudyTables) -> list[str]:
 
 
 def compute(tables: StudyTables) -> Found | Missing:
-    """Subtract the baseline of the same seed from each arm's mean over its fitted configurations.
+    """Subtract the baseline with the same seed from each arm's mean over its fitted configurations.
 
-    The numbers are intervention.ARM.WHAT, for those of MEASURED that were, and .configurations.
+    The numbers are intervention.ARM.WHAT, for each WHAT in MEASURED that has values, and .configurations.
     """
     arms = _arms(tables)
     models = tables.models.loc[tables.usable("ln_trace", "accuracy.en").index]
@@ -50,15 +50,15 @@ def compute(tables: StudyTables) -> Found | Missing:
 
 
 def _by_seed(models: pd.DataFrame, family: str, column: str) -> pd.DataFrame:
-    """A measurement of fitted models by configuration (rows) and seed (columns)."""
+    """A measurement of models, by configuration (rows) and seed (columns)."""
     rows = models.loc[models["family"] == family, ["configuration", "seed", column]]
     return rows.pivot_table(column, "configuration", "seed")
 
 
 def difference(arm: pd.DataFrame, baseline: pd.DataFrame, style: Style) -> Number:
-    """An arm's mean over its configurations minus the baseline at the same seed: the mean over seeds with a t interval.
+    """An arm's mean over configurations minus the baseline at the same seed, as a mean over seeds with a t interval.
 
-    Rows are configurations and columns seeds; the arm has every seed of the baseline.
+    Rows are configurations and columns are seeds; the arm has every seed of the baseline.
     """
     method = "mean over the arm's configurations minus the baseline at the same seed; t interval over seeds"
     if arm.empty:
@@ -74,7 +74,7 @@ def difference(arm: pd.DataFrame, baseline: pd.DataFrame, style: Style) -> Numbe
 
 
 def _sign(number: Number) -> int:
-    """Which side of 0 the interval is on; 0 where it holds 0 or there is none."""
+    """On which side of 0 the interval lies; 0 if it contains 0 or there is none."""
     if number.low is None or number.high is None:
         return 0
     return int(number.low > 0) - int(number.high < 0)

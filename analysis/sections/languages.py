@@ -1,4 +1,4 @@
-"""Languages as units: zero-shot accuracy and the second-stage gain in many languages against ln Tr(F)."""
+"""Languages as units: zero-shot accuracy and second-stage gain in many languages against ln Tr(F)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _accuracies(tables: StudyTables) -> pd.DataFrame:
 
 
 def compute(tables: StudyTables) -> Found | Missing:
-    """Means over fitted models, and the mixed model over fitted configurations.
+    """Means over fitted models, and the mixed model over their configurations.
 
     The numbers are languages.count, .mean, .worst, .accuracy.LANGUAGE, .accuracy.same_family and .accuracy.same_script;
     for each outcome languages.OUTCOME (the slope in the mean language), and its .spread, .LANGUAGE, .same_family and
@@ -84,7 +84,7 @@ def _number(found: Estimate, method: str, **facts: Any) -> Number:
 
 
 def _by_kind(outcome: str, values: Mapping[str, float]) -> dict[str, Number]:
-    """Languages that share English's family or script against the others; those of unknown kind are left out."""
+    """Languages with English's family or script minus the others; languages not in the table are left out."""
     numbers = {}
     for kind in KINDS:
         flags = {language: flag for language in values if (flag := like_english(language, kind)) is not None}
@@ -100,7 +100,7 @@ def _by_kind(outcome: str, values: Mapping[str, float]) -> dict[str, Number]:
 
 
 def draw(result: Found, numbers: Numbers) -> list[Block]:
-    """Sentences, the panels or the picker, each language's slope, a table."""
+    """Sentences, the panels or the picker, each language's slope, and a table."""
     order = list(map(str, _accuracies(result.tables)))
     worst = plain(order[-1])
     blocks: list[Block] = [
@@ -135,7 +135,7 @@ def _said(outcome: str, numbers: Numbers) -> str:
 
 
 def _distance(numbers: Numbers) -> str:
-    """How languages that share English's family or script differ from the others, one sentence for each of the two."""
+    """How languages with English's family, and those with its script, differ from the others: one sentence each."""
     told = []
     for kind in KINDS:
         parts = [

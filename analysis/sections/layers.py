@@ -1,6 +1,6 @@
-"""Layers: where Tr(F) sits, by family and by depth, and which depth's part goes with the outcomes.
+"""Layers: how Tr(F) is distributed over a model, by family and depth, and which depth's part goes with the outcomes.
 
-The depths of a model are its embeddings, early, middle and late layers, and head.
+The depths of a model are its embeddings, its early, middle and late layers, and its head.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from analysis.sections.shared import OUTCOMES
 TRACE, PARAMETERS = "fisher_trace_layers.", "fisher_trace_parameters."
 DEPTHS = ("embeddings", "early", "middle", "late", "head")
 _ABSENT = -1
-DESCRIBED: dict[str, tuple[str, Style]] = {  # what is said of a depth's part beside its correlations
+DESCRIBED: dict[str, tuple[str, Style]] = {  # what is reported of a depth's part beside correlations
     "share": ("share of Tr(F)", "share"),
     "per_parameter": ("Tr(F) per parameter, relative to the whole model", "general"),
 }
@@ -33,11 +33,11 @@ DESCRIBED: dict[str, tuple[str, Style]] = {  # what is said of a depth's part be
 
 @dataclass(frozen=True)
 class Depths:
-    """Which layer group of a model is at which depth.
+    """The depth of each layer group of each model.
 
     Attributes:
         names: Layer groups in the order of the network: embeddings, layers by number, head.
-        places: Place among DEPTHS of each group in each model, -1 where the model has no such group [groups, models].
+        places: Index in DEPTHS of each group in each model, -1 if the model has no such group [groups, models].
     """
 
     names: list[str]
@@ -45,10 +45,10 @@ class Depths:
 
     @classmethod
     def of(cls, models: pd.DataFrame) -> Depths:
-        """The layer groups of some models.
+        """The layer groups of the given models.
 
-        A layer is early, middle or late by the third that its centre lies in: (i + 1/2) / n for layer i of the n that
-        the model has.
+        A layer is early, middle or late by the third in which its centre lies: (i + 1/2) / n for layer i of the
+        model's n layers.
         """
         names = [str(column).removeprefix(TRACE) for column in models.columns if str(column).startswith(TRACE)]
         names.sort(key=lambda name: (*_order(name), name))
@@ -61,14 +61,14 @@ class Depths:
         return cls(names, np.where(present, places, _ABSENT))
 
     def parts(self, depth: str) -> list[str]:
-        """The layer groups that are at a depth in some model, in order."""
+        """The layer groups that are at a depth in any model, in order."""
         found = (self.places == DEPTHS.index(depth)).any(axis=1)
         return [name for name, there in zip(self.names, found, strict=True) if there]
 
     def sums(self, models: pd.DataFrame, prefix: str) -> dict[str, NDArray[np.float64]]:
         """TRACE or PARAMETERS (``prefix``) summed over the layer groups at each depth [models].
 
-        NaN where a model has no such part, or it was not measured.
+        NaN if a model has no such part, or if it was not measured.
         """
         values, found = _table(models, prefix, self.names), {}
         for place, depth in enumerate(DEPTHS):
@@ -82,7 +82,7 @@ def _table(models: pd.DataFrame, prefix: str, names: list[str]) -> NDArray[np.fl
 
 
 def _order(name: str) -> tuple[int, int]:
-    """0 for embeddings, 1 for a layer, 2 for the head; then what goes first within it."""
+    """Sort key: 0 for embeddings, 1 for a layer, 2 for the head; then the order among those."""
     if "embed" in name:
         return 0, 0
     number = re.search(r"\d+$", name)
@@ -90,15 +90,15 @@ def _order(name: str) -> tuple[int, int]:
 
 
 def compute(tables: StudyTables) -> Found | Missing:
-    """Numbers layers.DEPTH.share, .per_parameter and .OUTCOME, its correlation with ln of the part at that depth.
+    """Numbers layers.DEPTH.share, .per_parameter and .OUTCOME (the correlation of the outcome with ln of that part).
 
-    All are over fitted models. There is no .per_parameter where parameters were not counted.
+    All are over fitted models. There is no .per_parameter if parameters were not counted.
     """
     depths = Depths.of(tables.models)
     traces, entries = (depths.sums(tables.models, prefix) for prefix in (TRACE, PARAMETERS))
     whole, all_entries = floats(tables.models, "fisher_trace"), np.nansum(list(entries.values()), axis=0)
     columns = {}
-    with np.errstate(divide="ignore", invalid="ignore"):  # a part may be 0, or its parameters not counted
+    with np.errstate(divide="ignore", invalid="ignore"):  # a part may be 0, or its parameters uncounted
         for depth in DEPTHS:
             share = columns[f"share.{depth}"] = traces[depth] / whole
             columns[f"per_parameter.{depth}"] = share / (entries[depth] / all_entries)
@@ -125,7 +125,7 @@ def _depths_with_shares(numbers: Mapping[str, Number]) -> list[str]:
 
 
 def _shares(tables: StudyTables, names: list[str]) -> tuple[Rows, list[str]]:
-    """The mean share of each part over the models of a family (rows of family, part, share), and the families."""
+    """The mean share of each part over the models of each family, as rows (family, part, share), and the families."""
     columns = [TRACE + name for name in names]
     models = tables.usable("ln_trace", "fisher_trace")
     parts = tables.models.loc[models.index, columns].astype(float)
@@ -141,7 +141,7 @@ def _shares(tables: StudyTables, names: list[str]) -> tuple[Rows, list[str]]:
 
 
 def draw(result: Found, numbers: Numbers) -> list[Block]:
-    """A table of shares by family as a figure, and a table by depth."""
+    """The shares by family as a heat map, and a table by depth."""
     depths = Depths.of(result.tables.models)
     rows, families = _shares(result.tables, depths.names)
     chart = figures.heat("layers", families, depths.names, "share of Tr(F)")

@@ -1,4 +1,4 @@
-"""Methods and provenance: what was declared, how numbers were made, and the hardware and software of the trials."""
+"""Methods and provenance: what was declared, how the numbers are computed, and the trials' hardware and software."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def _distinct(values: pd.Series[Any]) -> str:
 
 
 def _rows(trials: pd.DataFrame, columns: Iterable[str]) -> list[list[str]]:
-    """Those of some columns that have a value, each with its distinct ones."""
+    """The given columns that have values, each with its distinct values."""
     known = ((column, _distinct(trials[column])) for column in columns if column in trials)
     return [[short_path(column), plain(text)] for column, text in known if text]
 
 
 def draw(result: Found, numbers: Numbers) -> list[Block]:
-    """What was declared, and tables of settings and provenance."""
+    """What was declared, and tables of the settings and the provenance."""
     trials, study = result.tables.trials, result.tables.study
     declared = [
         [key, h.text, h.population, "; ".join(control.name for control in h.controls) or "none"]

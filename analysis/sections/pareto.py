@@ -1,4 +1,4 @@
-"""The Pareto front of a search: configurations that no other beats in both accuracy and Tr(F)."""
+"""The Pareto front of a search: configurations that no other dominates in accuracy and Tr(F)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from analysis.sections import shared
 
 
 def front(traces: NDArray[np.float64], accuracies: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Rows that no other row beats: none has a trace at most as large and an accuracy at least as high, one strictly.
+    """Rows that no other row dominates by a trace no larger and an accuracy no lower, one of the two strictly better.
 
-    Their numbers are ascending in trace; of equal rows there is the first.
+    Row numbers are in ascending order of trace; of equal rows, only the first is included.
 
     Example:
         >>> front(np.array([1.0, 2.0, 3.0]), np.array([0.5, 0.4, 0.7])).tolist()
@@ -30,13 +30,13 @@ def front(traces: NDArray[np.float64], accuracies: NDArray[np.float64]) -> NDArr
 
 
 def _front(tables: StudyTables) -> tuple[pd.DataFrame, int]:
-    """The configurations on the front, ascending in Tr(F) and accuracy, and of how many."""
+    """The configurations on the front, in ascending order of Tr(F) and accuracy, and how many were compared."""
     means = tables.means("ln_trace", "accuracy.en", adaptive=True)
     return means.iloc[front(means["ln_trace"].to_numpy(), means["accuracy.en"].to_numpy())], len(means)
 
 
 def compute(tables: StudyTables) -> Found | Missing:
-    """The size of the front over configurations, in studies that search two values or more at once."""
+    """The size of the front over configurations, for studies that search two or more values at once."""
     if not any(len(paths) > 1 for paths in tables.searched.values()):
         return Missing("no family searches several hyperparameters at once.")
     chosen, among = _front(tables)
@@ -46,7 +46,7 @@ def compute(tables: StudyTables) -> Found | Missing:
 
 
 def draw(result: Found, numbers: Numbers) -> list[Block]:
-    """The marks with the front, and the front's configurations."""
+    """The models with the front drawn in, and a table of its configurations."""
     tables = result.tables
     chosen, _ = _front(tables)
     first = tables.models.drop_duplicates("configuration")

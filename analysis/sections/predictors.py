@@ -1,4 +1,4 @@
-"""Is Tr(F) the better predictor? Every other measure of the same models beside it, and which of them decidedly wins."""
+"""Is Tr(F) the better predictor? Every other measure of the same models beside it, and which of them clearly wins."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from analysis.statistics.permutation import holm
 from analysis.statistics.power import ALPHA
 from analysis.verdicts.wording import capital
 
-LARGER_IS_BETTER = ("margin",)  # every other measure is declared to fall with the outcome, as Tr(F) is
-NOT_IN_LOGARITHMS = ("label_variance", "margin")  # every other measure is positive, of any size
-COLUMNS = {  # measures beside measure.NAME: name -> column of the models
-    "merged_trace": "fisher_trace.merged",  # Tr(F) over all weights, where only low-rank updates are trained
+LARGER_IS_BETTER = ("margin",)  # every other measure, like Tr(F), is declared to be better when smaller
+NOT_IN_LOGARITHMS = ("label_variance", "margin")  # every other measure is positive and varies over orders of magnitude
+COLUMNS = {  # measures other than measure.NAME: name -> column of the models
+    "merged_trace": "fisher_trace.merged",  # Tr(F) over all weights, if only low-rank updates are trained
     **{name: name for name in ("path_curvature", "path_kl_en", "path_direction", "path_curvature_target")},
 }
 TURNED = "turned."
@@ -36,14 +36,14 @@ HEADINGS = (
 
 
 def with_measures(tables: StudyTables) -> tuple[StudyTables, list[str]]:
-    """The study with every measure as a column ``turned.NAME`` of its models, and the names."""
+    """The study, with every measure as a column ``turned.NAME`` of its models, and the measures' names."""
     measured = [str(column) for column in tables.models.columns if str(column).startswith("measure.")]
     found = {column.removeprefix("measure."): column for column in measured}
     found = {name: column for name, column in (found | COLUMNS).items() if tables.has(column, "ln_trace")}
     columns = {}
     for name, column in found.items():
         values = floats(tables.models, column)
-        if name not in NOT_IN_LOGARITHMS:  # of each model, as ln Tr(F) is
+        if name not in NOT_IN_LOGARITHMS:  # model by model, as for ln Tr(F)
             values = logarithm(values)
         columns[TURNED + name] = -values if name in LARGER_IS_BETTER else values
     return tables.with_columns(columns), list(found)
@@ -56,8 +56,8 @@ def _outcomes(tables: StudyTables) -> list[str]:
 def compute(tables: StudyTables) -> Found | Missing:
     """Correlate each measure, turned so that its declared sign is negative, with each outcome, given family.
 
-    The numbers are predictor.OUTCOME.MEASURE with .given, .given_trace, .difference and .sign_error; for fisher_trace
-    the correlation and the sign error.
+    The numbers are predictor.OUTCOME.MEASURE with .given, .given_trace, .difference and .sign_error; for fisher_trace,
+    only the correlation and .sign_error.
     """
     outcomes = _outcomes(tables)
     turned, measures = with_measures(tables)
@@ -86,7 +86,7 @@ def compute(tables: StudyTables) -> Found | Missing:
 def _compared(
     trace: pd.Series[float], measure: pd.Series[float], y: pd.Series[float], groups: pd.Series[str]
 ) -> dict[str, Number]:
-    """A measure's correlation, both partial correlations and the difference, by what follows the measure's id."""
+    """A measure's correlation, both partial correlations and the difference, by the suffix of their ids."""
     found = difference(trace, measure, y, groups)
     return {
         "": from_association(partial_correlation(measure, y, groups)),
@@ -103,9 +103,9 @@ def _compared(
 def standing(numbers: Numbers, outcome: str, measures: list[str]) -> tuple[list[str], list[str]]:
     """Which measures win against Tr(F), and which lose.
 
-    The better of two has the smaller correlation, as the declared sign is negative. It wins when the difference is
-    decided, by p after Holm over the measures, and its own interval lies below 0: when neither of the two goes with the
-    outcome as declared, neither wins.
+    Since the declared sign is negative, the better of two has the smaller correlation. It wins if the difference is
+    significant after Holm over the measures and its own interval lies below 0. So if neither goes with the outcome as
+    declared, neither wins.
     """
     start = f"predictor.{outcome}"
 
@@ -126,7 +126,7 @@ def standing(numbers: Numbers, outcome: str, measures: list[str]) -> tuple[list[
 
 
 def said(numbers: Numbers, outcomes: list[str], measures: list[str]) -> str:
-    """Who wins: a sentence for each outcome with a winner, and one for all others."""
+    """Which measures win: a sentence for each outcome with a winner, and one for all other outcomes."""
     sentences, undecided = [], []
     for outcome in outcomes:
         winners, losers = standing(numbers, outcome, measures)
@@ -145,7 +145,7 @@ def said(numbers: Numbers, outcomes: list[str], measures: list[str]) -> str:
 
 
 def draw(result: Found, numbers: Numbers) -> list[Block]:
-    """Who wins, how to read it, a panel for each outcome, and the table."""
+    """Which measures win, how to read the results, a panel for each outcome, and the table."""
     outcomes, (_, measures) = _outcomes(result.tables), with_measures(result.tables)
     panels, data, table = [], {}, []
     for outcome in outcomes:
@@ -186,7 +186,7 @@ def draw(result: Found, numbers: Numbers) -> list[Block]:
 
 
 def _place(number: Number) -> float:
-    """What lines are sorted by: the correlation; a measure without one comes last."""
+    """The sort key of a line, its correlation; a measure without one comes last."""
     return 2.0 if number.value is None else number.value
 
 

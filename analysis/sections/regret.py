@@ -1,4 +1,4 @@
-"""Choosing a model without target labels: what each named rule costs in target languages against the oracle."""
+"""Choosing a model without target labels: what each named rule costs in target languages, relative to the oracle."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from analysis.selection_rules.rule import ENGLISH_ACCURACY, IS_BASELINE, MARGIN,
 
 FLATNESS = "regret.flatness_against_english"
 RANDOM, BY_ENGLISH, BY_TRACE = "random", "english_accuracy", "small_trace"
-COLUMNS = {  # what a rule may look at, in words
+COLUMNS = {  # what a rule may use, in words
     ENGLISH_ACCURACY: "English validation accuracy",
     TRACE: "a positive Tr(F) on English",
     MARGIN: "the margin (measure.margin)",
@@ -30,14 +30,14 @@ COLUMNS = {  # what a rule may look at, in words
 
 @dataclass(frozen=True)
 class Regret:
-    """Numbers of each rule that could choose.
+    """The numbers of each rule that could choose.
 
     Attributes:
-        numbers: regret.RULE, regret.RULE.LANGUAGE, regret.RULE.worst, and the difference of flatness and English.
-        lines: (description, what was chosen, id, worst language) of each line of the table.
-        absent: Rules that are left out, with why.
+        numbers: regret.RULE, regret.RULE.LANGUAGE and regret.RULE.worst, and FLATNESS, which compares two rules.
+        lines: (description, chosen configurations, id, worst language) for each line of the table.
+        absent: For each rule that is left out, why, as a sentence.
         resampled: What the intervals resample, as a sentence.
-        seeds: How many seeds of each configuration there are.
+        seeds: The largest number of models that any configuration has.
     """
 
     numbers: dict[str, Number]
@@ -48,7 +48,7 @@ class Regret:
 
 
 def compute(tables: StudyTables) -> Regret | Missing:
-    """Let each rule choose a configuration and compare its accuracy in target languages with the best one's."""
+    """Let each rule choose a configuration, and compare its accuracy in target languages with that of the best one."""
     languages = [language for language in tables.languages if tables.has(f"accuracy.{language}")]
     if not languages:
         return Missing("no complete trial has a zero-shot accuracy in a target language.")
@@ -82,7 +82,7 @@ def compute(tables: StudyTables) -> Regret | Missing:
             said = ", ".join(dict.fromkeys(labels[place] for place in chosen(measured, rule, once)[:, 0]))
             lines.append((rule.description, said, key, languages[worst]))
     if {BY_TRACE, BY_ENGLISH} <= by_rule.keys():
-        # The oracle cancels: what English validation regrets more than flatness is accuracy that flatness gains.
+        # The oracle cancels: regret by English validation minus regret by flatness is the accuracy gained by flatness.
         english, flat = by_rule[BY_ENGLISH], by_rule[BY_TRACE]
         blank = Number(None, "points", n=len(labels), unit=CONFIGURATION)
         numbers[FLATNESS] = _with_interval(blank, english[0] - flat[0], english[1] - flat[1], of_languages, measured)
@@ -93,7 +93,7 @@ def compute(tables: StudyTables) -> Regret | Missing:
 def _measured(trials: pd.DataFrame, models: pd.DataFrame, languages: list[str]) -> tuple[Measured, list[str]]:
     """The models by configuration and seed, and the label of each configuration.
 
-    A seed that diverged or failed has no measurements, and its configuration did not fit with every seed.
+    A trial that diverged or failed has no measurements, but its configuration counts as not fitted with every seed.
     """
     codes, rows = np.unique(models["configuration"].to_numpy(), return_inverse=True)
     seeds, columns = np.unique(models["seed"].to_numpy(), return_inverse=True)
@@ -123,7 +123,7 @@ def _measured(trials: pd.DataFrame, models: pd.DataFrame, languages: list[str]) 
 def _with_interval(
     blank: Number, found: NDArray[np.float64], drawn: NDArray[np.float64], weights: NDArray[np.float64], of: Measured
 ) -> Number:
-    """The mean over languages, with an interval where there is anything to resample."""
+    """The mean over languages, with an interval if there is anything to resample."""
     number = replace(blank, value=float(found.mean()))
     if len(found) < 2 and of.seeds < 2:
         return number
@@ -154,7 +154,7 @@ def _absence(rule: Rule, measured: Measured) -> str:
 
 
 def closing(result: Regret | Missing, numbers: Numbers) -> str | None:
-    """A template: what choosing by flatness would have cost or gained; None where one of the rules could not choose."""
+    """A template: what choosing by flatness would have cost or gained; None if one of the rules could not choose."""
     if isinstance(result, Missing) or FLATNESS not in numbers:
         return None
     number = numbers[FLATNESS]
@@ -170,7 +170,7 @@ def closing(result: Regret | Missing, numbers: Numbers) -> str | None:
             return f"{start}, too close to call."
         return f"{start} would have made a difference of {change}: too close to call."
     if result.seeds < 2:
-        # The interval is over languages alone, and which configuration a rule chooses depends on the seed.
+        # The interval covers languages only, but which configuration a rule chooses depends on the seed as well.
         return f"{start} would have made a difference of {change} with this one seed: another seed may turn it."
     verb = "gained accuracy" if number.low > 0 else "cost accuracy"
     return f"{start} would have {verb}: a difference of {change}."

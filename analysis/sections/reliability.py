@@ -1,4 +1,4 @@
-"""How reliable ln Tr(F), the accuracy and the gain are as variables, and how few examples make up Tr(F)."""
+"""How reliable ln Tr(F), accuracy and gain are as variables, and how few examples dominate Tr(F)."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from analysis.verdicts.declared import HYPOTHESES
 TARGET = 0.9
 NAMES = {"trace": "ln Tr(F)", "accuracy": "English accuracy", "gain": "gain of the second stage"}
 OUTCOMES = {"H1": "accuracy", "H4": "gain"}
-EXAMPLE_SHARE = 0.25  # of Tr(F) held by one per cent of the examples: from here on a few of them make the number
+EXAMPLE_SHARE = 0.25  # of Tr(F), due to one per cent of the examples; above this, a few of them dominate
 
 
 @dataclass(frozen=True)
 class Reliabilities:
     """Numbers reliability.WHAT, reliability.trace.needed, HYPOTHESIS.disattenuated, trace.top1 and trace.top5.
 
-    ``missing`` holds what could not be told, one sentence each.
+    ``missing`` lists what could not be estimated, one sentence each.
     """
 
     numbers: dict[str, Number]
@@ -33,7 +33,7 @@ class Reliabilities:
 
 
 def compute(tables: StudyTables) -> Reliabilities | Missing:
-    """Error variances of configuration means, from the records' standard errors and counts of rows."""
+    """Reliabilities of configuration means, with error variances from recorded standard errors and row counts."""
     found = {"trace": _trace(tables), "accuracy": _accuracy(tables), "gain": _gain(tables)}
     numbers, missing = {}, []
     for what, one in found.items():
@@ -67,7 +67,7 @@ def _means(tables: StudyTables, column: str, errors: Array | pd.Series[float]) -
 def _trace(tables: StudyTables) -> Reliability | None:
     if not tables.has("ln_trace", "fisher_trace_se"):
         return None
-    relative = tables.models["fisher_trace_se"] / tables.models["fisher_trace"]  # delta method: of ln F it is se / F
+    relative = tables.models["fisher_trace_se"] / tables.models["fisher_trace"]  # delta method: se of ln F is se / F
     return _means(tables, "ln_trace", relative**2)
 
 
@@ -85,7 +85,7 @@ def _accuracy(tables: StudyTables) -> Reliability | None:
 
 
 def _gain(tables: StudyTables) -> Reliability | None:
-    """From what the halves of the rows do not share; without halves from binomial errors before and after."""
+    """With halves of the rows, from what they do not share; otherwise, from binomial errors before and after."""
     if not tables.has("gain"):
         return None
     if (halves := halves_of(tables)) is not None:
@@ -125,7 +125,7 @@ def _largest(tables: StudyTables) -> dict[str, Number]:
 
 
 def draw(result: Reliabilities, numbers: Numbers) -> list[Block]:
-    """A table, and what follows from it."""
+    """A table, and sentences on what follows from it."""
     table = [
         [NAMES[what], f"{{reliability.{what}}}", f"{{reliability.{what}:n}}"]
         for what in NAMES

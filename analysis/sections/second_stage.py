@@ -1,6 +1,6 @@
-"""The second stage: gain, distance travelled and English kept, the gain given the accuracy before it, and the path.
+"""The second stage: gain, distance travelled, English accuracy kept, the gain given the accuracy before, and the path.
 
-The path is what equation 1 predicts, what was measured, and how both go with outcomes.
+On the path: what equation 1 predicts, what was measured, and how both go with outcomes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PATH_HEADINGS = (
 def compute(tables: StudyTables) -> Found | Missing:
     """Means over models (stage2.mean.WHAT), and correlations with ln Tr(F) over configurations (stage2.WHAT).
 
-    And path.LANGUAGE.PREDICTOR.OUTCOME over configurations, for each language whose path was measured.
+    For each language whose path was measured, also correlations path.LANGUAGE.PREDICTOR.OUTCOME over configurations.
     """
     if not tables.has("gain"):
         return Missing("no complete trial has a second stage in every target language.")
@@ -50,7 +50,7 @@ def _with_path(tables: StudyTables) -> list[str]:
 
 
 def _means(tables: StudyTables, columns: list[str], *needed: str) -> tuple[str, list[float]]:
-    """How many fitted models have all that is needed, and the means of columns over them, NaN for an absent one."""
+    """How many fitted models have all columns in ``needed``, and the means of ``columns`` over them, NaN if absent."""
     models = tables.models.loc[tables.usable(*needed, adaptive=True).index].reindex(columns=columns)
     return str(len(models)), [models[column].astype(float).mean() for column in columns]
 
@@ -72,7 +72,7 @@ def _by_language(tables: StudyTables) -> Table:
 
 
 def _paths(tables: StudyTables, numbers: Numbers) -> list[Table]:
-    """A table by language, if a path was measured."""
+    """A table of paths by language, if any was measured."""
     lines = []
     for language in _with_path(tables):
         columns = [f"stage2.{language}.{name}" for name in PATH_MEANS]
@@ -99,7 +99,7 @@ def _mean(tables: StudyTables, column: str) -> Number:
 
 
 def draw(result: Found, numbers: Numbers) -> list[Block]:
-    """Sentences, two panels, a table by language."""
+    """Sentences, up to two panels, and up to two tables by language."""
     tables = result.tables
     measured = [name for name in _MEASURED if f"stage2.{name}" in numbers]
     gained = numbers["stage2.mean.gain"].value is not None

@@ -21,9 +21,9 @@ from analysis.statistics.association import partial_correlation
 ACCURACY = Tip("accuracy_en", "English accuracy", ".4f")
 TRACE = Tip("fisher_trace", "Tr(F)", ".4g")
 LISTED_WEIGHTS = 7
-MOST_JOINED = 150  # with more configurations the lines that join seeds hide the marks
-MOST_LARGE = 6  # panels of full size; more are small multiples
-OUTCOMES = {  # what predictors are compared on: part of an id -> (column of the models, name)
+MOST_JOINED = 150  # with more configurations, the lines that join seeds would hide the marks
+MOST_LARGE = 6  # panels of full size; if there are more, all are drawn small
+OUTCOMES = {  # on which predictors are compared: part of an id -> (column of the models, name)
     "accuracy": ("accuracy.en", "English accuracy"),
     "zero_shot": ("zero_shot", "mean zero-shot accuracy"),
     "zero_shot_worst": ("zero_shot_worst", "zero-shot accuracy in the worst language"),
@@ -32,7 +32,7 @@ OUTCOMES = {  # what predictors are compared on: part of an id -> (column of the
 
 
 def families(tables: StudyTables) -> Families:
-    """The families of a study with their weights, as a legend lists them."""
+    """The families of a study, with their weights as a legend lists them."""
     return Families(tuple(tables.families), tuple(_legend(tables, family) for family in tables.families))
 
 
@@ -47,20 +47,20 @@ def _legend(tables: StudyTables, family: str) -> str:
 
 
 def joined(rows: Rows) -> bool:
-    """Whether a figure of these models joins the seeds of a configuration."""
+    """Whether a figure of these models joins the seeds of each configuration."""
     configurations = rows.column("configuration")
     return len(set(configurations)) <= min(MOST_JOINED, len(configurations) - 1)
 
 
 def tips(*measured: Tip) -> list[Tip]:
-    """What a model's mark says when pointed at: trial, configuration, then the figure's own values."""
+    """A model's tooltip: configuration, settings, seed and trial, then the figure's own values."""
     return [Tip("label", "model"), Tip("settings", "settings"), Tip("seed", "seed"), Tip("id", "trial"), *measured]
 
 
 def axis(rows: Rows, columns: Sequence[str], title: str, *, log: bool = False, number: str = "") -> Axis:
-    """One axis over all values of some columns of the trials table; it draws the first.
+    """An axis for the first of some columns of the trials table, with a range that covers the values of all of them.
 
-    On a logarithmic axis values that are not positive are not shown.
+    A logarithmic axis ignores values that are not positive.
     """
     fields = [field_name(column) for column in columns]
     values = [float(v) for field in fields for v in rows.column(field) if v > 0 or not log]
@@ -68,19 +68,19 @@ def axis(rows: Rows, columns: Sequence[str], title: str, *, log: bool = False, n
 
 
 def many(panels: Sequence[object]) -> bool:
-    """Whether so many panels are drawn small, and the page offers a list to pick from."""
+    """Whether these are so many panels that they are drawn small and the page may offer a list to pick from."""
     return len(panels) > MOST_LARGE
 
 
 def by_mean(tables: StudyTables, languages: Sequence[str], column: Callable[[str], str]) -> list[str]:
-    """Languages in the order of their panels: as configured, or where there are many the largest mean first."""
+    """Languages in panel order: as configured or, if there are many, the largest mean first."""
     if not many(languages):
         return list(languages)
     return sorted(languages, key=lambda language: -float(np.nanmean(floats(tables.models, column(language)))))
 
 
 def marks(name: str, chart: Any, tables: StudyTables, caption: str, alternative: str, page: Any = None) -> Figure:
-    """A figure with one mark for each model."""
+    """A figure with one mark per model."""
     return Figure(name, chart, {"models": tables.figure_rows}, caption, alternative, page)
 
 
@@ -88,14 +88,14 @@ def against_trace(
     tables: StudyTables, panels: Sequence[tuple[str, str, str]], title: str, *, linked: bool = False,
     same: bool = True, first: str = "", zero: bool = True,
 ) -> Any:  # fmt: skip
-    """Panels of a measurement against a trace of the same models, side by side.
+    """Panels, side by side, of a measurement against a trace of the same models.
 
     Args:
         panels: (column, column of the trace, title) of each panel.
-        title: Of the vertical axes.
-        linked: Take part in the page's selections; the legend is then another chart's.
-        same: One vertical axis for all panels, titled once; else each has its own, titled by its panel.
-        first: Put before the title of the first panel.
+        title: Title of the vertical axes.
+        linked: Take part in the page's selections, with the legend in another chart.
+        same: Use one vertical axis for all panels, titled once; otherwise each panel has its own, titled by the panel.
+        first: Text to put before the title of the first panel.
         zero: Draw a line at 0.
     """
     rows, looks = tables.figure_rows, families(tables)
@@ -135,13 +135,13 @@ def mean(values: pd.Series[float], style: Style) -> Number:
 
 
 def correlate(tables: StudyTables, x: str, y: str, *, ranks: bool = False) -> Number:
-    """The partial correlation (``ranks``: Spearman's) of two columns over configurations, given family."""
+    """The partial correlation (Spearman's, if ``ranks``) of two columns over configurations, given family."""
     means = tables.means(x, y)
     return from_association(partial_correlation(means[x], means[y], means["family"], ranks=ranks))
 
 
 def headline(key: str, outcome: str) -> str:
-    """The headline of H1 or H4 and the same over other populations, as a template."""
+    """A template: the headline of H1 or H4, and the same over other populations."""
     said = []
     for percent in SENSITIVITY:
         name = f"{key}.at.{percent}"
@@ -165,7 +165,7 @@ def estimates(lines: Iterable[tuple[str, str]], numbers: Numbers, caption: str, 
 
 
 def forest_rows(lines: Sequence[tuple[str, str, bool]], numbers: Numbers) -> Rows:
-    """Rows of a forest chart from lines (label, id, for comparison only); undefined numbers are left out."""
+    """Rows of a forest chart from lines (label, id, whether for comparison only), without undefined numbers."""
     values = [
         [label, place, n.value, n.low, n.high, int(opened), numbers.quote(key)]
         for place, (label, key, opened) in enumerate(lines)

@@ -1,4 +1,4 @@
-"""The zero-shot transfer gap against Tr(F), measured on English and, where there is one, on that language's text."""
+"""The zero-shot transfer gap against Tr(F) measured on English and, where available, on the target language's text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _languages(tables: StudyTables) -> list[str]:
 
 
 def _lines(tables: StudyTables) -> Iterator[tuple[str, str, str, str]]:
-    """Label, id, column of Tr(F) and column of the gap of each correlation."""
+    """Label, id, column of Tr(F) and column of the gap, for each correlation."""
     yield "mean gap, Tr(F) on English", "transfer.en", "ln_trace", "transfer_gap"
     for language in _languages(tables):
         gap, own = f"gap.{language}", f"ln_trace.{language}"

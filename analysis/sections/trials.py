@@ -1,4 +1,4 @@
-"""The trials table, sortable: planned trials with what identifies them and their main measurements."""
+"""The trials table, which is sortable: planned trials, with what identifies them and their main measurements."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from analysis.page.document import Block, Found, Missing, Section, Table
 from analysis.rows import rows
 from trainables.config import ENGLISH
 
-MOST_ROWS = 1_000  # of more trials the page has those that a reader looks for
+MOST_ROWS = 1_000  # of more trials, the page has those that readers look for
 _SHOWN = {
     "arm": "family",
     "label": "model",
@@ -27,12 +27,12 @@ _SHOWN = {
 
 
 def compute(tables: StudyTables) -> Found | Missing:
-    """There are no numbers, as every cell is that of one trial."""
+    """No numbers, as every cell belongs to a single trial."""
     return Missing("the plan has no trials.") if tables.trials.empty else Found({}, tables)
 
 
 def _columns(tables: StudyTables) -> dict[str, str]:
-    """The columns that are shown, with their headings: those that have a value."""
+    """The columns that are shown, those with any value, and their headings."""
     shown = dict(_SHOWN)
     for language in tables.languages:
         shown[f"accuracy.{language}"] = f"accuracy {language}"
@@ -46,7 +46,7 @@ def _columns(tables: StudyTables) -> dict[str, str]:
 
 
 def _looked_for(trials: pd.DataFrame) -> pd.DataFrame:
-    """All trials, or of very many those that ended incomplete, then the most accurate and the flattest, in order."""
+    """All trials or, of very many, those that ended incomplete, then the most accurate and flattest; in plan order."""
     if len(trials) <= MOST_ROWS:
         return trials
     accuracy, trace = pd.Series(-floats(trials, "accuracy.en")), pd.Series(floats(trials, "fisher_trace"))

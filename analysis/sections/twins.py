@@ -1,4 +1,4 @@
-"""Rescaled twins: how far each measure moves where the function stays, and how far between configurations."""
+"""Rescaled twins: how much each measure changes when the function does not, and how much between configurations."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ UNCHANGED = 1e-3  # relative change up to which a measure counts as unchanged
 
 
 def _twins(tables: StudyTables) -> tuple[list[str], list[str]]:
-    """The exponents of the twins, and the measures taken on them; Tr(F) is fisher_trace."""
+    """The exponents of the twins, and the measures taken on them, where fisher_trace is Tr(F)."""
     found = [name.removeprefix(PREFIX).partition(".") for name in map(str, tables.models) if name.startswith(PREFIX)]
     measures = [name for name in dict.fromkeys(name for _, _, name in found) if name != "logit_change"]
     return list(dict.fromkeys(exponent for exponent, _, _ in found)), measures
 
 
 def compute(tables: StudyTables) -> Found | Missing:
-    """The largest factor between a twin and its model, geometric mean over models; the same between configurations.
+    """The largest factor between a twin and its model, as geometric mean over models, and that between configurations.
 
-    The numbers are twin.MEASURE with .configurations, and twin.left_out.
+    The numbers are twin.MEASURE, the same with .configurations, and twin.left_out.
     """
     exponents, measures = _twins(tables)
     changes = {k: floats(tables.models, f"{PREFIX}{k}.logit_change") for k in exponents}
@@ -48,7 +48,7 @@ def compute(tables: StudyTables) -> Found | Missing:
 
 
 def _largest(ratios: NDArray[np.float64]) -> Number:
-    """Of ratios ``[twins, models]``; a measure that is 0 or changes its sign has none."""
+    """The largest factor in ratios [twins, models]; a measure that is 0 or changes sign has none."""
     largest = np.fmax.reduce(np.abs(logarithm(ratios)))
     known = largest[np.isfinite(largest)]
     method = "largest factor between a twin and its model, geometric mean over models"
@@ -58,7 +58,7 @@ def _largest(ratios: NDArray[np.float64]) -> Number:
 
 
 def _span(tables: StudyTables, column: str) -> Number:
-    """The largest configuration divided by the smallest, over fitted models."""
+    """The largest mean of a configuration divided by the smallest, over fitted models."""
     means = np.abs(values) if ((values := tables.means(column)[column].to_numpy(np.float64)) < 0).all() else values
     method = "largest mean of a configuration divided by the smallest, fitted models"
     if len(means) < 2 or not (means > 0).all():
@@ -72,7 +72,7 @@ def _title(name: str) -> str:
 
 
 def draw(result: Found, numbers: Numbers) -> list[Block]:
-    """What moved, the farthest first, and what did not, in a sentence, and a table."""
+    """Sentences on what moved, the farthest first, and what did not, and a table."""
     _, measures = _twins(result.tables)
     factors = {name: value for name in measures if (value := numbers[f"twin.{name}"].value) is not None}
     moved = sorted((name for name in factors if factors[name] > 1 + UNCHANGED), key=lambda name: -factors[name])
