@@ -41,8 +41,8 @@ class Number:
         method: How estimate, interval and p are computed.
         reason: Why there is no value.
         needed: Number of units that would decide, where the verdict is "undecided".
-        status: Of a control: tested; constant within families; missing from the records; or exhausted, that is,
-            leaving nothing to correlate.
+        status: Of a control: tested; constant within families; missing from the records; or exhausted
+            (given it, nothing is left to correlate).
     """
 
     value: float | None

@@ -32,7 +32,7 @@ def declared_fit(study: dict[str, Any]) -> float:
 def reference(models: pd.DataFrame) -> Reference:
     """The baseline's mean over the seeds of its complete trials or, without a baseline, the median over configurations.
 
-    A baseline seed that collapsed is left out: it does not show what can be fitted, and would admit unfitted models.
+    A collapsed seed is left out, unless all collapsed: it does not show what can be fitted, and admits unfitted models.
     """
     measured = models.loc[np.isfinite(models["train_accuracy"].to_numpy(dtype=np.float64, na_value=np.nan))]
     own = measured.loc[measured["family"] == BASELINE]
@@ -50,7 +50,7 @@ def reference(models: pd.DataFrame) -> Reference:
 def fitted(models: pd.DataFrame, measured: Reference, fit: float) -> NDArray[np.bool_]:
     """Which models reach a share of the reference accuracy [models]; a share of 0 admits every model.
 
-    Otherwise False for a model whose training accuracy is unknown, and for one that collapsed or ended above its target
+    Otherwise, a model does not count if its training accuracy is unknown, or if it collapsed or ended above its target
     training loss.
     """
     if not fit:

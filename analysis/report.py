@@ -34,7 +34,7 @@ class Report:
     """What a report says, and where it is.
 
     Attributes:
-        sentences: One for each hypothesis that was measured, of which the first is the answer; then advice if models
+        sentences: One per hypothesis that was measured, of which the first is the answer (H1); then advice, if models
             collapsed; last, what choosing by flatness would have cost or gained, if that rule could choose.
         account: The account of trials in one line.
         page: Path or URI of report.html.

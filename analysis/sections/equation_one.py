@@ -1,4 +1,4 @@
-"""Equation 1 and H5: the ratio of the KL divergence under parameter noise to half its variance times Tr(F)."""
+"""Equation 1 and H5: the KL divergence under parameter noise relative to what F predicts, by noise level and moment."""
 
 from __future__ import annotations
 

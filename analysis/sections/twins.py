@@ -23,7 +23,7 @@ def _twins(tables: StudyTables) -> tuple[list[str], list[str]]:
 
 
 def compute(tables: StudyTables) -> Found | Missing:
-    """The largest factor between a twin and its model, as geometric mean over models, and that between configurations.
+    """The largest factor between a twin and its model, a geometric mean over models, and that between configurations.
 
     The numbers are twin.MEASURE, the same with .configurations, and twin.left_out.
     """
@@ -48,7 +48,7 @@ def compute(tables: StudyTables) -> Found | Missing:
 
 
 def _largest(ratios: NDArray[np.float64]) -> Number:
-    """The largest factor in ratios [twins, models]; a measure that is 0 or changes sign has none."""
+    """The largest of ratios [twins, models], geometric mean over models; none if a measure is 0 or changes sign."""
     largest = np.fmax.reduce(np.abs(logarithm(ratios)))
     known = largest[np.isfinite(largest)]
     method = "largest factor between a twin and its model, geometric mean over models"

@@ -223,7 +223,7 @@ def partial_correlation(
 
 
 def leave_one_family_out(x: ArrayLike, y: ArrayLike, groups: ArrayLike) -> dict[Any, Association]:
-    """The partial correlation of x and y [n] with each family left out in turn, by that family."""
+    """The partial correlation of x and y [n] with each family left out in turn, keyed by that family."""
     first, second, labels = np.asarray(x), np.asarray(y), np.asarray(groups)
     return {
         family: partial_correlation(first[labels != family], second[labels != family], labels[labels != family])

@@ -59,7 +59,7 @@ def corrected(
     and c the variance and covariance of the error. The slopes on what b measures are l = S_xb / (S_bb - v) and
     k = (S_yb - c) / (S_bb - v), and r = (S_xy - k S_xb) / sqrt(mean (x - l b)^2 mean (y - k b)^2). The denominator
     keeps the error of b, so that the variance of r is that of a correlation. S_bb - v is taken to be at least a quarter
-    of S_bb. If k would exceed ``steepest``, it is fixed at that, and l is 0.
+    of S_bb. If |k| would exceed ``steepest``, k is fixed at that size, and l is 0.
 
     Args:
         x: Numbers [n]; a row with a missing value in any variable is left out.
