@@ -94,7 +94,9 @@ def attended_length(example: Example, pad_token: int | None = None) -> int:
     return int(kept.nonzero()[-1]) + 1
 
 
-def chunks(examples: Examples, pad_token: int, *, wary: bool = False) -> Iterator[tuple[list[int], Example]]:
+def chunks(
+    examples: Examples, pad_token: int, *, wary: bool = False, as_given: bool = False
+) -> Iterator[tuple[list[int], Example]]:
     """Batches of examples of nearly equal length, longest first, without padding that all of them share.
 
     With the longest first, too little memory shows at once. No chunk has more examples or positions than the largest
@@ -105,13 +107,17 @@ def chunks(examples: Examples, pad_token: int, *, wary: bool = False) -> Iterato
         pad_token: Token that fills up ``input_ids``; it is not attended to.
         wary: For an unknown model: keep unattended tokens unless they are ``pad_token``, and put the shortest example
             next to the longest, so that the first chunk shows what padding does.
+        as_given: Leave padding as it is in the input: only examples of equal width go together.
 
     Yields:
         Example numbers, and the inputs ``[chunk, width]``.
     """
-    lengths = [attended_length(example, pad_token if wary else None) for example in examples.inputs]
+    if as_given:
+        lengths = [example["input_ids"].shape[1] for example in examples.inputs]
+    else:
+        lengths = [attended_length(example, pad_token if wary else None) for example in examples.inputs]
     order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
-    if wary:
+    if wary and not as_given:
         order.insert(1, order.pop())
     chunk: list[int] = []
     for i in order:
@@ -119,10 +125,10 @@ def chunks(examples: Examples, pad_token: int, *, wary: bool = False) -> Iterato
             width, size = lengths[chunk[0]], len(chunk) + 1
             full = size > examples.max_rows or size * width > examples.max_positions
             # Without a mask, padding would be attended to, so only equal lengths go together.
-            unmasked = "attention_mask" not in examples.inputs[i] and lengths[i] != width
+            unequal = (as_given or "attention_mask" not in examples.inputs[i]) and lengths[i] != width
             short = lengths[i] < width - width // 8 and len(chunk) * width >= _BUSY
             beside_longest = wary and i == order[1] and len(chunk) == 1
-            if full or unmasked or (short and not beside_longest):
+            if full or unequal or (short and not beside_longest):
                 yield chunk, _stack(examples, chunk, lengths, pad_token)
                 chunk = []
         chunk.append(i)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trainables.curvature.batches import Examples, chunks, placed
+from trainables.curvature.batches import Examples, attended_length, chunks, placed
 from trainables.curvature.cotangents import Cotangents
 from trainables.curvature.fast_path import proof
 from trainables.curvature.fast_path.ghost import GhostNorms
@@ -55,14 +55,30 @@ class Measurement:
             except NoRule:
                 ways.clear()  # these examples take a way through the model that is not among the proven ones
         if not ways:
-            self._fast(ways, pad_token)
+            try:
+                self._fast(ways, pad_token)
+            except NoRule:
+                ways.clear()
+                if not self._has_padding(pad_token):
+                    raise
+                self._fast(ways, pad_token, as_given=True)  # padding may be all that stands in the way
+                ways.clear()
+
+    def _has_padding(self, pad_token: int) -> bool:
+        """Whether trimming and adding padding can make a difference."""
+        widths = {example["input_ids"].shape[1] for example in self.examples.inputs}
+        return len(widths | {attended_length(example, pad_token) for example in self.examples.inputs}) > 1
 
     @torch.inference_mode(False)  # tensors made in inference mode cannot be saved for a backward pass
-    def _fast(self, ways: proof.Ways, pad_token: int) -> None:
-        """Measure chunk by chunk; prove each way through the model on the first two examples that take it."""
+    def _fast(self, ways: proof.Ways, pad_token: int, as_given: bool = False) -> None:
+        """Measure chunk by chunk; prove each way through the model on the first two examples that take it.
+
+        Args:
+            as_given: Neither trim nor add padding, for a model that reads it.
+        """
         self._start()
-        done = 0
-        for chunk, raw in chunks(self.examples, pad_token, wary=True):
+        done, still = 0, set(self.groups)
+        for chunk, raw in chunks(self.examples, pad_token, wary=True, as_given=as_given):
             inputs = placed(raw, self.model)
             expected: list[proof.Expected] = []
             with _rules_only(), self._input_errors(*inputs["input_ids"].shape):
@@ -70,10 +86,11 @@ class Measurement:
                 if way is None:
                     with measuring(self.model, frozen=False), shortened(self.model):
                         way = proof.rehearse(self.model, self.groups, inputs, pad_token)
-                    expected = self._by_loop(chunk[:2])
+                    expected = self._by_loop(chunk[:2], None if as_given else pad_token)
+                    still = still.intersection(*(one.still for one in expected))
                 passes = self.cotangents.begin(way.num_classes)
                 with measuring(self.model, frozen=True), shortened(self.model):
-                    ghost = GhostNorms(self.model, self.groups, way.calls, RULES, passes)
+                    ghost = GhostNorms(self.model, self.groups, way.calls, RULES, passes, way.width)
                     logits = ghost.forward(inputs)
                     columns = self.cotangents.at(logits, chunk)
                     if expected:
@@ -84,18 +101,30 @@ class Measurement:
                             self.parts[group][chunk] += norms.cpu()
             done += len(chunk)
             self._report(done)
+        if still and still != set(self.groups):  # a proof was made, and not for all parameters
+            ways.clear()
 
-    def _by_loop(self, numbers: list[int]) -> list[proof.Expected]:
-        """What the loop finds for a few examples, as given, at cotangents for which every parameter has a gradient."""
+    def _by_loop(self, numbers: list[int], pad_token: int | None) -> list[proof.Expected]:
+        """What the loop finds for a few examples, at cotangents for which nearly every parameter has a gradient.
+
+        Args:
+            pad_token: Padding of this token is left out, to see whether it matters; None takes the examples as given.
+        """
         found = []
         with measuring(self.model, frozen=False):
             for place, i in enumerate(numbers):
-                logits = logits_of(self.model(**placed(self.examples.inputs[i], self.model)))
+                example = self.examples.inputs[i]
+                if pad_token is not None:
+                    length = attended_length(example, pad_token)
+                    example = {key: value[:, :length] for key, value in example.items()}
+                logits = logits_of(self.model(**placed(example, self.model)))
                 cotangent = proof.cotangent(place, logits.shape[1]).to(logits)
                 by_group = dict.fromkeys(self.groups.values(), 0.0)
-                for name, norm in squared_norms(self.model, logits, cotangent, last=True).items():
+                by_name = squared_norms(self.model, logits, cotangent, last=True)
+                for name, norm in by_name.items():
                     by_group[self.groups[name]] += float(norm)
-                found.append(proof.Expected(logits.detach(), cotangent, by_group))
+                still = frozenset(name for name, norm in by_name.items() if norm == 0)
+                found.append(proof.Expected(logits.detach(), cotangent, by_group, still))
         return found
 
     def slow(self) -> None:

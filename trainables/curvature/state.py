@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,7 +15,8 @@ def measuring(model: nn.Module, *, frozen: bool) -> Iterator[None]:
     """Evaluation mode, gradients on, full precision; everything is restored at the end, even after an exception.
 
     This covers each module's mode, each parameter's ``requires_grad``, torch's random generators and the precision of
-    float32 products. Gradients in ``.grad`` and attention implementations are not touched.
+    float32 products. Gradients in ``.grad`` and attention implementations are not touched; BigBird, which gives up its
+    sparse attention for good at the first short input, is set back after each pass.
 
     Args:
         frozen: Whether parameters stop requiring a gradient, so that a backward pass carries only activations'
@@ -33,6 +35,9 @@ def measuring(model: nn.Module, *, frozen: bool) -> Iterator[None]:
             # TF32 keeps ten bits of each factor, too few for sums of squares.
             torch.set_float32_matmul_precision("highest")
             model.eval()
+            for module in model.modules():
+                if hasattr(module, "set_attention_type"):
+                    stack.enter_context(_attention_kept(module))
             if frozen:
                 model.requires_grad_(False)
             yield
@@ -42,3 +47,18 @@ def measuring(model: nn.Module, *, frozen: bool) -> Iterator[None]:
                 module.training = training
             for parameter, required in requires_grad:
                 parameter.requires_grad_(required)
+
+
+@contextmanager
+def _attention_kept(module: Any) -> Iterator[None]:
+    kind = module.attention_type
+
+    def set_back(*_: Any) -> None:
+        if module.attention_type != kind:
+            module.set_attention_type(kind)
+
+    handle = module.register_forward_hook(set_back, always_call=True)
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -11,6 +11,8 @@ from torch import nn
 
 from tests.reference import double, fisher_trace_by_loop
 from tests.trainables.curvature.cases import make_batch, make_model, one_at_a_time
+from tests.zoo import PAD, VOCABULARY, make
+from tests.zoo import batch as zoo_batch
 from trainables.curvature import SlowPathWarning, fisher_trace, paths, reason_against_fast_path
 from trainables.curvature.fast_path import norms, rules
 from trainables.curvature.last_layer import last_layer_to_shorten
@@ -202,6 +204,99 @@ def test_a_proof_holds_for_other_weights_and_not_for_another_structure() -> None
         changed = fisher_trace(model, [batch])
         assert len(loops) == 4
     torch.testing.assert_close(changed.per_example, fisher_trace_by_loop(model, batch), rtol=1e-4, atol=0.0)
+
+
+class Gated(nn.Module):
+    """A projection whose output is changed in place, which no rule notices, behind a gate that starts closed."""
+
+    def __init__(self, old: nn.Module) -> None:
+        super().__init__()
+        self.old = old
+        self.inner = nn.Linear(16, 16)
+        self.gate = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        hidden = self.inner(x)
+        hidden += 1.0
+        result: torch.Tensor = self.old(x) + self.gate * hidden
+        return result
+
+
+def test_what_had_no_gradient_in_a_proof_is_proven_again() -> None:
+    model, batch = make_model(), make_batch()
+    model.bert.encoder.layer[0].attention.self.value = Gated(model.bert.encoder.layer[0].attention.self.value)
+    closed = fisher_trace(model, [batch], slow="error")
+    torch.testing.assert_close(closed.per_example, fisher_trace_by_loop(model, batch), rtol=1e-4, atol=0.0)
+    with torch.no_grad():
+        model.bert.encoder.layer[0].attention.self.value.gate.fill_(3.0)
+    with pytest.warns(SlowPathWarning, match="an example measured both ways differs by"):
+        opened = fisher_trace(model, [batch])
+    torch.testing.assert_close(opened.per_example, fisher_trace_by_loop(model, batch), rtol=1e-4, atol=0.0)
+
+
+class Expert(nn.Module):
+    """A product on some of the positions, whichever examples they belong to; their number may be that of examples."""
+
+    def __init__(self, old: nn.Module) -> None:
+        super().__init__()
+        self.old = old
+        self.expert = nn.Linear(16, 16, bias=False)
+
+    def forward(self, hidden: torch.Tensor, *args: Any) -> torch.Tensor:
+        hidden = self.old(hidden, *args)
+        flat = hidden.flatten(0, -2)
+        chosen = (flat[:, 0] > flat[:, 0].median()).nonzero()[:, 0]
+        result: torch.Tensor = flat.index_add(0, chosen, self.expert(flat[chosen])).view_as(hidden)
+        return result
+
+
+@pytest.mark.parametrize("rows", [2, 3, 4, 6])
+def test_positions_that_an_expert_was_given_are_no_examples(rows: int) -> None:
+    model, batch = make_model(), make_batch(rows=rows)
+    model.bert.encoder.layer[0].output = Expert(model.bert.encoder.layer[0].output)
+    with pytest.warns(SlowPathWarning, match="one by one|differs by|on several examples at a time"):
+        estimate = fisher_trace(model, [batch])
+    assert estimate.path == "slow"
+
+
+@pytest.mark.parametrize("kind", ["convbert", "mobilebert"])
+@pytest.mark.parametrize("size", [8, 32])
+def test_padding_that_a_model_reads_is_left_as_it_was_given(kind: str, size: int) -> None:
+    model = make(kind)
+    lengths = torch.tensor([48, *([20, 21, 22, 30] * 8)[:30], 5])
+    ids = torch.randint(4, VOCABULARY, (32, 48), generator=torch.Generator().manual_seed(0))
+    mask = (torch.arange(48) < lengths.unsqueeze(1)).long()
+    whole = {"input_ids": torch.where(mask > 0, ids, PAD), "attention_mask": mask}
+    batches = []
+    for start in range(0, 32, size):
+        width = int(lengths[start : start + size].max())
+        batches.append({key: value[start : start + size, :width] for key, value in whole.items()})
+    found = fisher_trace(model, batches, slow="error").per_example
+    expected = torch.cat([fisher_trace_by_loop(model, batch) for batch in batches])
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=0.0)
+
+
+def test_an_end_token_stays_in_the_rehearsal_of_a_long_example() -> None:
+    model, inputs = make("bart"), zoo_batch("bart", rows=3, length=25, left=False)
+    found = fisher_trace(model, [inputs], slow="error").per_example
+    torch.testing.assert_close(found, fisher_trace_by_loop(model, inputs), rtol=1e-4, atol=0.0)
+
+
+def test_sparse_attention_is_left_as_found() -> None:
+    settings = {"attention_type": "block_sparse", "block_size": 4, "num_random_blocks": 1}
+    model = make("big_bird", max_position_embeddings=128, **settings)
+    ids = torch.randint(4, VOCABULARY, (3, 96), generator=torch.Generator().manual_seed(0))
+    mask = (torch.arange(96) < torch.tensor([[96], [90], [94]])).long()
+    inputs = {"input_ids": ids, "attention_mask": mask}
+    before = model(**inputs).logits
+    found = [fisher_trace(model, [inputs]).per_example for _ in range(2)]
+    assert model.bert.encoder.attention_type == "block_sparse"
+    assert torch.equal(model(**inputs).logits, before)
+    expected = [
+        float(fisher_trace_by_loop(model, {key: value[[i]] for key, value in inputs.items()})) for i in range(3)
+    ]
+    for one in found:
+        torch.testing.assert_close(one, torch.tensor(expected, dtype=torch.float64), rtol=1e-4, atol=0.0)
 
 
 def test_a_compiled_module_takes_the_slow_path() -> None:

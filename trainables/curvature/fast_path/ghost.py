@@ -37,10 +37,17 @@ class GhostNorms(TorchFunctionMode):
         rules: By kind of the result and name of the function. A rule is called instead of the function, with this
             object and the function's arguments; it returns None if it does not apply.
         passes: Number of cotangents per forward pass, for the choice between Gram matrices and direct products.
+        width_seen: Positions of the pass in which ``calls`` were recorded.
     """
 
     def __init__(
-        self, model: nn.Module, counted: Mapping[str, str], calls: Sequence[Call], rules: Rules, passes: int
+        self,
+        model: nn.Module,
+        counted: Mapping[str, str],
+        calls: Sequence[Call],
+        rules: Rules,
+        passes: int,
+        width_seen: int,
     ) -> None:
         super().__init__()
         self.model = model
@@ -50,6 +57,7 @@ class GhostNorms(TorchFunctionMode):
         self._uses = Counter(name for call in calls if call.kind is not Kind.OTHER for name in call.parameters)
         self._calls = calls
         self._rules = rules
+        self._width_seen = width_seen
         self._reset()
 
     def _reset(self, rows: int = 0, device: torch.device | None = None) -> None:
@@ -66,6 +74,7 @@ class GhostNorms(TorchFunctionMode):
         """
         first = next(iter(inputs.values()))
         self._reset(first.shape[0], first.device)
+        self._width = first.shape[1]
         for name, parameter in self.model.named_parameters():
             if name in self._counted:
                 source = Source(parameter.detach().requires_grad_(), None, name)
@@ -120,9 +129,18 @@ class GhostNorms(TorchFunctionMode):
                 result = self._compute(func, args, kwargs)
             else:  # shared values meet the examples: each example gets its own copy
                 result = self._call(func, lambda value: self.values.copies(value, call.dims), args, kwargs)
-        if not shared and any(tensor.ndim == 0 or tensor.shape[0] % self.rows for tensor in tensors_in((result,), {})):
+        if not shared and not all(self._sees_examples(tensor, call) for tensor in tensors_in((result,), {})):
             raise NoRule(f"the function {func.__name__} does not see the examples one by one")
         return result
+
+    def _sees_examples(self, tensor: Tensor, call: Call) -> bool:
+        """Whether the first dimension consists of the examples, or of their positions where these were flattened.
+
+        A matrix of as many rows may also be the positions that an expert was given, whichever examples they belong to.
+        """
+        if tensor.ndim == 0 or tensor.shape[0] % self.rows:
+            return False
+        return call.dims > 2 or (call.each, tensor.shape[0] // self.rows) in ((1, 1), (self._width_seen, self._width))
 
     def _compute(self, func: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """Run an operation whose result is shared; torch keeps the way back to the sources."""

@@ -163,7 +163,7 @@ class NormSums:
                 raise NoRule(f"{name} is used in ways whose gradients cannot be added up")
             self.add(source, (source.pending + self._matrices[name].dense()).square().sum((1, 2)))
         elif source.pending is not None:
-            self.add(source, source.pending.flatten(1).square().sum(1))
+            self.add(source, source.pending.reshape(rows, -1).square().sum(1))  # a scalar's is [rows]
         elif name in self._matrices:
             self.add(source, self._matrices[name].norms())
         elif name in self._lookups:

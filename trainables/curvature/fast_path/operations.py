@@ -36,12 +36,15 @@ class Call:
     Attributes:
         name: torch's name of the function.
         kind: Kind of the result.
+        dims: Dimensions of the result.
+        each: Size of the first dimension of a batched result, divided by the number of rows.
         parameters: Names of the parameters among the arguments.
     """
 
     name: str
     kind: Kind
     dims: int
+    each: int
     parameters: tuple[str, ...]
 
 
@@ -77,19 +80,18 @@ class Rehearsal(TorchFunctionMode):
             return result
         touched = [id(tensor) for tensor in tensors_in(args, kwargs) if id(tensor) in self._shared]
         if touched:
-            kind, dims = self._kind(result)
             names = tuple(self._names[key] for key in touched if key in self._names)
-            self.calls.append(Call(func.__name__, kind, dims, names))
+            self.calls.append(Call(func.__name__, *self._kind(result), names))
         return result
 
-    def _kind(self, result: Any) -> tuple[Kind, int]:
+    def _kind(self, result: Any) -> tuple[Kind, int, int]:
         found = [tensor for tensor in tensors_in((result,), {}) if tensor.requires_grad]
         if not found:
-            return Kind.OTHER, 0
+            return Kind.OTHER, 0, 0
         if all(tensor.ndim > 0 and tensor.shape[0] % self._rows == 0 for tensor in found):
-            return Kind.BATCHED, found[0].ndim
+            return Kind.BATCHED, found[0].ndim, found[0].shape[0] // self._rows
         self._shared |= {id(tensor): tensor for tensor in found}
-        return Kind.SHARED, found[0].ndim
+        return Kind.SHARED, found[0].ndim, 0
 
 
 def telling_rows(model: nn.Module, width: int) -> int:

@@ -1,7 +1,8 @@
 """The fast path proves itself: before its first result, two examples are also measured by the loop.
 
 A proof is made once, for a model's structure: the weights may change, as they do in training, but the modules, hooks,
-settings and set of trainable parameters may not.
+settings and set of trainable parameters may not. It is made again for each measurement as long as a parameter has no
+gradient in it, such as the first factor of a low-rank update that starts at 0.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ _WIDTH = 16  # positions in a rehearsal
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """What a forward pass does: its operations on parameters, and its number of classes."""
+    """What a forward pass over ``width`` positions does: its operations on parameters, and its number of classes."""
 
     calls: tuple[Call, ...]
+    width: int
     num_classes: int
 
 
@@ -39,11 +41,14 @@ class Expected:
     Attributes:
         logits: ``[1, classes]``.
         cotangent: ``[1, classes]``.
+        norms: Squared gradient norm by group.
+        still: Names of the parameters whose gradient is 0, for which the example proves nothing.
     """
 
     logits: Tensor
     cotangent: Tensor
     norms: dict[str, float]
+    still: frozenset[str]
 
 
 Ways = dict[bool, Rehearsed]
@@ -86,9 +91,10 @@ def is_padded(inputs: Example) -> bool:
 
 
 def _short_rows(model: nn.Module, inputs: Example, pad_token: int) -> Example:
-    """The first attended positions of an example, in a number of rows that tells batched values from shared ones.
+    """Some positions of an example, in a number of rows that tells batched values from shared ones.
 
-    The result is padded if ``inputs`` are.
+    They are its first attended positions and its last one, where some models look for a token that ends the text. The
+    result is padded if ``inputs`` are.
 
     Args:
         inputs: Model inputs ``[rows, positions]``; the second row is used, or the only one.
@@ -98,7 +104,8 @@ def _short_rows(model: nn.Module, inputs: Example, pad_token: int) -> Example:
     """
     one = {key: value[1:2] if len(value) > 1 else value for key, value in inputs.items()}
     mask = one.get("attention_mask", torch.ones_like(one["input_ids"]))
-    columns = mask[0].nonzero()[:, 0][:_WIDTH]
+    attended = mask[0].nonzero()[:, 0]
+    columns = torch.cat([attended[: min(_WIDTH, len(attended)) - 1], attended[-1:]])
     short = {key: value[:, columns] for key, value in one.items()}
     rows = telling_rows(model, len(columns) + is_padded(inputs))
     short = {key: value.repeat(rows, 1) for key, value in short.items()}
@@ -133,7 +140,7 @@ def rehearse(model: nn.Module, groups: Mapping[str, str], inputs: Example, pad_t
         raise NoRule(f"on several examples at a time it raised {what_was_raised(error)}") from error
     if len(logits) != rows:
         raise NoRule("its logits are not one row an example")
-    return Rehearsed(tuple(watched.calls), logits.shape[1])
+    return Rehearsed(tuple(watched.calls), short["input_ids"].shape[1], logits.shape[1])
 
 
 def cotangent(place: int, num_classes: int) -> Tensor:
