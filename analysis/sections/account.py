@@ -68,7 +68,7 @@ def _fit(tables: StudyTables, numbers: dict[str, Number]) -> str:
     )
     if lacking := int((~known).sum()):
         numbers["account.fit_unknown"] = count(lacking)
-        text += ", of {account.fit_unknown} the training accuracy is not known"
+        text += ", of {account.fit_unknown} the training accuracy is unknown"
     if not (numbers["account.unfit"].value and numbers["account.collapsed"].value):
         return f"{text}."
     return f"{text}. Of those that have not, {{account.collapsed}} collapsed: they do no better than chance."

@@ -61,7 +61,7 @@ def _methods(tables: StudyTables) -> str:
     )  # fmt: skip
     if staged := [language for language in tables.languages if f"stage2.{language}.gain" in trials]:
         text += (
-            f" A second stage went on with {of('data.stage2_examples')} rows of one language at a time "
+            f" A second stage continued with {of('data.stage2_examples')} rows of one language at a time "
             f"({plain(', '.join(staged))})."
         )
     return (

@@ -51,7 +51,7 @@ def draw(result: Found, numbers: Numbers) -> list[Block]:
     if tables.adaptive:
         text += (
             f" Drawn, not counted here or in any other correlation: {plain(', '.join(sorted(tables.adaptive)))}, whose "
-            "configurations an adaptive search picked by the accuracy and Tr(F) of earlier ones, so that they are no "
+            "configurations an adaptive search picked by the accuracy and Tr(F) of earlier ones, so they are not an "
             "independent sample."
         )
     return [Paragraph(text), shared.marks("figure-1", _chart(tables), tables, caption, alternative, page)]

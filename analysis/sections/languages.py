@@ -150,7 +150,7 @@ def _distance(numbers: Numbers) -> str:
         if parts:
             told.append(f"Languages of English's {kind} minus the others: {'; '.join(parts)}.")
         else:
-            told.append(f"Nothing by {kind}: {{languages.accuracy.same_{kind}:reason}}.")
+            told.append(f"No comparison by {kind}: {{languages.accuracy.same_{kind}:reason}}.")
     return " ".join(told)
 
 

@@ -22,24 +22,24 @@ PROVENANCE = ("run", "device", "host", "cpus", "precision", "data_fingerprint", 
 UNIT = (
     "Unit: a configuration, the mean over its seeds of the outcome and of ln Tr(F). A family is an arm; a family of "
     "one configuration is drawn, not counted. Fitted models: training accuracy at least {account.fit} of the "
-    "reference's; the others are hollow marks and outside every correlation but those that say so. Headline: partial "
-    "Pearson correlation given family; two-sided p by permuting configurations within families (all arrangements up to "
-    "10,000, else 9,999 random ones); 95 % interval by Fisher's z with the variance of r over permutations within "
-    "families. For families that spread alike that is the n - (families - 1) - 3 degrees of the textbook; where one "
-    "family holds most of the spread it is wider, as the textbook's covers too little (benchmarks/statistics.py), and "
-    "nowhere narrower. "
-    "Given controls, the residuals are permuted (Freedman and Lane). H2 is the headline with the rank of the weight "
-    "within its family and ln Tr(F): the weight is set by the experimenter, so it has no controls. H3 is over all "
-    "models, since whoever picks a weight by accuracy does not ask how well it fitted. Holm over H1 to H4; the p of a "
-    "control is adjusted as the headline's would be in its place. Everything else is secondary, its p unadjusted. "
-    "docs/statistics.md gives the reasons and what simulated studies say of the rules."
+    "reference's; the others are hollow marks, left out of every correlation unless it says otherwise. Headline: "
+    "partial Pearson correlation given family; two-sided p by permuting configurations within families (all "
+    "arrangements up to 10,000, else 9,999 random ones); 95 % interval by Fisher's z with the variance of r over "
+    "permutations within families. For families of equal spread this gives the textbook's n - (families - 1) - 3 "
+    "degrees; where one family has most of the spread, the interval is wider, as the textbook's covers too little "
+    "(benchmarks/statistics.py); it is never narrower. Given controls, the residuals are permuted (Freedman and "
+    "Lane). H2 is the headline with the rank of the weight within its family and ln Tr(F): the weight is set by the "
+    "experimenter, so it has no controls. H3 is over all models, since choosing a weight by accuracy does not depend "
+    "on how well a model fitted. Holm over H1 to H4; the p of a control is adjusted as the headline's would be in its "
+    "place. Everything else is secondary, with unadjusted p. docs/statistics.md gives the reasons and what simulated "
+    "studies say about the rules."
 )
 WORDS = (
     "Words: supported = adjusted p below .05 and the declared sign, with all models that fitted and given every "
     "control (H3: equivalent within one point); contradicted = the same with the other sign (H3: different by more "
-    "than one point); explained = adjusted p below .05, but given some control at or above .05 or of the other sign; "
-    "no association = the interval lies inside -.3 to .3; undecided = none of these, or a control was not measured. "
-    "H5 is supported when the 95 % interval of the ratio lies within a tenth of 1."
+    "than one point); explained = adjusted p below .05, but given some control p is .05 or above, or the sign is "
+    "reversed; no association = the interval lies inside -.3 to .3; undecided = none of these, or a control was not "
+    "measured. H5 is supported when the 95 % interval of the ratio lies within a tenth of 1."
 )
 
 

@@ -171,7 +171,7 @@ def closing(result: Regret | Missing, numbers: Numbers) -> str | None:
         return f"{start} would have made a difference of {change}: too close to call."
     if result.seeds < 2:
         # The interval covers languages only, but which configuration a rule chooses depends on the seed as well.
-        return f"{start} would have made a difference of {change} with this one seed: another seed may turn it."
+        return f"{start} would have made a difference of {change} with this one seed; another seed might reverse it."
     verb = "gained accuracy" if number.low > 0 else "cost accuracy"
     return f"{start} would have {verb}: a difference of {change}."
 

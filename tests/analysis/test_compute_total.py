@@ -26,7 +26,7 @@ def test_the_compute_total_is_the_sum_of_the_trials_seconds(tmp_path: Path) -> N
     methods, cost = (numbers.text(block.text) for block in SECTION.draw(found, numbers))
     assert "We fine-tuned mini on " in methods
     assert "4 configurations of 2 families (baseline, kl), seeds a configuration: 2." in methods
-    assert "A second stage went on with 200 rows of one language at a time (de, zh)." in methods
+    assert "A second stage continued with 200 rows of one language at a time (de, zh)." in methods
     assert cost.startswith("Compute: 8 trials took ")
 
 

@@ -63,7 +63,8 @@ def fisher_trace(
             not require a gradient do not count.
         batches: Mappings from argument names to tensors ``[batch, ...]``, as a tokenizer makes them. Order and padding
             do not matter: examples are sorted by length and padding is trimmed, except for a model that reads padding
-            (ConvBERT), whose examples stay as given. No chunk is larger than the largest batch. ``labels`` are read by ``empirical`` and ignored otherwise.
+            (ConvBERT), whose examples stay as given. No chunk is larger than the largest batch. ``labels`` are read by
+            ``empirical`` and ignored otherwise.
         estimator: ``auto`` (``exact`` up to five classes, ``signs`` above), ``exact``, ``signs``, ``monte-carlo`` or
             ``empirical``. All but the last estimate Tr(F).
         samples: Draws per example, for ``signs`` and ``monte-carlo``.
