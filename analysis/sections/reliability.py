@@ -156,7 +156,7 @@ def draw(result: Reliabilities, numbers: Numbers) -> list[Block]:
         text.append("The largest hundredth of the examples holds {trace.top1} of Tr(F)")
         text[-1] += ", the largest twentieth {trace.top5}." if "trace.top5" in numbers else "."
         if (numbers["trace.top1"].value or 0.0) > EXAMPLE_SHARE:
-            text.append("So a few examples dominate Tr(F); the line with the median over examples does not depend on them.")
+            text.append("So a few examples dominate Tr(F); the line with the median does not depend on them.")
     text += result.missing
     return [*blocks, *([Paragraph(" ".join(text))] if text else [])]
 
