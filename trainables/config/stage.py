@@ -65,7 +65,7 @@ class PenaltiesConfig(Frozen):
         """Whether a penalty may ask for the stage's starting point."""
         return self.l2_sp is not None or any(getattr(self, name) is not None for name in entries("penalties"))
 
-    def on_parameters(self, form: Form) -> list[tuple[str, float, Callable[[Passes], torch.Tensor]]]:
+    def of_form(self, form: Form) -> list[tuple[str, float, Callable[[Passes], torch.Tensor]]]:
         """The penalties of one form with a weight above 0: L2, L2-SP and those of plugins.
 
         The Fisher penalty is not among them: the objective adds it itself, since it has ``every`` and ``share``.
@@ -143,7 +143,7 @@ class StageConfig(Frozen):
             noise=None if self.noise is None else self.noise.resolved(),
             consistency=None if self.consistency is None else self.consistency.resolved(),
             fisher=self.penalties.fisher,
-            exact=bool(self.optimizer.tram_sigma),
+            tram=bool(self.optimizer.tram_sigma),
         )
 
     @field_validator("noise")

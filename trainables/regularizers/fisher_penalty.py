@@ -36,8 +36,8 @@ class FisherPenaltyConfig(Frozen):
     every: Count = Field(1, description="acts on steps 0, k, 2k and so on, with k times the weight")
     share: Annotated[float, Field(gt=0.0, lt=1.0)] | None = later(
         None,
-        description="bound on the norm of the penalty's gradient, as a share of that of all other terms; null: no "
-        "bound, and weight >= 0",
+        description="bound on the norm of the penalty's gradient, as a share of that of the other terms, lazy ones "
+        "excepted; null: no bound, and weight >= 0",
     )
 
     @model_validator(mode="after")

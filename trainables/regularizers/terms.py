@@ -16,11 +16,11 @@ class Terms:
     Attributes:
         batch_size: Rows of a full optimiser step.
         noise: The view that the cross-entropy sees, with all fields filled in; None is the clean input.
-        exact: Whether TRAM acts, so that all passes of every step are made in float32 or better.
+        tram: Whether TRAM acts, so that all passes of every step are made in float32 or better.
     """
 
     batch_size: int
     noise: ViewConfig | None
     consistency: Consistency | None
     fisher: FisherPenaltyConfig | None
-    exact: bool
+    tram: bool

@@ -107,7 +107,7 @@ class StageGradient:
         fisher = config.penalties.fisher
         if penalty_gradient and fisher is not None and fisher.share is not None:
             parts["penalty.fisher_factor"] = add_bounded(model, penalty_gradient, fisher.share)
-        for name, weight, lazy in config.penalties.on_parameters("lazy"):
+        for name, weight, lazy in config.penalties.of_form("lazy"):
             penalty = lazy(step)  # it only reads the parameters, so any micro-batch will do
             add_lazily(model, penalty, weight)
             parts[f"penalty.{name}"] = penalty.item()

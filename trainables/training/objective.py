@@ -50,7 +50,7 @@ def objective(step: Step, config: StageConfig) -> Loss:
             penalties["consistency"] = consistency.penalty(step)
         if resolved.weight > 0:
             total = total + resolved.weight * penalties["consistency"]
-    for name, weight, penalty in config.penalties.on_parameters("plain"):
+    for name, weight, penalty in config.penalties.of_form("plain"):
         penalties[name] = penalty(step)
         total = total + weight * penalties[name]
     held_back = None

@@ -65,7 +65,7 @@ class Step:
         self.labels = self.examples.labels[self.indices].to(self.model.device)
         self.wrt: list[torch.Tensor] = []
         self.fisher_acts = fisher is not None and fisher.acts_on(self.index)
-        exact = self.fisher_acts or self.terms.exact
+        exact = self.fisher_acts or self.terms.tram
         self.dtype = step_dtype(self.dtype, exact, None if view is None else view.kind)
         self._perturbations: dict[Role, Perturbation] = {}
         self._passes: dict[tuple[Role, int | None], Pass] = {}
