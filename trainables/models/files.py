@@ -64,8 +64,6 @@ def load_model_files(config: ModelConfig, *, classifier: bool = False, tokenizer
     if not config_file.is_file():
         raise InputError(f"model {config.name}: no config.json there, so it is not a Hugging Face model folder")
     settings = read_config(config_file, config.name)
-    if not isinstance(settings, dict) or "model_type" not in settings:
-        raise InputError(f"model {config.name}: config.json has no model_type, so it is not known which encoder it is")
     # Refused before anything else that a folder with a single class may lack.
     if classifier and (settings.get("num_labels") == 1 or len(settings.get("id2label") or "two") == 1):
         raise InputError(f"model {config.name} has one class: Tr(F) needs a softmax over two or more")
@@ -86,12 +84,15 @@ def load_model_files(config: ModelConfig, *, classifier: bool = False, tokenizer
     return ModelFiles(config.name, settings, weights, pieces, digest.hexdigest()[:16], revision)
 
 
-def read_config(file: Path, name: str) -> Any:
-    """The content of a config.json; InputError where it is not JSON."""
+def read_config(file: Path, name: str) -> dict[str, Any]:
+    """The content of a config.json; InputError where it is not JSON or names no encoder."""
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        settings = json.loads(file.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise InputError(f"model {name}: config.json is not valid JSON ({error})") from None
+    if not isinstance(settings, dict) or "model_type" not in settings:
+        raise InputError(f"model {name}: config.json has no model_type, so it is not known which encoder it is")
+    return settings
 
 
 def read_tokenizer(folder: Path, name: str, config: PretrainedConfig | None = None) -> TokenizerFiles:
