@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainables.config import ModelConfig
 from trainables.errors import InputError
-from trainables.models.build import instantiate
+from trainables.models.build import architecture, instantiate
 from trainables.models.files import ModelFiles, load_model_files, read_config, read_tokenizer
 from trainables.models.folders import ADAPTER, has_weights, model_folder, tokenizer_folder
 from trainables.models.lora import ADAPTER_NAME, load_peft
-from trainables.models.settings import encoder_settings, first_line
+from trainables.models.settings import configuration, encoder_settings, first_line
+from trainables.seeding import Streams
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 WEIGHTS = "adapter_model.safetensors"
 ROOT = "base_model.model."
 """What peft writes before a parameter's name."""
+WRAPPER = re.compile(r"\.(base_layer|modules_to_save|original_module)(?=\.)")
+"""What peft inserts into the name of a parameter that was there before; with ``bias="all"``, into its file as well."""
 CHANGES_THE_BASE = ("corda", "eva", "loftq", "lora_ga", "olora", "pissa")
 """Prefixes of the initialisations under which peft may have changed the base's weights."""
 VARIANTS = (
@@ -85,7 +90,12 @@ def find_adapter(name: str) -> Adapter | None:
     start = str(settings.get("init_lora_weights", True)).lower()
     other = next((part for part in CHANGES_THE_BASE if start.startswith(part)), None)
     other = next((f"LORA with {name}" for name in VARIANTS if settings.get(name)), other)
-    if kind != "LORA" or other or not isinstance(base, str):
+    if not isinstance(base, str) or not base:
+        raise InputError(
+            f"model {name}: {ADAPTER} does not name its base: set base_model_name_or_path there to the folder or hub "
+            "id of the model that the adapter was trained on"
+        )
+    if kind != "LORA" or other:
         raise InputError(
             f"model {name}: an adapter of the kind {other or kind} for {base}, and only plain LoRA is read: merge it "
             "with peft (merge_and_unload, then save_pretrained) and name the merged folder"
@@ -94,20 +104,22 @@ def find_adapter(name: str) -> Adapter | None:
 
 
 def build_adapted(adapter: Adapter, tokenizer: str | None = None) -> tuple[PreTrainedModel, ModelFiles, bool]:
-    """The base model with the adapter; the parameters in the adapter's file require a gradient.
+    """The base model with the adapter as peft loads it; what the adapter trained requires a gradient.
+
+    Parameters have the names that they have in ``add_lora``, without peft's wrapper around what is trained whole.
 
     Args:
         tokenizer: Folder or hub id of the tokenizer; None takes the adapter's, or the base's where it has none.
 
     Returns:
         The classifier in evaluation mode; the base's files, with the adapter's name, configuration and tokenizer; and
-        whether its head had to be newly initialised because the adapter contains none.
+        whether a part of its head had to be newly initialised, always in the same way, because neither the base nor
+        the adapter contains it.
 
     Raises:
-        InputError: peft is missing, or the base cannot be read, or the adapter does not fit it.
+        InputError: peft is missing, or the base cannot be read, or the adapter does not fit it or updates tied weights,
+            or there is a single class.
     """
-    import torch
-
     peft = load_peft()
     base = ModelConfig(name=adapter.settings["base_model_name_or_path"], revision=adapter.settings.get("revision"))
     files = replace(load_model_files(base), name=adapter.name)
@@ -116,41 +128,52 @@ def build_adapted(adapter: Adapter, tokenizer: str | None = None) -> tuple[PreTr
         files = replace(files, tokenizer=read_tokenizer(tokenizer_folder(tokenizer), tokenizer))
     elif (adapter.folder / "tokenizer.json").is_file():
         files = replace(files, tokenizer=read_tokenizer(adapter.folder, adapter.name))
-    files = replace(files, config=_config(adapter, base, files, tensors))
-    model, new = instantiate(files, files.config, with_head=False)
-    try:
-        settings = peft.LoraConfig.from_pretrained(str(adapter.folder))
-        settings.modules_to_save, settings.init_lora_weights = None, True
-        peft.inject_adapter_in_model(settings, model, adapter_name=ADAPTER_NAME)
-    except (AttributeError, KeyError, NotImplementedError, TypeError, ValueError) as error:
-        raise InputError(f"model {adapter.name}: the adapter does not fit its base ({first_line(error)})") from None
-    own = dict(model.named_parameters())
-    expected = {name for name in own if ".lora_" in name}
-    if lost := sorted(expected - tensors.keys()):
+    whole = {WRAPPER.sub("", name): tensor.float() for name, tensor in tensors.items() if ".lora_" not in name}
+    encoder = f"{architecture(configuration(files.config, files.name), files.name).base_model_prefix}."
+    head = {name: tensor for name, tensor in whole.items() if not name.startswith(encoder)}
+    files = replace(files, config=_config(adapter, base, files, head))
+    # The adapter's head replaces the base's already here, since it may have another number of classes.
+    both = replace(files, weights=files.weights | {name: tensor.numpy() for name, tensor in head.items()})
+    with Streams(0).forked("initialization"):
+        model, new = instantiate(both, files.config, with_head=True)
+        if model.config.num_labels < 2:
+            raise InputError(f"model {adapter.name} has one class: Tr(F) needs a softmax over two or more")
+        try:
+            settings = peft.LoraConfig.from_pretrained(str(adapter.folder))
+            settings.inference_mode, settings.init_lora_weights = False, True
+            peft.inject_adapter_in_model(settings, model, adapter_name=ADAPTER_NAME)
+            loaded = peft.set_peft_model_state_dict(model, tensors, adapter_name=ADAPTER_NAME)
+        except Exception as error:  # peft checks few of its settings, so that a wrong one may raise anything
+            raise InputError(f"model {adapter.name}: the adapter does not fit its base ({first_line(error)})") from None
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    if lost := sorted(trained.intersection(loaded.missing_keys)):
         raise InputError(f"model {adapter.name}: {WEIGHTS} lacks {len(lost)} of the adapter's tensors, {lost[0]} first")
-    with torch.no_grad():
-        for name, tensor in tensors.items():
-            if name not in own or own[name].shape != tensor.shape:
-                raise InputError(f"model {adapter.name}: {WEIGHTS} holds {name}, which does not fit the adapted base")
-            own[name].copy_(tensor)
-    for name, parameter in own.items():
-        parameter.requires_grad_(name in tensors)
-    return model.eval(), files, any(name not in tensors for name in new)
+    if alien := [name for name in loaded.unexpected_keys if WRAPPER.sub("", name) == name]:
+        raise InputError(f"model {adapter.name}: {WEIGHTS} holds {alien[0]}, which does not fit the adapted base")
+    uses = Counter(id(parameter) for _, parameter in model.named_parameters(remove_duplicate=False))
+    for name, module in list(model.named_modules()):
+        if isinstance(module, peft.tuners.tuners_utils.BaseTunerLayer) and uses[id(module.weight)] > 1:
+            raise InputError(
+                f"model {adapter.name}: the adapter updates {name}, whose weights another layer has too, and such "
+                "updates are not read, since they cannot be merged"
+            )
+        if isinstance(module, peft.utils.ModulesToSaveWrapper):
+            model.set_submodule(name, module.modules_to_save[ADAPTER_NAME])
+    return model.eval(), files, any(name not in whole for name in new)
 
 
-def _config(adapter: Adapter, base: ModelConfig, files: ModelFiles, tensors: dict[str, Tensor]) -> dict[str, Any]:
+def _config(adapter: Adapter, base: ModelConfig, files: ModelFiles, head: dict[str, Tensor]) -> dict[str, Any]:
     """The classifier's configuration: the adapter's if it has one, else the base's with the adapter's classes."""
     path = adapter.folder / "config.json"
     if path.is_file():
-        found: dict[str, Any] = read_config(path, adapter.name)
-        return found
+        return read_config(path, adapter.name)
     # The last of the head's matrices has one row per class, and no other has fewer.
-    rows = [len(t) for name, t in tensors.items() if ".lora_" not in name and t.dim() == 2]
+    rows = [len(tensor) for tensor in head.values() if tensor.dim() == 2]
     return encoder_settings(files.config, base, min(rows), adapter.name) if rows else files.config
 
 
 def _tensors(adapter: Adapter) -> dict[str, Tensor]:
-    """The tensors of an adapter, by their names in the adapted model."""
+    """The tensors of an adapter, by peft's names for them without what every name begins with."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -160,9 +183,4 @@ def _tensors(adapter: Adapter) -> dict[str, Tensor]:
         raise InputError(f"model {adapter.name}: no {WEIGHTS} there, beside its {ADAPTER}") from None
     except SafetensorError as error:
         raise InputError(f"model {adapter.name}: {WEIGHTS} is damaged ({error})") from None
-    named: dict[str, Tensor] = {}
-    for key, tensor in found.items():
-        stem, dot, end = key.removeprefix(ROOT).rpartition(".")
-        in_factor = stem.endswith((".lora_A", ".lora_B"))
-        named[f"{stem}.{ADAPTER_NAME}.{end}" if in_factor else f"{stem}{dot}{end}"] = tensor
-    return named
+    return {name.removeprefix(ROOT): tensor for name, tensor in found.items()}

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, PreTrainedModel
+from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, PretrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
 from trainables.config import ModelConfig
@@ -47,7 +47,8 @@ def build_classifier(files: ModelFiles) -> tuple[PreTrainedModel, bool]:
     Raises:
         InputError: It is not a sequence classifier, or weights and configuration do not fit.
     """
-    model, missing = instantiate(files, files.config, with_head=True)
+    with Streams(0).forked("initialization"):  # a new head is the same in every run
+        model, missing = instantiate(files, files.config, with_head=True)
     return model, any(not name.startswith(f"{model.base_model_prefix}.") for name in missing)
 
 
@@ -64,23 +65,17 @@ def instantiate(files: ModelFiles, settings: dict[str, Any], with_head: bool) ->
         InputError: It is not a sequence classifier, or weights and configuration do not fit.
     """
     model_config = configuration(settings, files.name)
-    try:
-        architecture = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(model_config)]
-    except KeyError:
-        kind = model_config.model_type
-        raise InputError(
-            f"model {files.name}: transformers has no sequence classifier for the model type {kind!r}"
-        ) from None
+    classifier = architecture(model_config, files.name)
     padding = files.tokenizer.pad_id
     if getattr(model_config, "pad_token_id", 0) is None and padding < getattr(model_config, "vocab_size", 0):
         model_config.pad_token_id = padding  # a decoder looks for the last piece before the padding
-    encoder = f"{architecture.base_model_prefix}."
+    encoder = f"{classifier.base_model_prefix}."
     weights = {name: torch.from_numpy(array.copy()) for name, array in files.weights.items()}
     if not with_head and any(name.startswith(encoder) for name in weights):
         weights = {name: tensor for name, tensor in weights.items() if name.startswith(encoder)}
     try:
         with quiet():
-            model, info = architecture.from_pretrained(
+            model, info = classifier.from_pretrained(
                 None,
                 config=model_config,
                 state_dict=weights,
@@ -105,6 +100,16 @@ def instantiate(files: ModelFiles, settings: dict[str, Any], with_head: bool) ->
         lost = [name for name in missing if name not in head]
         raise InputError(f"model {files.name}: the weights lack {len(lost)} of the encoder's tensors, {lost[0]} first")
     return model.eval(), head
+
+
+def architecture(config: PretrainedConfig, name: str) -> type[PreTrainedModel]:
+    """The class of the sequence classifier for a configuration; InputError where transformers has none."""
+    try:
+        found: type[PreTrainedModel] = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
+    except KeyError:
+        kind = config.model_type
+        raise InputError(f"model {name}: transformers has no sequence classifier for the model type {kind!r}") from None
+    return found
 
 
 def positions(model: Any) -> int:

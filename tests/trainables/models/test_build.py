@@ -31,6 +31,15 @@ def test_the_encoder_is_the_folders_and_the_head_is_the_seeds(tiny_model):
     assert not first.training
 
 
+def test_a_classifier_without_a_head_gets_the_same_one_in_every_run(tiny_model):
+    files = load_model_files(ModelConfig(name=str(tiny_model)))
+    state = torch.get_rng_state()
+    (first, new_head), (again, _) = build_classifier(files), build_classifier(files)
+    assert new_head
+    assert torch.equal(first.classifier.weight, again.classifier.weight)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 def test_the_first_k_layers_are_kept_and_dropout_is_set(tiny_model):
     model = build(tiny_model, num_hidden_layers=1, dropout=DropoutConfig(hidden=0.3, attention=0.2, classifier=0.1))
     assert len(model.bert.encoder.layer) == 1
