@@ -60,15 +60,19 @@ def add_lora(
         base: Name and revision of the encoder, for messages and for the saved adapter.
 
     Raises:
-        InputError: peft is missing, or a target matches no linear layer of the encoder.
+        InputError: peft is missing, or a target matches no linear layer of the encoder, or one that is too small.
     """
+    from transformers.pytorch_utils import Conv1D
+
     peft = load_peft()
+    layers = _layers(model, config, new, base[0])
     settings = peft.LoraConfig(
         r=config.rank,
         # peft's own files contain whole numbers where possible.
         lora_alpha=int(config.alpha) if config.alpha.is_integer() else config.alpha,
         lora_dropout=config.dropout,
-        target_modules=_modules(model, config.targets, new, base[0]),
+        target_modules=list(layers),
+        fan_in_fan_out=any(isinstance(layer, Conv1D) for layer in layers.values()),  # weights are [in, out] there
         base_model_name_or_path=base[0],
         revision=base[1],
         task_type="SEQ_CLS",
@@ -80,27 +84,34 @@ def add_lora(
     model.eval()
 
 
-def _modules(model: PreTrainedModel, targets: Collection[str], new: Collection[str], base: str) -> list[str]:
-    """Full names of the encoder's pretrained linear layers that the targets match: peft would also take the head's."""
+def _layers(model: PreTrainedModel, config: LoraConfig, new: Collection[str], base: str) -> dict[str, Any]:
+    """The encoder's pretrained linear layers that the targets match, by full name: peft would also take the head's."""
     from torch import nn
+    from transformers.pytorch_utils import Conv1D
 
     encoder = f"{model.base_model_prefix}."
-    linear = [
-        name
+    linear = {
+        name: module
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and name.startswith(encoder) and f"{name}.weight" not in new
-    ]
-    found: dict[str, None] = {}
-    for target in targets:
-        matched = [name for name in linear if f".{name}".endswith(f".{target}")]
+        if isinstance(module, nn.Linear | Conv1D) and name.startswith(encoder) and f"{name}.weight" not in new
+    }
+    found: dict[str, Any] = {}
+    for target in config.targets:
+        matched = {name: layer for name, layer in linear.items() if f".{name}".endswith(f".{target}")}
         if not matched:
             known = ", ".join(sorted({name.rpartition(".")[2] for name in linear})) or "none"
             raise InputError(
                 f"model {base}: model.lora.targets={target!r} matches no linear layer of the encoder; "
                 f"the names that exist: {known}"
             )
-        found |= dict.fromkeys(matched)
-    return list(found)
+        found |= matched
+    side, smallest = min((min(layer.weight.shape), name) for name, layer in found.items())
+    if config.rank > side:
+        raise InputError(
+            f"model {base}: model.lora.rank={config.rank} is above {side}, the smaller side of {smallest}, which its "
+            f"update's rank cannot exceed: set it to at most {side}"
+        )
+    return found
 
 
 def has_lora(model: PreTrainedModel) -> bool:

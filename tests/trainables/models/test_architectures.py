@@ -100,6 +100,7 @@ def test_every_architecture_trains_with_every_term_and_is_measured(kind, make, t
         ("albert", "query,value"),  # every layer has the same weights
         ("deberta-v2", "query_proj,value_proj"),
         ("distilbert", "q_lin,v_lin"),
+        ("gpt2", "c_attn,c_proj"),  # whose weights are transposed
         ("llama", "q_proj,v_proj"),
         ("modernbert", "Wqkv"),
         ("roberta", "dense"),  # as a layer of the head is called too
@@ -128,6 +129,7 @@ def test_low_rank_updates_of_every_kind_of_encoder(kind, targets, make, tiny_con
         for subject in (model, merged(model)):
             expected = fisher_trace_by_loop(subject, batch)
             assert fisher_trace(subject, [batch]).per_example.tolist() == pytest.approx(expected.tolist(), rel=1e-3)
+    assert torch.allclose(merged(model)(**batch).logits, model(**batch).logits, atol=1e-5)
     save_adapter(model, tmp_path)
     adapter = find_adapter(str(tmp_path))
     assert adapter is not None

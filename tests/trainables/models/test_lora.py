@@ -133,6 +133,23 @@ def test_targets_that_match_nothing_are_one_line_with_the_names_that_exist(lora:
     assert "\n" not in text
 
 
+@pytest.mark.parametrize("rank", [17, 99999999999])
+def test_a_rank_above_the_smaller_side_of_a_layer_is_one_line_before_the_sweep(
+    rank: int, tiny_config: TrialConfig, tiny_assets: Assets
+) -> None:
+    values = {"model.lora.rank": rank, "model.lora.targets": "query,intermediate.dense"}
+    with pytest.raises(InputError) as caught:
+        check(tiny_assets, [with_values(tiny_config, values)])
+    text = str(caught.value)
+    assert f"model.lora.rank={rank} is above 16, the smaller side of bert.encoder.layer.0." in text
+    assert text.endswith("set it to at most 16")
+    assert "\n" not in text
+
+
+def test_a_rank_may_be_the_smaller_side(lora: Build) -> None:
+    assert lora(rank=16, targets=("intermediate.dense",)).bert.encoder.layer[0].intermediate.dense.r == {"default": 16}
+
+
 def test_without_peft_one_line_says_what_to_install(lora: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(InputError, match=r"^LoRA needs the library peft, which cannot be imported .*pip install peft$"):
