@@ -16,21 +16,27 @@ if TYPE_CHECKING:
 FIELDS = {
     "hidden": (
         "hidden_dropout_prob", "hidden_dropout", "dropout", "dropout_rate",
-        "embedding_dropout", "mlp_dropout", "embd_pdrop", "resid_pdrop",
+        "embedding_dropout", "mlp_dropout", "residual_dropout", "embed_dropout", "resid_dropout", "embd_pdrop",
+        "resid_pdrop",
     ),
-    "attention": ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop"),
+    "attention": (
+        "attention_probs_dropout_prob", "attention_dropout", "attn_pdrop", "local_attention_probs_dropout_prob",
+        "lsh_attention_probs_dropout_prob",
+    ),
     "classifier": (
         "classifier_dropout", "classifier_dropout_prob", "cls_dropout", "pooler_dropout", "seq_classif_dropout",
-        "summary_first_dropout", "summary_last_dropout",
+        "summary_first_dropout", "summary_last_dropout", "classifier_dropout_rate",
     ),
 }  # fmt: skip
 # Read where it is set, but not among the declared defaults.
 UNDECLARED = {"cls_dropout": ("deberta", "deberta-v2")}
 # Declared, but not read by the sequence classifier.
 UNREAD = {
-    "classifier_dropout": ("gpt_neox",),
+    "attention_probs_dropout_prob": ("mra", "yoso"),
+    "classifier_dropout": ("gpt_neo", "gpt_neox"),
+    "embd_pdrop": ("phi3",),
     "resid_pdrop": ("mpt",),
-    "summary_first_dropout": ("gpt2",),
+    "summary_first_dropout": ("gpt2", "openai-gpt"),
     "summary_last_dropout": ("electra",),
 }
 

@@ -38,6 +38,37 @@ ARM = DropoutConfig(hidden=0.3, attention=0.3)
         ({"model_type": "falcon"}, {"hidden": ("hidden_dropout",)}),
         ({"model_type": "falcon", "alibi": True}, {"hidden": ("hidden_dropout",), "attention": ("attention_dropout",)}),
         ({"model_type": "mpt"}, {}),
+        (
+            {"model_type": "gpt_neo"},
+            {"hidden": ("embed_dropout", "resid_dropout"), "attention": ("attention_dropout",)},
+        ),
+        ({"model_type": "openai-gpt"}, {"hidden": ("embd_pdrop", "resid_pdrop"), "attention": ("attn_pdrop",)}),
+        *[({"model_type": kind}, {"hidden": ("hidden_dropout_prob",)}) for kind in ("mra", "yoso")],
+        (
+            {"model_type": "starcoder2"},
+            {"hidden": ("embedding_dropout", "residual_dropout"), "attention": ("attention_dropout",)},
+        ),
+        ({"model_type": "seed_oss"}, {"hidden": ("residual_dropout",), "attention": ("attention_dropout",)}),
+        *[
+            (
+                {"model_type": kind},
+                {
+                    "hidden": ("dropout_rate",),
+                    "attention": ("attention_dropout",),
+                    "classifier": ("classifier_dropout_rate",),
+                },
+            )
+            for kind in ("t5gemma", "t5gemma2")
+        ],
+        ({"model_type": "phi3"}, {"hidden": ("resid_pdrop",), "attention": ("attention_dropout",)}),
+        (
+            {"model_type": "reformer"},
+            {
+                "hidden": ("hidden_dropout_prob",),
+                "attention": ("local_attention_probs_dropout_prob", "lsh_attention_probs_dropout_prob"),
+                "classifier": ("classifier_dropout",),
+            },
+        ),
     ],
 )
 def test_the_rates_that_act(settings, expected):
