@@ -8,13 +8,15 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Any
 
+from trainables.tokenization.sampler import SubwordSampler
+
 META = "▁"  # represents a blank
 _BOUNDARY = re.compile(f"(?<=[^{META}])(?={META})")
 
 _Merge = tuple[int, int, int, int, int]  # rank, place of the left symbol, left id, right id, merged id
 
 
-class BPESampler:
+class BPESampler(SubwordSampler):
     """Draws segmentations of words of a BPE vocabulary, byte-level or with a meta symbol for blanks.
 
     Algorithm 1 of the paper: each occurrence of a currently possible merge is left out with probability ``strength``;
@@ -30,7 +32,8 @@ class BPESampler:
     def __init__(self, model: dict[str, Any]) -> None:
         self._vocabulary: dict[str, int] = model["vocab"]
         unknown = model.get("unk_token")
-        self._unknown: int | None = None if unknown is None else self._vocabulary[unknown]
+        # A file may name a piece that is missing; then the tokenizer encodes only what needs none.
+        self._unknown: int | None = self._vocabulary.get(unknown)
         self._prefix: str = model.get("continuing_subword_prefix") or ""
         self._suffix: str = model.get("end_of_word_suffix") or ""
         self._byte_fallback = bool(model.get("byte_fallback"))
@@ -46,7 +49,7 @@ class BPESampler:
         self._divides = META in self._vocabulary and not crosses
         self._characters: dict[str, list[int]] = {}
 
-    def sample(self, words: list[str], strength: float, seed: int) -> list[list[int]]:
+    def _sample(self, words: list[str], strength: float, seed: int) -> list[list[int]]:
         """One segmentation for each word.
 
         Args:

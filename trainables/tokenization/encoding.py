@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -10,16 +11,22 @@ import torch
 from tokenizers import Encoding, Tokenizer
 
 from trainables.data.contract import Rows
+from trainables.errors import InputError
+from trainables.tokenization.sampler import NO_PIECE
 
 
 @dataclass(frozen=True)
 class TokenizerFiles:
-    """What encoding needs from a tokenizer; ``backend`` is its JSON (``tokenizer.json``)."""
+    """What encoding needs from a tokenizer; ``backend`` is its JSON (``tokenizer.json``).
+
+    ``pads_left`` is a matter of the model that is to read the padding.
+    """
 
     backend: str
     pad_id: int
     uses_token_types: bool
     special_ids: tuple[int, ...]
+    pads_left: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,16 +60,37 @@ Template = list[tuple[int, int]]
 """Special ids and places of the sentences, as (id, type); ids -1 and -2 represent the sentences."""
 
 
-# A large vocabulary takes a second to read, and trying out a model asks for it again for every few rows.
-@lru_cache(maxsize=2)
-def _read(backend: str, max_length: int) -> tuple[Tokenizer, dict[bool, Template]]:
-    """The tokenizer that truncates, and the templates of one sentence and of a pair."""
+def plain_tokenizer(backend: str) -> Tokenizer:
+    """A tokenizer that neither pads nor truncates nor draws, whatever its file says."""
     tokenizer = Tokenizer.from_str(backend)
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    templates = {pair: _template(tokenizer.encode("a", "a" if pair else None)) for pair in (False, True)}
+    if getattr(tokenizer.model, "dropout", None):  # with a rate of its own, BPE encodes differently at every call
+        tokenizer.model.dropout = None
+    return tokenizer
+
+
+def _word_tokenizer(backend: str) -> Tokenizer:
+    """The tokenizer with a vocabulary that knows nothing, so that every word is an unknown piece, of id 0, as a whole.
+
+    Added tokens get ids from 1.
+    """
+    unknown = {"type": "Unigram", "unk_id": 0, "vocab": [[NO_PIECE, 0.0]], "byte_fallback": False}
+    return plain_tokenizer(json.dumps(json.loads(backend) | {"model": unknown}))
+
+
+# A large vocabulary takes a second to read, and trying out a model asks for it again for every few rows.
+@lru_cache(maxsize=2)
+def _read(backend: str, max_length: int) -> tuple[Tokenizer, Tokenizer, dict[int, int], dict[bool, Template]]:
+    """The tokenizer that truncates, the one that gives words, and the templates of one sentence and of a pair.
+
+    With the second one come its ids of added tokens, mapped to those of the first.
+    """
+    tokenizer, words = plain_tokenizer(backend), _word_tokenizer(backend)
+    added = {i: tokenizer.token_to_id(token.content) for i, token in words.get_added_tokens_decoder().items()}
+    templates = {pair: _template(words.encode("a", "a" if pair else None)) for pair in (False, True)}
     tokenizer.enable_truncation(max_length, strategy="longest_first")
-    return tokenizer, templates
+    return tokenizer, words, added, templates
 
 
 def _template(encoding: Encoding) -> Template:
@@ -76,6 +104,17 @@ def _template(encoding: Encoding) -> Template:
     return template
 
 
+def missing_unknown(backend: str) -> str | None:
+    """What to do about a vocabulary without the piece for what it does not know; None where its texts need none."""
+    model = json.loads(backend)["model"]
+    if model["type"] == "Unigram":
+        return 'set "unk_id" in its tokenizer.json to the number of a piece' if model.get("unk_id") is None else None
+    token = model.get("unk_token")
+    if token is None or token in model["vocab"]:
+        return None
+    return f'in its tokenizer.json, add {token!r} to the vocabulary or name one of its pieces in "unk_token"'
+
+
 class Encoder:
     """Encodes sentences or pairs, and assembles pieces that were segmented elsewhere.
 
@@ -86,20 +125,36 @@ class Encoder:
     def __init__(self, files: TokenizerFiles, max_length: int) -> None:
         self.files = files
         self.max_length = max_length
-        self._tokenizer, self._templates = _read(files.backend, max_length)
+        self._tokenizer, self._words, self._added, self._templates = _read(files.backend, max_length)
 
     def encode(self, rows: Rows) -> list[Encoded]:
-        """The tokenizer's own encoding of every row, truncated to ``max_length``."""
-        inputs = rows.first if rows.second is None else list(zip(rows.first, rows.second, strict=True))
-        return [Encoded(e.ids, e.type_ids) for e in self._tokenizer.encode_batch(inputs)]
+        """The tokenizer's own encoding of every row, truncated to ``max_length``.
 
-    def words(self, text: str) -> list[str]:
-        """The normalised words that the model segments; with SentencePiece each begins with the meta symbol."""
-        tokenizer = self._tokenizer
-        normal = tokenizer.normalizer.normalize_str(text) if tokenizer.normalizer else text
-        if tokenizer.pre_tokenizer is None:
-            return [normal]
-        return [word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normal)]
+        Raises:
+            InputError: The tokenizer has a piece neither for some text nor for what it does not know.
+        """
+        inputs = rows.first if rows.second is None else list(zip(rows.first, rows.second, strict=True))
+        try:
+            return [Encoded(e.ids, e.type_ids) for e in self._tokenizer.encode_batch(inputs)]
+        except Exception as error:  # `tokenizers` raises plain exceptions
+            text = next((text for row in rows.examples() for text in row if not self._encodes(text)), "a row")
+            what = "; ".join(filter(None, [" ".join(str(error).split()), missing_unknown(self.files.backend)]))
+            raise InputError(f"the tokenizer cannot encode {text!r:.80} ({what})") from None
+
+    def _encodes(self, text: str) -> bool:
+        try:
+            self._tokenizer.encode(text)
+        except Exception:  # `tokenizers` raises plain exceptions
+            return False
+        return True
+
+    def words(self, text: str) -> list[str | int]:
+        """The normalised words that the model segments, and the ids of added tokens that the text contains.
+
+        With SentencePiece, a word begins with the meta symbol.
+        """
+        found = self._words.encode(text, add_special_tokens=False)
+        return [self._added[i] if i else word for word, i in zip(found.tokens, found.ids, strict=True)]
 
     def assemble(self, first: Sequence[int], second: Sequence[int] | None) -> Encoded:
         """Pieces of one or two sentences with special tokens and truncation, as the tokenizer would put them."""
@@ -122,11 +177,15 @@ class Encoder:
             ``[batch, longest]`` int64.
         """
         longest = max(len(example) for example in examples)
-        pads = [longest - len(example) for example in examples]
+
+        def padded(rows: Iterable[list[int]], fill: int) -> torch.Tensor:
+            pads = ((row, [fill] * (longest - len(row))) for row in rows)
+            return torch.tensor([pad + row if self.files.pads_left else row + pad for row, pad in pads])
+
         inputs = {
-            "input_ids": torch.tensor([e.ids + [self.files.pad_id] * p for e, p in zip(examples, pads, strict=True)]),
-            "attention_mask": torch.tensor([[1] * len(e) + [0] * p for e, p in zip(examples, pads, strict=True)]),
+            "input_ids": padded((e.ids for e in examples), self.files.pad_id),
+            "attention_mask": padded(([1] * len(e) for e in examples), 0),
         }
         if self.files.uses_token_types:
-            inputs["token_type_ids"] = torch.tensor([e.types + [0] * p for e, p in zip(examples, pads, strict=True)])
+            inputs["token_type_ids"] = padded((e.types for e in examples), 0)
         return inputs

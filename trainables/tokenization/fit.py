@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from tokenizers import Tokenizer
 
 from trainables.data.contract import Rows
-from trainables.tokenization.encoding import TokenizerFiles
+from trainables.tokenization.encoding import TokenizerFiles, plain_tokenizer
 
 ROWS = 1_000
 """Rows of each split and language that are looked at."""
@@ -21,7 +21,17 @@ SOME_PIECES = 0.01
 
 def tokenizer_notes(name: str, files: TokenizerFiles, parts: Mapping[str, Rows]) -> list[str]:
     """Sentences that a person should read before a run; none where the tokenizer fits."""
-    return [*_lost_letters(name, files), *_unknown_pieces(name, files, parts)]
+    return [*_lost_letters(name, files), *_unknown_pieces(name, files, parts), *_own_dropout(name, files)]
+
+
+def _own_dropout(name: str, files: TokenizerFiles) -> list[str]:
+    """A rate of BPE-dropout in the file, which ``plain_tokenizer`` switches off."""
+    if not (rate := json.loads(files.backend)["model"].get("dropout")):
+        return []
+    return [
+        f"the tokenizer of model {name} leaves out merges at random (dropout {rate:g} in its tokenizer.json); this is "
+        "switched off, so that a text is encoded the same way every time: subword views draw segmentations"
+    ]
 
 
 def _lost_letters(name: str, files: TokenizerFiles) -> list[str]:
@@ -59,9 +69,7 @@ def _unknown_pieces(name: str, files: TokenizerFiles, parts: Mapping[str, Rows])
     """The share of unknown pieces in the first rows, where it is sizeable."""
     if (unknown := _unknown_id(files)) is None:
         return []
-    tokenizer = Tokenizer.from_str(files.backend)
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
+    tokenizer = plain_tokenizer(files.backend)
     shares = {}
     for part, rows in parts.items():
         texts = [text for example in rows.take(range(min(ROWS, len(rows)))).examples() for text in example]
@@ -79,4 +87,4 @@ def _unknown_id(files: TokenizerFiles) -> int | None:
     if model.get("unk_id") is not None:
         return int(model["unk_id"])
     token = model.get("unk_token")
-    return None if token is None else Tokenizer.from_str(files.backend).token_to_id(token)
+    return None if token is None else model["vocab"].get(token)

@@ -14,9 +14,10 @@ import sentencepiece
 
 from trainables.errors import InputError
 from trainables.tokenization.bpe_dropout import BPESampler
+from trainables.tokenization.sampler import NO_PIECE, SubwordSampler
 
 
-class WordPieceSampler:
+class WordPieceSampler(SubwordSampler):
     """MaxMatch-Dropout (Hiraoka 2022): longest match first, each match rejected with probability ``strength``.
 
     A single character is never rejected. Where it is not in the vocabulary and all longer matches were rejected, the
@@ -34,7 +35,10 @@ class WordPieceSampler:
     def __init__(self, model: dict[str, Any], drop_single_characters: bool = False) -> None:
         self._drop_single_characters = drop_single_characters
         self._vocabulary: dict[str, int] = model["vocab"]
-        self._unknown = self._vocabulary[model["unk_token"]]
+        # A file may name a piece that is missing; then the tokenizer encodes only what needs none.
+        self._unknown = [self._vocabulary[model["unk_token"]]] if model["unk_token"] in self._vocabulary else []
+        if drop_single_characters and not self._unknown:
+            raise InputError("view.drop_single_characters needs a vocabulary with an unknown piece")
         self._prefix: str = model["continuing_subword_prefix"]
         self._longest_word: int = model["max_input_chars_per_word"]
         self._longest_piece = max(map(len, self._vocabulary))
@@ -63,7 +67,7 @@ class WordPieceSampler:
             at = table[at][0][0]
         return True
 
-    def sample(self, words: list[str], strength: float, seed: int) -> list[list[int]]:
+    def _sample(self, words: list[str], strength: float, seed: int) -> list[list[int]]:
         """One segmentation for each word.
 
         Args:
@@ -74,7 +78,7 @@ class WordPieceSampler:
         """
         draw = random.Random(seed).random
         tables = [self._candidates(word) for word in words]
-        return [[self._unknown] if table is None else self._segment(table, strength, draw) for table in tables]
+        return [list(self._unknown) if table is None else self._segment(table, strength, draw) for table in tables]
 
     def _segment(self, table: list[list[tuple[int, int]]], strength: float, draw: Callable[[], float]) -> list[int]:
         pieces: list[int] = []
@@ -82,7 +86,7 @@ class WordPieceSampler:
         while at < len(table):
             kept = (match for match in table[at] if (match[0] == at + 1 and not drops) or draw() >= strength)
             if (match := next(kept, None)) is None and drops:
-                return [self._unknown]
+                return list(self._unknown)
             if not table[at]:
                 return self._segment(table, 0.0, draw)
             at, piece = match or table[at][0]
@@ -90,7 +94,7 @@ class WordPieceSampler:
         return pieces
 
 
-class UnigramSampler:
+class UnigramSampler(SubwordSampler):
     """SentencePiece sampling (Kudo 2018) over all segmentations, weighted by probability to the power ``strength``.
 
     Args:
@@ -101,14 +105,19 @@ class UnigramSampler:
         from sentencepiece import sentencepiece_model_pb2 as schema
 
         proto = schema.ModelProto()
-        unknown = model["unk_id"]
-        for index, (piece, score) in enumerate(model["vocab"]):
-            kind = schema.ModelProto.SentencePiece.NORMAL
-            if index == unknown:
-                kind = schema.ModelProto.SentencePiece.UNKNOWN
-            elif score == 0.0 and piece.startswith("<") and piece.endswith(">"):
-                kind = schema.ModelProto.SentencePiece.CONTROL
+        kinds = schema.ModelProto.SentencePiece
+        vocabulary, unknown = model["vocab"], model["unk_id"]
+        if unknown is None:  # SentencePiece needs one; it is never used for what the tokenizer can encode
+            vocabulary, unknown = [*vocabulary, (NO_PIECE, 0.0)], len(vocabulary)
+        # Without all bytes, SentencePiece refuses the vocabulary.
+        bytes_ = {f"<0x{byte:02X}>" for byte in range(256)} if model.get("byte_fallback") else set()
+        if not bytes_ <= {piece for piece, _ in vocabulary}:
+            raise InputError("this tokenizer has byte_fallback, but lacks some of the pieces <0x00> to <0xFF>")
+        # No control pieces: an added token is no part of a word, and the tokenizer knows no other exceptions.
+        for index, (piece, score) in enumerate(vocabulary):
+            kind = kinds.UNKNOWN if index == unknown else kinds.BYTE if piece in bytes_ else kinds.NORMAL
             proto.pieces.add(piece=piece, score=score, type=kind)
+        proto.trainer_spec.byte_fallback = bool(bytes_)
         proto.trainer_spec.model_type = schema.TrainerSpec.UNIGRAM
         proto.trainer_spec.unk_id = unknown
         # The tokenizer's own normaliser and pre-tokenizer have already run.
@@ -119,7 +128,7 @@ class UnigramSampler:
         self._unknown = unknown
         self._processor = sentencepiece.SentencePieceProcessor(model_proto=proto.SerializeToString())
 
-    def sample(self, words: list[str], strength: float, seed: int) -> list[list[int]]:
+    def _sample(self, words: list[str], strength: float, seed: int) -> list[list[int]]:
         """One segmentation for each word.
 
         Args:
@@ -138,15 +147,12 @@ class UnigramSampler:
         return sampled
 
 
-SubwordSampler = WordPieceSampler | UnigramSampler | BPESampler
-"""Draws segmentations of normalised words into ids of a vocabulary; equal seeds give equal segmentations."""
-
-
 def subword_sampler(backend: str, drop_single_characters: bool = False) -> SubwordSampler:
     """The sampler for a tokenizer's vocabulary.
 
     Raises:
-        InputError: The vocabulary is of another kind, or not WordPiece where ``drop_single_characters`` is asked for.
+        InputError: The vocabulary is of another kind, or lacks bytes that it says it has, or is not WordPiece with an
+            unknown piece where ``drop_single_characters`` is asked for.
     """
     model = json.loads(backend)["model"]
     kind = model["type"]

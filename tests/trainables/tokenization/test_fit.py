@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from tokenizers import Tokenizer, models
 from transformers import BertTokenizer
 
 from trainables.config import ModelConfig
@@ -72,3 +73,11 @@ def test_multilingual_bert(shared: Path, lowers: bool) -> None:
         ["the tokenizer of model m lowers its input (do_lower_case)",
          "the tokenizer of model m strips accents (strip_accents)"] if lowers else []
     )  # fmt: skip
+
+
+def test_a_rate_of_dropout_of_the_tokenizers_own_is_said() -> None:
+    tokenizer = Tokenizer(models.BPE({"a": 0, "b": 1, "ab": 2}, [("a", "b")], dropout=0.25))
+    assert tokenizer_notes("some", TokenizerFiles(tokenizer.to_str(), 0, False, ()), {}) == [
+        "the tokenizer of model some leaves out merges at random (dropout 0.25 in its tokenizer.json); this is "
+        "switched off, so that a text is encoded the same way every time: subword views draw segmentations"
+    ]

@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 from scipy.stats import chisquare
+from tokenizers import Tokenizer, models
 
 from trainables.errors import InputError
 from trainables.tokenization.subword_sampling import WordPieceSampler, subword_sampler
@@ -168,3 +169,26 @@ def test_no_more_is_looked_up_than_the_longest_piece_allows():
     sampler = WordPieceSampler({**MODEL, "vocab": vocabulary, "max_input_chars_per_word": 10_000})
     assert sampler.sample(["a" * 3000], 0.0, 0) == [[1] + [10] * 2999]
     assert vocabulary.looked_up <= 3000 * max(map(len, vocabulary))
+
+
+BYTES = [(f"<0x{byte:02X}>", 0.0) for byte in range(256)]
+
+
+def test_unigram_pieces_in_brackets_and_bytes_are_those_of_the_tokenizer():
+    pieces = [("<unk>", 0.0), *BYTES, ("▁", -3.0), ("a", -2.5), ("▁a", -2.1), ("<x>", 0.0)]
+    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=0, byte_fallback=True))
+    sampler = subword_sampler(tokenizer.to_str())
+    for word in ("▁a<x>", "▁é", "▁aéé東a"):
+        assert sampler.sample([word], 0.0, 0) == [tokenizer.encode(word).ids]
+        assert 0 not in sampler.sample([word], 0.5, 0)[0]
+
+
+def test_bytes_that_are_missing():
+    tokenizer = Tokenizer(models.Unigram([("<unk>", 0.0), ("a", -1.0), *BYTES[:9]], unk_id=0, byte_fallback=True))
+    with pytest.raises(InputError, match="has byte_fallback, but lacks some of the pieces <0x00> to <0xFF>"):
+        subword_sampler(tokenizer.to_str())
+
+
+def test_mvrs_rule_needs_an_unknown_piece():
+    with pytest.raises(InputError, match="view.drop_single_characters needs a vocabulary with an unknown piece"):
+        WordPieceSampler({**MODEL, "unk_token": "[X]"}, drop_single_characters=True)
