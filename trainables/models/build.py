@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -67,8 +68,11 @@ def instantiate(files: ModelFiles, settings: dict[str, Any], with_head: bool) ->
     model_config = configuration(settings, files.name)
     classifier = architecture(model_config, files.name)
     padding = files.tokenizer.pad_id
-    if getattr(model_config, "pad_token_id", 0) is None and padding < getattr(model_config, "vocab_size", 0):
-        model_config.pad_token_id = padding  # a decoder looks for the last piece before the padding
+    # A decoder looks for the last piece before the padding.
+    looks = "pad_token_id" in inspect.unwrap(classifier.forward).__code__.co_names
+    unknown = getattr(model_config, "pad_token_id", 0) is None
+    if (looks or unknown) and padding < getattr(model_config, "vocab_size", 0):
+        model_config.pad_token_id = padding
     encoder = f"{classifier.base_model_prefix}."
     weights = {name: torch.from_numpy(array.copy()) for name, array in files.weights.items()}
     if not with_head and any(name.startswith(encoder) for name in weights):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,11 @@ class ModelFiles:
     tokenizer: TokenizerFiles
     fingerprint: str
     revision: str | None = None
+
+    def __post_init__(self) -> None:
+        # XLNet reads the last position, whatever is there, and its positions are relative.
+        last = self.config.get("model_type") == "xlnet" and self.config.get("summary_type", "last") == "last"
+        object.__setattr__(self, "tokenizer", replace(self.tokenizer, pads_left=last))
 
     @property
     def hidden_size(self) -> int:
