@@ -18,8 +18,8 @@ def check(assets: Assets, configs: Iterable[TrialConfig]) -> list[str]:
 
     Returns:
         Lines that a person should read, also kept in the assets: what the rows and the dictionaries are like,
-        tokenizers that do not fit them, models whose Tr(F) takes the slow path, rates of dropout that change nothing,
-        and examples that will be cut.
+        tokenizers that do not fit them, models whose Tr(F) takes the slow path or whose predictions depend on padding,
+        rates of dropout that change nothing, and examples that will be cut.
 
     Raises:
         InputError: A model cannot be built, trained or measured, or cannot take a view; or subword views need another
@@ -71,5 +71,6 @@ def check(assets: Assets, configs: Iterable[TrialConfig]) -> list[str]:
             if (reason := reason_against_fast_path(model)) is not None:
                 notes[f"Tr(F) of {name} takes the slow path, 3 to 5 times as long, because {reason}"] = None
         rehearsal.of(config, model)
+    notes |= dict.fromkeys(rehearsal.notes)
     assets.notes[:] = notes
     return assets.notes

@@ -24,7 +24,7 @@ from trainables.curvature.rivals import RIVALS, FineTuned
 from trainables.curvature.twins import logit_change, twin
 from trainables.data.contract import Rows
 from trainables.errors import Diverged, InputError
-from trainables.examples import Examples
+from trainables.examples import Examples, to_device
 from trainables.measuring.evaluation import first_rows, predict
 from trainables.measuring.measurements import SAME_FUNCTION
 from trainables.models.build import positions, quiet
@@ -33,13 +33,15 @@ from trainables.models.settings import first_line
 from trainables.models.tables import check_inputs, fits
 from trainables.precision import training_dtype
 from trainables.seeding import Streams
-from trainables.tokenization.encoding import Encoder
+from trainables.tokenization.encoding import Encoder, missing_unknown
 from trainables.training.gradient import StageGradient
 
 LOOKED_AT = 64
 """Number of rows among which the two shortest are found."""
 LONGEST = 24
 """Number of pieces at which they are cut."""
+SAME_LOGITS = 1e-3
+"""What padding may change, relative to the largest logit, as those of a new head are small; rounding changes less."""
 RULES = {"sam_rho", "tram_sigma"}
 """Optimiser settings that change how a step gets its gradient."""
 NOT_TRIED: Any = dict.fromkeys(("epochs", "until", "batch_size", "accumulation", "clip", "runs", "selection"), True) | {
@@ -49,9 +51,10 @@ NOT_TRIED: Any = dict.fromkeys(("epochs", "until", "batch_size", "accumulation",
 
 
 class Rehearsal:
-    """Tries each way of training and measuring once."""
+    """Tries each way of training and measuring once; ``notes`` are what a person should read about the models."""
 
     def __init__(self, assets: Assets) -> None:
+        self.notes: list[str] = []
         self._assets = assets
         self._done: set[str] = set()
 
@@ -81,6 +84,9 @@ class Rehearsal:
                     _step(model, self._examples(config, model, rows), stage, config.seed, where, dtype)
         if self._first(f"measure {model_and_data} {json.dumps(_way(config.measure.model_dump(mode='json')))}"):
             self._measure(config, model, dtype)
+        if self._first(f"padding {model_and_data}"):
+            with _said(model, config, "a prediction"):
+                self._padding(config, model)
 
     def _first(self, way: str) -> bool:
         new = way not in self._done
@@ -99,10 +105,31 @@ class Rehearsal:
         """Check that the model can look up the encoded rows; one row suffices unless the vocabulary is too large."""
         data, tokenizer = self._assets.rows(config), self._assets.model(config).tokenizer
         encoder = Encoder(tokenizer, min(config.data.max_length, positions(model)))
-        whole = not fits(model, tokenizer)
-        for rows in (data.train, *data.validation.values(), *data.stage2.values()):
-            if len(rows):
-                check_inputs(model, tokenizer, encoder.encode(rows if whole else rows.take([0])), config.model.name)
+        whole = not fits(model, tokenizer) or missing_unknown(tokenizer.backend) is not None
+        with _said(model, config, "encoding the rows"):
+            for rows in (data.train, *data.validation.values(), *data.stage2.values()):
+                if len(rows):
+                    check_inputs(model, tokenizer, encoder.encode(rows if whole else rows.take([0])), config.model.name)
+
+    def _padding(self, config: TrialConfig, model: PreTrainedModel) -> None:
+        """Note a prediction that depends on the padding that a longer row causes."""
+        encoder = Encoder(self._assets.model(config).tokenizer, min(config.data.max_length, positions(model), LONGEST))
+        rows = self._assets.rows(config).train
+        longer = max(encoder.encode(rows.take(range(min(LOOKED_AT, len(rows))))), key=len)
+        # Half of a row, since all rows may be of one length.
+        first, *second = (text[: (len(text) + 1) // 2] for text in rows.take([0]).examples()[0])
+        (shorter,) = encoder.encode(Rows([first], second or None, [0]))
+        with torch.no_grad():
+            alone, beside = (
+                model(**to_device(encoder.batch(batch), model.device)).logits[0]
+                for batch in ([shorter], [shorter, longer])
+            )
+        change, largest = (float(logits.abs().max()) for logits in (alone - beside, alone))
+        if change > SAME_LOGITS * largest:
+            self.notes.append(
+                f"model {config.model.name}: a row's prediction depends on the padding beside it (by {change:.2g} in a "
+                f"logit, of which the largest is {largest:.2g})"
+            )
 
     def _measure(self, config: TrialConfig, model: PreTrainedModel, dtype: torch.dtype) -> None:
         data, measure = self._assets.rows(config), config.measure

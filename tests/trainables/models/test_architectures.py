@@ -12,7 +12,7 @@ from transformers import AutoModel
 from tests.reference import fisher_trace_by_loop
 from tests.zoo import NO_TABLE, ZOO, configured
 from trainables.assets import Assets
-from trainables.config import ENGLISH
+from trainables.config import ENGLISH, ModelConfig
 from trainables.config.dotted_paths import with_values
 from trainables.curvature import SlowPathWarning, fisher_trace
 from trainables.errors import InputError
@@ -20,6 +20,7 @@ from trainables.examples import Examples
 from trainables.measuring.evaluation import first_rows
 from trainables.models.adapters import build_adapted, find_adapter, save_adapter
 from trainables.models.build import build_model
+from trainables.models.files import load_model_files
 from trainables.models.lora import merged
 from trainables.rehearsal.check import check
 from trainables.seeding import Streams
@@ -92,6 +93,31 @@ def test_every_architecture_trains_with_every_term_and_is_measured(kind, make, t
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SlowPathWarning)
         assert fisher_trace(model, first_rows(model, examples, 2)).value > 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "noted"),
+    [
+        ("bert", {}, False),
+        ("convbert", {}, True),  # its convolutions read padding
+        ("mistral", {"pad_token_id": 5}, False),  # the tokenizer's is 0
+        ("roberta", {"pad_token_id": 5}, False),
+        ("xlnet", {}, False),
+    ],
+)
+def test_a_prediction_that_depends_on_padding_is_noted(kind, settings, noted, make, tiny_config):
+    folder = make(kind, initializer_range=0.5, **settings)
+    config = with_values(tiny_config, {"model.name": str(folder)})
+    notes = [note for note in check(Assets.resolve([config]), [config]) if "depends on the padding beside it" in note]
+    assert len(notes) == noted
+    assert all(note.startswith(f"model {folder}: a row's prediction depends") for note in notes)
+
+
+def test_only_a_decoder_takes_the_tokenizers_padding(make):
+    """RoBERTa's positions begin after the padding that its configuration names."""
+    for kind, expected in (("mistral", 0), ("roberta", 5)):
+        config = ModelConfig(name=str(make(kind, pad_token_id=5)))
+        assert build_model(load_model_files(config), config, 2, Streams(0)).config.pad_token_id == expected
 
 
 @pytest.mark.parametrize(

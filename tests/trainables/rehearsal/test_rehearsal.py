@@ -192,3 +192,20 @@ def test_model_and_random_generators_are_left_as_found(tiny_config):
     assert all(parameter.grad is None and parameter.requires_grad for parameter in model.parameters())
     assert not any(module.training for module in model.modules())
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+
+
+def test_text_that_a_tokenizer_without_an_unknown_piece_cannot_encode(folder, tiny_config):
+    """All rows are read, to the last."""
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    tokenizer["model"]["unk_token"] = "[X]"
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    edit(folder, "tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast")
+    config = with_values(tiny_config, {"model.name": str(folder)})
+    assets = Assets.resolve([config])
+    check(assets, [config])
+    assets.rows(config).train.first[-1] = "東京"
+    with pytest.raises(InputError) as refusal:
+        check(assets, [config])
+    message = str(refusal.value)
+    assert message.startswith(f"model {folder}: encoding the rows cannot be done: the tokenizer cannot encode '東京' (")
+    assert "\n" not in message
