@@ -87,7 +87,8 @@ def _read(backend: str, max_length: int) -> tuple[Tokenizer, Tokenizer, dict[int
     With the second one come its ids of added tokens, mapped to those of the first.
     """
     tokenizer, words = plain_tokenizer(backend), _word_tokenizer(backend)
-    added = {i: tokenizer.token_to_id(token.content) for i, token in words.get_added_tokens_decoder().items()}
+    names = {i: token.content for i, token in words.get_added_tokens_decoder().items()}
+    added = {i: piece for i, name in names.items() if (piece := tokenizer.token_to_id(name)) is not None}
     templates = {pair: _template(words.encode("a", "a" if pair else None)) for pair in (False, True)}
     tokenizer.enable_truncation(max_length, strategy="longest_first")
     return tokenizer, words, added, templates
