@@ -6,8 +6,11 @@ All are built from the tokenizer's own JSON, so their ids are the model's, whate
 from __future__ import annotations
 
 import json
+import math
 import random
+from bisect import bisect
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any
 
 import sentencepiece
@@ -15,6 +18,9 @@ import sentencepiece
 from trainables.errors import InputError
 from trainables.tokenization.bpe_dropout import BPESampler
 from trainables.tokenization.sampler import NO_PIECE, SubwordSampler
+
+Lattice = list[tuple[list[tuple[int, int]], list[float]]]
+"""For each place in a word: starts and ids of the pieces that end there, and their cumulative probabilities."""
 
 
 class WordPieceSampler(SubwordSampler):
@@ -95,7 +101,10 @@ class WordPieceSampler(SubwordSampler):
 
 
 class UnigramSampler(SubwordSampler):
-    """SentencePiece sampling (Kudo 2018) over all segmentations, weighted by probability to the power ``strength``.
+    """Subword regularisation (Kudo 2018) over all segmentations, weighted by probability to the power ``strength``.
+
+    SentencePiece gives the plain segmentations. It does not draw: from one process to the next, equal seeds give other
+    draws there (version 0.2.3). Forward filtering and backward sampling in its lattice do.
 
     Args:
         model: The ``model`` part of the tokenizer's JSON.
@@ -110,13 +119,16 @@ class UnigramSampler(SubwordSampler):
         if unknown is None:  # SentencePiece needs one; it is never used for what the tokenizer can encode
             vocabulary, unknown = [*vocabulary, (NO_PIECE, 0.0)], len(vocabulary)
         # Without all bytes, SentencePiece refuses the vocabulary.
-        bytes_ = {f"<0x{byte:02X}>" for byte in range(256)} if model.get("byte_fallback") else set()
-        if not bytes_ <= {piece for piece, _ in vocabulary}:
+        bytes_ = [f"<0x{byte:02X}>" for byte in range(256)] if model.get("byte_fallback") else []
+        if not set(bytes_) <= {piece for piece, _ in vocabulary}:
             raise InputError("this tokenizer has byte_fallback, but lacks some of the pieces <0x00> to <0xFF>")
+        self._scores: dict[str, tuple[int, float]] = {}
         # No control pieces: an added token is no part of a word, and the tokenizer knows no other exceptions.
         for index, (piece, score) in enumerate(vocabulary):
             kind = kinds.UNKNOWN if index == unknown else kinds.BYTE if piece in bytes_ else kinds.NORMAL
             proto.pieces.add(piece=piece, score=score, type=kind)
+            if kind == kinds.NORMAL:
+                self._scores[piece] = (index, score)
         proto.trainer_spec.byte_fallback = bool(bytes_)
         proto.trainer_spec.model_type = schema.TrainerSpec.UNIGRAM
         proto.trainer_spec.unk_id = unknown
@@ -125,8 +137,9 @@ class UnigramSampler(SubwordSampler):
         proto.normalizer_spec.add_dummy_prefix = False
         proto.normalizer_spec.remove_extra_whitespaces = False
         proto.normalizer_spec.escape_whitespaces = False
-        self._unknown = unknown
         self._processor = sentencepiece.SentencePieceProcessor(model_proto=proto.SerializeToString())
+        self._longest_piece = max(map(len, self._scores), default=1)
+        self._lattices: dict[tuple[str, float], Lattice | None] = {}
 
     def _sample(self, words: list[str], strength: float, seed: int) -> list[list[int]]:
         """One segmentation for each word.
@@ -135,16 +148,45 @@ class UnigramSampler(SubwordSampler):
             words: Each begins with the meta symbol.
             strength: The exponent alpha above 0; the smaller, the more uniform. 0 means the plain segmentation.
         """
-        if strength == 0:
-            return [list(pieces) for pieces in self._processor.encode(words)]
-        sentencepiece.set_random_generator_seed(seed % 2**32)
-        encode = self._processor.encode
-        sampled = [list(encode(word, enable_sampling=True, alpha=strength, nbest_size=-1)) for word in words]
-        for number, drawn in enumerate(sampled):
-            # Sampling must not create an unknown piece that plain encoding does not create.
-            if self._unknown in drawn and self._unknown not in (plain := encode(words[number])):
-                sampled[number] = list(plain)
-        return sampled
+        draw = random.Random(seed).random
+        return [self._segment(word, strength, draw) for word in words]
+
+    def _segment(self, word: str, strength: float, draw: Callable[[], float]) -> list[int]:
+        if strength > 0 and (word, strength) not in self._lattices:
+            self._lattices[word, strength] = self._lattice(word, strength)
+        lattice = self._lattices.get((word, strength))
+        if lattice is None:
+            return list(self._processor.encode(word))
+        pieces: list[int] = []
+        at = len(word)
+        while at:
+            ways, cumulative = lattice[at]
+            at, piece = ways[min(bisect(cumulative, draw()), len(ways) - 1)]
+            pieces.append(piece)
+        return pieces[::-1]
+
+    def _lattice(self, word: str, strength: float) -> Lattice | None:
+        """For each end, the last pieces of the segmentations up to there; None for a word that no pieces spell.
+
+        Such a word keeps its plain segmentation: sampling creates no unknown piece or bytes of its own.
+        """
+        forward = [0.0, *[-math.inf] * len(word)]  # log of the sum of weights of the segmentations up to each place
+        lattice: Lattice = [([], [])]
+        for end in range(1, len(word) + 1):
+            ways, weights = [], []
+            for start in range(max(0, end - self._longest_piece), end):
+                found = self._scores.get(word[start:end])
+                if found is not None and forward[start] > -math.inf:
+                    ways.append((start, found[0]))
+                    weights.append(forward[start] + strength * found[1])
+            if weights:
+                largest = max(weights)
+                cumulative = list(accumulate(math.exp(weight - largest) for weight in weights))
+                forward[end] = largest + math.log(cumulative[-1])
+                lattice.append((ways, [part / cumulative[-1] for part in cumulative]))
+            else:
+                lattice.append(([], []))
+        return lattice if forward[-1] > -math.inf else None
 
 
 def subword_sampler(backend: str, drop_single_characters: bool = False) -> SubwordSampler:

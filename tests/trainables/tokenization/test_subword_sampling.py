@@ -1,5 +1,7 @@
 import json
 import math
+import subprocess
+import sys
 from collections import Counter
 
 import pytest
@@ -111,6 +113,20 @@ def test_equal_seeds_give_equal_segmentations(kind, request):
     sampler = subword_sampler(request.getfixturevalue(kind).backend)
     words = ["dogen", "housetree"] * 20 if kind == "wordpiece" else ["▁abcab", "▁cab"] * 20
     assert sampler.sample(words, 0.3, 7) == sampler.sample(words, 0.3, 7) != sampler.sample(words, 0.3, 8)
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "unigram"])
+def test_equal_seeds_give_equal_segmentations_in_another_process(kind, request, tmp_path):
+    backend = request.getfixturevalue("unigram").backend if kind == "unigram" else json.dumps({"model": MODEL})
+    word = "▁abc" if kind == "unigram" else "abc"
+    (tmp_path / "tokenizer.json").write_text(backend, encoding="utf-8")
+    code = (
+        "import sys; from pathlib import Path; from trainables.tokenization.subword_sampling import subword_sampler\n"
+        "print(subword_sampler(Path(sys.argv[1]).read_text()).sample([sys.argv[2]] * 60, 0.4, 5))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "tokenizer.json"), word]
+    there = {subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() for _ in range(2)}
+    assert there == {str(subword_sampler(backend).sample([word] * 60, 0.4, 5))}
 
 
 def test_certain_rejection_spells_in_characters_and_zero_is_plain():
