@@ -49,20 +49,15 @@ class Measurement:
         config: Any = getattr(self.model, "config", None)
         pad_token = getattr(config, "pad_token_id", None) or 0
         ways = proof.proven(self.model, proof.structure(self.model, self.groups))
-        if ways:
+        # These examples may take a way through the model that is not among the proven ones; or padding is in the way.
+        attempts = [False] * (2 if ways else 1) + [True] * self._has_padding(pad_token)
+        for number, as_given in enumerate(attempts, start=1):
             try:
-                self._fast(ways, pad_token)
-            except NoRule:
-                ways.clear()  # these examples take a way through the model that is not among the proven ones
-        if not ways:
-            try:
-                self._fast(ways, pad_token)
+                return self._fast(ways, pad_token, as_given)
             except NoRule:
                 ways.clear()
-                if not self._has_padding(pad_token):
+                if number == len(attempts):
                     raise
-                self._fast(ways, pad_token, as_given=True)  # padding may be all that stands in the way
-                ways.clear()
 
     def _has_padding(self, pad_token: int) -> bool:
         """Whether trimming and adding padding can make a difference."""
@@ -70,7 +65,7 @@ class Measurement:
         return len(widths | {attended_length(example, pad_token) for example in self.examples.inputs}) > 1
 
     @torch.inference_mode(False)  # tensors made in inference mode cannot be saved for a backward pass
-    def _fast(self, ways: proof.Ways, pad_token: int, as_given: bool = False) -> None:
+    def _fast(self, ways: proof.Ways, pad_token: int, as_given: bool) -> None:
         """Measure chunk by chunk; prove each way through the model on the first two examples that take it.
 
         Args:
@@ -101,7 +96,8 @@ class Measurement:
                             self.parts[group][chunk] += norms.cpu()
             done += len(chunk)
             self._report(done)
-        if still and still != set(self.groups):  # a proof was made, and not for all parameters
+        # A proof is kept if it is of all parameters, and of padding that does not matter.
+        if as_given or (still and still != set(self.groups)):
             ways.clear()
 
     def _by_loop(self, numbers: list[int], pad_token: int | None) -> list[proof.Expected]:

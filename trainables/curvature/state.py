@@ -35,9 +35,9 @@ def measuring(model: nn.Module, *, frozen: bool) -> Iterator[None]:
             # TF32 keeps ten bits of each factor, too few for sums of squares.
             torch.set_float32_matmul_precision("highest")
             model.eval()
-            for module in model.modules():
-                if hasattr(module, "set_attention_type"):
-                    stack.enter_context(_attention_kept(module))
+            # The outermost module passes a change on to those inside.
+            for module in [module for module in model.modules() if hasattr(module, "set_attention_type")][:1]:
+                stack.enter_context(_attention_kept(module))
             if frozen:
                 model.requires_grad_(False)
             yield
