@@ -12,7 +12,6 @@ from tokenizers import Encoding, Tokenizer
 
 from trainables.data.contract import Rows
 from trainables.errors import InputError
-from trainables.tokenization.sampler import NO_PIECE
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,8 @@ def _word_tokenizer(backend: str) -> Tokenizer:
 
     Added tokens get ids from 1.
     """
-    unknown = {"type": "Unigram", "unk_id": 0, "vocab": [[NO_PIECE, 0.0]], "byte_fallback": False}
+    no_piece = "\U0010ffff"  # a noncharacter, so it is in no text
+    unknown = {"type": "Unigram", "unk_id": 0, "vocab": [[no_piece, 0.0]], "byte_fallback": False}
     return plain_tokenizer(json.dumps(json.loads(backend) | {"model": unknown}))
 
 

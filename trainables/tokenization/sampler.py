@@ -5,8 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-NO_PIECE = "\U0010ffff"  # a noncharacter, so it is in no text
-
 
 class SubwordSampler(ABC):
     """Draws segmentations of normalised words into ids of a vocabulary; equal seeds give equal segmentations."""

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from itertools import accumulate
 from typing import Any
 
-import sentencepiece
+from tokenizers import models
 
 from trainables.errors import InputError
 from trainables.tokenization.bpe_dropout import BPESampler
-from trainables.tokenization.sampler import NO_PIECE, SubwordSampler
+from trainables.tokenization.sampler import SubwordSampler
 
 Lattice = list[tuple[list[tuple[int, int]], list[float]]]
 """For each place in a word: starts and ids of the pieces that end there, and their cumulative probabilities."""
@@ -103,41 +103,25 @@ class WordPieceSampler(SubwordSampler):
 class UnigramSampler(SubwordSampler):
     """Subword regularisation (Kudo 2018) over all segmentations, weighted by probability to the power ``strength``.
 
-    SentencePiece gives the plain segmentations. It does not draw: from one process to the next, equal seeds give other
-    draws there (version 0.2.3). Forward filtering and backward sampling in its lattice do.
+    The tokenizer's own library gives the plain segmentations, and forward filtering and backward sampling the others:
+    SentencePiece's draws differ from one process to the next, whatever the seed (version 0.2.3).
 
     Args:
         model: The ``model`` part of the tokenizer's JSON.
     """
 
     def __init__(self, model: dict[str, Any]) -> None:
-        from sentencepiece import sentencepiece_model_pb2 as schema
-
-        proto = schema.ModelProto()
-        kinds = schema.ModelProto.SentencePiece
-        vocabulary, unknown = model["vocab"], model["unk_id"]
-        if unknown is None:  # SentencePiece needs one; it is never used for what the tokenizer can encode
-            vocabulary, unknown = [*vocabulary, (NO_PIECE, 0.0)], len(vocabulary)
-        # Without all bytes, SentencePiece refuses the vocabulary.
-        bytes_ = [f"<0x{byte:02X}>" for byte in range(256)] if model.get("byte_fallback") else []
-        if not set(bytes_) <= {piece for piece, _ in vocabulary}:
+        vocabulary, unknown = [(piece, score) for piece, score in model["vocab"]], model["unk_id"]
+        bytes_ = {f"<0x{byte:02X}>" for byte in range(256)} if model.get("byte_fallback") else set()
+        if not bytes_ <= {piece for piece, _ in vocabulary}:
             raise InputError("this tokenizer has byte_fallback, but lacks some of the pieces <0x00> to <0xFF>")
-        self._scores: dict[str, tuple[int, float]] = {}
-        # No control pieces: an added token is no part of a word, and the tokenizer knows no other exceptions.
-        for index, (piece, score) in enumerate(vocabulary):
-            kind = kinds.UNKNOWN if index == unknown else kinds.BYTE if piece in bytes_ else kinds.NORMAL
-            proto.pieces.add(piece=piece, score=score, type=kind)
-            if kind == kinds.NORMAL:
-                self._scores[piece] = (index, score)
-        proto.trainer_spec.byte_fallback = bool(bytes_)
-        proto.trainer_spec.model_type = schema.TrainerSpec.UNIGRAM
-        proto.trainer_spec.unk_id = unknown
-        # The tokenizer's own normaliser and pre-tokenizer have already run.
-        proto.normalizer_spec.name = "identity"
-        proto.normalizer_spec.add_dummy_prefix = False
-        proto.normalizer_spec.remove_extra_whitespaces = False
-        proto.normalizer_spec.escape_whitespaces = False
-        self._processor = sentencepiece.SentencePieceProcessor(model_proto=proto.SerializeToString())
+        # No other exceptions: an added token is no part of a word, and the tokenizer knows no control pieces.
+        self._scores = {
+            piece: (index, score)
+            for index, (piece, score) in enumerate(vocabulary)
+            if index != unknown and piece not in bytes_
+        }
+        self._plain = models.Unigram(vocabulary, unknown, bool(bytes_))
         self._longest_piece = max(map(len, self._scores), default=1)
         self._lattices: dict[tuple[str, float], Lattice | None] = {}
 
@@ -156,12 +140,12 @@ class UnigramSampler(SubwordSampler):
             self._lattices[word, strength] = self._lattice(word, strength)
         lattice = self._lattices.get((word, strength))
         if lattice is None:
-            return list(self._processor.encode(word))
+            return [token.id for token in self._plain.tokenize(word)]
         pieces: list[int] = []
         at = len(word)
         while at:
             ways, cumulative = lattice[at]
-            at, piece = ways[min(bisect(cumulative, draw()), len(ways) - 1)]
+            at, piece = ways[bisect(cumulative, draw())]
             pieces.append(piece)
         return pieces[::-1]
 
