@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -18,7 +20,9 @@ from study.plan.planning import PlannedTrial
 from study.store.records import TrialRecord
 
 ROWS = 12
-"""Finished trials that the live display shows."""
+"""Trials that the live display shows: the running ones, up to half of the rows, and those that ended last."""
+LINE_EVERY = 60.0
+"""Seconds between lines about running trials where there is no live display."""
 
 
 @dataclass(eq=False)
@@ -37,9 +41,10 @@ class SweepProgress:
     advise: Callable[[Sequence[TrialRecord]], str | None] = lambda records: None
 
     def __post_init__(self) -> None:
-        self._arms = {trial.trial_id: trial.arm for trial in self.trials}
+        self._planned = {trial.trial_id: trial for trial in self.trials}
         self._advised = False
-        self._running: set[str] = set()
+        self._running: dict[str, str] = {}  # what each has said last
+        self._line_at = time.monotonic() + LINE_EVERY
         self._ended: list[TrialRecord] = []
         self._seconds: dict[str, list[float]] = defaultdict(list)
         self._slots = 1
@@ -61,12 +66,25 @@ class SweepProgress:
         """Note that a trial began, or began again after its worker died."""
         if not (self.console.is_terminal or self._running or self._ended):
             self.console.print("Ray is up, and the first trials run; a line follows as each one ends")
-        self._running.add(trial_id)
+        self._running[trial_id] = ""
         self._slots = max(self._slots, len(self._running))
+
+    def reported(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        """Note the curve point, ``stage<number>/<language>/<name>``, that a running trial has reported."""
+        for key, value in result.items():
+            if key.startswith("stage") and key.count("/") == 2 and trial_id in self._running:
+                number, language, name = key.removeprefix("stage").split("/")
+                trial = self._planned[trial_id]
+                epochs = f"{result['epoch']:.3g} of {trial.config.stages[int(number)].longest}"
+                self._running[trial_id] = f"{language} epoch {epochs}, {name} {value:.4g}"
+                if not self.console.is_terminal and time.monotonic() >= self._line_at:
+                    self._line_at = time.monotonic() + LINE_EVERY
+                    line = f"{trial.label} seed {trial.seed}: {self._running[trial_id]}"
+                    self.console.print(Text(line), soft_wrap=True)
 
     def ended(self, record: TrialRecord) -> None:
         """Note that a trial ended, and in which state."""
-        self._running.discard(record.trial_id)
+        self._running.pop(record.trial_id, None)
         self._ended.append(record)
         if (seconds := record.provenance.get("seconds")) is not None:
             self._seconds[record.arm].append(seconds)
@@ -94,9 +112,9 @@ class SweepProgress:
         mean = sum(measured) / len(measured)
         ended = {record.trial_id for record in self._ended}
         total = 0.0
-        left = [trial_id for trial_id in self._arms if trial_id not in ended]
+        left = [trial_id for trial_id in self._planned if trial_id not in ended]
         for trial_id in left:
-            of_arm = self._seconds.get(self._arms[trial_id])
+            of_arm = self._seconds.get(self._planned[trial_id].arm)
             expected = sum(of_arm) / len(of_arm) if of_arm else mean
             total += expected / 2 if trial_id in self._running else expected
         return total / max(1, min(self._slots, len(left)))
@@ -113,8 +131,12 @@ class SweepProgress:
             table.add_column(
                 column, justify="left" if column in ("trial", "state") else "right", no_wrap=True, overflow="ellipsis"
             )
-        for record in self._ended[-ROWS:]:
+        running = list(self._running.items())[: ROWS // 2]
+        for record in self._ended[len(running) - ROWS :]:
             table.add_row(*map(escape, _cells(record)))
+        for trial_id, said in running:
+            trial = self._planned[trial_id]
+            table.add_row(escape(trial.label), str(trial.seed), f"running: {said}" if said else "running")
         return Group(table, self._bar)
 
 

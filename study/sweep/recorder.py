@@ -96,6 +96,9 @@ class Recorder(tune.Callback):  # type: ignore[misc]
             trial.max_failures = 0  # it has its result, so it must not run again, whatever happens to its worker now
             self._started.pop(trial.config["trial_id"], None)
             self._finish(trial, json.loads(outcome))
+        else:
+            with suppress(OSError):  # a closed terminal is no reason to end
+                self.progress.reported(trial.config["trial_id"], result)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Stop the clock of a trial that waits for its next try, which starts a new clock."""

@@ -31,12 +31,40 @@ def test_lines_where_there_is_no_terminal(make_study: MakeStudy, make_record: Ma
     assert second == "[4/6] kl=0 seed 1: failed: ValueError: [x], about 5 s left"
 
 
+def test_a_line_a_minute_about_trials_that_run(
+    make_study: MakeStudy, make_record: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("study.sweep.progress.time.monotonic", lambda: now[0])
+    _, trials = make_study()
+    output = io.StringIO()
+    with SweepProgress(Console(file=output, width=80), trials, done=0) as progress:
+        for trial in trials[:2]:
+            progress.started(trial.trial_id)
+        for seconds, epoch in ((59.0, 1), (61.0, 2), (120.0, 3)):
+            now[0] = seconds
+            progress.reported(trials[1].trial_id, {"stage0/en/train_loss": 1 / epoch, "epoch": epoch, "config": {}})
+        now[0] = 121.0
+        progress.reported(trials[0].trial_id, {"stage1/de/train_loss": 0.25, "epoch": 1.5})
+        progress.reported(trials[1].trial_id, {"training_iteration": 9})
+        progress.ended(make_record(trials[0]))
+        now[0] = 999.0
+        progress.reported(trials[0].trial_id, {"stage0/en/train_loss": 1.0, "epoch": 1})  # of a trial that has ended
+    _, *lines, _ = output.getvalue().splitlines()
+    english, second = (stage.longest for stage in trials[0].config.stages)
+    assert lines == [
+        f"baseline seed 1: en epoch 2 of {english}, train_loss 0.5",
+        f"baseline seed 0: de epoch 1.5 of {second}, train_loss 0.25",
+    ]
+
+
 def test_a_live_display_on_a_terminal(make_study: MakeStudy, make_record: Make) -> None:
     _, trials = make_study()
     console = Console(file=io.StringIO(), width=120, force_terminal=True)
     with SweepProgress(console, trials, done=0) as progress:
         for trial in trials[:3]:
             progress.started(trial.trial_id)
+        progress.reported(trials[2].trial_id, {"stage0/en/accuracy.en": 0.625, "epoch": 2})
         progress.ended(make_record(trials[0]))
         progress.ended(make_record(trials[1], state="diverged", reason="loss is nan", measurements={}))
     output = console.file
@@ -45,6 +73,8 @@ def test_a_live_display_on_a_terminal(make_study: MakeStudy, make_record: Make) 
     assert "1 complete, 1 running, 3 waiting, 1 diverged" in shown
     assert "baseline" in shown
     assert "0.700" in shown
+    assert "running: en epoch 2 of" in shown
+    assert "accuracy.en 0.625" in shown
 
 
 def test_nothing_when_quiet(make_study: MakeStudy, make_record: Make) -> None:
