@@ -189,8 +189,7 @@ def trace_checkpoint(
     estimate = measure(model)
     over_merged = None if adapter is None else measure(merged(model))
     warnings = tokenizer_notes(checkpoint, files.tokenizer, {"the file": examples.rows})
-    if estimate.note:
-        warnings.append(estimate.note)
+    warnings += [note for note in (estimate.note, estimate.unused_draws(samples, "--estimator")) if note]
     if new_head:
         warnings.append(
             "the checkpoint holds no classification head, so a new one was initialised: this is the trace of an "

@@ -71,6 +71,11 @@ def test_monte_carlo_is_seeded(classifier, data):
     assert values[0] == values[1] != values[2]
 
 
+def test_draws_that_auto_does_not_make_are_said(classifier, data):
+    (note,) = trace_checkpoint(str(classifier), data, samples=4).warnings
+    assert note == "with 3 labels auto is exact and draws nothing: 4 draws need --estimator=signs"
+
+
 def test_an_untrained_head_and_cut_examples_are_said(tiny_model, data):
     found = trace_checkpoint(str(tiny_model), data, max_length=8)
     assert any("untrained head" in warning for warning in found.warnings)

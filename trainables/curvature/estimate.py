@@ -90,6 +90,12 @@ class TraceEstimate:
         """Number of entries of all parameters that require a gradient."""
         return sum(self.parameters_per_layer.values())
 
+    def unused_draws(self, draws: int, option: str) -> str | None:
+        """A note where draws were asked for and ``auto`` made none; ``option`` names the estimator's option."""
+        if draws == 1 or self.estimator is not Estimator.EXACT:
+            return None
+        return f"with {self.num_classes} labels auto is exact and draws nothing: {draws} draws need {option}=signs"
+
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers?|block|blocks|h)\.(\d+)\.")
 _GROUPS = (("embeddings", r"embed|wte|wpe"), ("pooler", r"pooler"), ("classifier", r"classif|score|head|out_proj"))

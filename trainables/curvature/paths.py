@@ -159,6 +159,9 @@ class Measurement:
         try:
             yield
         except IndexError as error:
+            # Embedding's words, and those of indexing a tensor: any other IndexError is a fault of the code.
+            if not any(words in str(error) for words in ("out of range in self", "out of bounds")):
+                raise
             raise InputError(outside) from error
         except (RuntimeError, MemoryError) as error:
             if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "allocate memory" in str(error):

@@ -19,7 +19,7 @@ def check(assets: Assets, configs: Iterable[TrialConfig]) -> list[str]:
     Returns:
         Lines that a person should read, also kept in the assets: what the rows and the dictionaries are like,
         tokenizers that do not fit them, models whose Tr(F) takes the slow path or whose predictions depend on padding,
-        rates of dropout that change nothing, and examples that will be cut.
+        rates of dropout that change nothing, draws that no estimator makes, and examples that will be cut.
 
     Raises:
         InputError: A model cannot be built, trained or measured, or cannot take a view; or subword views need another

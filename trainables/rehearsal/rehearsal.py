@@ -138,7 +138,9 @@ class Rehearsal:
         with _said(model, config, "a prediction"):
             logits = predict(model, examples, dtype=dtype)
         with _said(model, config, "Tr(F)"):
-            fisher_trace(model, two, **measure.trace_options())
+            estimate = fisher_trace(model, two, **measure.trace_options())
+        if note := estimate.unused_draws(measure.estimator_draws, "measure.estimator"):
+            self.notes.append(note)
         if config.model.lora is not None:
             with _said(model, config, "Tr(F) of the merged weights"):
                 fisher_trace(merged(model), two, **measure.trace_options())

@@ -68,6 +68,13 @@ def add_parameter(model: Any) -> None:
     model.bert.pooler.dense.register_parameter("extra", nn.Parameter(torch.zeros(1)))
 
 
+def index_too_far(model: Any) -> None:
+    def look(module: nn.Module, args: Any, output: torch.Tensor) -> None:
+        output.shape[9 if len(output) > 1 else 0]
+
+    model.classifier.register_forward_hook(look)
+
+
 def use_decoder(model: Any) -> None:
     model.config.is_decoder = True
     model.config.use_cache = False
@@ -146,6 +153,7 @@ def test_operations_count_whatever_their_module_is_called(change: Any) -> None:
         (prelu, "the function prelu of a parameter has no rule"),
         (recur, "is computed from parameters and has no rule"),
         (one_at_a_time, "on several examples at a time it raised ValueError: one example at a time"),
+        (index_too_far, "it raised IndexError: tuple index out of range"),
         (use_decoder, "an example measured both ways differs by"),
         (chunk_feed_forward, "its operations differ from one forward pass to the next"),
         (mix_examples, "an example measured both ways differs by"),

@@ -209,3 +209,10 @@ def test_text_that_a_tokenizer_without_an_unknown_piece_cannot_encode(folder, ti
     message = str(refusal.value)
     assert message.startswith(f"model {folder}: encoding the rows cannot be done: the tokenizer cannot encode '東京' (")
     assert "\n" not in message
+
+
+def test_draws_that_auto_does_not_make_are_said(tiny_config):
+    draws = {"measure.estimator_draws": 16}
+    note = "with 2 labels auto is exact and draws nothing: 16 draws need measure.estimator=signs"
+    assert note in rehearse(with_values(tiny_config, draws))
+    assert note not in rehearse(with_values(tiny_config, draws | {"measure.estimator": "signs"}))

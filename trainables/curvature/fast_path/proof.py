@@ -123,7 +123,7 @@ def rehearse(model: nn.Module, groups: Mapping[str, str], inputs: Example, pad_t
 
     Raises:
         NoRule: The model is compiled, or its forward pass fails.
-        IndexError: An id is outside the model's tables.
+        IndexError: An id is outside the model's tables, or the model's code has a fault.
     """
     short = _short_rows(model, inputs, pad_token)
     for name, module in model.named_modules():
