@@ -39,9 +39,9 @@ from trainables.models.files import load_model_files
 from trainables.precision import training_dtype
 from trainables.seeding import Streams
 from trainables.tokenization.encoding import Encoder
+from trainables.training.micro_batch import MicroBatch
 from trainables.training.objective import objective
 from trainables.training.stage import train_stage
-from trainables.training.step import Step
 
 BATCH = 16
 LENGTH = 48
@@ -80,7 +80,9 @@ class Bench:
 
     def loss(self, dtype: torch.dtype) -> torch.Tensor:
         """The objective on the first batch."""
-        step = Step(self.model, self.examples, list(range(BATCH)), self.stage.terms, Streams(0), "0.en", 0, 0, dtype)
+        step = MicroBatch(
+            self.model, self.examples, list(range(BATCH)), self.stage.terms, Streams(0), "0.en", 0, 0, dtype
+        )
         return objective(step, self.stage).total
 
     def passes(self, dtype: torch.dtype) -> float:

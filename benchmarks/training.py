@@ -54,7 +54,7 @@ from trainables.models.build import build_model
 from trainables.models.files import ModelFiles
 from trainables.seeding import Streams
 from trainables.tokenization.encoding import Encoder
-from trainables.training import stage, step
+from trainables.training import micro_batch, stage
 from trainables.training.gradient import StageGradient
 
 RESULTS = Path(__file__).parent / "results"
@@ -126,7 +126,7 @@ class Bench:
         def whole(lengths: list[int], width: int) -> list[list[int]]:
             return [list(range(len(lengths)))]
 
-        with mock.patch.object(step, "length_chunks", whole):
+        with mock.patch.object(micro_batch, "length_chunks", whole):
             return self.ours()
 
     def trainer(self) -> Run:

@@ -2,7 +2,7 @@
 
 This module makes that one decision and defines the context that acts on it. Weights, gradients, optimiser, losses and
 their softmax, penalties and every curvature number are float32 or better whatever is decided here: only the passes of
-``step.Step`` and of ``evaluation.predict`` enter the context, and they return float32 logits.
+``micro_batch.MicroBatch`` and of ``evaluation.predict`` enter the context, and they return float32 logits.
 
 Three kinds of step make all their passes in float32:
 

@@ -17,8 +17,8 @@ from trainables.examples import Examples
 from trainables.models.build import build_model
 from trainables.seeding import Streams
 from trainables.tokenization.encoding import Encoder
+from trainables.training.micro_batch import MicroBatch
 from trainables.training.objective import Loss, objective
-from trainables.training.step import Step
 from trainables.views.token_views import ViewFiles
 from trainables.views.view import VIEWS
 
@@ -34,8 +34,8 @@ class Bench:
     examples: Examples
     start: dict[str, torch.Tensor]
 
-    def step(self, rows: Sequence[int] = ROWS, seed: int = 0, index: int = 0, micro_batch: int = 0) -> Step:
-        return Step(
+    def step(self, rows: Sequence[int] = ROWS, seed: int = 0, index: int = 0, micro_batch: int = 0) -> MicroBatch:
+        return MicroBatch(
             self.model, self.examples, list(rows), self.stage.terms, Streams(seed), "0.en", index, micro_batch,
             starting_point=self.start,
         )  # fmt: skip

@@ -127,11 +127,11 @@ def test_every_rival_has_a_row() -> None:
 def test_the_passes_of_each_preset_are_counted(build, monkeypatch, preset: str) -> None:
     """Forward passes as the step makes them, and backward passes as gradients that reach what a pass gave."""
     from trainables.seeding import Streams
+    from trainables.training.micro_batch import MicroBatch
     from trainables.training.objective import objective
-    from trainables.training.step import Step
 
     forward, backward = [], []
-    run = Step.run
+    run = MicroBatch.run
 
     def counted(self, *args, **kwargs):
         found = run(self, *args, **kwargs)
@@ -140,10 +140,10 @@ def test_the_passes_of_each_preset_are_counted(build, monkeypatch, preset: str) 
         outcome.register_hook(backward.append)
         return found
 
-    monkeypatch.setattr(Step, "run", counted)
+    monkeypatch.setattr(MicroBatch, "run", counted)
     config, model, examples = build(stages__0__consistency__preset=preset)
     stage: StageConfig = config.stages[0]
-    objective(Step(model, examples, [0, 3, 5, 6], stage.terms, Streams(0), "0.en", 0, 0), stage).total.backward()
+    objective(MicroBatch(model, examples, [0, 3, 5, 6], stage.terms, Streams(0), "0.en", 0, 0), stage).total.backward()
     expected = table("Consistency losses")[preset]["passes, forward / backward"]
     assert f"{len(forward)} / {len(backward)}" == expected
 

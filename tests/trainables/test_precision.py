@@ -12,11 +12,11 @@ from trainables.divergences import PREDICTIONS
 from trainables.errors import InputError
 from trainables.precision import at_least_float32, passes_in, step_dtype, training_dtype
 from trainables.seeding import Streams
+from trainables.training import micro_batch as micro_batch_module
 from trainables.training import objective as objective_module
-from trainables.training import step as step_module
+from trainables.training.micro_batch import MicroBatch
 from trainables.training.objective import objective
 from trainables.training.stage import train_stage
-from trainables.training.step import Step
 from trainables.training.step_rules import trust_region
 from trainables.trial import fine_tune
 from trainables.views.view import VIEWS
@@ -96,7 +96,7 @@ def formats(monkeypatch):
 def step_of(build, dtype, **values):
     config, model, examples = build(**values)
     stage = config.stages[0]
-    return Step(model, examples, ROWS, stage.terms, Streams(0), "0.en", 0, 0, dtype), stage
+    return MicroBatch(model, examples, ROWS, stage.terms, Streams(0), "0.en", 0, 0, dtype), stage
 
 
 def test_a_training_pass_computes_in_bfloat16_and_its_loss_parameters_and_gradients_are_float32(build, formats):
@@ -170,7 +170,7 @@ def test_a_small_divergence_is_that_of_float32_and_would_be_rounding_in_bfloat16
 
     exact = divergence(torch.float32)
     assert divergence(BF16) == exact
-    monkeypatch.setattr(step_module, "step_dtype", lambda dtype, *rest: dtype)
+    monkeypatch.setattr(micro_batch_module, "step_dtype", lambda dtype, *rest: dtype)
     assert divergence(BF16) > 2 * exact
 
 
@@ -233,13 +233,13 @@ def test_only_training_and_evaluation_passes_of_a_trial_are_bfloat16(tiny_config
     ):
         watch(module, name)
     passes: set[tuple[str, bool]] = set()
-    original = Step._logits
+    original = MicroBatch._logits
 
     def logits(self, *args):
         passes.add((self.stage, torch.is_autocast_enabled("cpu")))
         return original(self, *args)
 
-    monkeypatch.setattr(Step, "_logits", logits)
+    monkeypatch.setattr(MicroBatch, "_logits", logits)
     evaluated: set[torch.dtype] = set()
     monkeypatch.setattr(evaluation, "passes_in", lambda device, dtype: evaluated.add(dtype) or passes_in(device, dtype))
     exact = fine_tune(tiny_config, tiny_assets, lambda point: None)

@@ -45,7 +45,7 @@ class OptimizerConfig(Frozen):
 
 
 class PluginPenaltyConfig(Frozen):
-    """A penalty from a plugin: any function of the step, or of the parameters alone."""
+    """A penalty from a plugin: any function of the micro-batch, or of the parameters alone."""
 
     weight: Weight = Field(description="weight of a plugin's penalty")
     form: Form = Field(

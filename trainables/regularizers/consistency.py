@@ -146,21 +146,21 @@ class ConsistencyConfig(Frozen):
             ),
         }
 
-    def penalty(self, step: Passes) -> torch.Tensor:
+    def penalty(self, batch: Passes) -> torch.Tensor:
         """The unweighted divergence: nats, mean over examples; for hidden states, squared state units.
 
-        The step remembers its passes, so none is made twice.
+        The micro-batch remembers its passes, so none is made twice.
         """
         from trainables.divergences import PREDICTIONS, hidden_squared_error
 
         loss = self.resolved()
         clean_mask, view_mask = loss.masks
         if loss.divergence == "hidden_squared_error":
-            clean, view = step.hidden("main", clean_mask), step.hidden("view", view_mask)
+            clean, view = batch.hidden("main", clean_mask), batch.hidden("view", view_mask)
             if loss.stop_gradient in ("target", "clean"):
                 clean = [[state.detach() for state in layers] for layers in clean]
-            return hidden_squared_error(clean, view, step.token_masks("main", clean_mask))
-        clean_logits, view_logits = step.logits("main", clean_mask), step.logits("view", view_mask)
+            return hidden_squared_error(clean, view, batch.token_masks("main", clean_mask))
+        clean_logits, view_logits = batch.logits("main", clean_mask), batch.logits("view", view_mask)
         if loss.stop_gradient == "clean":
             clean_logits = clean_logits.detach()
         divergence = PREDICTIONS[loss.divergence]

@@ -53,18 +53,18 @@ class FisherPenaltyConfig(Frozen):
         """True on steps 0, k, 2k and so on of a stage; never with weight 0, so that nothing else changes at all."""
         return self.weight != 0 and index % self.every == 0
 
-    def penalty(self, step: Passes) -> torch.Tensor:
+    def penalty(self, batch: Passes) -> torch.Tensor:
         """The penalty of this micro-batch, times b/B, without its weight and ``every``.
 
         Args:
-            step: A micro-batch of an optimiser step on which the penalty acts; on others ``step.wrt`` is empty.
+            batch: A micro-batch of an optimiser step on which the penalty acts; on others ``batch.wrt`` is empty.
 
         Returns:
             Scalar, squared nats per squared parameter unit; Tr(F)/B in expectation over labels.
         """
         from trainables.curvature import sample_labels, squared_mean_score
 
-        logits = step.logits("main", mask=0)  # the cross-entropy's own pass, in which Step.run fills wrt
-        labels = sample_labels(logits, step.streams.generator("labels", step.stage, step.index, step.micro_batch))
-        scale = len(labels) / step.batch_size
-        return scale * squared_mean_score(logits, labels, step.wrt)
+        logits = batch.logits("main", mask=0)  # the cross-entropy's own pass, in which MicroBatch.run fills wrt
+        labels = sample_labels(logits, batch.streams.generator("labels", batch.stage, batch.index, batch.micro_batch))
+        scale = len(labels) / batch.batch_size
+        return scale * squared_mean_score(logits, labels, batch.wrt)

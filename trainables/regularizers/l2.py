@@ -32,9 +32,9 @@ class L2Config(Frozen):
     exempt_biases_and_norms: bool = Field(False, description="leave biases and LayerNorm out of the sum")
     form: Form = later("plain", description=_FORM)
 
-    def penalty(self, step: Passes) -> torch.Tensor:
+    def penalty(self, batch: Passes) -> torch.Tensor:
         """The unweighted penalty, 0.5 * sum theta^2."""
-        return _half_squares(step, (p for _, p in penalised(step.model, self.exempt_biases_and_norms)))
+        return _half_squares(batch, (p for _, p in penalised(batch.model, self.exempt_biases_and_norms)))
 
 
 class L2SPConfig(Frozen):
@@ -50,24 +50,24 @@ class L2SPConfig(Frozen):
     exempt_biases_and_norms: bool = Field(True, description="leave biases and LayerNorm out of both sums")
     form: Form = later("plain", description=_FORM)
 
-    def penalty(self, step: Passes) -> torch.Tensor:
+    def penalty(self, batch: Passes) -> torch.Tensor:
         """The unweighted penalty of the encoder, 0.5 * sum (theta - theta_0)^2."""
-        start = step.starting_point
-        return _half_squares(step, (p - start[name] for name, p in self._parameters(step, encoder=True)))
+        start = batch.starting_point
+        return _half_squares(batch, (p - start[name] for name, p in self._parameters(batch, encoder=True)))
 
-    def head_penalty(self, step: Passes) -> torch.Tensor:
+    def head_penalty(self, batch: Passes) -> torch.Tensor:
         """The unweighted penalty of the head, 0.5 * sum theta^2."""
-        return _half_squares(step, (p for _, p in self._parameters(step, encoder=False)))
+        return _half_squares(batch, (p for _, p in self._parameters(batch, encoder=False)))
 
-    def _parameters(self, step: Passes, encoder: bool) -> Iterable[tuple[str, torch.Tensor]]:
-        prefix = f"{step.model.base_model_prefix}."
-        for name, parameter in penalised(step.model, self.exempt_biases_and_norms):
+    def _parameters(self, batch: Passes, encoder: bool) -> Iterable[tuple[str, torch.Tensor]]:
+        prefix = f"{batch.model.base_model_prefix}."
+        for name, parameter in penalised(batch.model, self.exempt_biases_and_norms):
             if name.startswith(prefix) == encoder:
                 yield name, parameter
 
 
-def _half_squares(step: Passes, tensors: Iterable[torch.Tensor]) -> torch.Tensor:
-    total = step.labels.new_zeros((), dtype=step.model.dtype)
+def _half_squares(batch: Passes, tensors: Iterable[torch.Tensor]) -> torch.Tensor:
+    total = batch.labels.new_zeros((), dtype=batch.model.dtype)
     for tensor in tensors:
         total = total + tensor.square().sum()
     return 0.5 * total

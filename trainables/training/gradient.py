@@ -14,8 +14,8 @@ from trainables.errors import Diverged
 from trainables.examples import Examples
 from trainables.regularizers.parameters import add_bounded, add_lazily
 from trainables.seeding import Streams
+from trainables.training.micro_batch import MicroBatch
 from trainables.training.objective import objective
-from trainables.training.step import Step
 from trainables.training.step_rules import sam_ascent, tram_ascent, trust_region
 
 
@@ -25,8 +25,8 @@ class StageGradient:
 
     Attributes:
         stage: Stage and language, such as ``1.de``.
-        dtype: As of :class:`Step`.
-        starting_point: As of :class:`Step`.
+        dtype: As of :class:`MicroBatch`.
+        starting_point: As of :class:`MicroBatch`.
     """
 
     model: PreTrainedModel
@@ -83,10 +83,10 @@ class StageGradient:
         penalty_gradient: dict[torch.nn.Parameter, torch.Tensor] = {}
         for number, start in enumerate(range(0, len(indices), size)):
             chunk = indices[start : start + size]
-            step = Step(
+            batch = MicroBatch(
                 model, self.examples, chunk, terms, self.streams, stage, index, number, self.dtype, self.starting_point
             )
-            loss = objective(step, config)
+            loss = objective(batch, config)
             fraction = len(chunk) / len(indices)
             value = loss.total.detach()
             if loss.held_back is not None:
@@ -103,12 +103,12 @@ class StageGradient:
             for name, penalty in loss.penalties.items():
                 parts[f"penalty.{name}"] += fraction * penalty.item()
             if measure_region and config.optimizer.tram_sigma:
-                parts["trust_region"] += fraction * trust_region(step, config.optimizer.tram_sigma).item()
+                parts["trust_region"] += fraction * trust_region(batch, config.optimizer.tram_sigma).item()
         fisher = config.penalties.fisher
         if penalty_gradient and fisher is not None and fisher.share is not None:
             parts["penalty.fisher_factor"] = add_bounded(model, penalty_gradient, fisher.share)
         for name, weight, lazy in config.penalties.of_form("lazy"):
-            penalty = lazy(step)  # it only reads the parameters, so any micro-batch will do
+            penalty = lazy(batch)  # it only reads the parameters, so any micro-batch will do
             add_lazily(model, penalty, weight)
             parts[f"penalty.{name}"] = penalty.item()
         return parts

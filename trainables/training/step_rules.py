@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 
 from trainables.divergences import kl_divergence
-from trainables.training.step import Step
+from trainables.training.micro_batch import MicroBatch
 from trainables.views.hooks import Draws
 from trainables.views.perturbation import perturb
 from trainables.views.view import ViewConfig
@@ -54,24 +54,24 @@ def tram_ascent(parameters: Sequence[torch.nn.Parameter], distance: float) -> It
         yield
 
 
-def trust_region(step: Step, sigma: float) -> torch.Tensor:
+def trust_region(batch: MicroBatch, sigma: float) -> torch.Tensor:
     """The distance of TRAM-x (Sherborne et al. 2024, equation 5): KL(p(. | x + z) || p(. | x)), z ~ N(0, sigma^2).
 
     The noise is on the word embeddings, one draw per example; both passes share a dropout mask, so the distance is due
     to the noise alone.
 
     Args:
-        step: The micro-batch, whose main pass is p(. | x).
+        batch: The micro-batch, whose main pass is p(. | x).
         sigma: Standard deviation of z (embedding units).
 
     Returns:
         Scalar, nats, mean over examples, without gradient.
     """
     view = ViewConfig(kind="embedding_gaussian", strength=sigma).resolved()
-    draws = Draws(step.streams, step.stage, step.index, 0, step.indices)
+    draws = Draws(batch.streams, batch.stage, batch.index, 0, batch.indices)
     with torch.no_grad():
-        noised = step.run(perturb(step, view, step.clean(), draws, ("clean", None, None)), mask=0)
-        return kl_divergence(noised.logits, step.logits("main", mask=0))
+        noised = batch.run(perturb(batch, view, batch.clean(), draws, ("clean", None, None)), mask=0)
+        return kl_divergence(noised.logits, batch.logits("main", mask=0))
 
 
 @contextmanager

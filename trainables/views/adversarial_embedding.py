@@ -22,7 +22,7 @@ from trainables.views.view import ViewConfig
 
 
 def adversarial_embedding(
-    step: Passes, view: ViewConfig, encoded: list[Encoded], draws: Draws, reference: Reference
+    batch: Passes, view: ViewConfig, encoded: list[Encoded], draws: Draws, reference: Reference
 ) -> Perturbation:
     """Word embeddings moved by the delta of K ascent steps, held constant; ``strength`` is the radius.
 
@@ -33,14 +33,14 @@ def adversarial_embedding(
     assert view.step_size is not None
     assert view.strength is not None
     role, clean_mask, attack_mask = reference
-    start, table = view.start, word_embedding(step.model)
+    start, table = view.start, word_embedding(batch.model)
     width = table.embedding_dim
-    part = step.part(encoded, list(range(len(encoded))))
+    part = batch.part(encoded, list(range(len(encoded))))
     delta = draws.padded(part, width, "", lambda length, g: start * torch.randn(length, width, generator=g))
     delta, mask = delta.to(table.weight), part.mask().unsqueeze(-1)
     # Only this view asks for the clean pass under noise; the main pass is remembered with its graph.
     with torch.set_grad_enabled(torch.is_grad_enabled() and role != "clean"):
-        clean = step.logits(role, clean_mask).detach()
+        clean = batch.logits(role, clean_mask).detach()
 
     def moved(delta: Tensor) -> Perturbation:
         def change(output: Tensor, part: Part) -> Tensor:
@@ -51,7 +51,7 @@ def adversarial_embedding(
     with torch.enable_grad():
         for _ in range(view.steps):
             delta = delta.detach().requires_grad_()
-            divergence = symmetric_kl(clean, step.run(moved(delta), attack_mask).logits)
+            divergence = symmetric_kl(clean, batch.run(moved(delta), attack_mask).logits)
             (gradient,) = torch.autograd.grad(divergence, delta)
             gradient = gradient * mask
             length = _norm(gradient, view.norm).clamp_min(torch.finfo(gradient.dtype).tiny)

@@ -15,7 +15,7 @@ from trainables.views.passes import Passes
 from trainables.views.view import ViewConfig
 
 
-def parameter_noise(step: Passes, view: ViewConfig, encoded: list[Encoded], draws: Draws) -> Perturbation:
+def parameter_noise(batch: Passes, view: ViewConfig, encoded: list[Encoded], draws: Draws) -> Perturbation:
     """``theta + eps``, eps ~ N(0, s^2) for every trainable parameter, one draw per step.
 
     With ``scale=relative``, eps is multiplied by the root mean square of each tensor. The word embeddings get theirs at
@@ -23,9 +23,9 @@ def parameter_noise(step: Passes, view: ViewConfig, encoded: list[Encoded], draw
     row gets no noise, as it has no gradient.
     """
     assert view.strength is not None
-    strength, table = view.strength, word_embedding(step.model)
+    strength, table = view.strength, word_embedding(batch.model)
     noised: dict[str, Tensor] = {}
-    for name, parameter in step.model.named_parameters():
+    for name, parameter in batch.model.named_parameters():
         if not parameter.requires_grad or parameter is table.weight:
             continue
         noise = torch.randn(parameter.shape, generator=draws.shared(name))

@@ -1,4 +1,4 @@
-"""What a view or a penalty may ask of a step: its passes, made once, and what they were made from."""
+"""What a view or a penalty may ask of a micro-batch: its passes, made once, and what they were made from."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Pass:
 
 
 class Passes(Protocol):
-    """What terms and views may ask of a micro-batch; ``training.step.Step`` implements it and explains every name."""
+    """What terms and views may ask of a micro-batch; ``training.micro_batch`` implements it and explains every name."""
 
     model: PreTrainedModel
     labels: torch.Tensor

@@ -30,16 +30,18 @@ ATTACKS: dict[str | None, Callable[[Passes, ViewConfig, list[Encoded], Draws, Re
 """Kinds that start from the gradient of another pass."""
 
 
-def perturb(step: Passes, view: ViewConfig, encoded: list[Encoded], draws: Draws, reference: Reference) -> Perturbation:
+def perturb(
+    batch: Passes, view: ViewConfig, encoded: list[Encoded], draws: Draws, reference: Reference
+) -> Perturbation:
     """What a view changes, the same under every dropout mask.
 
     Args:
         encoded: The examples, already replaced where the view changes the text.
     """
     if (attack := ATTACKS.get(view.kind)) is not None:
-        return attack(step, view, encoded, draws, reference)
+        return attack(batch, view, encoded, draws, reference)
     own = VIEWS[str(view.kind)].perturb or NOISES.get(view.kind)
-    return Perturbation(encoded) if own is None else own(step, view, encoded, draws)
+    return Perturbation(encoded) if own is None else own(batch, view, encoded, draws)
 
 
 def check_view(model: PreTrainedModel, view: ViewConfig, compares_states: bool) -> None:

@@ -27,28 +27,28 @@ ROWS_AT_A_TIME = 64
 
 
 def token_substitution(
-    step: Passes, view: ViewConfig, encoded: list[Encoded], draws: Draws, reference: Reference
+    batch: Passes, view: ViewConfig, encoded: list[Encoded], draws: Draws, reference: Reference
 ) -> Perturbation:
     """The examples, equally long, with some tokens replaced; special tokens are neither replaced nor inserted."""
     assert view.strength is not None
     assert view.candidates is not None
-    clean = step.run_once(*reference[:2])
+    clean = batch.run_once(*reference[:2])
     with torch.enable_grad():
         divergence = len(clean.logits) * kl_divergence(clean.logits, clean.logits, TEMPERATURE, stop_target=True)
         found = torch.autograd.grad(divergence, clean.embeddings, retain_graph=True)
     gradients: dict[int, Tensor] = {}  # position to its tokens' gradients, ``[longest, width]``
     for part, rows in zip(clean.parts, found, strict=True):
         gradients |= zip(part.positions, rows, strict=True)
-    table = word_embedding(step.model).weight.detach()
+    table = word_embedding(batch.model).weight.detach()
     chosen: list[tuple[int, int]] = []
     for position, example in enumerate(encoded):
         draw = torch.rand(len(example), generator=draws.example(position)) < view.strength
-        chosen += [(position, i) for i, piece in enumerate(example.ids) if draw[i] and piece not in step.special_ids]
+        chosen += [(position, i) for i, piece in enumerate(example.ids) if draw[i] and piece not in batch.special_ids]
     if not chosen:
         return Perturbation(encoded)
     pieces = torch.tensor([encoded[position].ids[i] for position, i in chosen], device=table.device)
     unique, inverse = torch.unique(pieces, return_inverse=True)
-    near = nearest(table, unique, view.candidates, step.special_ids)[inverse]
+    near = nearest(table, unique, view.candidates, batch.special_ids)[inverse]
     gradient = torch.stack([gradients[position][i] for position, i in chosen]).to(table)
     moves = table[near] - table[pieces].unsqueeze(1)
     lengths = moves.norm(dim=-1).clamp_min(torch.finfo(table.dtype).tiny)

@@ -51,19 +51,19 @@ def _noised(module: nn.Module, view: ViewConfig, draws: Draws, name: str = "", b
     return Hook(module, change, before)
 
 
-def embedding_noise(step: Passes, view: ViewConfig, encoded: list[Encoded], draws: Draws) -> Perturbation:
+def embedding_noise(batch: Passes, view: ViewConfig, encoded: list[Encoded], draws: Draws) -> Perturbation:
     """Noise on the word embeddings, before positions and LayerNorm are applied."""
-    return Perturbation(encoded, (_noised(word_embedding(step.model), view, draws),))
+    return Perturbation(encoded, (_noised(word_embedding(batch.model), view, draws),))
 
 
-def hidden_noise(step: Passes, view: ViewConfig, encoded: list[Encoded], draws: Draws) -> Perturbation:
+def hidden_noise(batch: Passes, view: ViewConfig, encoded: list[Encoded], draws: Draws) -> Perturbation:
     """Gaussian noise on the states at one layer, or at it and all above.
 
     Layer k is the output of the k-th encoder layer, and layer 0 what the first one takes: the embedding's output, after
     positions, LayerNorm and dropout.
     """
     assert view.layer is not None
-    layers = encoder_layers(step.model)
+    layers = encoder_layers(batch.model)
     noised = range(view.layer, (len(layers) if view.spread == "up" else view.layer) + 1)
     hooks = [_noised(layers[max(k - 1, 0)], view, draws, f"layer {k}", before=k == 0) for k in noised]
     return Perturbation(encoded, tuple(hooks))

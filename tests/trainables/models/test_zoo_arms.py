@@ -18,8 +18,8 @@ from trainables.examples import Examples
 from trainables.models.dropout import FIELDS, acting, can_act, set_dropout
 from trainables.seeding import Streams
 from trainables.tokenization.encoding import Encoder
+from trainables.training.micro_batch import MicroBatch
 from trainables.training.stage import train_stage
-from trainables.training.step import Step
 
 REFUSED = {
     **{(kind, "hidden_noise"): "has no list of encoder layers" for kind in ("albert", "flaubert", "funnel", "xlm")},
@@ -69,7 +69,7 @@ def with_dropout(model: PreTrainedModel, dropout: DropoutConfig) -> PreTrainedMo
 
 
 def moved_by_the_view(model: PreTrainedModel, examples: Examples, stage: StageConfig) -> bool:
-    step = Step(model, examples, [0, 1], stage.terms, Streams(0), "0.en", 0, 0)
+    step = MicroBatch(model, examples, [0, 1], stage.terms, Streams(0), "0.en", 0, 0)
     return not torch.allclose(step.logits("main", None), step.logits("clean", None), atol=1e-6)
 
 

@@ -13,8 +13,8 @@ from trainables.errors import InputError
 from trainables.measuring.evaluation import first_rows
 from trainables.seeding import Streams
 from trainables.training.gradient import StageGradient
+from trainables.training.micro_batch import MicroBatch
 from trainables.training.stage import train_stage
-from trainables.training.step import Step
 
 FISHER = "stages__0__penalties__fisher__"
 ROWS = [9, 2, 30, 4, 17, 6]
@@ -36,7 +36,7 @@ def by_definition(build, weight, share, accumulation, l2):
     size, rest, penalty = 8 // accumulation, 0, 0
     for number, start in enumerate(range(0, len(ROWS), size)):
         chunk = ROWS[start : start + size]
-        step = Step(model, examples, chunk, config.stages[0].terms, Streams(0), "0.en", 0, number)
+        step = MicroBatch(model, examples, chunk, config.stages[0].terms, Streams(0), "0.en", 0, number)
         logits = step.logits("main", 0)
         labels = sample_labels(logits, step.streams.generator("labels", "0.en", 0, number))
         log_p = logits.log_softmax(-1)[range(len(chunk)), labels]

@@ -5,8 +5,8 @@ import torch
 
 from trainables.regularizers.l2 import L2Config, L2SPConfig
 from trainables.seeding import Streams
+from trainables.training.micro_batch import MicroBatch
 from trainables.training.objective import objective
-from trainables.training.step import Step
 
 ROWS = [0, 3, 5, 6]
 L2 = "stages__0__penalties__l2__"
@@ -28,7 +28,7 @@ def moved(build, **values):
         for p in model.parameters():
             p.add_(0.1 * torch.randn(p.shape, generator=generator, dtype=p.dtype))
     stage = config.stages[0]
-    step = Step(model, examples, ROWS, stage.terms, Streams(0), "0.en", 0, 0, starting_point=start)
+    step = MicroBatch(model, examples, ROWS, stage.terms, Streams(0), "0.en", 0, 0, starting_point=start)
     return objective(step, stage), model, start
 
 
@@ -90,7 +90,7 @@ def test_each_weight_of_zero_leaves_its_part_out(build, weight, head_weight):
 def test_l2_sp_is_zero_where_it_started(build):
     config, model, examples = build(**{f"{L2_SP}weight": 1})
     start = {name: p.detach().clone() for name, p in model.named_parameters()}
-    step = Step(model, examples, ROWS, config.stages[0].terms, Streams(0), "0.en", 0, 0, starting_point=start)
+    step = MicroBatch(model, examples, ROWS, config.stages[0].terms, Streams(0), "0.en", 0, 0, starting_point=start)
     assert config.stages[0].penalties.l2_sp.penalty(step).item() == 0
 
 

@@ -19,7 +19,7 @@ from trainables.rehearsal import stopwatch, timed_work
 from trainables.rehearsal.stopwatch import Stopwatch
 from trainables.rehearsal.timing import estimate, seconds, work
 from trainables.training.gradient import StageGradient
-from trainables.training.step import Step
+from trainables.training.micro_batch import MicroBatch
 
 SUFFIXES = {"en": "de", "o": "es", "的": "zh"}
 
@@ -34,7 +34,7 @@ def watched(config, assets, monkeypatch) -> Counter[str]:
     """Run a trial and count what it does, kind by kind; examples of Tr(F) and of paths without their language."""
     found: Counter[str] = Counter()
     predict, trace, expand = evaluation.predict, flatness.fisher_trace, trajectory.kl_expansion
-    init, build, examples, rivals = Step.__init__, fine_tune.build_model, fine_tune.Examples, flatness.rivals
+    init, build, examples, rivals = MicroBatch.__init__, fine_tune.build_model, fine_tune.Examples, flatness.rivals
     displacement = stage_path.displacement
 
     def step(self, model, some, indices, *rest):
@@ -74,7 +74,7 @@ def watched(config, assets, monkeypatch) -> Counter[str]:
         return build(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Step, "__init__", step)
+        patch.setattr(MicroBatch, "__init__", step)
         patch.setattr(evaluation, "predict", predicted)
         patch.setattr(fine_tune, "predict", predicted)
         patch.setattr(flatness, "predict", predicted)

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from trainables.seeding import Streams
-from trainables.training import step as module
+from trainables.training import micro_batch as module
 from trainables.training.length_chunks import length_chunks
+from trainables.training.micro_batch import MicroBatch
 from trainables.training.objective import objective
-from trainables.training.step import Step
 
 
 def test_every_example_is_in_one_part_and_parts_rise_in_length():
@@ -43,7 +43,7 @@ def test_the_objective_and_its_gradient_are_those_of_the_whole_batch(build, monk
             lambda lengths, width, parts=parts: [list(range(i, len(lengths), parts)) for i in range(parts)],
         )
         config, model, examples = build(model__dropout__hidden=0, model__dropout__attention=0, **values)
-        step = Step(model, examples, [0, 3, 5, 6, 7, 8, 9], config.stages[0].terms, Streams(0), "0.en", 0, 0)
+        step = MicroBatch(model, examples, [0, 3, 5, 6, 7, 8, 9], config.stages[0].terms, Streams(0), "0.en", 0, 0)
         loss = objective(step, config.stages[0])
         loss.total.backward()
         results.append((loss, {name: p.grad for name, p in model.named_parameters() if p.grad is not None}))

@@ -8,8 +8,8 @@ from trainables.config import StageConfig
 from trainables.config.dotted_paths import with_values
 from trainables.divergences import kl_divergence
 from trainables.seeding import Streams
+from trainables.training.micro_batch import MicroBatch
 from trainables.training.objective import objective
-from trainables.training.step import Step
 
 ROWS = [0, 3, 5, 6]
 
@@ -17,7 +17,7 @@ ROWS = [0, 3, 5, 6]
 def loss_of(build, index=0, micro_batch=0, seed=0, rows=ROWS, **values):
     config, model, examples = build(**values)
     stage = config.stages[0]
-    step = Step(model, examples, rows, stage.terms, Streams(seed), "0.en", index, micro_batch)
+    step = MicroBatch(model, examples, rows, stage.terms, Streams(seed), "0.en", index, micro_batch)
     return objective(step, stage), step, model
 
 
@@ -136,7 +136,7 @@ def test_a_partial_batch_keeps_the_expectation_of_the_full_one(build):
     half, step, model = loss_of(build, stages__0__penalties__fisher__weight=1)
     config, _, _ = build(stages__0__penalties__fisher__weight=1, stages__0__batch_size=4)
     whole = objective(
-        Step(model, step.examples, ROWS, config.stages[0].terms, Streams(0), "0.en", 0, 0), config.stages[0]
+        MicroBatch(model, step.examples, ROWS, config.stages[0].terms, Streams(0), "0.en", 0, 0), config.stages[0]
     )
     assert half.penalties["fisher"].item() == pytest.approx(whole.penalties["fisher"].item() / 2, rel=1e-5)
 

@@ -11,9 +11,9 @@ from trainables.assets import Assets
 from trainables.config.dotted_paths import with_values
 from trainables.seeding import Streams
 from trainables.training.gradient import StageGradient
+from trainables.training.micro_batch import MicroBatch
 from trainables.training.objective import objective
 from trainables.training.stage import train_stage
-from trainables.training.step import Step
 from trainables.trial import fine_tune
 
 OFF = {"model__dropout__hidden": 0, "model__dropout__attention": 0, "model__dropout__classifier": 0}
@@ -70,7 +70,7 @@ def test_the_tolerance_would_see_a_wrong_share(build):
     config, model, examples = build(stages__0__accumulation=2, **OFF)
     model.double()
     for number, chunk in enumerate((PARTIAL[:4], PARTIAL[4:])):
-        step = Step(model, examples, chunk, config.stages[0].terms, Streams(0), "0.en", 0, number)
+        step = MicroBatch(model, examples, chunk, config.stages[0].terms, Streams(0), "0.en", 0, number)
         (objective(step, config.stages[0]).total / 2).backward()
     found = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
     with pytest.raises(AssertionError):
@@ -87,7 +87,7 @@ def test_the_fisher_penalty_of_micro_batches_is_their_weighted_mean(build, rows)
     expected: dict[str, torch.Tensor] = defaultdict(lambda: torch.zeros(()))
     value = 0.0
     for number, chunk in enumerate((rows[:4], rows[4:])):
-        step = Step(model, examples, chunk, config.stages[0].terms, Streams(0), "0.en", 0, number)
+        step = MicroBatch(model, examples, chunk, config.stages[0].terms, Streams(0), "0.en", 0, number)
         labels = _sampled(step)
         parameters = dict(model.named_parameters())
         log_p = step.logits("main", 0).log_softmax(-1)[range(len(chunk)), labels]

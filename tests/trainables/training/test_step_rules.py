@@ -9,9 +9,9 @@ import torch
 from trainables.config.dotted_paths import with_values
 from trainables.errors import Diverged
 from trainables.seeding import Streams
+from trainables.training.micro_batch import MicroBatch
 from trainables.training.objective import objective
 from trainables.training.stage import _optimizer, train_stage
-from trainables.training.step import Step
 from trainables.training.step_rules import sam_ascent
 
 RHO = "stages__0__optimizer__sam_rho"
@@ -56,7 +56,7 @@ def naive_sam(build, rho, clip=None, **values):
         size, total = 36 // stage.accumulation, 0
         for number in range(stage.accumulation):
             chunk = order[number * size : (number + 1) * size]
-            step = Step(twin, examples, chunk, stage.terms, Streams(0), "0.en", 0, number, starting_point=start)
+            step = MicroBatch(twin, examples, chunk, stage.terms, Streams(0), "0.en", 0, number, starting_point=start)
             total = total + len(chunk) / 36 * objective(step, stage).total
         total.backward()
         return {n: p.grad for n, p in twin.named_parameters() if p.grad is not None}
@@ -181,7 +181,7 @@ def test_decoupled_decay_shrinks_what_it_may(build, exempt):
 def test_label_smoothing_is_a_mixture_with_the_uniform_distribution(build):
     config, model, examples = build(stages__0__label_smoothing=0.2)
     stage = config.stages[0]
-    step = Step(model.double(), examples, [0, 3, 5], stage.terms, Streams(0), "0.en", 0, 0)
+    step = MicroBatch(model.double(), examples, [0, 3, 5], stage.terms, Streams(0), "0.en", 0, 0)
     loss = objective(step, stage).total.item()
     expected = 0.0
     for logits, label in zip(step.logits("main", 0).tolist(), step.labels.tolist(), strict=True):
@@ -213,7 +213,7 @@ def naive_tram(build, sigma, **values):
     def steps(twin):
         for number in range(stage.accumulation):
             chunk = order[number * size : (number + 1) * size]
-            yield Step(twin, examples, chunk, stage.terms, Streams(0), "0.en", 0, number)
+            yield MicroBatch(twin, examples, chunk, stage.terms, Streams(0), "0.en", 0, number)
 
     def gradient(at):
         twin = copy.deepcopy(at)
@@ -234,7 +234,7 @@ def naive_tram(build, sigma, **values):
         p = step.logits("main", 0).detach().softmax(-1)
         with torch.no_grad():
             handle = model.get_input_embeddings().register_forward_hook(noised)
-            q = Step(model, examples, step.indices, stage.terms, Streams(0), "0.en", 0, step.micro_batch).logits(
+            q = MicroBatch(model, examples, step.indices, stage.terms, Streams(0), "0.en", 0, step.micro_batch).logits(
                 "main", 0
             )
             handle.remove()

@@ -13,8 +13,8 @@ from trainables.errors import InputError
 from trainables.regularizers.presets import PRESETS
 from trainables.rehearsal.check import check
 from trainables.seeding import Streams
+from trainables.training.micro_batch import MicroBatch
 from trainables.training.objective import objective
-from trainables.training.step import Step
 from trainables.views.modules import encoder_layers, word_embedding
 from trainables.views.perturbation import check_view
 from trainables.views.token_substitution import nearest
@@ -30,7 +30,7 @@ def steps(build, part, **view):
     paths = {f"stages__0__{part}__{name}": value for name, value in view.items()}
     config, model, examples = build(**OFF, **paths)
     model = model.double()
-    step = Step(model, examples, ROWS, config.stages[0].terms, Streams(0), "0.en", 0, 0)
+    step = MicroBatch(model, examples, ROWS, config.stages[0].terms, Streams(0), "0.en", 0, 0)
     return step, model, examples.inputs(ROWS, torch.device("cpu")), [len(examples.encoded[row]) for row in ROWS]
 
 
@@ -250,7 +250,7 @@ COSTS = {"parameter_noise": (3, 0), "smart": (3, 1), "vat_d": (2, 1)}
 @pytest.mark.parametrize("preset", PRESETS)
 def test_no_preset_makes_a_pass_twice(build, monkeypatch, preset):
     config, model, examples = build(stages__0__consistency__preset=preset)
-    step = Step(model, examples, ROWS, config.stages[0].terms, Streams(0), "0.en", 0, 0)
+    step = MicroBatch(model, examples, ROWS, config.stages[0].terms, Streams(0), "0.en", 0, 0)
     forwards, ascents, gradient = [], [], torch.autograd.grad
 
     def counted(*args, **kwargs):

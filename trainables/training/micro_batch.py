@@ -31,7 +31,7 @@ ROLES: tuple[Role, ...] = ("main", "view")
 
 
 @dataclass(eq=False)
-class Step:
+class MicroBatch:
     """One micro-batch of one optimiser step. It remembers its forward passes, so that no term makes one twice.
 
     Attributes:
