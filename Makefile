@@ -30,7 +30,7 @@ lint: $(INSTALLED)  ## style and types
 	@$(BIN)/mypy
 
 test: lint  ## style, types and all tests
-	@OMP_NUM_THREADS=1 $(BIN)/pytest --quiet
+	@OMP_NUM_THREADS=1 $(BIN)/pytest --quiet --numprocesses auto --maxprocesses 4 --dist loadfile
 
 benchmark: $(INSTALLED)  ## side-by-side timings, into benchmarks/results (on an idle machine)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[benchmark]"
