@@ -25,6 +25,7 @@ KNOWN = {
     "allowed (ulimit -u): end some, or raise the limit",
     r"Cannot allocate memory|bad_alloc": "memory is short: free some, or raise its limit (ulimit -v)",
     r"exceeds /dev/shm size": "/dev/shm is too small: delete files there, or give a container more: --shm-size=2g",
+    r"Timed out waiting for file": "the machine is too busy, so a process of Ray was not ready in time: try again",
 }
 """What Ray's messages mean."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ from study.store.records import TrialRecord
 
 ROWS = 12
 """Trials that the live display shows: the running ones, up to half of the rows, and those that ended last."""
+CURVE_POINT = re.compile(r"stage([01])/([^/]+)/([^/]+)")
 LINE_EVERY = 60.0
 """Seconds between lines about running trials where there is no live display."""
 
@@ -72,8 +74,8 @@ class SweepProgress:
     def reported(self, trial_id: str, result: Mapping[str, Any]) -> None:
         """Note the curve point, ``stage<number>/<language>/<name>``, that a running trial has reported."""
         for key, value in result.items():
-            if key.startswith("stage") and key.count("/") == 2 and trial_id in self._running:
-                number, language, name = key.removeprefix("stage").split("/")
+            if (point := CURVE_POINT.fullmatch(key)) and "epoch" in result and trial_id in self._running:
+                number, language, name = point.groups()
                 trial = self._planned[trial_id]
                 epochs = f"{result['epoch']:.3g} of {trial.config.stages[int(number)].longest}"
                 self._running[trial_id] = f"{language} epoch {epochs}, {name} {value:.4g}"

@@ -121,6 +121,10 @@ MEMORY = (
     "[2026-11-26 01:51:34,693 E 1 2] (raylet) dlmalloc.cc:215: mmap failed with error: Cannot allocate memory\n"
     "[2026-11-26 01:51:34,707 C 1 2] (raylet) plasma_allocator.cc:79:  An unexpected system state has occurred."
 )
+LATE = (
+    "[2026-11-26 01:51:34,707 C 1 2] (raylet) a.cc:1:  An unexpected system state has occurred. Check failed: "
+    "statussetor3576.has_value() Timed out waiting for file /tmp/ray/session_1/metrics_agent_port_cf7b"
+)
 UNKNOWN = (
     "[2026-11-26 01:51:34,600 I 1 2] (raylet) a.cc:1: all is well\n"
     "[2026-11-26 01:51:34,693 E 1 2] (raylet) b.cc:2: something is odd\n"
@@ -134,6 +138,7 @@ UNKNOWN = (
         (RuntimeError(PORT), "", "port 45678 is taken: free it, or unset what names it, such as RAY_GCS_SERVER_PORT"),
         (TIMED_OUT, FILES, "too few files may be open at once: first type 'ulimit -n 4096'"),
         (TIMED_OUT, MEMORY, "memory is short: free some, or raise its limit (ulimit -v)"),
+        (TIMED_OUT, LATE, "the machine is too busy, so a process of Ray was not ready in time: try again"),
         (TIMED_OUT, UNKNOWN, "The moon is in the wrong place.; its logs are in {logs}"),
         (TIMED_OUT, "", "of something.; its logs are in {logs}; the machine may be too busy: then try again"),
         (ValueError("too little\nof everything"), "", "of everything; its logs are in {logs}"),

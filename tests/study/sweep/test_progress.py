@@ -46,7 +46,12 @@ def test_a_line_a_minute_about_trials_that_run(
             progress.reported(trials[1].trial_id, {"stage0/en/train_loss": 1 / epoch, "epoch": epoch, "config": {}})
         now[0] = 121.0
         progress.reported(trials[0].trial_id, {"stage1/de/train_loss": 0.25, "epoch": 1.5})
-        progress.reported(trials[1].trial_id, {"training_iteration": 9})
+        for other in (
+            {"training_iteration": 9},
+            {"stage0/en/train_loss": 1.0},
+            {"stage0/en/train_loss/x": 1.0, "epoch": 1},
+        ):
+            progress.reported(trials[1].trial_id, other)
         progress.ended(make_record(trials[0]))
         now[0] = 999.0
         progress.reported(trials[0].trial_id, {"stage0/en/train_loss": 1.0, "epoch": 1})  # of a trial that has ended
