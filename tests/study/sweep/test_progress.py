@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from rich.console import Console
 
 from study.store.records import TrialRecord
-from study.sweep.progress import SweepProgress, summary
+from study.sweep.progress import ROWS, SweepProgress, summary
 
 if TYPE_CHECKING:
     from tests.study.conftest import MakeStudy
@@ -80,6 +82,23 @@ def test_a_live_display_on_a_terminal(make_study: MakeStudy, make_record: Make) 
     assert "0.700" in shown
     assert "running: en epoch 2 of" in shown
     assert "accuracy.en 0.625" in shown
+
+
+def test_running_trials_take_the_place_of_those_that_ended_first(make_study: MakeStudy, make_record: Make) -> None:
+    _, trials = make_study()
+    many = [replace(trials[0], trial_id=f"t{i}", label=f"trial{i:02}") for i in range(3 * ROWS)]
+    console = Console(file=io.StringIO(), width=120)
+    progress = SweepProgress(console, many, done=0)
+    for trial in many:
+        progress.started(trial.trial_id)
+    for trial in many[: 2 * ROWS]:
+        progress.ended(make_record(trial))
+    console.print(progress._render())
+    output = console.file
+    assert isinstance(output, io.StringIO)
+    shown = re.findall(r"^trial\d\d", output.getvalue(), re.MULTILINE)
+    half = ROWS // 2
+    assert shown == [trial.label for trial in many[2 * ROWS - half : 2 * ROWS + half]]
 
 
 def test_nothing_when_quiet(make_study: MakeStudy, make_record: Make) -> None:
